@@ -1,0 +1,49 @@
+# `make demo` and `make test` work on a fresh clone with nothing but Python ≥ 3.10.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test test-slow bench bench-dip lint format clean
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "zeroshot needs Python 3.10 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[plot]'
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e '.[dev]'
+	touch $@ $(VENV)/.installed
+
+# make demo IMAGE=photo.jpg SECONDS=120 restores your own picture instead.
+demo: $(VENV)/.installed
+	$(BIN)/python examples/demo.py $(if $(IMAGE),--image '$(IMAGE)') $(if $(SECONDS),--seconds $(SECONDS))
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# One thread a process: two processes of two threads each would fight over two cores.
+test: lint
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile
+
+test-slow: lint
+	$(BIN)/pytest -q -m slow
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/operators.py
+	$(BIN)/python benchmarks/tv.py
+	$(BIN)/python benchmarks/stopping.py
+	$(BIN)/python benchmarks/dip_fast.py
+	$(BIN)/python benchmarks/dip_reference.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output benchmarks/output

@@ -1,0 +1,1 @@
+"""The priors that come with zeroshot, one module or package per family."""

@@ -1,0 +1,209 @@
+"""Deep Image Prior as a configured object: every hyper-parameter, its default and its checks."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar, get_args
+
+import torch
+
+from zeroshot.prior import Prior, require_known_settings
+from zeroshot.problem import Problem
+from zeroshot.stopping import HeldOut, MaxIterations, StoppingRule, WindowedMovingVariance
+
+from .networks.layers import Downsampling, Padding, Upsampling
+from .recipes import recipe_for
+from .run import DeepImageRun
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "recipe": ("fast", "reference"),
+    "network": ("skip", "unet", "resnet", "decoder"),
+    "padding": get_args(Padding),
+    "upsampling": get_args(Upsampling),
+    "downsampling": get_args(Downsampling),
+    "pointwise": ("up", "none"),
+    "input": ("noise", "meshgrid"),
+    "perturbation_noise": ("fresh", "pool"),
+    "guide": ("none", "initial", "tv"),
+    "optimiser": ("adam", "muon"),
+    "averaging_start": ("constant", "growing"),
+    "stopping": ("iterations", "held_out", "variance"),
+    "precision": ("auto", "float32", "bfloat16"),
+    "known_pixels": ("keep", "predict"),
+    "allocator": ("keep", "system"),
+}
+
+
+@dataclass(frozen=True)
+class DeepImagePrior(Prior):
+    """min over θ of D(A(network(z; θ)), y), for an untrained network and a fixed random z.
+
+    The structure of the network is the prior: it fits images before it fits noise, so it is stopped early.
+    The defaults below are the published denoising settings; `for_problem` looks up the recipe for a task.
+
+    Parameters
+    ----------
+    recipe : {"fast", "reference"}
+        Which row of :mod:`zeroshot.priors.dip.recipes` the settings come from; kept for the provenance.
+    network : {"skip", "unet", "resnet", "decoder"}
+        The hourglass with skip connections, U-Net, residual network, or decoder only.
+    channels : int or tuple of int
+        Channels of every scale, or one number per scale from the finest to the coarsest.
+    scales : int
+        Number of scales where `channels` is one number.
+    skip_channels : int
+        Channels of the skip connections of the hourglass; 0 leaves them out.
+    kernel_down : int
+        Odd kernel size of the hourglass's encoder.
+    padding, upsampling, downsampling : str
+        How the network extends borders, enlarges and halves.
+    pointwise : {"up", "none"}
+        Whether a 1 × 1 convolution follows each convolution of the hourglass's decoder.
+    blocks : int
+        Number of blocks of the residual network.
+    input : {"noise", "meshgrid"}
+        The fixed input z: uniform noise or the pixel coordinates.
+    input_depth : int
+        Channels of the noise input.
+    input_scale : float
+        The noise input is uniform in [0, input_scale].
+    perturbation : float
+        Standard deviation of the Gaussian noise that is added to z anew at each iteration.
+    perturbation_noise : {"fresh", "pool"}
+        Draw that noise each time (published), or cut it from a pool drawn once (fast).
+    guide : {"none", "initial", "tv"}
+        Adds a cheap estimate of the image to the input channels: the operator's first estimate, or that of
+        total variation.
+    optimiser : {"adam", "muon"}
+        Adam on all weights (published), or Muon on the kernels and Adam on the rest.
+    learning_rate : float
+        Learning rate of Adam, or of Muon's kernels.
+    adam_learning_rate : float
+        With Muon: the learning rate of the rest.
+    iterations : int
+        The most iterations to make.
+    averaging : float
+        Weight of the past in the exponential average over iterates that is returned; 0 returns the iterate.
+    averaging_start : {"constant", "growing"}
+        The weight of the past from the first iterate on (published), or growing to it, so that the first
+        iterates, which are no images yet, are forgotten: 1 − 9/(t + 8) at iteration t.
+    backtracking : float
+        Where the fit worsens by more than this many dB within 100 iterations, the weights of 100 iterations
+        ago are taken back, as published; 0 never does.
+    stopping : {"iterations", "held_out", "variance"}
+        The rule that ends a run, beside the limit of iterations: none, the loss at measurements that were held
+        out, or the windowed moving variance.
+    held_out : float
+        The fraction of measured pixels that "held_out" keeps aside.
+    window, patience : int
+        The window of "variance", and for how many iterations either rule waits for a new minimum.
+    known_pixels : {"keep", "predict"}
+        In noise-free inpainting: keep measured pixels as they are, or return the network's own.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the network's arithmetic; weights and the image stay in float32. "auto" takes bfloat16 where the
+        device computes with it natively.
+    allocator : {"keep", "system"}
+        On a CPU under Linux: keep freed memory for reuse (see :mod:`zeroshot.memory`).
+
+    References
+    ----------
+    D. Ulyanov, A. Vedaldi, V. Lempitsky: Deep Image Prior, CVPR 2018; IJCV 128 (2020).
+    """
+
+    name: ClassVar[str] = "dip"
+    summary: ClassVar[str] = "Deep Image Prior: an untrained network fitted to the one image, stopped early"
+
+    recipe: str = "reference"
+    network: str = "skip"
+    channels: int | tuple[int, ...] = 128
+    scales: int = 5
+    skip_channels: int = 4
+    kernel_down: int = 3
+    padding: Padding = "reflect"
+    upsampling: Upsampling = "bilinear"
+    downsampling: Downsampling = "stride"
+    pointwise: str = "up"
+    blocks: int = 8
+    input: str = "noise"
+    input_depth: int = 32
+    input_scale: float = 0.1
+    perturbation: float = 1 / 30
+    perturbation_noise: str = "fresh"
+    guide: str = "none"
+    optimiser: str = "adam"
+    learning_rate: float = 0.01
+    adam_learning_rate: float = 0.01
+    iterations: int = 3000
+    averaging: float = 0.99
+    averaging_start: str = "constant"
+    backtracking: float = 5.0
+    stopping: str = "iterations"
+    held_out: float = 0.03
+    window: int = 100
+    patience: int = 1000
+    known_pixels: str = "predict"
+    precision: str = "float32"
+    allocator: str = "keep"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.channels, list):
+            object.__setattr__(self, "channels", tuple(self.channels))
+        for field, choices in _CHOICES.items():
+            if getattr(self, field) not in choices:
+                known = ", ".join(map(repr, choices))
+                raise ValueError(f"{field} must be one of {known}, got {getattr(self, field)!r}")
+        if not self.channels_per_scale or min(self.channels_per_scale) < 1:
+            raise ValueError(f"channels must be positive numbers, at least one, got {self.channels!r}")
+        if self.kernel_down < 1 or self.kernel_down % 2 == 0:
+            raise ValueError(f"kernel_down must be odd, got {self.kernel_down}")
+        for field in ("iterations", "input_depth", "blocks", "window", "patience"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{field} must be at least 1, got {getattr(self, field)}")
+        for field in ("skip_channels", "perturbation", "input_scale", "backtracking"):
+            if not getattr(self, field) >= 0:
+                raise ValueError(f"{field} must be at least 0, got {getattr(self, field)}")
+        for field in ("learning_rate", "adam_learning_rate"):
+            if not 0 < getattr(self, field) < float("inf"):
+                raise ValueError(f"{field} must be a positive number, got {getattr(self, field)}")
+        if not 0 <= self.averaging < 1:
+            raise ValueError(f"averaging must be at least 0 and below 1, got {self.averaging}")
+        if not 0 < self.held_out < 1:
+            raise ValueError(f"held_out must lie between 0 and 1, got {self.held_out}")
+
+    @property
+    def channels_per_scale(self) -> tuple[int, ...]:
+        """One number of channels per scale, from the finest to the coarsest."""
+        return (self.channels,) * self.scales if isinstance(self.channels, int) else self.channels
+
+    @classmethod
+    def for_problem(cls, problem: Problem, **settings: Any) -> DeepImagePrior:
+        require_known_settings(cls, settings)
+        name = settings.get("recipe", "fast")
+        if name not in _CHOICES["recipe"]:
+            raise ValueError(f"there is no recipe {name!r}; there are 'fast' and 'reference'")
+        row = recipe_for(name, problem).settings
+        return cls(**{"recipe": name, **row, **settings})
+
+    def supports(self, problem: Problem) -> str | None:
+        if problem.reference_shape[0] != 1:
+            return "Deep Image Prior fits one network to one image; give the images of a batch one by one"
+        if max(problem.reference_shape[-2:]) < 4:
+            height, width = problem.reference_shape[-2:]
+            return f"the image is too small for a network: {height} × {width}, needs one side of at least 4"
+        return None
+
+    def start(self, problem: Problem, generator: torch.Generator) -> DeepImageRun:
+        return DeepImageRun(self, problem, generator)
+
+    def default_stopping(self, problem: Problem) -> StoppingRule:
+        limit = MaxIterations(self.iterations)
+        if self.stopping == "held_out":
+            return HeldOut(fraction=self.held_out, patience=self.patience) | limit
+        if self.stopping == "variance":
+            return WindowedMovingVariance(window=self.window, patience=self.patience) | limit
+        return limit
+
+    def with_settings(self, **settings: Any) -> DeepImagePrior:
+        """A copy with some settings replaced."""
+        return dataclasses.replace(self, **settings)

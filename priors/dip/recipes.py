@@ -1,0 +1,202 @@
+"""The recipes of Deep Image Prior: hyper-parameters per task, each row with its source.
+
+``reference`` is what was published. ``fast`` is what a laptop should run; its rows were chosen over the shared
+test sets with ``benchmarks/dip_fast.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from zeroshot.problem import Problem
+
+_NOTEBOOKS = "github.com/DmitryUlyanov/deep-image-prior (notebooks of the paper's authors)"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A row of the table: where the settings come from, and the settings."""
+
+    source: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+_PUBLISHED_DENOISING = Recipe(
+    f"denoising.ipynb, {_NOTEBOOKS}",
+    {"iterations": 3000, "learning_rate": 0.01, "perturbation": 1 / 30, "averaging": 0.99},
+)
+_PUBLISHED_SR_4 = Recipe(
+    f"super-resolution.ipynb, {_NOTEBOOKS}",
+    {"iterations": 2000, "learning_rate": 0.01, "perturbation": 0.03, "averaging": 0.0},
+)
+_PUBLISHED_SR_8 = Recipe(
+    f"super-resolution.ipynb, {_NOTEBOOKS}",
+    {"iterations": 4000, "learning_rate": 0.01, "perturbation": 0.05, "averaging": 0.0},
+)
+_PUBLISHED_RANDOM_HOLES = Recipe(
+    f"restoration.ipynb (barbara, half of the pixels), {_NOTEBOOKS}",
+    {"iterations": 11000, "learning_rate": 0.001, "perturbation": 0.03, "averaging": 0.0},
+)
+_PUBLISHED_FEW_PIXELS = Recipe(
+    f"restoration.ipynb (kate, 2 % of the pixels), {_NOTEBOOKS}",
+    {
+        "iterations": 1000,
+        "learning_rate": 0.01,
+        "perturbation": 0.0,
+        "averaging": 0.0,
+        "channels": (16, 32, 64, 128, 128),
+        "skip_channels": 0,
+        "downsampling": "average",
+        "backtracking": 0.0,
+    },
+)
+_PUBLISHED_TEXT = Recipe(
+    f"inpainting.ipynb (kate, text), {_NOTEBOOKS}",
+    {
+        "iterations": 6001,
+        "learning_rate": 0.01,
+        "perturbation": 0.03,
+        "averaging": 0.0,
+        "skip_channels": 128,
+        "upsampling": "nearest",
+        "backtracking": 0.0,
+    },
+)
+_PUBLISHED_REGION = Recipe(
+    # The notebook also means to perturb the weights, but rebinds a local name: the weights stay as they are.
+    f"inpainting.ipynb (library, a large hole), {_NOTEBOOKS}",
+    {
+        "iterations": 3001,
+        "learning_rate": 0.01,
+        "perturbation": 0.0,
+        "averaging": 0.0,
+        "input_depth": 1,
+        "channels": (16, 32, 64, 128, 128, 128),
+        "skip_channels": 0,
+        "kernel_down": 5,
+        "upsampling": "nearest",
+        "pointwise": "none",
+        "backtracking": 0.0,
+    },
+)
+
+_FAST = {
+    "precision": "auto",
+    "perturbation_noise": "pool",
+    "optimiser": "muon",
+    "averaging_start": "growing",
+    "backtracking": 0.0,
+}
+_MEASURED = "benchmarks/dip_fast.py, means over crops of the shared sets"
+
+_FAST_NOISY = Recipe(
+    _MEASURED,
+    {
+        **_FAST,
+        "channels": (32,) * 5,
+        "guide": "tv",
+        "learning_rate": 0.02,
+        "adam_learning_rate": 0.01,
+        "perturbation": 1 / 30,
+        "averaging": 0.97,
+        "iterations": 600,
+        "stopping": "held_out",
+        "patience": 80,
+    },
+)
+_FAST_HOLES = Recipe(
+    _MEASURED,
+    {
+        **_FAST,
+        "channels": (64,) * 5,
+        "upsampling": "nearest",
+        "learning_rate": 0.01,
+        "adam_learning_rate": 0.005,
+        "perturbation": 0.015,
+        "averaging": 0.98,
+        "iterations": 600,
+        "known_pixels": "keep",
+    },
+)
+_FAST_SR = Recipe(
+    _MEASURED,
+    {
+        **_FAST,
+        "channels": (64,) * 5,
+        "learning_rate": 0.007,
+        "adam_learning_rate": 0.01,
+        "perturbation": 0.03,
+        "averaging": 0.98,
+        "iterations": 400,
+    },
+)
+
+
+def recipe_for(name: str, problem: Problem) -> Recipe:
+    """The row of recipe `name` for this problem.
+
+    Raises
+    ------
+    ValueError
+        Where there is no recipe of that name.
+    """
+    if name == "reference":
+        return _reference(problem)
+    if name == "fast":
+        return _fast(problem)
+    raise ValueError(f"there is no recipe {name!r}; there are 'fast' and 'reference'")
+
+
+def _reference(problem: Problem) -> Recipe:
+    if problem.task == "sr":
+        return _PUBLISHED_SR_8 if _enlargement(problem) >= 6 else _PUBLISHED_SR_4
+    if problem.task in ("inpaint", "colorize", "demosaic"):
+        return _published_inpainting(problem)
+    if problem.task in ("deblur", "restore") and not _is_noisy(problem):
+        return _PUBLISHED_SR_4
+    return _PUBLISHED_DENOISING
+
+
+def _published_inpainting(problem: Problem) -> Recipe:
+    missing, radius = hole_shape(problem)
+    if missing > 0.9:
+        return _PUBLISHED_FEW_PIXELS
+    if radius > 0.06 * min(problem.reference_shape[-2:]):
+        return _PUBLISHED_REGION
+    return _PUBLISHED_RANDOM_HOLES if missing > 0.25 else _PUBLISHED_TEXT
+
+
+def _fast(problem: Problem) -> Recipe:
+    if _is_noisy(problem):
+        return _FAST_NOISY
+    if problem.task in ("inpaint", "colorize", "demosaic"):
+        return _FAST_HOLES
+    return _FAST_SR
+
+
+def _is_noisy(problem: Problem) -> bool:
+    return problem.sigma is not None and problem.sigma > 0.5 / 255
+
+
+def _enlargement(problem: Problem) -> float:
+    return problem.reference_shape[-1] / problem.y.shape[-1]
+
+
+def hole_shape(problem: Problem) -> tuple[float, float]:
+    """The fraction of missing pixels, and the radius in pixels of the largest disc of missing pixels.
+
+    Random holes of one half have a radius of two or three pixels, a scratch or a letter one of a few pixels,
+    a removed object one of many.
+    """
+    if problem.measured is None:
+        return 0.0, 0.0
+    from scipy.ndimage import distance_transform_edt
+
+    known = problem.measured.amax(dim=1)[0].cpu() > 0.5
+    known = known.expand(problem.y.shape[-2:])
+    missing = 1 - float(known.to(torch.float32).mean())
+    # A border of known pixels would hide how far a hole at the edge of the image reaches inwards.
+    return missing, float(distance_transform_edt(~known.numpy()).max())

@@ -1,0 +1,57 @@
+"""Every example runs and writes what it promises."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from PIL import Image
+
+FOLDER = Path(__file__).resolve().parents[1] / "examples"
+SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "demo")
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_an_example_writes_before_and_after(name: str, tmp_path: Path) -> None:
+    output = tmp_path / "pair.png"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(name).main(output=str(output), seconds=0.5)
+    pair = np.asarray(Image.open(output))
+    half = pair.shape[1] // 2 - 4
+    assert pair[:, :half].std() > 5
+    assert pair[:, -half:].std() > 5
+    assert not np.array_equal(pair[:, :half], pair[:, -half:])
+
+
+def test_there_is_an_example_for_every_task() -> None:
+    import zeroshot
+
+    text = "".join((FOLDER / f"{name}.py").read_text() for name in SCRIPTS)
+    for task in zeroshot.tasks():
+        assert f'task="{task}"' in text
+
+
+def test_the_demo_writes_its_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["demo.py", "--prior", "tv", "--seconds", "2", "--output", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    load("demo").main()
+    assert "PSNR after" in capsys.readouterr().out
+    for name in ("before.png", "after.png", "plot.png"):
+        assert Image.open(tmp_path / name).size[0] > 100

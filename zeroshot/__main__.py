@@ -1,0 +1,5 @@
+"""``python -m zeroshot``."""
+
+from zeroshot.cli import main
+
+raise SystemExit(main())

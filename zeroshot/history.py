@@ -1,0 +1,69 @@
+"""What a run measured at every step, as arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from zeroshot.prior import Estimate
+
+
+class History:
+    """The course of a run.
+
+    Indexing gives an array with one value per step: ``history["loss"]``. There are always ``iteration``,
+    ``seconds`` and ``loss``; stopping rules and the prior add what they measure (``variance``, ``gap``).
+
+    Attributes
+    ----------
+    previews : list of int
+        The steps, counted from 0, at which a preview was written.
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, list[float]] = {"iteration": [], "seconds": [], "loss": []}
+        self.previews: list[int] = []
+
+    def append(self, estimate: Estimate, seconds: float, measures: dict[str, float]) -> None:
+        """Add one step; a measure that is new here is NaN for the steps before."""
+        row = {"iteration": estimate.iteration, "seconds": seconds, "loss": estimate.loss, **measures}
+        if estimate.gap is not None:
+            row["gap"] = estimate.gap
+        length = len(self)
+        for name in row:
+            self._columns.setdefault(name, [float("nan")] * length)
+        for name, column in self._columns.items():
+            column.append(float(row.get(name, float("nan"))))
+
+    def __len__(self) -> int:
+        return len(self._columns["iteration"])
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._columns:
+            raise KeyError(f"the history has no column {name!r}; it has {', '.join(self._columns)}")
+        return np.asarray(self._columns[name])
+
+    def keys(self) -> list[str]:
+        """The names of the columns."""
+        return list(self._columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The columns and the preview steps as lists, for JSON; what was not measured is None."""
+        columns: dict[str, Any] = {
+            name: [value if np.isfinite(value) else None for value in column]
+            for name, column in self._columns.items()
+        }
+        columns["iteration"] = [int(value) for value in self._columns["iteration"]]
+        columns["previews"] = list(self.previews)
+        return columns
+
+    def state_dict(self) -> dict[str, Any]:
+        """A snapshot for a checkpoint."""
+        columns = {name: list(values) for name, values in self._columns.items()}
+        return {"columns": columns, "previews": list(self.previews)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state` was taken."""
+        self._columns = {name: list(values) for name, values in state["columns"].items()}
+        self.previews = list(state["previews"])

@@ -1,0 +1,38 @@
+"""Keeping large CPU allocations, which a network that runs thousands of times would otherwise fault in anew.
+
+By default glibc gives every block above 32 MiB back to the kernel when it is freed, and the next iteration
+pays for mapping and clearing the same pages again. On the skip network of Deep Image Prior at 256 × 256 this
+is more than a third of the time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
+_kept = False
+
+
+def keep_large_allocations() -> bool:
+    """Tell glibc's allocator to keep freed memory for reuse by this process.
+
+    It acts on Linux with glibc only, once per process, and does nothing elsewhere. The memory is given back
+    when the process ends. Set the environment variable ``ZEROSHOT_ALLOCATOR=system`` to leave the allocator
+    alone.
+
+    Returns
+    -------
+    bool
+        Whether the setting is in force.
+    """
+    global _kept
+    if _kept:
+        return True
+    if os.environ.get("ZEROSHOT_ALLOCATOR") == "system" or platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    settings = ((_M_MMAP_THRESHOLD, 1 << 30), (_M_TRIM_THRESHOLD, (1 << 31) - 1), (_M_TOP_PAD, 64 << 20))
+    _kept = all(mallopt(name, value) == 1 for name, value in settings)
+    return _kept

@@ -1,0 +1,215 @@
+"""Operators written as text, for the command line: ``mosaic(RGGB) @ downsample(2, kernel=lanczos3)``.
+
+The text is read with Python's own parser and interpreted here; nothing in it is ever executed.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zeroshot.operators.blur import Blur
+from zeroshot.operators.composition import Stack
+from zeroshot.operators.downsample import KERNELS, Downsample
+from zeroshot.operators.grayscale import Grayscale
+from zeroshot.operators.identity import Identity
+from zeroshot.operators.mask import Mask
+from zeroshot.operators.mosaic import Mosaic
+from zeroshot.operators.operator import Operator
+
+_LONGEST = 10_000
+
+
+def parse(text: str) -> Operator:
+    """The operator that `text` describes.
+
+    =================================================  =====================================================
+    ``identity``                                       nothing
+    ``mask("mask.png")``                               known pixels white, from an image or .npy file
+    ``downsample(4, kernel=lanczos3)``                 also ``kernel=gaussian, sigma=1.6``; ``kernel="k.png"``
+    ``grayscale``, ``grayscale(bt709)``                also ``grayscale([0.3, 0.6, 0.1])``
+    ``mosaic(RGGB)``, ``mosaic(quad-rggb)``            also ``xtrans``
+    ``blur(gaussian=1.6)``, ``blur("kernel.png")``     also ``motion=15, angle=30``; ``disk=3``
+    ``stack(grayscale, mask("hints.png"))``            several measurements of one image
+    ``blur(disk=3, boundary=valid)``                   also ``circular``, ``replicate``
+    ``A @ B``                                          B first, then A
+    =================================================  =====================================================
+
+    Words need no quotes; file names do. Numbers may be written as fractions, such as ``25/255``.
+
+    Raises
+    ------
+    ValueError
+        If the text cannot be read, names an unknown operator or option, or a file cannot be read.
+    """
+    if not isinstance(text, str) or not text.strip() or len(text) > _LONGEST:
+        raise ValueError(
+            f"an operator is a text such as 'mosaic(RGGB) @ downsample(2)', got {str(text)[:60]!r}"
+        )
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+        return _operator(tree.body)
+    except (SyntaxError, RecursionError, MemoryError):
+        raise ValueError(
+            f"cannot read the operator {_shortened(text)!r}; write for example "
+            f"'mosaic(RGGB) @ downsample(2)', with file names in quotes"
+        ) from None
+
+
+def _operator(node: ast.expr) -> Operator:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+        return _operator(node.left) @ _operator(node.right)
+    if isinstance(node, ast.Name):
+        return _build(node.id, [], {})
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        name = node.func.id
+        read = _operator if name.lower() == "stack" else _value
+        options: dict[str, Any] = {}
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                raise ValueError(f"{name}(**…) is not an operator; write the options as name=value")
+            options[keyword.arg] = _value(keyword.value)
+        return _build(name, [read(argument) for argument in node.args], options)
+    raise ValueError(
+        f"{_shortened(ast.unparse(node))!r} is not an operator; known are {', '.join(_BUILDERS)}"
+    )
+
+
+def _value(node: ast.expr) -> Any:
+    """A number, a word, a quoted text, or a list of them."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str | int | float):
+        return node.value
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_value(element) for element in node.elts]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = _value(node.operand)
+        if isinstance(value, int | float):
+            return -value
+    if isinstance(node, ast.BinOp):
+        left, right = _value(node.left), _value(node.right)
+        if isinstance(node.op, ast.Sub) and isinstance(left, str) and isinstance(right, str):
+            return f"{left}-{right}"  # quad-rggb
+        if isinstance(node.op, ast.Div) and isinstance(left, int | float) and isinstance(right, int | float):
+            if right == 0:
+                raise ValueError(f"{ast.unparse(node)!r} divides by zero")
+            return left / right
+    raise ValueError(f"{_shortened(ast.unparse(node))!r} is neither a number nor a word nor a text in quotes")
+
+
+def _build(name: str, arguments: list[Any], options: dict[str, Any]) -> Operator:
+    builder = _BUILDERS.get(name.lower())
+    if builder is None:
+        near = difflib.get_close_matches(name.lower(), _BUILDERS, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise ValueError(f"unknown operator {name!r}{hint}; known are {', '.join(_BUILDERS)}")
+    signature = inspect.signature(builder)
+    try:
+        signature.bind(*arguments, **options)
+    except TypeError as error:
+        parameters = ", ".join(
+            str(parameter.replace(annotation=inspect.Parameter.empty))
+            for parameter in signature.parameters.values()
+        )
+        raise ValueError(f"{name}: {error}; it is written {name.lower()}({parameters})") from None
+    try:
+        return builder(*arguments, **options)
+    except TypeError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _blur(
+    kernel: Any = None,
+    *,
+    gaussian: Any = None,
+    motion: Any = None,
+    angle: Any = 0,
+    disk: Any = None,
+    boundary: str = "reflect",
+) -> Operator:
+    choices = {"kernel": kernel, "gaussian": gaussian, "motion": motion, "disk": disk}
+    given = [name for name, value in choices.items() if value is not None]
+    if len(given) != 1:
+        raise ValueError(
+            "blur takes one of: the name of a kernel file in quotes, gaussian=sigma, motion=length with "
+            f"angle=degrees, disk=radius; got {' and '.join(given) or 'none of them'}"
+        )
+    if angle != 0 and motion is None:
+        raise ValueError("angle belongs to motion=length")
+    if gaussian is not None:
+        return Blur.gaussian(_number("gaussian", gaussian), boundary)
+    if motion is not None:
+        return Blur.motion(_number("motion", motion), _number("angle", angle), boundary)
+    if disk is not None:
+        return Blur.disk(_number("disk", disk), boundary)
+    return Blur(_read("kernel", kernel), boundary)
+
+
+def _downsample(scale: Any, kernel: Any = "bicubic", sigma: Any = None) -> Operator:
+    sigma = None if sigma is None else _number("sigma", sigma)
+    if isinstance(kernel, str) and kernel not in KERNELS and Path(kernel).suffix:
+        return Downsample(scale, _read("kernel", kernel))
+    return Downsample(scale, kernel, sigma=sigma)
+
+
+def _grayscale(weights: Any = "bt601") -> Operator:
+    return Grayscale(weights)
+
+
+def _mask(file: Any) -> Operator:
+    return Mask(_read("mask", file))
+
+
+def _mosaic(pattern: Any) -> Operator:
+    return Mosaic(pattern)
+
+
+def _stack(*operators: Operator) -> Operator:
+    return Stack(operators)
+
+
+_BUILDERS: dict[str, Callable[..., Operator]] = {
+    "identity": lambda: Identity(),
+    "mask": _mask,
+    "downsample": _downsample,
+    "grayscale": _grayscale,
+    "mosaic": _mosaic,
+    "blur": _blur,
+    "stack": _stack,
+}
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    return float(value)
+
+
+def _read(what: str, file: Any) -> np.ndarray:
+    """The grey values of an image file, or the array in a .npy file."""
+    from PIL import Image
+
+    if not isinstance(file, str):
+        raise ValueError(f"a {what} is the name of an image or .npy file in quotes, got {file!r}")
+    try:
+        if file.lower().endswith(".npy"):
+            return np.load(file, allow_pickle=False)
+        with Image.open(file) as image:
+            return np.asarray(image if image.mode in ("I;16", "I", "F") else image.convert("L"))
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {file!r} to read the {what} from") from None
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"cannot read the {what} from {file!r}: {reason}") from None
+
+
+def _shortened(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= 60 else flat[:57] + "…"

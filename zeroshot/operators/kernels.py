@@ -1,0 +1,130 @@
+"""Formulas of resampling and blur kernels, as NumPy arrays that sum to one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+
+def _normalised(weights: np.ndarray) -> np.ndarray:
+    return weights / weights.sum()
+
+
+def _centred(taps: int) -> np.ndarray:
+    return np.arange(taps) - (taps - 1) / 2
+
+
+def _taps_on_block(extent: float, scale: int) -> int:
+    """The number of taps within ±`extent`/2 pixels that can be centred on a block of `scale` pixels.
+
+    The centre of an even block lies between two pixels, so the number has the parity of `scale`.
+    """
+    taps = math.ceil(extent) - 1
+    taps -= (taps - scale) % 2
+    return max(taps, scale)
+
+
+def keys_cubic(t: np.ndarray) -> np.ndarray:
+    """Keys' cubic convolution kernel with a = −1/2.
+
+    References
+    ----------
+    R. G. Keys: Cubic convolution interpolation for digital image processing, IEEE Transactions on Acoustics,
+    Speech, and Signal Processing 29 (1981).
+    """
+    t = np.abs(t)
+    near = 1.5 * t**3 - 2.5 * t**2 + 1
+    far = -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
+    return np.where(t <= 1, near, np.where(t < 2, far, 0.0))
+
+
+def bicubic(scale: int) -> np.ndarray:
+    """One-dimensional antialiased cubic kernel for shrinking by `scale`: Keys' kernel, stretched."""
+    return _normalised(keys_cubic(_centred(_taps_on_block(4 * scale + 1, scale)) / scale))
+
+
+def lanczos(scale: int, lobes: int) -> np.ndarray:
+    """One-dimensional Lanczos kernel for shrinking by `scale`: sinc(t) · sinc(t/lobes), t in small pixels."""
+    t = _centred(_taps_on_block(2 * lobes * scale + 1, scale)) / scale
+    return _normalised(np.sinc(t) * np.sinc(t / lobes))
+
+
+def gaussian(sigma: float, scale: int = 1) -> np.ndarray:
+    """One-dimensional Gaussian of standard deviation `sigma` pixels, cut at 4 `sigma`.
+
+    It is centred on a block of `scale` pixels; with the default it has an odd number of taps.
+    """
+    require_positive("sigma", sigma)
+    return _normalised(np.exp(-0.5 * (_centred(_taps_on_block(8 * sigma + 3, scale)) / sigma) ** 2))
+
+
+def motion(length: float, angle: float) -> np.ndarray:
+    """Uniform linear motion: a line of `length` × 1 pixels at `angle` degrees, counter-clockwise from right.
+
+    Each weight is the area of the pixel that the line covers, so that motion by nine pixels to the right
+    is nine equal weights.
+    """
+    require_positive("length", length)
+    if not math.isfinite(angle):
+        raise ValueError(f"angle must be a number of degrees, got {angle}")
+    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+
+    def covered(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        along, across = column * cosine - row * sine, column * sine + row * cosine
+        return (np.abs(along) <= length / 2) & (np.abs(across) <= 0.5)
+
+    reach = (length * abs(sine) + abs(cosine)) / 2, (length * abs(cosine) + abs(sine)) / 2
+    return _coverage(covered, reach)
+
+
+def disk(radius: float) -> np.ndarray:
+    """Defocus: a disk of `radius` pixels; each weight is the area of the pixel that the disk covers."""
+    require_positive("radius", radius)
+    return _coverage(lambda row, column: row**2 + column**2 <= radius**2, (radius, radius))
+
+
+def _coverage(
+    covered: Callable[[np.ndarray, np.ndarray], np.ndarray], reach: tuple[float, float]
+) -> np.ndarray:
+    """How much of each pixel a shape within ±`reach` (rows, columns) covers, by 16 × 16 samples a pixel."""
+    # Half-open cells of sample points: an edge that falls on the border of a pixel must not round into it.
+    half = [max(0, math.ceil(extent - 0.5 - 1e-9)) for extent in reach]
+    samples = 16
+    axes = [(np.arange((2 * size + 1) * samples) + 0.5) / samples - size - 0.5 for size in half]
+    inside = covered(axes[0][:, None], axes[1][None, :]).astype(np.float64)
+    blocks = inside.reshape(2 * half[0] + 1, samples, 2 * half[1] + 1, samples)
+    return _normalised(blocks.sum(axis=(1, 3)))
+
+
+def require_positive(name: str, value: float) -> None:
+    if not (value > 0 and math.isfinite(value)):
+        raise ValueError(f"{name} must be a positive number, got {value}")
+
+
+def as_kernel(kernel: object) -> np.ndarray:
+    """A two-dimensional kernel given by the caller, checked, in double precision, with sum 1.
+
+    Raises
+    ------
+    ValueError
+        If it is not two-dimensional, holds NaN or infinity, or sums to zero.
+    """
+    if isinstance(kernel, torch.Tensor):
+        kernel = kernel.detach().cpu().numpy()
+    try:
+        array = np.asarray(kernel, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"a kernel must be a two-dimensional array of numbers, got {type(kernel).__name__}"
+        ) from None
+    if array.ndim != 2 or array.size == 0:
+        raise ValueError(f"a kernel must be a two-dimensional array (height, width), got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError("the kernel holds NaN or infinite values; every weight must be a finite number")
+    total = array.sum()
+    if abs(total) <= 1e-6 * np.abs(array).sum() or total == 0:
+        raise ValueError("the kernel sums to zero; its weights must have a sum that is not zero")
+    return array / total

@@ -1,0 +1,123 @@
+"""The result of a restoration: the image as it was given, and how it came about."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from zeroshot import images
+from zeroshot.history import History
+
+
+@dataclass(frozen=True, eq=False)
+class Restoration:
+    """A restored image with its history and provenance.
+
+    ``np.asarray(restoration)`` is the image as an array, and a notebook shows it.
+
+    Attributes
+    ----------
+    picture : Picture
+        The restored image with everything that came with the input (alpha, EXIF, ICC profile).
+    stopped_by : str
+        Why the run ended, in one line.
+    iterations : int
+        How many iterations were made.
+    seconds : float
+        How long they took.
+    history : History
+        What was measured at every step.
+    sigma : float or None
+        The noise level that was given or estimated, on the [0, 1] scale.
+    provenance : dict
+        Version, task, prior, every hyper-parameter, seed, device and the input's sha256; it is embedded in
+        every file that is saved.
+    measurement : torch.Tensor
+        The measurement y that was fitted, (N, C, H, W).
+    parts : tuple of Restoration
+        For a batch: the restoration of each image. Iterations and seconds are then sums.
+    """
+
+    picture: images.Picture
+    stopped_by: str
+    iterations: int
+    seconds: float
+    history: History
+    sigma: float | None
+    provenance: dict[str, Any]
+    measurement: torch.Tensor = field(repr=False)
+    parts: tuple[Restoration, ...] = field(default=(), repr=False)
+
+    @property
+    def image(self) -> Any:
+        """The restored image, of the kind and dtype that the caller gave."""
+        return self.picture.as_given()
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the image with its provenance; an existing file is kept unless `overwrite` is True."""
+        images.save(self.picture, path, overwrite=overwrite, provenance=self.provenance)
+
+    def save_comparison(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the measurement and the restored image side by side; of a batch, the first image."""
+        after = self.picture.colours[:1].clamp(0, 1)
+        before = F.interpolate(self.measurement[:1].cpu(), size=after.shape[-2:], mode="nearest")
+        channels = max(before.shape[1], after.shape[1])
+        pair = [
+            image if image.shape[1] == channels else image[:, :1].expand(-1, 3, -1, -1)
+            for image in (before, after)
+        ]
+        gap = torch.ones(1, channels, after.shape[-2], max(2, after.shape[-1] // 64))
+        sheet = torch.cat([pair[0].clamp(0, 1), gap, pair[1]], dim=-1)
+        images.save(
+            images.load(sheet.mul(255).round().byte()), path, overwrite=overwrite, provenance=self.provenance
+        )
+
+    def save_trace(self, path: str | Path) -> None:
+        """Write the provenance and the history as JSON."""
+        trace = {"provenance": self.provenance, "history": self.history.to_dict()}
+        images.write_atomically(path, json.dumps(trace, indent=1).encode())
+
+    def plot(self) -> Any:
+        """Loss, and whatever the stopping rule measured, over the iterations: a matplotlib figure.
+
+        Raises
+        ------
+        ImportError
+            Where matplotlib is missing; the message names the extra that brings it.
+        """
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise ImportError("plotting needs matplotlib: pip install 'zeroshot[plot]'") from error
+        measured = [name for name in self.history.keys() if name not in ("iteration", "seconds")]
+        figure = Figure(figsize=(6, 2.2 * len(measured)), layout="constrained")
+        axes = figure.subplots(len(measured), 1, sharex=True, squeeze=False)[:, 0]
+        for axis, name in zip(axes, measured, strict=True):
+            values = self.history[name]
+            axis.plot(self.history["iteration"], values, color="black", linewidth=0.9)
+            axis.set_ylabel(name)
+            if np.nanmin(values, initial=np.inf) > 0:
+                axis.set_yscale("log")
+        axes[-1].set_xlabel("iteration")
+        axes[0].set_title(self.stopped_by, fontsize="small")
+        return figure
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        image = self.image
+        array = image.detach().cpu().numpy() if hasattr(image, "detach") else np.asarray(image)
+        return array if dtype is None else array.astype(dtype)
+
+    def _repr_png_(self) -> bytes:
+        from PIL import Image
+
+        colours = self.picture.colours[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
+        buffer = io.BytesIO()
+        Image.fromarray(colours.squeeze()).save(buffer, format="PNG")
+        return buffer.getvalue()

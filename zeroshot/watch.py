@@ -1,0 +1,155 @@
+"""Those who watch a run from outside: the progress bar, the preview, Ctrl-C, and the watch for NaN."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from zeroshot.prior import Estimate, Run
+
+
+class Progress:
+    """A bar on standard error with the loss and, under a budget, the time left.
+
+    Parameters
+    ----------
+    shown : bool or None
+        None shows it where standard error is a terminal.
+    seconds : float or None
+        The budget; the bar then counts seconds instead of iterations.
+    iterations : int or None
+        The most iterations that will be made, where that is known.
+    """
+
+    def __init__(self, shown: bool | None, seconds: float | None, iterations: int | None, label: str) -> None:
+        hidden = not sys.stderr.isatty() if shown is None else not shown
+        self.counts_seconds = seconds is not None
+        total = seconds if seconds is not None else iterations
+        if self.counts_seconds:
+            form = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}"
+        else:
+            form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+        self.bar = tqdm(
+            total=total, desc=label, disable=hidden, bar_format=form if total else None, leave=False
+        )
+
+    def update(self, estimate: Estimate, seconds: float) -> None:
+        """Show the state after a step."""
+        if self.bar.disable:
+            return
+        self.bar.set_postfix_str(f"iteration {estimate.iteration}, loss {estimate.loss:.3g}", refresh=False)
+        position = seconds if self.counts_seconds else estimate.iteration
+        self.bar.update(max(0, min(position, self.bar.total or position) - self.bar.n))
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self.bar.close()
+
+
+class Preview:
+    """Hands the estimate to `write` every so many seconds."""
+
+    def __init__(self, write: Callable[[torch.Tensor], None] | None, every: float) -> None:
+        if not every > 0:
+            raise ValueError(f"the seconds between previews must be positive, got {every}")
+        self.write = write
+        self.every = every
+        self._last = -math.inf
+
+    def update(self, estimate: Estimate) -> bool:
+        """Write a preview where one is due; whether it was."""
+        if self.write is None or time.monotonic() - self._last < self.every:
+            return False
+        self.write(estimate.image)
+        self._last = time.monotonic()
+        return True
+
+
+class Interruption:
+    """Whether Ctrl-C was pressed."""
+
+    requested = False
+
+
+@contextmanager
+def interruption() -> Iterator[Interruption]:
+    """Turn the first Ctrl-C into a request that the loop honours between two steps; a second one raises.
+
+    Stopping inside a step would leave the weights half updated and the checkpoint useless. Signals reach the
+    main thread only; in other threads nothing is changed.
+    """
+    state = Interruption()
+    if threading.current_thread() is not threading.main_thread():
+        yield state
+        return
+
+    def request(number: int, frame: Any) -> None:
+        if state.requested:
+            raise KeyboardInterrupt
+        state.requested = True
+
+    previous = signal.signal(signal.SIGINT, request)
+    try:
+        yield state
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+class DivergenceWatch:
+    """Keeps the last good state, and goes back to it once, with a smaller step, where the loss is not finite.
+
+    Parameters
+    ----------
+    run : Run
+        The run that is watched.
+    first : torch.Tensor
+        The image to fall back on before the first good state.
+    every : int
+        Steps between two kept states.
+    """
+
+    def __init__(self, run: Run, first: torch.Tensor, every: int = 50) -> None:
+        self.run = run
+        self.every = every
+        self.restarts = 0
+        self.image = first
+        self._steps = 0
+        self._state = run.state_dict()
+
+    def accepts(self, estimate: Estimate) -> bool:
+        """Whether the estimate is finite; keeps a state every so many steps."""
+        if not math.isfinite(estimate.loss):
+            return False
+        self._steps += 1
+        if self._steps % self.every == 0:
+            self._state = self.run.state_dict()
+            self.image = estimate.image.clone()
+        return True
+
+    def restart(self) -> bool:
+        """Go back to the last good state with a tenth of the step; False where that was done before."""
+        if self.restarts:
+            return False
+        self.restarts += 1
+        self.run.load_state_dict(self._state)
+        self.run.shrink_step(0.1)
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """A snapshot for a checkpoint."""
+        return {"restarts": self.restarts, "steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state` was taken; the run's present state is the last good one."""
+        self.restarts = state["restarts"]
+        self._steps = state["steps"]
+        self._state = self.run.state_dict()
