@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from zeroshot.problem import Problem
     from zeroshot.stopping import StoppingRule
 
-#: The rounding error of 8-bit images, half a grey level wide on either side: no residual is asked to be smaller.
+#: The rounding error of 8-bit images, half a grey level wide on either side: no residual is asked to be
+#: smaller.
 QUANTISATION = 0.5 / 255 / math.sqrt(3)
 #: λ over the largest slope of the data term and √(channels under one norm), where there is no noise level to
 #: choose it by. An isolated wrong pixel goes where λ exceeds 1/(2 + √2) ≈ 0.3.
@@ -31,27 +32,27 @@ CHROMA = {"denoise": 3.0, "demosaic": 3.0, "deblur": 2.0, "colorize": 5.0}
 
 @dataclass(frozen=True)
 class TotalVariation(Prior):
-    """min over x in [low, high]ⁿ of Σ d(A x, y) + λ TV(x), with a certificate of how near the minimum is.
+    """min over x in [0, 1]ⁿ of Σ d(A x, y) + λ TV(x), with a certificate of how near the minimum is.
 
-    The sum goes over the measured values; for the Gaussian data term it is ½‖A x − y‖² / σ². The box is [0, 1],
-    widened to the range of y where noise exceeds it, and the image is clipped to [0, 1] at the end. It is solved
-    for any linear operator by the primal-dual hybrid gradient scheme, and for denoising by its accelerated form.
-    The images of a batch share λ and are solved as one.
+    The sum goes over the measured values; for the Gaussian data term it is ½‖A x − y‖² / σ². It is solved for
+    any linear operator by the primal-dual hybrid gradient scheme. Denoising with the Gaussian data term goes
+    by its accelerated form, without the box; there the image is clipped to [0, 1] afterwards. The images of a
+    batch share λ and are solved as one.
 
-    Each estimate carries the relative duality gap, (objective − lower bound) / objective, an upper bound of how
-    much the objective could still fall; it is None as long as λ is being looked for.
+    Each estimate carries the relative duality gap, (objective − lower bound) / objective, an upper bound of
+    how much the objective could still fall; it is None as long as λ is being looked for.
 
     Parameters
     ----------
     weight : float or None
-        λ, in the units of the sum above: with the default Gaussian data term on images in [0, 1], 0.05 to 0.15
-        for strong noise. None chooses it: with Gaussian and Poisson data terms by the discrepancy principle,
-        such that RMS(A x − y) over the measured values is `discrepancy` · σ. There σ is the problem's noise
-        level, else estimated from y, and never less than the rounding error of 8-bit images (half a grey level /
-        √3); with the Poisson data term it is the root mean square of what the noise law predicts,
-        √(gain · y + readout²). With the L1 and Huber data terms, which do not tell noise from outliers by their
-        level, None means 0.58 times the largest slope of the data term (1 for L1, δ for Huber), times √3 where
-        three channels share one norm.
+        λ, in the units of the sum above: with the default Gaussian data term on images in [0, 1], 0.05 to
+        0.15 for strong noise. None chooses it: with Gaussian and Poisson data terms by the discrepancy
+        principle, such that RMS(A x − y) over the measured values is `discrepancy` · σ. There σ is the
+        problem's noise level, else estimated from y, and never less than the rounding error of 8-bit images
+        (half a grey level / √3); with the Poisson data term it is the root mean square of what the noise law
+        predicts, √(gain · y + readout²). With the L1 and Huber data terms, which do not tell noise from
+        outliers by their level, None means 0.58 times the largest slope of the data term (1 for L1, δ for
+        Huber), times √3 where three channels share one norm.
     kind : {"isotropic", "anisotropic"}
         The Euclidean length of the gradient, or the sum of the magnitudes of its components.
     coupling : {"vectorial", "channels"}
@@ -61,8 +62,8 @@ class TotalVariation(Prior):
         brightness; 1 treats the channels as they are.
     discrepancy : float
         The residual asked for, in units of σ, where the weight is chosen. Below 1, because at the residual of
-        the true image total variation smooths too much: the default gained 0.8 dB over 1 in the mean of Set12 at
-        σ = 10, 25 and 50 (``python benchmarks/tv.py --discrepancy 0.8 0.9 0.925 0.95 1``).
+        the true image total variation smooths too much: the default gained 0.8 dB over 1 in the mean of
+        Set12 at σ = 10, 25 and 50 (``python benchmarks/tv.py --discrepancy 0.8 0.9 0.925 0.95 1``).
     iterations : int
         The most elementary iterations.
     tolerance : float
@@ -73,8 +74,8 @@ class TotalVariation(Prior):
     References
     ----------
     L. I. Rudin, S. Osher, E. Fatemi: Nonlinear total variation based noise removal algorithms, Physica D 60
-    (1992). A. Chambolle, T. Pock: A first-order primal-dual algorithm for convex problems with applications to
-    imaging, JMIV 40 (2011). V. A. Morozov: On the solution of functional equations by the method of
+    (1992). A. Chambolle, T. Pock: A first-order primal-dual algorithm for convex problems with applications
+    to imaging, JMIV 40 (2011). V. A. Morozov: On the solution of functional equations by the method of
     regularization, Soviet Math. Dokl. 7 (1966), for the discrepancy principle.
     """
 
@@ -122,7 +123,8 @@ class TotalVariation(Prior):
         if not problem.operator.linear:
             return f"total variation needs a linear operator, and {problem.operator.describe()} is not"
         if type(problem.data_term).conjugate is DataTerm.conjugate:
-            return f"total variation needs a data term with a conjugate, and {type(problem.data_term).__name__} has none"
+            name = type(problem.data_term).__name__
+            return f"total variation needs a data term with a conjugate, and {name} has none"
         return None
 
     def start(self, problem: Problem, generator: torch.Generator) -> TotalVariationRun:
@@ -147,6 +149,8 @@ class Solver(Protocol):
     @property
     def image(self) -> torch.Tensor: ...
     @property
+    def unclipped(self) -> torch.Tensor: ...
+    @property
     def residual(self) -> float: ...
     def advance(self, iterations: int, residual: float | None = None) -> None: ...
     def evaluate(self) -> tuple[float, float]: ...
@@ -158,9 +162,9 @@ class Solver(Protocol):
 class TotalVariationRun(Run):
     """Blocks of iterations, the duality gap after each, and the search for λ.
 
-    While λ is looked for the solver lets it follow the residual. It is frozen once the residual is right within
-    1 %, λ has come to rest and the gap is moderate; if the residual of the solution then turns out to be off,
-    the search goes on. The second half of the iterations is kept for a frozen λ.
+    While λ is looked for the solver lets it follow the residual. It is frozen once the residual is right
+    within 1 %, λ has come to rest and the gap is moderate; if the residual of the solution then turns out to
+    be off, the search goes on. The second half of the iterations is kept for a frozen λ.
 
     Attributes
     ----------
@@ -184,7 +188,6 @@ class TotalVariationRun(Run):
         self._frozen = self.residual_wanted is None
         self._iteration = 0
         self._tiny = 1e-9 * problem.y.numel()
-        self._image = torch.empty_like(self._solver.image)
 
     @property
     def weight(self) -> float:
@@ -192,9 +195,9 @@ class TotalVariationRun(Run):
         return self._solver.weight
 
     @property
-    def image(self) -> torch.Tensor:
+    def unclipped(self) -> torch.Tensor:
         """The newest image before it is clipped to [0, 1]: the one that the objective belongs to."""
-        return self._solver.image
+        return self._solver.unclipped
 
     def step(self) -> Estimate:
         """Make a block of iterations."""
@@ -207,8 +210,7 @@ class TotalVariationRun(Run):
             self._frozen = self._settled(before, gap)
         elif self.residual_wanted is not None:
             self._frozen = True
-        torch.clamp(self._solver.image, 0, 1, out=self._image)
-        return Estimate(self._image, objective, self._iteration, gap=gap if self._frozen else None)
+        return Estimate(self._solver.image, objective, self._iteration, gap=gap if self._frozen else None)
 
     def _settled(self, weight_before: float, gap: float) -> bool:
         """Whether λ may stay as it is."""

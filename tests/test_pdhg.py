@@ -203,10 +203,10 @@ def test_reaches_the_objective_of_a_literal_chambolle(scheme: str) -> None:
     solver = solver_for(scheme, y, 0.1)
     solver.advance(400)
     truth = y[0, 0].double().numpy()
-    reached = objective(solver.image[0, 0].double().numpy(), truth, 0.1)
+    reached = objective(solver.unclipped[0, 0].double().numpy(), truth, 0.1)
     assert reached == pytest.approx(objective(reference, truth, 0.1), rel=1e-4)
     assert reached <= objective(reference, truth, 0.1) * (1 + 1e-6)
-    np.testing.assert_allclose(solver.image[0, 0], reference, atol=2e-3)
+    np.testing.assert_allclose(solver.unclipped[0, 0], reference, atol=2e-3)
 
 
 @pytest.mark.parametrize("scheme", ["rof", "pdhg"])
@@ -229,7 +229,7 @@ def test_objective_is_the_formula(scheme: str) -> None:
     solver = solver_for(scheme, y, 0.08)
     solver.advance(20)
     value, _ = solver.evaluate()
-    expected = 0.5 * (solver.image - y).square().sum().item() + 0.08 * total_variation(solver.image)
+    expected = 0.5 * (solver.unclipped - y).square().sum().item() + 0.08 * total_variation(solver.unclipped)
     assert value == pytest.approx(expected, rel=1e-5)
 
 
@@ -238,7 +238,7 @@ def test_a_constant_image_is_a_fixed_point(scheme: str) -> None:
     y = torch.full((1, 3, 9, 11), 0.4)
     solver = solver_for(scheme, y, 0.2)
     solver.advance(50)
-    torch.testing.assert_close(solver.image, y, atol=1e-6, rtol=0)
+    torch.testing.assert_close(solver.unclipped, y, atol=1e-6, rtol=0)
 
 
 def test_both_schemes_agree_for_every_sigma_of_the_data_term() -> None:

@@ -44,7 +44,8 @@ class History:
             raise KeyError(f"the history has no column {name!r}; it has {', '.join(self._columns)}")
         return np.asarray(self._columns[name])
 
-    def keys(self) -> list[str]:
+    @property
+    def columns(self) -> list[str]:
         """The names of the columns."""
         return list(self._columns)
 

@@ -96,7 +96,7 @@ class Restoration:
             from matplotlib.figure import Figure
         except ImportError as error:
             raise ImportError("plotting needs matplotlib: pip install 'zeroshot[plot]'") from error
-        measured = [name for name in self.history.keys() if name not in ("iteration", "seconds")]
+        measured = [name for name in self.history.columns if name not in ("iteration", "seconds")]
         figure = Figure(figsize=(6, 2.2 * len(measured)), layout="constrained")
         axes = figure.subplots(len(measured), 1, sharex=True, squeeze=False)[:, 0]
         for axis, name in zip(axes, measured, strict=True):

@@ -100,11 +100,11 @@ _FAST_NOISY = Recipe(
         "guide": "tv",
         "learning_rate": 0.02,
         "adam_learning_rate": 0.01,
-        "perturbation": 1 / 30,
+        "perturbation": 0.1,
         "averaging": 0.97,
-        "iterations": 600,
+        "iterations": 1000,
         "stopping": "held_out",
-        "patience": 80,
+        "patience": 120,
     },
 )
 _FAST_HOLES = Recipe(

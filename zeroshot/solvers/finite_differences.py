@@ -79,8 +79,8 @@ class TotalVariationNorm:
     kind : {"isotropic", "anisotropic"}
         The Euclidean norm of the two differences, or the sum of their magnitudes.
     coupling : {"vectorial", "channels"}
-        One norm over the differences of all channels, so that the channels share their edges, or every channel
-        on its own. The same for images of one channel.
+        One norm over the differences of all channels, so that the channels share their edges, or every
+        channel on its own. The same for images of one channel.
 
     References
     ----------
@@ -124,7 +124,9 @@ class TotalVariationNorm:
 
     def value(self, p: torch.Tensor, scratch: torch.Tensor) -> float:
         """Σ ‖pᵢ‖, summed in double precision: TV(x) for p = ∇x."""
-        return self.squared_norms(p, scratch).sqrt_().sum(dtype=torch.float64).item()
+        # sqrt() would hand small arrays to MKL's threads, which wait for each other on a busy machine.
+        norms = self.squared_norms(p, scratch).rsqrt_().reciprocal_()
+        return norms.sum(dtype=torch.float64).item()
 
     def project_(self, p: torch.Tensor, scratch: torch.Tensor) -> torch.Tensor:
         """Project p in place onto ‖pᵢ‖ ≤ 1 in the dual norm, at each pixel."""

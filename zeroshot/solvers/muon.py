@@ -112,8 +112,11 @@ class Muon(torch.optim.Optimizer):
         if not parameters:
             return
         beta1, beta2 = group["betas"]
-        first, second, gradients = [], [], []
+        first: list[torch.Tensor] = []
+        second: list[torch.Tensor] = []
+        gradients: list[torch.Tensor] = []
         for parameter in parameters:
+            assert parameter.grad is not None
             state = self.state[parameter]
             if "first" not in state:
                 state["first"] = torch.zeros_like(parameter)
@@ -130,4 +133,6 @@ class Muon(torch.optim.Optimizer):
         denominator = torch._foreach_sqrt(second)
         torch._foreach_div_(denominator, (1 - beta2**count) ** 0.5)
         torch._foreach_add_(denominator, 1e-8)
-        torch._foreach_addcdiv_(parameters, first, denominator, -group["lr"] / (1 - beta1**count))
+        torch._foreach_addcdiv_(
+            list[torch.Tensor](parameters), first, denominator, -group["lr"] / (1 - beta1**count)
+        )

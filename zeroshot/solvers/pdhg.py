@@ -21,8 +21,8 @@ from zeroshot.solvers.finite_differences import (
 class PrimalDualHybridGradient:
     """min over x in [0, 1]ⁿ of Σ d(A x, y) + λ TV(T x).
 
-    T multiplies the differences of the channels from their mean by `chroma` (c), T x = c x + (1 − c) x̂ with x̂
-    the mean over the channels, so that edges in colour are dearer than edges in brightness.
+    T multiplies the differences of the channels from their mean by `chroma` (c), T x = c x + (1 − c) x̂ with
+    x̂ the mean over the channels, so that edges in colour are dearer than edges in brightness.
 
     Divided by λ, with one dual variable for the differences and one for the data:
 
@@ -30,8 +30,8 @@ class PrimalDualHybridGradient:
         p⁺ = Π(p + s ∇T x̄),                    q⁺ = prox of r F* at q + r A x̄,   F = d/λ,
         (x, p, q) ← (x, p, q) + ρ ((x⁺, p⁺, q⁺) − (x, p, q)),
 
-    where Π projects onto ‖pᵢ‖ ≤ 1. It converges for τ (s ‖∇T‖² + r ‖A‖²) ≤ 1 and ρ < 2. The sum is kept at 1; how
-    it is shared out between x and the duals is balanced while the iterations go on.
+    where Π projects onto ‖pᵢ‖ ≤ 1. It converges for τ (s ‖∇T‖² + r ‖A‖²) ≤ 1 and ρ < 2. The sum is kept at
+    1; how it is shared out between x and the duals is balanced while the iterations go on.
 
     The gap is a certificate: with the box the dual value is finite for any (p, q), so that
 
@@ -39,9 +39,9 @@ class PrimalDualHybridGradient:
 
     is a lower bound of the minimum.
 
-    Where λ is asked to follow a residual ε (`advance(…, residual=ε)`), the data term gives way to the constraint
-    that the root mean square of A x − y be ε: every dual step uses the λ for which its own proximal point
-    satisfies that. No solution for a wrong λ is ever computed.
+    Where λ is asked to follow a residual ε (`advance(…, residual=ε)`), the data term gives way to the
+    constraint that the root mean square of A x − y be ε: every dual step uses the λ for which its own
+    proximal point satisfies that. No solution for a wrong λ is ever computed.
 
     Parameters
     ----------
@@ -64,16 +64,17 @@ class PrimalDualHybridGradient:
 
     References
     ----------
-    A. Chambolle, T. Pock: A first-order primal-dual algorithm for convex problems with applications to imaging,
-    JMIV 40 (2011). L. Condat: A primal–dual splitting method for convex optimization, JOTA 158 (2013), for ρ.
-    D. Applegate et al.: Practical large-scale linear programming using primal-dual hybrid gradient, NeurIPS
-    2021, for the balancing. L. Condat, S. Mosaddegh: Joint demosaicking and denoising by total variation
-    minimization, ICIP 2012, for `chroma`.
+    A. Chambolle, T. Pock: A first-order primal-dual algorithm for convex problems with applications to
+    imaging, JMIV 40 (2011). L. Condat: A primal–dual splitting method for convex optimization, JOTA 158
+    (2013), for ρ. D. Applegate et al.: Practical large-scale linear programming using primal-dual hybrid
+    gradient, NeurIPS 2021, for the balancing. L. Condat, S. Mosaddegh: Joint demosaicking and denoising by
+    total variation minimization, ICIP 2012, for `chroma`.
     """
 
     #: ρ.
     relaxation = 1.9
-    #: Share of ‖∇‖² in the sum above; the rest is the operator's. Fastest of 0.2, 0.5, 0.8 on masks, ×4, blur.
+    #: Share of ‖∇‖² in the sum above; the rest is the operator's. Fastest of 0.2, 0.5, 0.8 on masks, ×4,
+    #: blur.
     gradient_share = 0.8
     #: 1/τ at the start, times the contrast (standard deviation) of the image; the same measurements.
     first_balance = 16.0
@@ -117,6 +118,11 @@ class PrimalDualHybridGradient:
     @property
     def image(self) -> torch.Tensor:
         """The newest image, (N, C, H, W), in [0, 1]."""
+        return self._next_x
+
+    @property
+    def unclipped(self) -> torch.Tensor:
+        """The same: the box is part of this problem."""
         return self._next_x
 
     @property
@@ -171,8 +177,9 @@ class PrimalDualHybridGradient:
     def _track(self, point: torch.Tensor, step: float, residual: float) -> None:
         """Set λ so that the proximal point of the data term is `residual` away from y.
 
-        Gaussian: that point is y + (point/step − y) · μ/(1 + μ) with μ = step λ σ², which is solved for λ. The
-        others move λ a step towards it: the distance grows with λ, and in proportion to it where it is small.
+        Gaussian: that point is y + (point/step − y) · μ/(1 + μ) with μ = step λ σ², which is solved for λ.
+        The others move λ a step towards it: the distance grows with λ, and in proportion to it where it is
+        small.
         """
         far = self._root_mean_square(point / step - self._y)
         if isinstance(self._data_term, Gaussian):

@@ -11,14 +11,15 @@ import torch
 from zeroshot.solvers.finite_differences import (
     GRADIENT_NORM_SQUARED,
     TotalVariationNorm,
-    add_divergence_,
     gradient,
     weight_chroma_,
 )
 
-
-#: Elements up to which PyTorch runs an elementwise operation in the calling thread (at::internal::GRAIN_SIZE).
+#: Elements up to which PyTorch runs an elementwise operation in the calling thread
+#: (at::internal::GRAIN_SIZE).
 _GRAIN = 32767
+#: λ at which the search ends where no λ leaves the residual that is asked for.
+_LARGEST_WEIGHT = 1e3
 #: With more threads than this, whole-image operations are faster than strips in one thread.
 _FEW_THREADS = 4
 
@@ -35,19 +36,26 @@ class _Strip:
     left: torch.Tensor
     right: torch.Tensor
     extrapolated: torch.Tensor
+    y: torch.Tensor
     scaled: torch.Tensor
     u: torch.Tensor
+    u_and_below: torch.Tensor
     following: torch.Tensor
+    image: torch.Tensor
     scratch: torch.Tensor
     inflow: tuple[tuple[torch.Tensor, torch.Tensor], ...]
+
+
+def _sum(values: torch.Tensor) -> float:
+    return values.sum(dtype=torch.float64).item()
 
 
 class RudinOsherFatemi:
     """min over x of ‖x − y‖² / (2σ²) + λ TV(T x).
 
     T multiplies the differences of the channels from their mean by `chroma`, see `weight_chroma_`. Divided by
-    μ = λσ², u = x/μ minimises ½‖u − v‖² + TV(T u) with v = y/μ. This is strongly convex, so that the primal-dual
-    scheme converges at O(1/k²) with growing dual steps s = 1.3 / (τ ‖∇T‖²):
+    μ = λσ², u = x/μ minimises ½‖u − v‖² + TV(T u) with v = y/μ. This is strongly convex, so that the
+    primal-dual scheme converges at O(1/k²) with growing dual steps s = 1.3 / (τ ‖∇T‖²):
 
         p⁺ = Π(p + s ∇T ū),   u⁺ = (u + τ (v + T div p⁺)) / (1 + τ),
         θ = 1/√(1 + 2γτ),   ū = u⁺ + θ (u⁺ − u),   τ⁺ = θτ,
@@ -69,11 +77,11 @@ class RudinOsherFatemi:
 
     References
     ----------
-    A. Chambolle, T. Pock: A first-order primal-dual algorithm for convex problems with applications to imaging,
-    JMIV 40 (2011), algorithm 2. A. Chambolle: An algorithm for total variation minimization and applications,
-    JMIV 20 (2004), for λ from the residual. B. He, F. Ma, S. Xu, X. Yuan: A generalized primal-dual algorithm
-    with improved convergence condition for saddle point problems, SIAM J. Imaging Sciences 15 (2022), for the
-    4/3.
+    A. Chambolle, T. Pock: A first-order primal-dual algorithm for convex problems with applications to
+    imaging, JMIV 40 (2011), algorithm 2. A. Chambolle: An algorithm for total variation minimization and
+    applications, JMIV 20 (2004), for λ from the residual. B. He, F. Ma, S. Xu, X. Yuan: A generalized
+    primal-dual algorithm with improved convergence condition for saddle point problems, SIAM J. Imaging
+    Sciences 15 (2022), for the 4/3.
     """
 
     #: γ, at most the modulus 1 of strong convexity; ½ took the fewest iterations on a 512 × 512 photograph.
@@ -95,21 +103,24 @@ class RudinOsherFatemi:
         self.sigma = sigma
         self.measured_values = y.numel()
         self._norm = norm
-        self._y = y.detach().contiguous()
-        self._scaled = self._y / (weight * sigma**2)
-        self._u = self._scaled.clone()
         self._chroma = chroma if y.shape[1] > 1 else 1.0
         self._gradient_norm_squared = GRADIENT_NORM_SQUARED * max(self._chroma, 1.0) ** 2
-        self._next = torch.empty_like(self._u)
-        self._extrapolated = self._u.clone()  # T ū
-        self._p = y.new_zeros((2, *y.shape))
-        self._gradient = torch.zeros_like(self._p)
-        self._scratch = norm.scratch(self._p)
-        forth, back = self._cut(self._u, self._next), self._cut(self._next, self._u)
-        self._strips = [list(forth), list(back)]
+        self._y = y.detach().contiguous()
+        self._scaled, self._image = torch.empty_like(self._y), torch.empty_like(self._y)
+        self._u, self._next = torch.empty_like(self._y), torch.empty_like(self._y)
+        self._extrapolated = torch.empty_like(self._y)  # T ū
+        self._p = y.new_empty((2, *y.shape))
         self._tau = self.first_step
         self._safety = self.step_product
         self._residual = 0.0
+        forth, back = self._cut(self._u, self._next), self._cut(self._next, self._u)
+        self._strips = [list(forth), list(back)]
+        for strip in self._strips[0]:
+            strip.p[0].zero_()
+            strip.p[1].zero_()
+            torch.div(strip.y, weight * sigma**2, out=strip.scaled)
+            strip.u.copy_(strip.scaled)
+            weight_chroma_(strip.extrapolated.copy_(strip.u), self._chroma)
 
     def advance(self, iterations: int, residual: float | None = None) -> None:
         """Make so many iterations, at the present λ or at one moved towards `residual` before them."""
@@ -125,27 +136,22 @@ class RudinOsherFatemi:
             self._tau *= theta
 
     def _sweep(self, strip: _Strip, step: float, theta: float) -> None:
-        """One iteration on a strip of rows, from the top: what the next strip reads is not yet overwritten."""
+        """One iteration on a strip of rows; going down, what the next strip reads is not yet overwritten."""
         strip.down.add_(strip.below, alpha=step).sub_(strip.here, alpha=step)
         strip.along.add_(strip.right, alpha=step).sub_(strip.left, alpha=step)
         self._norm.project_(strip.p, strip.scratch)
 
-        # v + T div p, for a p whose far borders are zero, as they stay
-        target = strip.following
-        if self._chroma == 1:
-            torch.add(strip.scaled, strip.p[0], out=target)
-        else:
-            target.copy_(strip.p[0])
-        target += strip.p[1]
-        for rows, flow in strip.inflow:
-            rows -= flow
-        if self._chroma != 1:
-            weight_chroma_(target, self._chroma).add_(strip.scaled)
-
+        target = self._divergence(strip).add_(strip.scaled)
         torch.lerp(strip.u, target, self._tau / (1 + self._tau), out=strip.following)
         torch.lerp(strip.u, strip.following, 1 + theta, out=strip.extrapolated)
-        if self._chroma != 1:
-            weight_chroma_(strip.extrapolated, self._chroma)
+        weight_chroma_(strip.extrapolated, self._chroma)
+
+    def _divergence(self, strip: _Strip) -> torch.Tensor:
+        """T div p, for a p whose far borders are zero, as they stay."""
+        result = torch.add(strip.p[0], strip.p[1], out=strip.following)
+        for rows, flow in strip.inflow:
+            rows -= flow
+        return weight_chroma_(result, self._chroma)
 
     def _cut(self, u: torch.Tensor, following: torch.Tensor) -> Iterator[_Strip]:
         """The strips for an iteration from `u` to `following`.
@@ -156,7 +162,7 @@ class RudinOsherFatemi:
         height, width = u.shape[-2:]
         rows = height
         if u.device.type == "cpu" and torch.get_num_threads() <= _FEW_THREADS:
-            rows = max(1, _GRAIN // (u.shape[0] * u.shape[1] * width))
+            rows = max(1, _GRAIN // (u.shape[0] * u.shape[1] * width) - 1)
         for top in range(0, height, rows):
             end = min(top + rows, height)
             edge = min(end, height - 1)
@@ -175,29 +181,40 @@ class RudinOsherFatemi:
                 left=x[..., :-1],
                 right=x[..., 1:],
                 extrapolated=x,
+                y=self._y[..., top:end, :],
                 scaled=self._scaled[..., top:end, :],
                 u=u[..., top:end, :],
+                u_and_below=u[..., top : end + 1, :],
                 following=target,
+                image=self._image[..., top:end, :],
                 scratch=self._norm.scratch(p),
                 inflow=((target[..., 1 if top == 0 else 0 :, :], above), (target[..., 1:], p[1][..., :-1])),
             )
 
     def evaluate(self) -> tuple[float, float]:
         """The objective at the newest image, and a lower bound of its minimum, the dual value."""
-        scale = self.weight**2 * self.sigma**2
-        difference = torch.sub(self._u, self._scaled, out=self._next)
-        squared = difference.square().sum(dtype=torch.float64).item()
-        differences = gradient(weight_chroma_(self._next.copy_(self._u), self._chroma), out=self._gradient)
-        variation = self._norm.value(differences, self._scratch)
-        adjoint = weight_chroma_(add_divergence_(self._next.zero_(), self._p), self._chroma)
-        bound = -(0.5 * adjoint.square() + adjoint * self._scaled).sum(dtype=torch.float64).item()
-        clipped = (self.image.clamp_(0, 1) - self._y).square().sum(dtype=torch.float64).item()
+        mu = self.weight * self.sigma**2
+        squared = variation = dual = clipped = 0.0
+        for strip in self._strips[0]:
+            squared += _sum((strip.u - strip.scaled).square_())
+            image = torch.mul(strip.u, mu, out=strip.image).clamp_(0, 1)
+            clipped += _sum(torch.sub(image, strip.scaled, alpha=mu).square_())
+            differences = gradient(weight_chroma_(strip.u_and_below.clone(), self._chroma))
+            variation += self._norm.value(differences[..., : strip.u.shape[-2], :], strip.scratch)
+            inflow = self._divergence(strip)
+            dual += _sum(inflow * (0.5 * inflow + strip.scaled))
         self._residual = (clipped / self.measured_values) ** 0.5
-        return scale * (0.5 * squared + variation), scale * bound
+        scale = self.weight * mu
+        return scale * (0.5 * squared + variation), -scale * dual
 
     @property
     def image(self) -> torch.Tensor:
-        """The newest image, (N, C, H, W)."""
+        """The newest image, clipped to [0, 1], as of the last call of `evaluate`; (N, C, H, W)."""
+        return self._image
+
+    @property
+    def unclipped(self) -> torch.Tensor:
+        """The newest image, the one that the objective belongs to."""
         return self._u * (self.weight * self.sigma**2)
 
     @property
@@ -215,11 +232,12 @@ class RudinOsherFatemi:
         self._rescale(min(max(ratio, 0.25), 4.0))
 
     def _rescale(self, factor: float) -> None:
-        factor = min(factor, 1e3 / self.weight)
+        factor = min(factor, _LARGEST_WEIGHT / self.weight)
         self.weight *= factor
-        torch.div(self._y, self.weight * self.sigma**2, out=self._scaled)
-        self._u /= factor
-        weight_chroma_(self._extrapolated.copy_(self._u), self._chroma)
+        for strip in self._strips[0]:
+            torch.div(strip.y, self.weight * self.sigma**2, out=strip.scaled)
+            strip.u.div_(factor)
+            weight_chroma_(strip.extrapolated.copy_(strip.u), self._chroma)
         self._tau = max(self._tau, 0.1 * self.first_step)
 
     def shrink_step(self, factor: float) -> None:
