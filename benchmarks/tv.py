@@ -1,7 +1,7 @@
 """Total variation against scikit-image: time to an equal objective, and the quality of the chosen weight.
 
     python benchmarks/tv.py
-    python benchmarks/tv.py --discrepancy 0.8 0.9 0.925 0.95 1    # how the residual asked for changes PSNR
+    python benchmarks/tv.py --discrepancy 0.9 0.925 0.95 1    # how the residual asked for changes PSNR
 
 The first table denoises the 512 × 512 colour photograph `skimage.data.astronaut` with Gaussian noise of
 σ = 25/255. Both programs minimise ½‖u − f‖² + w Σ |∇u|, isotropic, each channel on its own; scikit-image

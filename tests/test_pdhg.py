@@ -8,6 +8,7 @@ import torch
 
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.operators.identity import Identity
+from zeroshot.solvers import rof
 from zeroshot.solvers.finite_differences import (
     GRADIENT_NORM_SQUARED,
     TotalVariationNorm,
@@ -239,6 +240,32 @@ def test_a_constant_image_is_a_fixed_point(scheme: str) -> None:
     solver = solver_for(scheme, y, 0.2)
     solver.advance(50)
     torch.testing.assert_close(solver.unclipped, y, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("chroma", [1.0, 3.0])
+def test_strips_of_rows_give_the_same_bytes_as_the_whole(
+    chroma: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    y = noisy(height=23)
+    results = []
+    for grain in (10**9, 4 * y[0, :, 0].numel()):
+        monkeypatch.setattr(rof, "_GRAIN", grain)
+        monkeypatch.setattr(rof, "_FEW_THREADS", 10**6)
+        solver = solver_for("rof", y, 0.08, chroma=chroma)
+        solver.advance(7)
+        results.append((solver.evaluate(), solver.image))
+    assert torch.equal(results[0][1], results[1][1])
+    assert results[0][0] == pytest.approx(results[1][0], rel=1e-6)
+
+
+def test_images_of_a_batch_are_solved_independently_at_equal_weight() -> None:
+    first, second = noisy(), noisy().flip(-1) * 0.8
+    for scheme in ("rof", "pdhg"):
+        both = solver_for(scheme, torch.cat([first, second]), 0.08)
+        alone = solver_for(scheme, second, 0.08)
+        both.advance(500)
+        alone.advance(500)
+        torch.testing.assert_close(both.unclipped[1:], alone.unclipped, atol=2e-3, rtol=0)
 
 
 def test_both_schemes_agree_for_every_sigma_of_the_data_term() -> None:

@@ -91,6 +91,7 @@ def test_an_unknown_setting_lists_the_right_ones(photograph: torch.Tensor) -> No
         {"tolerance": 0},
         {"block": 0},
         {"chroma": 0},
+        {"chroma": None},
     ],
     ids=str,
 )
