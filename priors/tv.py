@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -11,7 +10,7 @@ import torch
 
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.operators.identity import Identity
-from zeroshot.prior import Estimate, Prior, Run
+from zeroshot.prior import Estimate, Prior, Run, require_known_settings
 from zeroshot.solvers.finite_differences import Coupling, Kind, TotalVariationNorm
 from zeroshot.solvers.pdhg import PrimalDualHybridGradient
 from zeroshot.solvers.rof import RudinOsherFatemi
@@ -115,10 +114,7 @@ class TotalVariation(Prior):
         Only `chroma` depends on it: 3 in denoising and wherever fewer channels are measured than looked for,
         2 in deblurring, 5 in colorization, else 1.
         """
-        known = [field.name for field in dataclasses.fields(cls)]
-        unknown = [name for name in settings if name not in known]
-        if unknown:
-            raise ValueError(f"prior 'tv' has no setting {unknown[0]!r}; it has: {', '.join(known)}")
+        require_known_settings(cls, settings)
         fewer = problem.y.shape[1] < problem.reference_shape[1]
         return cls(**{"chroma": CHROMA.get(problem.task, 3.0 if fewer else 1.0), **settings})
 
@@ -206,8 +202,9 @@ class TotalVariationRun(Run):
     def step(self) -> Estimate:
         """Make a block of iterations."""
         before = self._solver.weight
-        self._solver.advance(self.prior.block, None if self._frozen else self.residual_wanted)
-        self._iteration += self.prior.block
+        count = max(1, min(self.prior.block, self.prior.iterations - self._iteration))
+        self._solver.advance(count, None if self._frozen else self.residual_wanted)
+        self._iteration += count
         objective, bound = self._solver.evaluate()
         gap = max(objective - bound, 0.0) / max(abs(objective), self._tiny)
         if self.residual_wanted is not None and 2 * self._iteration <= self.prior.iterations:

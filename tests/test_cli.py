@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +19,10 @@ from PIL import Image
 from skimage.data import astronaut
 
 from zeroshot.cli import main
+from zeroshot.command_listings import documented_parameters
+from zeroshot.command_messages import in_command_words
+from zeroshot.priors.tv import TotalVariation
+from zeroshot.restoration import Restoration
 
 FAST = ["--quiet", "--set", "iterations=3"]
 
@@ -182,6 +189,45 @@ def bad_inputs(folder: Path, photo: Path) -> dict[str, list[object]]:
         "output is the input": ["denoise", photo, "-o", photo, "--overwrite"],
         "sigma out of range": ["denoise", photo, "--sigma", 300, *out],
         "setting out of range": ["denoise", photo, "--set", "iterations=0", *out],
+        "sigma is a word": ["denoise", photo, "--sigma", "abc", *out],
+        "seconds is a word": ["denoise", photo, "--seconds", "soon", *out],
+        "seed is a fraction": ["denoise", photo, "--seed", 1.5, *out],
+        "seconds between checkpoints below 0": ["denoise", photo, "--checkpoint-seconds", -1, *out],
+        "no threads": ["denoise", photo, "--threads", 0, *out],
+        "too many threads": ["denoise", photo, "--threads", 1025, *out],
+        "range of one number": ["denoise", photo, "--range", 255, *out],
+        "range the wrong way": ["denoise", photo, "--range", "-1,-2", *out],
+        "scale infinite": ["sr", photo, "--scale", "inf", *out],
+        "scale nan": ["sr", photo, "--scale", "nan", *out],
+        "peak without poisson": ["denoise", photo, "--peak", 100, *out],
+        "poisson without peak": ["denoise", photo, "--data-term", "poisson", *out],
+        "unknown data term": ["denoise", photo, "--data-term", "magic", *out],
+        "kernel sigma without gaussian": ["sr", photo, "--scale", 2, "--kernel-sigma", 1, *out],
+        "kernel in no file": ["sr", photo, "--scale", 2, "--kernel", folder / "none.npy", *out],
+        "preview is the output": ["denoise", photo, "--preview", folder / "out.png", *out],
+        "trace is the output": ["denoise", photo, "--trace", folder / "out.png", *out],
+        "trace is the checkpoint": ["denoise", photo, "--trace", folder / "out.png.checkpoint", *out],
+        "preview is the trace": [
+            *("denoise", photo, "--preview", folder / "p.png"),
+            *("--trace", folder / "x" / ".." / "p.png", *out),
+        ],
+        "preview is the input": ["denoise", photo, "--preview", photo, "--overwrite", *out],
+        "trace is the input": ["denoise", photo, "--trace", photo, "--overwrite", *out],
+        "output is the mask": ["inpaint", photo, "--mask", existing, "-o", existing, "--overwrite"],
+        "output is the hints": ["colorize", photo, "--hints", existing, "-o", existing, "--overwrite"],
+        "preview is in the operator": [
+            *("restore", photo, "--operator", f'mask("{existing}")', "--preview", existing, "--overwrite"),
+            *out,
+        ],
+        "preview exists": ["denoise", photo, "--preview", existing, *out],
+        "trace is a folder": ["denoise", photo, "--trace", folder, "--overwrite", *out],
+        "folder into itself": ["denoise", folder, "-o", folder, "--overwrite"],
+        "folder with an unknown prior": ["denoise", folder, "--prior", "magic", "-o", folder / "new"],
+        "folder with an unknown setting": ["denoise", folder, "--set", "magic=1", "-o", folder / "new"],
+        "folder with an unknown device": ["denoise", folder, "--device", "abacus", "-o", folder / "new"],
+        "output folder is a file": ["denoise", folder, "-o", photo],
+        "unwritable folder": ["denoise", photo, "-o", "/proc/out.png"],
+        "unknown prior to describe": ["priors", "magic"],
     }
 
 
@@ -194,6 +240,7 @@ def test_each_mistake_is_one_line_and_exit_code_2(photo: Path, capsys: pytest.Ca
         assert "error: " in err, mistake
         assert out == "", mistake
         assert not (photo.parent / "out.png").exists(), mistake
+        assert not (photo.parent / "new").exists(), mistake
     assert photo.read_bytes() == before
 
 
@@ -246,3 +293,255 @@ def test_an_interrupted_run_saves_its_image_and_a_checkpoint(photo: Path) -> Non
     assert "--resume" in err
     assert Image.open(output).size == (64, 48)
     assert checkpoint.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["--sigma", "abc"],
+            "--sigma must be 'auto' or a number of 8-bit grey levels from 0 to 255, got 'abc'",
+        ),
+        (["--range", "1,x"], "--range must be two numbers LOW,HIGH"),
+        (["--threads", "many"], "--threads must be a whole number from 1 to 1024, got 'many'"),
+        (["--data-term", "poisson"], "--data-term poisson needs --peak"),
+    ],
+)
+def test_messages_speak_the_command_line(
+    photo: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    assert words in run(["denoise", photo, "-o", photo.with_name("o.png"), *arguments], capsys)[2]
+
+
+def test_the_scale_is_printed_as_it_was_typed(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for scale in ("1.5", "40", "inf"):
+        _, _, err = run(["sr", photo, "-o", photo.with_name("o.png"), "--scale", scale], capsys)
+        assert "--scale must be a whole number from 2 to 16" in err
+        assert err.endswith(f"got {scale}\n")
+
+
+@pytest.mark.parametrize(
+    ("core", "words"),
+    [
+        ("pass value_range=(black, white), such as (0, 255)", "give --range LOW,HIGH, such as 0,255"),
+        ("value_range must be", "--range must be"),
+        ("mask='alpha' needs an image", "--mask alpha needs an image"),
+        ("kernel 'gaussian' needs kernel_sigma=…: its", "--kernel gaussian needs --kernel-sigma: its"),
+        ("a.png: exists already; choose another name or allow overwriting", "use --overwrite"),
+        ("take boundary='replicate'", "take --boundary replicate"),
+        ("/data/value_range.png: is damaged", "/data/value_range.png: is damaged"),
+        ('kernel="gaussian" needs sigma=…', 'kernel="gaussian" needs sigma=…'),
+    ],
+)
+def test_messages_of_the_engine_are_translated(core: str, words: str) -> None:
+    assert words in in_command_words(core)
+
+
+def test_a_fraction_of_a_grey_level_is_remarked_on(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["denoise", photo, "-o", photo.with_name("o.png"), "--sigma", 0.1, "--prior", "tv"]
+    code, _, err = run(arguments, capsys)
+    assert code == 0
+    assert "8-bit grey levels" in err
+
+
+def test_a_range_may_begin_with_a_minus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, output = tmp_path / "in.tiff", tmp_path / "out.tiff"
+    grey = astronaut()[0:48, 200:264, 0].astype(np.float32)
+    given = grey / 255 * 1000 - 100
+    Image.fromarray(given).save(source)
+    arguments = ["denoise", source, "-o", output, "--range", "-100,900", "--sigma", 5]
+    arguments += ["--prior", "tv", "--quiet"]
+    assert run(arguments, capsys)[0] == 0
+    assert np.abs(np.asarray(Image.open(output)) - given).mean() < 50
+
+
+def test_a_kernel_file_for_sr(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    kernel, output = photo.with_name("kernel.npy"), photo.with_name("o.png")
+    np.save(kernel, np.ones((2, 2)))
+    arguments = ["sr", photo, "-o", output, "--scale", 2, "--kernel", kernel, "--prior", "tv", "--quiet"]
+    assert run(arguments, capsys)[0] == 0
+    assert Image.open(output).size == (128, 96)
+
+
+def test_a_folder_that_ends_with_a_slash_is_made(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = photo.parent / "new" / "folder"
+    assert run(["denoise", photo, "-o", f"{folder}/", "--prior", "tv", "--quiet"], capsys)[0] == 0
+    assert [path.name for path in folder.iterdir()] == ["photo.png"]
+
+
+def test_resuming_what_is_finished_says_so(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = photo.with_name("done.png")
+    output.write_bytes(b"finished earlier")
+    code, out, _ = run(["denoise", photo, "-o", output, "--resume", "--prior", "tv"], capsys)
+    assert code == 0
+    assert out == f"{output} is finished already\n"
+    assert output.read_bytes() == b"finished earlier"
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_an_unfinished_run_is_not_started_anew_unasked(
+    photo: Path, capsys: pytest.CaptureFixture[str], saved: bool
+) -> None:
+    output = photo.with_name("o.png")
+    checkpoint = output.with_name("o.png.checkpoint")
+    checkpoint.write_bytes(b"half")
+    if saved:
+        output.write_bytes(b"best so far")
+    code, _, err = run(["denoise", photo, "-o", output, "--prior", "tv"], capsys)
+    assert code == 2
+    assert "add --resume to continue it or --overwrite to start anew" in err
+    assert checkpoint.read_bytes() == b"half"
+
+
+def test_overwrite_starts_anew_and_leaves_no_checkpoint(
+    photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = photo.with_name("o.png")
+    checkpoint = output.with_name("o.png.checkpoint")
+    with zipfile.ZipFile(checkpoint, "w") as half:  # what a checkpoint is, outside
+        half.writestr("half", b"of a run")
+    assert run(["denoise", photo, "-o", output, "--prior", "tv", "--overwrite", "--quiet"], capsys)[0] == 0
+    assert not checkpoint.exists()
+
+
+def test_the_checkpoint_outlives_an_output_that_cannot_be_written(
+    photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_args: object, **_options: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Restoration, "save", full)
+    output = photo.with_name("o.png")
+    arguments = ["denoise", photo, "-o", output, "--prior", "tv", "--checkpoint-seconds", 0, "--quiet"]
+    code, _, err = run(arguments, capsys)
+    assert (code, err) == (2, "zeroshot: error: no space left on device\n")
+    assert output.with_name("o.png.checkpoint").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (MemoryError(), 1, "out of memory: "),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 1, "out of memory: "),
+        (RuntimeError("CUDA out of memory. Tried to allocate"), 1, "out of memory: "),
+        (RuntimeError("some kernel failed"), 1, "some kernel failed"),
+        (OverflowError("too large"), 2, "too large"),
+        (EOFError(), 2, "EOFError"),
+        (KeyboardInterrupt(), 130, "interrupted; nothing was written"),
+    ],
+)
+def test_no_error_of_the_engine_is_a_traceback(
+    photo: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    code: int,
+    words: str,
+) -> None:
+    def fail(*_args: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(importlib.import_module("zeroshot.solve"), "solve", fail)
+    got, _, err = run(["denoise", photo, "-o", photo.with_name("o.png")], capsys)
+    assert got == code
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_a_failed_file_is_named_once(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = photo.with_name("bad.png")
+    bad.write_bytes(b"no image")
+    arguments = ["denoise", photo, bad, "-o", photo.parent / "new", "--prior", "tv", "--quiet"]
+    _, _, err = run(arguments, capsys)
+    assert err.splitlines()[0].count("bad.png") == 1
+
+
+def test_an_input_is_not_the_output_of_another(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = photo.parent / "folder"
+    folder.mkdir()
+    Image.open(photo).save(folder / "other.png")
+    before = (folder / "other.png").read_bytes()
+    arguments = ["denoise", photo, folder / "other.png", "-o", folder, "--overwrite", "--prior", "tv"]
+    code, _, err = run(arguments, capsys)
+    assert (code, err.count("\n")) == (2, 1)
+    assert sorted(path.name for path in folder.iterdir()) == ["other.png"]
+    assert (folder / "other.png").read_bytes() == before
+
+
+def test_a_closed_pipe_ends_in_silence() -> None:
+    for arguments in ("tasks", "denoise --help"):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "zeroshot", *arguments.split()],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 0
+
+
+def test_an_ascii_terminal_shows_the_listings() -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "zeroshot", "priors", "tv"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr
+    assert "weight" in found.stdout
+
+
+def test_the_tasks_are_listed_in_the_units_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    listed = run(["tasks"], capsys)[1]
+    assert "--data-term" in listed
+    assert "grey levels" in listed
+    assert not re.search(r"DataTerm|data_term|an array|an Operator|\[0, 1\]", listed)
+
+
+def test_a_prior_without_its_own_help_is_described_by_its_docstring(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    described = " ".join(run(["priors", "tv"], capsys)[1].split())
+    assert "tolerance = 0.001 The relative duality gap" in described
+
+
+def test_a_prior_may_describe_itself(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        TotalVariation, "settings_help", classmethod(lambda _: "weight: how smooth"), raising=False
+    )
+    assert "weight: how smooth" in run(["priors", "tv"], capsys)[1]
+
+
+def test_documented_parameters_are_read_by_name() -> None:
+    class Documented:
+        """Something.
+
+        Parameters
+        ----------
+        kind : {"one", "two"}
+            Which.
+        left, right : int
+            The *sides*,
+            in pixels.
+
+        References
+        ----------
+        Nobody : nothing
+        """
+
+    assert documented_parameters(Documented) == {
+        "kind": "one, two: Which.",
+        "left": "The *sides*, in pixels.",
+        "right": "The *sides*, in pixels.",
+    }
+
+
+def test_the_operators_are_listed_with_their_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    out = run(["restore", "--help"], capsys)[1]
+    assert "downsample(4, kernel=lanczos3)" in out
+    assert "--operator 'mask(\"mask.png\")'" in out

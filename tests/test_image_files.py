@@ -413,6 +413,76 @@ def test_resolution_is_kept(tmp_path, rng, target):
     assert load(tmp_path / f"out{target}").form.metadata.dpi == pytest.approx((150, 300), rel=0.01)
 
 
+@pytest.mark.parametrize("target", [".png", ".jpg", ".tif", ".bmp"])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_resolution_grows_with_the_picture(tmp_path, rng, target, dtype):
+    metadata = replace(load(random_pixels(rng, "uint8", 3)).form.metadata, dpi=(150, 300))
+    picture = load(random_pixels(rng, dtype, 3))
+    picture = replace(picture, form=replace(picture.form, metadata=metadata))
+    larger = picture.with_colours(picture.colours.repeat_interleave(4, 2).repeat_interleave(2, 3))
+    save(larger, tmp_path / f"out{target}")
+    assert load(tmp_path / f"out{target}").form.metadata.dpi == pytest.approx((300, 1200), rel=0.01)
+
+
+@pytest.mark.parametrize("target", [".png", ".jpg", ".webp"])
+def test_the_resolution_in_exif_grows_with_the_picture(tmp_path, rng, target):
+    exif = Image.Exif()
+    exif[282], exif[283], exif[296], exif[271] = 72.0, 300.5, 2, "Camera maker"
+    Image.fromarray(random_pixels(rng, "uint8", 3)).save(tmp_path / "in.jpg", exif=exif)
+    picture = load(tmp_path / "in.jpg")
+    save(picture.with_colours(picture.colours.repeat(1, 1, 2, 2)), tmp_path / f"out{target}")
+    enlarged = exif_of(tmp_path / f"out{target}")
+    assert (float(enlarged[282]), float(enlarged[283])) == (144, 601)
+    assert enlarged[271] == "Camera maker"
+
+
+def test_a_resolution_too_high_for_jpeg_is_left_out(tmp_path, rng):
+    picture = load(random_pixels(rng, "uint8", 3))
+    metadata = replace(picture.form.metadata, dpi=(70_000, 70_000))
+    save(replace(picture, form=replace(picture.form, metadata=metadata)), tmp_path / "out.jpg")
+    assert load(tmp_path / "out.jpg").form.metadata.dpi is None
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize(
+    ("description", "kept"),
+    [(None, None), ("a heron", "a heron"), ('"shape"', '"shape"'), ('{"title": "x"}', '{"title": "x"}')],
+)
+def test_only_the_description_that_tifffile_wrote_itself_is_dropped(tmp_path, rng, dtype, description, kept):
+    given = {} if description is None else {"description": description, "metadata": None}
+    tifffile.imwrite(tmp_path / "in.tif", random_pixels(rng, dtype, 1), photometric="minisblack", **given)
+    with tifffile.TiffFile(tmp_path / "in.tif") as tiff:
+        written = tiff.pages[0].tags.get("ImageDescription")
+        assert written is not None
+        assert (description is None) == ('{"shape"' in written.value)
+    save(load(tmp_path / "in.tif"), tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as tiff:
+        tag = tiff.pages[0].tags.get("ImageDescription")
+    assert (tag.value if tag is not None else None) == kept
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "lossy"),
+    [
+        ("a.jpg", {}, True),
+        ("a.webp", {"quality": 80}, True),
+        ("a.webp", {"lossless": True}, False),
+        ("a.png", {}, False),
+        ("a.tif", {}, False),
+        ("a.tif", {"compression": "jpeg"}, True),
+    ],
+)
+def test_a_picture_knows_whether_its_source_was_lossy(tmp_path, rng, name, options, lossy):
+    Image.fromarray(random_pixels(rng, "uint8", 3, 32, 32)).save(tmp_path / name, **options)
+    assert load(tmp_path / name).lossy is lossy
+
+
+def test_an_open_jpeg_is_lossy(tmp_path, rng):
+    Image.fromarray(random_pixels(rng, "uint8", 3)).save(tmp_path / "a.jpg")
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert load(image).lossy
+
+
 def test_png_text_and_gamma_are_kept(tmp_path, rng):
     text = PngImagePlugin.PngInfo()
     text.add_text("Title", "a heron")

@@ -48,9 +48,9 @@ def arrays(draw: st.DrawFn) -> np.ndarray:
 @st.composite
 def tensors(draw: st.DrawFn) -> torch.Tensor:
     dtype = draw(st.sampled_from(INTEGERS + FLOATS))
-    head = draw(st.sampled_from([(), (1,), (3,)]))
-    shape = (*head, draw(st.integers(1, 4)), draw(sides), draw(sides))
-    array = draw(hnp.arrays(dtype, shape, elements=elements(dtype)))
+    channels = st.integers(1, 4)
+    head = draw(st.one_of(st.just(()), st.tuples(channels), st.tuples(st.sampled_from([1, 3]), channels)))
+    array = draw(hnp.arrays(dtype, (*head, draw(sides), draw(sides)), elements=elements(dtype)))
     return torch.from_numpy(without_excess_alpha(array, -3))
 
 
@@ -115,8 +115,18 @@ def test_tensor_and_array_of_one_picture_have_one_hash(array):
 
 
 @several
-@given(hnp.arrays("uint16", st.tuples(sides, sides)), st.integers(1, 65535))
-def test_integers_keep_their_values_through_a_value_range(array, white):
+@given(
+    st.integers(1, 65535).flatmap(
+        lambda white: st.tuples(
+            hnp.arrays(
+                "uint16", st.tuples(sides, sides), elements=st.integers(0, min(white + white // 4, 65535))
+            ),
+            st.just(white),
+        )
+    )
+)
+def test_integers_keep_their_values_through_a_value_range(array_and_white):
+    array, white = array_and_white
     np.testing.assert_array_equal(load(array, value_range=(0, white)).as_given(), array)
 
 
@@ -307,7 +317,7 @@ REFUSED = [
     (np.zeros((4, 4), np.int64), "of type int64; accepted are bool, uint8, uint16"),
     (np.zeros((4, 4), np.complex64), "of type complex64"),
     (np.zeros((4, 4), "U3"), "accepted are"),
-    (torch.zeros(4, 4), "an image is C×H×W, a batch N×C×H×W"),
+    (torch.zeros(4), "the tensor has 1 axes; an image is H×W or C×H×W, a batch N×C×H×W"),
     (torch.zeros(20, 30, 3), "channels of a tensor go first"),
     (torch.zeros(2, 5, 20, 30), "5 channels; an image has 1 to 4"),
     (torch.zeros(1, 3, 0, 4), "no pixels"),
@@ -318,7 +328,7 @@ REFUSED = [
     (torch.full((1, 2, 2), torch.nan), "4 of 4 values are NaN or infinite"),
     (
         np.linspace(0, 255, 12).reshape(3, 4),
-        r"from 0 to 255, expected 0 to 1; divide the image, or pass value_range",
+        r"from 0 to 255, expected 0 to 1; divide the image, or pass value_range=\(black, white\)",
     ),
     (np.full((2, 2, 4), 1.5), "alpha channel runs from 1.5 to 1.5, expected 0 to 1"),
     (Image.new("RGB", (0, 4)), "no pixels"),
@@ -338,6 +348,64 @@ def test_refused_in_one_line(source, message):
 def test_value_range_must_be_black_and_white(value_range):
     with pytest.raises(ImageError, match="value_range must be"):
         load(np.zeros((2, 2)), value_range=value_range)
+
+
+@pytest.mark.parametrize(
+    ("array", "value_range", "message"),
+    [
+        (
+            np.array([[3, 255]], np.uint8),
+            (0, 100),
+            r"value_range \(0, 100\) leaves out the values above 100: the image runs from 3 to 255",
+        ),
+        (
+            np.array([[3, 255]], np.uint8),
+            (100, 150),
+            r"\(100, 150\) leaves out the values below 100 and above 150: the image runs from 3 to 255",
+        ),
+        (np.array([[60000]], np.uint16), (0, 4095), "values above 4095: the image runs from 60000 to 60000"),
+    ],
+)
+def test_a_value_range_that_leaves_out_integers_is_refused(array, value_range, message):
+    with pytest.raises(ImageError, match=message):
+        load(array, value_range=value_range)
+
+
+def test_counts_slightly_beyond_the_value_range_come_back():
+    array = np.array([[0, 900, 1000, 4095, 5000]], np.uint16)
+    np.testing.assert_array_equal(load(array, value_range=(1000, 5000)).as_given(), array)
+
+
+def test_floats_may_lie_outside_a_value_range():
+    array = np.array([[-1.0, 3.0]], np.float32)
+    np.testing.assert_array_equal(load(array, value_range=(0, 1)).as_given(), array)
+
+
+@pytest.mark.parametrize(
+    ("subject", "source", "message"),
+    [
+        ("mask", np.zeros((4, 4), np.int64), "^the mask is of type int64; accepted are"),
+        ("hints", np.zeros((4, 4), np.int64), "^the hints are of type int64"),
+        ("mask", np.zeros((2, 3, 4, 5)), "^the mask has 4 axes"),
+        ("kernel", torch.zeros(4), "^the kernel has 1 axes; a kernel is H×W"),
+        ("hints", np.zeros((20, 30, 5)), "^the hints are 20 × 30 × 5, with 5 channels; hints have 1 to 4"),
+        ("mask", np.zeros((0, 4)), "^the mask has no pixels"),
+        ("mask", [[0, 1]], "^cannot take a mask from list"),
+        ("mask", np.array([[np.nan]]), "^1 of 1 values of the mask are NaN or infinite; replace them first$"),
+        (
+            "mask",
+            np.full((2, 2), 255.0),
+            "^float values of the mask run from 255 to 255, .*; divide the mask$",
+        ),
+    ],
+)
+def test_messages_name_what_was_asked_for(subject, source, message):
+    with pytest.raises(ImageError, match=message):
+        load(source, subject=subject)
+
+
+def test_a_tensor_without_channel_axis_may_become_rgb():
+    assert load(torch.zeros(4, 5)).with_colours(torch.zeros(1, 3, 4, 5)).as_given().shape == (3, 4, 5)
 
 
 def test_truncated_pil_image_is_refused(tmp_path):
@@ -362,6 +430,58 @@ def test_an_existing_file_is_kept(tmp_path, grey):
     with pytest.raises(ImageError, match="exists already"):
         save(grey, tmp_path / "a.png")
     assert (tmp_path / "a.png").read_text() == "precious"
+
+
+@pytest.mark.parametrize("link", ["itself", "symlink", "hardlink", "roundabout"])
+def test_the_input_is_never_overwritten(tmp_path, grey, link):
+    source = tmp_path / "a.png"
+    save(grey, source)
+    output = {"itself": source, "roundabout": tmp_path / ".." / tmp_path.name / "a.png"}.get(link)
+    if output is None:
+        output = tmp_path / "b.png"
+        output.symlink_to(source) if link == "symlink" else output.hardlink_to(source)
+    before = source.read_bytes()
+    with pytest.raises(ImageError, match="the output is the input, which is never overwritten: "):
+        save(load(source).with_colours(torch.ones(1, 1, 8, 10)), output, overwrite=True)
+    assert source.read_bytes() == before
+
+
+def test_the_input_is_refused_as_output_before_the_work(tmp_path, grey):
+    save(grey, tmp_path / "a.png")
+    source = load(tmp_path / "a.png").source
+    with pytest.raises(ImageError, match="the output is the input"):
+        check_output(tmp_path / "a.png", overwrite=True, source=source)
+
+
+def test_a_relative_source_is_known_after_the_folder_changed(tmp_path, grey, monkeypatch):
+    save(grey, tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    picture = load("a.png")
+    monkeypatch.chdir(tmp_path.parent)
+    assert picture.source == tmp_path / "a.png"
+
+
+def test_a_picture_from_memory_has_no_source(grey):
+    assert grey.source is None
+
+
+def test_a_leftover_of_a_killed_run_is_replaced(tmp_path, grey):
+    (tmp_path / ".a.png.part").write_text("half a picture")
+    save(grey, tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_link_in_place_of_the_partial_file_is_not_followed(tmp_path, grey):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / ".a.png.part").symlink_to(tmp_path / "precious")
+    save(grey, tmp_path / "a.png")
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_the_longest_possible_name_can_be_written(tmp_path, grey):
+    path = tmp_path / ("a" * 251 + ".png")
+    save(grey, path)
+    assert path.exists()
 
 
 def test_an_existing_file_is_replaced_where_allowed(tmp_path, grey):

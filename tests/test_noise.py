@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from skimage.data import astronaut
 
 from zeroshot.noise import (
     add_gaussian,
@@ -57,6 +59,32 @@ def test_clipped_noise_is_measured_away_from_black_and_white(generator: torch.Ge
     image[..., 128:] = 0.5
     noisy = add_gaussian(image, 0.1, generator).clamp(0, 1)
     assert estimate_sigma(noisy) == pytest.approx(0.1, rel=0.05)
+
+
+def through_jpeg(image: torch.Tensor, subsampling: int) -> torch.Tensor:
+    pixels = image[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
+    stored = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    buffer = io.BytesIO()
+    stored.save(buffer, "JPEG", quality=92, subsampling=subsampling)
+    values = np.asarray(Image.open(buffer)).astype(np.float32) / 255
+    return torch.from_numpy(np.atleast_3d(values).transpose(2, 0, 1).copy())[None]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_noise_survives_a_jpeg_with_subsampled_chroma(generator: torch.Generator, channels: int) -> None:
+    image = torch.from_numpy(astronaut()[:256, :256].astype(np.float32) / 255).permute(2, 0, 1)[None]
+    noisy = add_gaussian(image[:, :channels], 25 / 255, generator)
+    assert 12 < 255 * estimate_sigma(through_jpeg(noisy, subsampling=2)) < 27
+
+
+def test_noise_survives_a_jpeg_with_full_chroma(generator: torch.Generator) -> None:
+    noisy = add_gaussian(torch.full((1, 3, 192, 192), 0.5), 25 / 255, generator)
+    assert 255 * estimate_sigma(through_jpeg(noisy, subsampling=0)) == pytest.approx(25, abs=2)
+
+
+def test_noise_that_is_the_same_in_all_channels_is_found(generator: torch.Generator) -> None:
+    grey = add_gaussian(torch.full((1, 1, 192, 192), 0.5), 0.1, generator)
+    assert estimate_sigma(grey.expand(-1, 3, -1, -1)) == pytest.approx(0.1, rel=0.03)
 
 
 def test_it_scales_with_the_image(photograph: torch.Tensor, generator: torch.Generator) -> None:

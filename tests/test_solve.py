@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import sys
+import types
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import zeroshot
 from zeroshot.prior import Estimate, Prior, Run
@@ -119,6 +124,33 @@ def test_a_batch_may_have_one_mask_per_image(image: np.ndarray) -> None:
         assert torch.equal(alone.image, result.image[index])
 
 
+def test_the_noise_of_each_image_of_a_batch_is_estimated_on_its_own() -> None:
+    flat = np.full((1, 48, 48), 0.5, np.float32)
+    noise = np.random.default_rng(0).standard_normal((2, 1, 48, 48)).astype(np.float32)
+    batch = torch.from_numpy(np.stack([flat + 0.02 * noise[0], flat + 0.1 * noise[1]]))
+    result = zeroshot.solve(batch, "denoise", CountingPrior(iterations=1))
+    assert result.parts[0].sigma == pytest.approx(0.02, rel=0.2)
+    assert result.parts[1].sigma == pytest.approx(0.1, rel=0.2)
+
+
+def test_ctrl_c_ends_a_whole_batch(image: np.ndarray) -> None:
+    def press(estimate: Estimate, run: Run) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    batch = torch.from_numpy(np.stack([image, 1 - image, image])).permute(0, 3, 1, 2)
+    result = zeroshot.solve(batch, "denoise", CountingPrior(), sigma=0.1, callbacks=[press])
+    assert [part.iterations for part in result.parts] == [1, 0, 0]
+    assert result.image.shape == batch.shape
+    assert torch.equal(result.image[2], batch[2])
+
+
+def test_a_batch_of_greys_may_share_its_hints(image: np.ndarray) -> None:
+    grey = torch.from_numpy(image[..., :1]).permute(2, 0, 1)[None].repeat(2, 1, 1, 1)
+    hints = np.dstack([image, np.ones_like(image[..., 0])])
+    result = zeroshot.solve(grey, "colorize", CountingPrior(iterations=1), hints=hints)
+    assert result.image.shape == (2, 3, 12, 10)
+
+
 def test_the_same_seed_gives_the_same_bytes_and_global_state_is_untouched(image: np.ndarray) -> None:
     before = torch.random.get_rng_state()
     first = zeroshot.solve(image, "denoise", CountingPrior(), sigma=0.1, seed=3)
@@ -165,6 +197,7 @@ def test_divergence_goes_back_once_with_a_smaller_step(image: np.ndarray) -> Non
     assert "120 iterations" in result.stopped_by
     assert np.isfinite(result.image).all()
     assert np.isfinite(result.history["loss"]).all()
+    assert result.history["iteration"].tolist() == list(range(1, 121))
 
 
 def test_divergence_twice_ends_the_run_with_a_good_image(image: np.ndarray) -> None:
@@ -211,6 +244,138 @@ def test_a_file_that_is_no_checkpoint_is_refused(image: np.ndarray, tmp_path: An
         zeroshot.solve(image, "denoise", CountingPrior(), sigma=0.1, checkpoint=checkpoint, resume=True)
 
 
+def test_a_foreign_file_is_not_taken_for_a_checkpoint_and_deleted(image: np.ndarray, tmp_path: Any) -> None:
+    precious = tmp_path / "precious.txt"
+    precious.write_text("mine")
+    with pytest.raises(ValueError, match="not to be overwritten"):
+        zeroshot.solve(image, "denoise", CountingPrior(), sigma=0.1, checkpoint=precious)
+    assert precious.read_text() == "mine"
+
+
+def test_a_checkpoint_that_cannot_be_written_does_not_end_the_run(image: np.ndarray, tmp_path: Any) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+
+    def remove(estimate: Estimate, run: Run) -> None:
+        if estimate.iteration == 1:
+            for path in folder.iterdir():
+                path.unlink()
+            folder.rmdir()
+
+    with pytest.warns(UserWarning, match="checkpoint could not be written"):
+        result = zeroshot.solve(
+            image,
+            "denoise",
+            CountingPrior(),
+            sigma=0.1,
+            checkpoint=folder / "run.checkpoint",
+            checkpoint_seconds=0,
+            callbacks=[remove],
+        )
+    assert "120 iterations" in result.stopped_by
+
+
+def test_the_checkpoint_is_kept_for_a_caller_who_asks(image: np.ndarray, tmp_path: Any) -> None:
+    checkpoint = tmp_path / "run.checkpoint"
+    zeroshot.solve(
+        image,
+        "denoise",
+        CountingPrior(),
+        sigma=0.1,
+        checkpoint=checkpoint,
+        checkpoint_seconds=0,
+        keep_checkpoint=True,
+    )
+    assert checkpoint.exists()
+
+
+def test_the_operator_of_the_caller_stays_where_it_is() -> None:
+    operator = zeroshot.operators.Blur.gaussian(1.0)
+    problem = zeroshot.Problem(torch.zeros(1, 1, 16, 16), operator)
+    problem.to("meta")
+    assert operator.kernel.device.type == "cpu"
+
+
+@pytest.mark.parametrize("size", [(2, 3), (8, 8), (1, 40)])
+def test_some_pixels_are_held_out_and_some_are_left(size: tuple[int, int]) -> None:
+    for number in range(10):
+        problem = zeroshot.Problem(torch.rand(2, 3, *size), zeroshot.operators.Identity())
+        held = problem.hold_out(0.03, torch.Generator().manual_seed(number)).held_out
+        assert held is not None
+        per_image = held[:, 0].sum(dim=(1, 2))
+        assert (per_image >= 1).all()
+        assert (per_image < size[0] * size[1]).all()
+        assert torch.equal(held[:, 0], held[:, 2])
+
+
+def test_only_measured_pixels_are_held_out() -> None:
+    known = (torch.rand(1, 1, 20, 20, generator=torch.Generator().manual_seed(0)) < 0.2).float()
+    problem = zeroshot.Problem(
+        torch.rand(1, 3, 20, 20) * known, zeroshot.operators.Mask(known), measured=known
+    )
+    held = problem.hold_out(0.3, torch.Generator().manual_seed(1)).held_out
+    assert held is not None
+    assert held[:, 0].sum() == round(0.3 * float(known.sum()))
+    assert not (held * (1 - known)).any()
+
+
+def test_masks_of_many_kinds_mean_the_same(image: np.ndarray) -> None:
+    known = np.random.default_rng(1).random(image.shape[:2]) < 0.5
+    results = [
+        zeroshot.solve(image, "inpaint", CountingPrior(iterations=1), mask=mask).image
+        for mask in (
+            known,
+            known.astype(np.uint8),
+            known.astype(np.int64),
+            known.astype(np.uint8) * 255,
+            known.astype(np.float32)[..., None],
+            torch.from_numpy(known),
+            Image.fromarray(known.astype(np.uint8) * 255),
+        )
+    ]
+    assert all(np.array_equal(results[0], other) for other in results[1:])
+
+
+def test_a_colour_marks_the_hole(image: np.ndarray) -> None:
+    image[2:5, 3:6] = (1.0, 0.0, 1.0)
+    known = np.ones(image.shape[:2], bool)
+    known[2:5, 3:6] = False
+    by_colour = zeroshot.solve(image, "inpaint", CountingPrior(iterations=1), mask="#ff00ff").image
+    by_mask = zeroshot.solve(image, "inpaint", CountingPrior(iterations=1), mask=known).image
+    assert np.array_equal(by_colour, by_mask)
+
+
+def test_equal_options_are_described_equally_and_others_are_not(image: np.ndarray) -> None:
+    known = Image.fromarray((image[..., 0] > 0.3).astype(np.uint8) * 255)
+    other = Image.fromarray((image[..., 0] > 0.4).astype(np.uint8) * 255)
+    told = [
+        zeroshot.solve(image, "inpaint", CountingPrior(iterations=1), mask=mask).provenance["options"]
+        for mask in (known, known.copy(), other)
+    ]
+    assert told[0] == told[1]
+    assert told[0] != told[2]
+
+
+def test_the_contributing_guide_holds_a_prior_that_works(image: np.ndarray) -> None:
+    guide = Path(__file__).resolve().parents[1] / "CONTRIBUTING.md"
+    blocks = re.findall(r"```python\n(.*?)```", guide.read_text(), flags=re.DOTALL)
+    (code,) = [block for block in blocks if "class Landweber(" in block]
+    module = types.ModuleType("contributed")
+    # dataclass looks its module up by name.
+    sys.modules["contributed"] = module
+    exec(compile(code, str(guide), "exec"), module.__dict__)
+    kernel = zeroshot.operators.Blur.gaussian(1.0).kernel
+    blurred = zeroshot.operators.Blur(kernel)(torch.from_numpy(image).permute(2, 0, 1)[None])
+    result = zeroshot.solve(blurred, "deblur", module.Landweber(), kernel=kernel, sigma=0.01)
+    before, after = result.history["loss"][[0, -1]]
+    assert after < 0.2 * before
+    assert "data term" in str(
+        module.Landweber().supports(
+            zeroshot.Problem(blurred, zeroshot.operators.Identity(), zeroshot.Poisson(0.1))
+        )
+    )
+
+
 def test_previews_are_written_and_counted(image: np.ndarray, tmp_path: Any) -> None:
     preview = tmp_path / "preview.png"
     result = zeroshot.solve(
@@ -242,6 +407,15 @@ def test_the_provenance_says_how_the_image_was_made(image: np.ndarray, tmp_path:
         ({"task": "sr"}, "needs scale="),
         ({"task": "sr", "scale": 0}, "from 2 to 16, got 0"),
         ({"task": "sr", "scale": 1.5}, "from 2 to 16, got 1.5"),
+        ({"task": "sr", "scale": float("inf")}, "from 2 to 16, got inf"),
+        ({"task": "sr", "scale": "4"}, "from 2 to 16, got '4'"),
+        ({"task": "restore", "operator": zeroshot.operators.Mask(np.ones((5, 5)))}, "5 × 5"),
+        ({"task": "denoise", "stopping": "soon"}, "stopping must be a StoppingRule"),
+        ({"task": "denoise", "stopping": MaxIterations}, "stopping must be a StoppingRule"),
+        ({"task": "denoise", "callbacks": print}, "callbacks must be a list"),
+        ({"task": "denoise", "seconds": "5"}, "seconds must be a positive number"),
+        ({"task": "denoise", "settings": ["a"]}, "settings must be a dict"),
+        ({"task": "denoise", "stopping": zeroshot.Discrepancy(), "sigma": 0.0}, "noise level"),
         ({"task": "sr", "scale": 2, "kernel": "bicubik"}, "bicubic"),
         ({"task": "inpaint"}, "needs mask="),
         ({"task": "inpaint", "mask": np.ones((5, 5))}, "12 × 10"),

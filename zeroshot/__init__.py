@@ -16,7 +16,7 @@ from typing import Any
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.prior import Estimate, Prior, Run
 from zeroshot.problem import Problem
-from zeroshot.registry import class_named, prior_names
+from zeroshot.registry import class_named, class_names, prior_names
 from zeroshot.restoration import Restoration
 from zeroshot.solve import solve
 from zeroshot.stopping import (
@@ -60,8 +60,12 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *class_names()})
+
+
 def __getattr__(name: str) -> Any:
-    found = class_named(name)
+    found = None if name.startswith("_") else class_named(name)
     if found is None:
         raise AttributeError(f"module 'zeroshot' has no attribute {name!r}")
     return found

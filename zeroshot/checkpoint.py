@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ class Checkpoint:
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"the folder of the checkpoint does not exist: {self.path.parent}")
         self.fingerprint = fingerprint
+        if self.path.exists() and not zipfile.is_zipfile(self.path):
+            raise ValueError(f"not a checkpoint of zeroshot, and not to be overwritten: {self.path}")
         self.every = every
         self._saved = time.monotonic()
 
@@ -42,7 +45,8 @@ class Checkpoint:
 
     def save(self, state: dict[str, Any]) -> None:
         """Write `state`, replacing the last save in one step."""
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        # A fixed name: what a kill leaves behind is replaced by the next save.
+        temporary = self.path.with_name(f".{self.path.name}.part")
         content = {"format": _FORMAT, "fingerprint": self.fingerprint, **state}
         try:
             with open(temporary, "wb") as file:
@@ -71,14 +75,27 @@ class Checkpoint:
             raise ValueError(f"not a checkpoint of zeroshot: {self.path}") from error
         if content.get("format") != _FORMAT:
             raise ValueError(f"checkpoint {self.path} was written by another version of zeroshot")
-        for name in sorted({*found, *self.fingerprint}):
-            there, here = found.get(name), self.fingerprint.get(name)
-            if there != here:
-                raise ValueError(
-                    f"checkpoint {self.path} belongs to another run: its {name} is {there}, here it is {here}"
-                )
+        difference = _first_difference(found, self.fingerprint)
+        if difference is not None:
+            name, there, here = difference
+            raise ValueError(
+                f"checkpoint {self.path} belongs to another run: its {name} is {there}, here it is {here}"
+            )
         return content
 
     def remove(self) -> None:
         """Delete the file: the run has ended."""
         self.path.unlink(missing_ok=True)
+
+
+def _first_difference(found: dict[str, Any], wanted: dict[str, Any]) -> tuple[str, Any, Any] | None:
+    """The first entry, by name, in which two nested dicts differ, with both values."""
+    for name in sorted({*found, *wanted}):
+        there, here = found.get(name), wanted.get(name)
+        if isinstance(there, dict) and isinstance(here, dict):
+            inner = _first_difference(there, here)
+            if inner is not None:
+                return (f"{name}.{inner[0]}", *inner[1:])
+        elif there != here:
+            return name, there, here
+    return None

@@ -1,211 +1,67 @@
-"""The command line: arguments, messages and exit codes.
+"""The command line: what each command does, and its exit codes.
 
-Exit codes: 0 done, 1 some image failed (or there is nothing to show), 2 bad input, 130 interrupted.
+Exit codes: 0 done, 1 some image failed, memory ran out or there is nothing to show, 2 bad input,
+130 interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import dataclasses
 import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from zeroshot.version import __version__
+from zeroshot.command_messages import (
+    FAILURES,
+    flush,
+    one_line_warnings,
+    report,
+    say,
+    tolerate_narrow_terminals,
+)
 
-_EXAMPLES = {
-    "denoise": "zeroshot denoise noisy.png -o clean.png --sigma 25 --seconds 60",
-    "inpaint": "zeroshot inpaint torn.png -o whole.png --mask known.png",
-    "sr": "zeroshot sr small.png -o large.png --scale 4",
-    "colorize": "zeroshot colorize grey.png -o colour.png --hints scribbles.png",
-    "demosaic": "zeroshot demosaic raw.tiff -o colour.tiff --pattern RGGB",
-    "deblur": "zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --prior tv",
-    "restore": 'zeroshot restore raw.png -o large.png --operator "mosaic(RGGB) @ downsample(2)"',
-}
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
-def _grey_levels(text: str) -> float | None:
-    if text == "auto":
-        return None
-    value = float(text)
-    if not 0 <= value <= 255:
-        raise argparse.ArgumentTypeError(f"must be 'auto' or 8-bit grey levels from 0 to 255, got {text}")
-    return value / 255
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise argparse.ArgumentTypeError(f"must be key=value, got {text!r}")
-    return name.strip(), _literal(value)
-
-
-def _literal(text: str) -> Any:
-    """A number, tuple or word."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a positive number of seconds, got {text}")
-    return value
-
-
-def _seed(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text}")
-    return value
-
-
-_OPTION_TYPES: dict[str, Any] = {
-    "sigma": _grey_levels,
-    "scale": float,
-    "peak": float,
-    "kernel_sigma": float,
-}
-_OPTION_HELP = {
-    "sigma": "noise level in 8-bit grey levels (25 means 25/255), or 'auto' to estimate it",
-}
-
-
-def _parser() -> _Parser:
-    from zeroshot.tasks import tasks
-
-    parser = _Parser(prog="zeroshot", description="Restore damaged images with nothing but the image itself.")
-    parser.add_argument("--version", action="version", version=f"zeroshot {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    for task in tasks().values():
-        command = commands.add_parser(
-            task.name,
-            help=task.summary,
-            description=task.summary[0].upper() + task.summary[1:] + ".",
-            epilog=f"example: {_EXAMPLES[task.name]}",
-        )
-        _add_task_options(command, task)
-        _add_run_options(command)
-    listing = commands.add_parser(
-        "tasks", help="list the tasks and their options", epilog="example: zeroshot tasks"
-    )
-    listing.set_defaults(command="tasks")
-    priors = commands.add_parser(
-        "priors", help="list the priors and their settings", epilog="example: zeroshot priors dip"
-    )
-    priors.add_argument("name", nargs="?", help="one prior: also show its settings")
-    info = commands.add_parser(
-        "info", help="show how an output was made", epilog="example: zeroshot info clean.png"
-    )
-    info.add_argument("image", type=Path)
-    return parser
-
-
-def _add_task_options(command: argparse.ArgumentParser, task: Any) -> None:
-    for option in task.options:
-        meaning = _OPTION_HELP.get(option.name, option.meaning)
-        default = "" if option.required or option.default is None else f" (default {option.default})"
-        command.add_argument(
-            "--" + option.name.replace("_", "-"),
-            dest=option.name,
-            type=_OPTION_TYPES.get(option.name, str),
-            default=argparse.SUPPRESS,
-            required=option.required,
-            help=(meaning + default).replace("%", "%%"),
-        )
-
-
-def _add_run_options(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("inputs", nargs="+", type=Path, metavar="IN", help="images, or a folder of images")
-    add("-o", "--output", required=True, type=Path, metavar="OUT", help="a file; for several images a folder")
-    add("--prior", default="dip", help="what images look like: see 'zeroshot priors' (default dip)")
-    add("--set", dest="settings", action="append", type=_setting, default=[], metavar="KEY=VALUE",
-        help="a setting of the prior, e.g. --set channels=64 (repeatable)")  # fmt: skip
-    add("--seconds", type=_seconds, help="stop after this time, with the best image so far")
-    add("--seed", type=_seed, default=0, help="same seed, same image (default 0)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1 …; auto takes a GPU where there is one")
-    add("--threads", type=int, help="CPU threads (default: all cores)")
-    add("--range", dest="value_range", type=_literal, metavar="LOW,HIGH",
-        help="for float images: the values that mean black and white")  # fmt: skip
-    add("--resume", action="store_true", help="continue from OUT.checkpoint; in a folder, skip what is done")
-    add("--checkpoint-seconds", type=float, default=60.0, help="seconds between checkpoints (default 60)")
-    add("--preview", type=Path, metavar="FILE", help="rewrite this image with the estimate while it runs")
-    add("--trace", type=Path, metavar="FILE.json", help="write the history of the run as JSON")
-    add("--overwrite", action="store_true", help="replace an output that exists (never an input)")
-    add("--quiet", action="store_true", help="print errors only")
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code."""
-    options = _parser().parse_args(arguments)
-    with _one_line_warnings():
-        try:
-            return _dispatch(options)
-        except (ValueError, TypeError, OSError, ImportError) as error:
-            if os.environ.get("ZEROSHOT_TRACEBACK"):
-                raise
-            return _fail(error)
-        except KeyboardInterrupt:
-            return 130
+    """Run the command line; the exit code.
+
+    With the environment variable ZEROSHOT_TRACEBACK set, errors keep their traceback.
+    """
+    tolerate_narrow_terminals()
+    try:
+        with one_line_warnings():
+            from zeroshot.command_options import parse_arguments
+
+            return _dispatch(parse_arguments(sys.argv[1:] if arguments is None else arguments))
+    except FAILURES as error:
+        if os.environ.get("ZEROSHOT_TRACEBACK"):
+            raise
+        return report(error)
+    except KeyboardInterrupt:
+        say("zeroshot: interrupted; nothing was written", sys.stderr)
+        return _INTERRUPTED
+    finally:
+        flush()
 
 
 def _dispatch(options: argparse.Namespace) -> int:
-    if options.command == "tasks":
-        from zeroshot.tasks import tasks
+    from zeroshot import command_listings
 
-        print(tasks())
+    if options.command == "tasks":
+        say(command_listings.task_listing())
         return 0
     if options.command == "priors":
-        return _show_priors(options.name)
+        name = options.name
+        say(command_listings.prior_listing() if name is None else command_listings.prior_description(name))
+        return 0
     if options.command == "info":
         return _show_provenance(options.image)
-    return _restore_all(options)
-
-
-def _fail(error: BaseException) -> int:
-    message = " ".join(str(error).split()) or type(error).__name__
-    print(f"zeroshot: error: {message}", file=sys.stderr)
-    return 2
-
-
-@contextmanager
-def _one_line_warnings() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_args, **_kwargs: print(
-            f"zeroshot: note: {message}", file=sys.stderr
-        )
-        warnings.simplefilter("default", UserWarning)
-        yield
-
-
-def _show_priors(name: str | None) -> int:
-    from zeroshot.registry import prior_class, prior_names
-
-    if name is None:
-        for known in prior_names():
-            print(f"{known}: {prior_class(known).summary}")
-        return 0
-    found = prior_class(name)
-    print(f"{name}: {found.summary}\n\nsettings (a task may have its own defaults):")
-    for field in dataclasses.fields(found):  # type: ignore[arg-type]
-        print(f"    {field.name} = {field.default!r}")
-    return 0
+    return _restore(options)
 
 
 def _show_provenance(path: Path) -> int:
@@ -213,98 +69,136 @@ def _show_provenance(path: Path) -> int:
 
     provenance = read_provenance(path)
     if provenance is None:
-        print(f"zeroshot: {path} was not written by zeroshot", file=sys.stderr)
+        say(f"zeroshot: {path} was not written by zeroshot", sys.stderr)
         return 1
-    print(json.dumps(provenance, indent=2, ensure_ascii=False))
+    say(json.dumps(provenance, indent=2, ensure_ascii=False))
     return 0
 
 
 # --- restoring ---------------------------------------------------------------------------------------------
 
 
-def _restore_all(options: argparse.Namespace) -> int:
-    several = len(options.inputs) > 1 or options.inputs[0].is_dir()
+def _restore(options: argparse.Namespace) -> int:
+    _check_options(options)
     if options.threads is not None:
-        _set_threads(options.threads)
-    if not several:
-        output = options.output
-        if output.is_dir():
-            output = output / options.inputs[0].name
-        return _restore_one(options, options.inputs[0], output)
+        import torch
+
+        torch.set_num_threads(options.threads)
+    if len(options.inputs) > 1 or options.inputs[0].is_dir():
+        return _restore_many(options)
+    return _restore_single(options)
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    """Everything that can be known to be wrong without looking at an image."""
+    from zeroshot.prior import require_known_settings
+    from zeroshot.registry import prior_class
+    from zeroshot.solve import resolve_device
+
+    require_known_settings(prior_class(options.prior), dict(options.settings))
+    resolve_device(options.device)
+    given = vars(options)
+    if "peak" in given and given.get("data_term") != "poisson":
+        raise ValueError("--peak goes with --data-term poisson")
+    if "peak" not in given and given.get("data_term") == "poisson":
+        raise ValueError("--data-term poisson needs --peak: how many photons make white")
+    if "kernel_sigma" in given and given.get("kernel") != "gaussian":
+        raise ValueError("--kernel-sigma goes with --kernel gaussian")
+    sigma = given.get("sigma")
+    if sigma is not None and 0 < sigma * 255 < 1:
+        warnings.warn(f"--sigma {sigma * 255:g} is in 8-bit grey levels, from 0 to 255", stacklevel=2)
+
+
+def _restore_single(options: argparse.Namespace) -> int:
+    from zeroshot import command_files as files
+
+    source, output = options.inputs[0], Path(options.output)
+    wants_folder = files.asks_for_folder(options.output)
+    if wants_folder or output.is_dir():
+        output = output / source.name
+    written = [
+        ("the output", output),
+        ("the preview", options.preview),
+        ("the trace", options.trace),
+        ("the checkpoint", files.checkpoint_of(output)),
+    ]
+    files.require_apart(
+        files.read_files(options), [(what, path) for what, path in written if path is not None]
+    )
+    if wants_folder:
+        files.make_folder(output.parent)
+    if _is_finished(options, output):
+        if not options.quiet:
+            say(f"{output} is finished already")
+        return 0
+    try:
+        return _restore_one(options, source, output)
+    except KeyboardInterrupt:
+        checkpoint = files.checkpoint_of(output)
+        if not checkpoint.exists():
+            raise
+        say(f"zeroshot: interrupted; {checkpoint} holds the run, --resume continues it", sys.stderr)
+        return _INTERRUPTED
+
+
+def _restore_many(options: argparse.Namespace) -> int:
+    from zeroshot import command_files as files
+
     if options.preview or options.trace:
         raise ValueError("--preview and --trace go with one image, not with a folder")
-    return _restore_many(options, _output_names(options))
-
-
-def _set_threads(count: int) -> None:
-    import torch
-
-    if count < 1:
-        raise ValueError(f"--threads must be at least 1, got {count}")
-    torch.set_num_threads(count)
-
-
-def _output_names(options: argparse.Namespace) -> list[tuple[Path, Path]]:
-    """Each input with its output in the output folder."""
-    from zeroshot.images import SUFFIXES
-
-    inputs: list[Path] = []
+    folder = Path(options.output)
     for given in options.inputs:
-        if given.is_dir():
-            found = sorted(p for p in given.iterdir() if p.suffix.lower() in SUFFIXES)
-            if not found:
-                raise ValueError(f"the folder holds no images: {given}")
-            inputs += found
-        else:
-            inputs.append(given)
-    names = [path.name for path in inputs]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"two inputs would be written to the same output: {', '.join(twice)}")
-    if options.output.suffix.lower() in SUFFIXES:
-        raise ValueError(f"several images need a folder as output, got {options.output}")
-    options.output.mkdir(parents=True, exist_ok=True)
-    return [(path, options.output / path.name) for path in inputs]
+        if given.is_dir() and folder.is_dir() and given.samefile(folder):
+            raise ValueError(
+                f"the output folder is the input folder, whose images are never overwritten: {folder}"
+            )
+    names = files.outputs_in(folder, files.images_among(options.inputs))
+    written = [("an output", output) for _, output in names]
+    written += [("a checkpoint", files.checkpoint_of(output)) for _, output in names]
+    inputs = [("an input", source) for source, _ in names]
+    files.require_apart([*inputs, *files.read_files(options)], written)
+    files.make_folder(folder)
+    files.require_writable(folder)
+    return _restore_each(options, names)
 
 
-def _restore_many(options: argparse.Namespace, names: list[tuple[Path, Path]]) -> int:
+def _restore_each(options: argparse.Namespace, names: list[tuple[Path, Path]]) -> int:
     failed = []
     for source, output in names:
-        if options.resume and output.exists() and not _checkpoint_of(output).exists():
+        if _is_finished(options, output):
             continue
         try:
             code = _restore_one(options, source, output)
-        except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
-            _fail(ValueError(f"{source}: {error}"))
+        except FAILURES as error:
+            if os.environ.get("ZEROSHOT_TRACEBACK"):
+                raise
+            report(error, str(source))
             failed.append(source)
+        except KeyboardInterrupt:
+            say(f"zeroshot: interrupted at {source}; --resume goes on from here", sys.stderr)
+            return _INTERRUPTED
         else:
-            if code == 130:
+            if code == _INTERRUPTED:
                 return code
     if failed:
         listed = ", ".join(map(str, failed))
-        print(f"zeroshot: {len(failed)} of {len(names)} images failed: {listed}", file=sys.stderr)
+        say(f"zeroshot: {len(failed)} of {len(names)} images failed: {listed}", sys.stderr)
     return 1 if failed else 0
 
 
-def _checkpoint_of(output: Path) -> Path:
-    return output.with_name(output.name + ".checkpoint")
+def _is_finished(options: argparse.Namespace, output: Path) -> bool:
+    from zeroshot.command_files import checkpoint_of
+
+    return options.resume and output.is_file() and not checkpoint_of(output).exists()
 
 
 def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int:
-    from zeroshot import images
+    from zeroshot.command_files import check_written, checkpoint_of
     from zeroshot.solve import solve
-    from zeroshot.tasks import tasks
 
-    checkpoint = _checkpoint_of(output)
-    continuing = options.resume and checkpoint.exists()
-    overwrite = options.overwrite or continuing
-    _check_outputs(options, source, output, overwrite)
-    if checkpoint.exists() and not options.resume and not options.quiet:
-        print(f"zeroshot: note: {checkpoint} is not used; --resume would continue it", file=sys.stderr)
-    given = vars(options)
-    task_options = {
-        option.name: given[option.name] for option in tasks()[options.command].options if option.name in given
-    }
+    check_written(options, output)
+    checkpoint = checkpoint_of(output)
+    replace = options.overwrite or (options.resume and checkpoint.exists())
     restoration = solve(
         source,
         options.command,
@@ -319,34 +213,31 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
         checkpoint=checkpoint,
         checkpoint_seconds=options.checkpoint_seconds,
         resume=options.resume,
-        **task_options,
+        keep_checkpoint=True,
+        **_task_options(options),
     )
-    images.check_output(output, overwrite=overwrite)
-    restoration.save(output, overwrite=overwrite)
+    restoration.save(output, overwrite=replace)
     if options.trace:
         restoration.save_trace(options.trace)
-    interrupted = restoration.stopped_by == "interrupted"
-    if interrupted:
-        print(
-            f"zeroshot: interrupted; the best image so far is {output}, --resume continues", file=sys.stderr
-        )
-    elif not options.quiet:
-        print(_summary(output, restoration))
-    return 130 if interrupted else 0
+    if restoration.stopped_by == "interrupted":
+        say(f"zeroshot: interrupted; the best image so far is {output}, --resume continues", sys.stderr)
+        return _INTERRUPTED
+    # Only now: an output that could not be written can still be had by --resume.
+    checkpoint.unlink(missing_ok=True)
+    if not options.quiet:
+        say(_summary(output, restoration))
+    return 0
 
 
-def _check_outputs(options: argparse.Namespace, source: Path, output: Path, overwrite: bool) -> None:
-    from zeroshot import images
+def _task_options(options: argparse.Namespace) -> dict[str, Any]:
+    from zeroshot.command_files import kernel_from_file
+    from zeroshot.tasks import tasks
 
-    for name, path in (("output", output), ("preview", options.preview), ("trace", options.trace)):
-        if path is not None and path.exists() and source.exists() and path.samefile(source):
-            raise ValueError(f"the {name} is the input, which is never overwritten: {path}")
-    images.check_output(output, overwrite=overwrite)
-    if options.trace:
-        if not options.trace.absolute().parent.is_dir():
-            raise FileNotFoundError(f"the folder of the trace does not exist: {options.trace.parent}")
-        if options.trace.exists() and not options.overwrite:
-            raise FileExistsError(f"the trace exists: {options.trace}; use --overwrite to replace it")
+    names = [option.name for option in tasks()[options.command].options]
+    given = {name: value for name, value in vars(options).items() if name in names}
+    if options.command == "sr" and "kernel" in given:
+        given["kernel"] = kernel_from_file(given["kernel"])
+    return given
 
 
 def _summary(output: Path, restoration: Any) -> str:

@@ -36,6 +36,15 @@ class History:
         for name, column in self._columns.items():
             column.append(float(row.get(name, float("nan"))))
 
+    def __repr__(self) -> str:
+        if len(self) == 0:
+            return "<History of 0 iterations>"
+        loss = self._columns["loss"]
+        columns = ", ".join(self._columns)
+        return (
+            f"<History of {len(self)} iterations: loss from {loss[0]:.4g} to {loss[-1]:.4g}; has {columns}>"
+        )
+
     def __len__(self) -> int:
         return len(self._columns["iteration"])
 

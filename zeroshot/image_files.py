@@ -16,14 +16,16 @@ TIFF    8, 16, 32 or 64 bits,       ICC, XMP, resolution, description, make, mod
 BMP     8 bits, 32-bit with alpha   resolution
 ======  ==========================  =========================================================================
 
-EXIF thumbnails are dropped, since they would show the picture as it was.
+EXIF thumbnails are dropped, since they would show the picture as it was. Where the picture was enlarged, the
+resolution is so too.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import struct
-import uuid
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -77,6 +79,8 @@ SIGNATURES = {
     b"MM\0+": "TIFF",
     b"BM": "BMP",
 }
+LONGEST_NAME = 255  # bytes, on the usual file systems
+LARGEST_JPEG_DPI = 65535
 LONGEST_SIDE = {"JPEG": 65535, "WEBP": 16383}
 ACCEPTED = "PNG, JPEG, TIFF, WebP or BMP"
 
@@ -192,12 +196,13 @@ def encode(kind: str, pixels: np.ndarray, metadata: Metadata, provenance: str | 
 def _encode_jpeg(pixels: np.ndarray, metadata: Metadata, provenance: str | None) -> bytes:
     exif = metadata.exif_for(pixels.shape[1], pixels.shape[0])
     fits = exif is not None and len(exif) + 6 <= JPEG_SEGMENT_LIMIT
+    dpi = metadata.dpi if metadata.dpi is not None and max(metadata.dpi) <= LARGEST_JPEG_DPI else None
     plain = save_with_pillow(
         pixels,
         "JPEG",
         quality=95,
         subsampling=0,
-        dpi=metadata.dpi,
+        dpi=dpi,
         icc_profile=metadata.icc_for(colour_channels(pixels)),
         exif=b"Exif\0\0" + exif if exif is not None and fits else None,
     )
@@ -244,10 +249,14 @@ def _bmp_with_alpha(pixels: np.ndarray, dpi: tuple[float, float]) -> bytes:
 
 
 def write_atomically(path: str | os.PathLike, data: bytes, *, overwrite: bool = True) -> None:
-    """Write beside the target and rename, so that nobody ever sees half a file; no trace after an error."""
+    """Write beside the target and rename, so that nobody ever sees half a file; no trace after an error.
+
+    What a run that was killed left behind is replaced: the name of the partial file follows from the target's.
+    """
     path = Path(path)
-    partial = path.with_name(f".zeroshot-{uuid.uuid4().hex}.part")
+    partial = path.with_name(_partial_name(path.name))
     try:
+        partial.unlink(missing_ok=True)  # and created anew: a link of that name must not be followed
         with partial.open("xb") as file:
             file.write(data)
         if path.exists() and not overwrite:
@@ -256,4 +265,12 @@ def write_atomically(path: str | os.PathLike, data: bytes, *, overwrite: bool = 
     except OSError as error:
         raise ImageError(f"{path}: cannot be written: {error.strerror or error}") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _partial_name(name: str) -> str:
+    partial = f".{name}.part"
+    if len(os.fsencode(partial)) <= LONGEST_NAME:
+        return partial
+    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()}.part"

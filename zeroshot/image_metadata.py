@@ -12,15 +12,17 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 from xml.sax.saxutils import escape, unescape
 
 from PIL import Image
 
+X_RESOLUTION, Y_RESOLUTION, DESCRIPTION = 0x011A, 0x011B, 270
 ORIENTATION, EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT, GPS_IFD = 0x0112, 0x8769, 0xA002, 0xA003, 0x8825
 # The TIFF tags that describe the picture rather than how its pixels are stored.
-DESCRIPTIVE_TAGS = (270, 271, 272, 305, 306, 315, 316, 33432)
+DESCRIPTIVE_TAGS = (DESCRIPTION, 271, 272, 305, 306, 315, 316, 33432)
 PROVENANCE_TIFF_TAG = 65111  # in the range that TIFF leaves to private use
 PROVENANCE_MARK = b"zeroshot "
 BMP_MAGIC = b"zeroshot-provenance"
@@ -78,6 +80,12 @@ class Metadata:
             return None
         return edit_exif(self.exif, {EXIF_WIDTH: width, EXIF_HEIGHT: height})
 
+    def enlarged(self, horizontal: float, vertical: float) -> Metadata:
+        """The same for a picture of so many times the pixels a side: the resolution grows with them."""
+        dpi = None if self.dpi is None else (self.dpi[0] * horizontal, self.dpi[1] * vertical)
+        exif = self.exif and scaled_resolution(self.exif, horizontal, vertical)
+        return replace(self, dpi=dpi, exif=exif)
+
 
 # --- EXIF ------------------------------------------------------------------------------------------------
 
@@ -132,6 +140,27 @@ def edit_exif(exif: bytes, changes: dict[int, int]) -> bytes | None:
     return bytes(edited)
 
 
+def scaled_resolution(exif: bytes, horizontal: float, vertical: float) -> bytes:
+    """The block with its horizontal and vertical resolution multiplied in place, in whatever unit it is."""
+    edited = bytearray(exif)
+    factors = {X_RESOLUTION: horizontal, Y_RESOLUTION: vertical}
+    try:
+        order = {b"II": "<", b"MM": ">"}[exif[:2]]
+        (directory,) = struct.unpack_from(order + "I", exif, 4)
+        for tag, kind, number, position in _exif_entries(exif, order, directory):
+            if tag not in factors or (kind, number) != (5, 1):  # one fraction
+                continue
+            (place,) = struct.unpack_from(order + "I", exif, position)
+            numerator, denominator = struct.unpack_from(order + "II", exif, place)
+            value = Fraction(numerator, denominator) * Fraction(factors[tag]).limit_denominator(10_000)
+            scaled = value.limit_denominator(10_000)
+            if scaled.numerator <= 0xFFFFFFFF:
+                struct.pack_into(order + "II", edited, place, scaled.numerator, scaled.denominator)
+    except (struct.error, KeyError, ZeroDivisionError):  # a broken block is left to edit_exif
+        return exif
+    return bytes(edited)
+
+
 def exif_of_tiff(data: bytes) -> bytes | None:
     """The descriptive tags, Exif and GPS directories of a TIFF file as an EXIF block."""
     exif = Image.Exif()
@@ -146,7 +175,7 @@ def descriptive_exif(exif: Image.Exif) -> bytes | None:
     """An EXIF block of what describes the picture, leaving out how a TIFF stored its pixels."""
     kept = Image.Exif()
     for tag in (*DESCRIPTIVE_TAGS, ORIENTATION):
-        if tag in exif:
+        if tag in exif and not (tag == DESCRIPTION and _is_shape(exif[tag])):
             kept[tag] = exif[tag]
     for directory in (EXIF_IFD, GPS_IFD):
         try:
@@ -157,6 +186,16 @@ def descriptive_exif(exif: Image.Exif) -> bytes | None:
             kept.get_ifd(directory).update(inner)
             kept[directory] = kept.get_ifd(directory)
     return kept.tobytes().removeprefix(b"Exif\0\0") if len(kept) else None
+
+
+def _is_shape(description: object) -> bool:
+    """Whether tifffile wrote the description by itself: the shape of an array that is another one by now."""
+    text = str(description).rstrip("\0")
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return text.startswith("shape=(")
+    return isinstance(content, dict) and "shape" in content
 
 
 # --- XMP -------------------------------------------------------------------------------------------------

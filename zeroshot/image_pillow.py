@@ -146,6 +146,7 @@ def metadata_of(image: Image.Image) -> tuple[Metadata, int]:
         xmp=clean_xmp(xmp.encode() if isinstance(xmp, str) else xmp),
         dpi=valid_dpi(image.info.get("dpi")),
         png_chunks=tuple(png_text(key, str(text[key])) for key in kept),
+        lossy=image.format in ("JPEG", "MPO"),
     )
     if orientation is None and exif:
         orientation = exif_number(exif, ORIENTATION)

@@ -8,7 +8,6 @@ everything that the input carried. Formats and what they keep: :mod:`zeroshot.im
 from __future__ import annotations
 
 import json
-import math
 import os
 import warnings
 from dataclasses import replace
@@ -19,6 +18,16 @@ import numpy as np
 import torch
 from PIL import Image
 
+from zeroshot.image_checks import (
+    TORCH_DTYPES,
+    Words,
+    check_array,
+    check_finite,
+    check_magnitude,
+    check_size_and_type,
+    check_within_range,
+    checked_range,
+)
 from zeroshot.image_files import (
     SUFFIXES,
     dtype_for,
@@ -43,6 +52,7 @@ __all__ = [
     "Form",
     "ImageError",
     "Picture",
+    "check_not_input",
     "check_output",
     "load",
     "read_provenance",
@@ -50,29 +60,27 @@ __all__ = [
     "write_atomically",
 ]
 
-NUMPY_DTYPES = ("bool", "uint8", "uint16", "float16", "float32", "float64")
-TORCH_DTYPES = (*NUMPY_DTYPES, "bfloat16")
-# Beyond this a "float image in [0, 1]" is one in 0..255 or in counts, however noisy.
-LARGEST_FLOAT = 8.0
-
 
 # --- loading ---------------------------------------------------------------------------------------------
 
 
-def load(source: Any, *, value_range: tuple[float, float] | None = None) -> Picture:
+def load(source: Any, *, value_range: tuple[float, float] | None = None, subject: str = "image") -> Picture:
     """Take a picture from a file, a PIL image, an array or a tensor.
 
     Parameters
     ----------
     source : path, PIL.Image.Image, numpy.ndarray or torch.Tensor
         A file is PNG, JPEG, TIFF, WebP or BMP. An array is H×W, H×W×1, H×W×2 (grey and alpha), H×W×3 or H×W×4
-        of bool, uint8, uint16, float16, float32 or float64; a tensor is C×H×W or N×C×H×W with C from 1 to 4
-        of the same types or bfloat16. Floats are expected in [0, 1] up to noise. Files and PIL images are
+        of bool, uint8, uint16, float16, float32 or float64; a tensor is H×W, C×H×W or N×C×H×W with C from 1
+        to 4 of the same types or bfloat16. Floats are expected in [0, 1] up to noise. Files and PIL images are
         turned upright by their EXIF orientation.
     value_range : tuple of float, optional
         The values of black and white, where they are not 0 and 1 for floats or 0 and the largest value of an
         integer type: (0, 255) for floats on that scale, (0, 4095) for 12-bit counts in 16 bits. Alpha is not
-        affected in integers; in floats it runs from 0 to the value of white.
+        affected in integers; in floats it runs from 0 to the value of white. Integers that lie further than a
+        quarter of the range beyond it are refused.
+    subject : str
+        What the messages call the source: "image", "mask", "hints".
 
     Returns
     -------
@@ -84,62 +92,29 @@ def load(source: Any, *, value_range: tuple[float, float] | None = None) -> Pict
     ImageError
         In one line, before any work: what cannot be read or used, and what would be accepted.
     """
-    value_range = _checked_range(value_range)
+    value_range = checked_range(value_range)
+    words = Words(subject)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         pixels, metadata = read(path)
-        return _from_pixels(pixels, "file", value_range, metadata=metadata, subject=f"{path}: ")
+        words = Words(subject, place=f"{path}: ")
+        return _from_pixels(pixels, "file", value_range, words, metadata=metadata, source=path.absolute())
     if isinstance(source, Image.Image):
-        return _from_pil(source, value_range)
+        return _from_pil(source, value_range, words)
     if isinstance(source, torch.Tensor):
-        return _from_tensor(source, value_range)
+        return _from_tensor(source, value_range, words)
     if isinstance(source, np.ndarray):
-        _check_array(source)
-        return _from_pixels(source, "numpy", value_range)
+        check_array(source, words)
+        return _from_pixels(source, "numpy", value_range, words)
     raise ImageError(
-        f"cannot take an image from {type(source).__name__}; pass a path, a PIL image, a numpy array (H×W or "
-        "H×W×C) or a torch tensor (C×H×W or N×C×H×W)"
+        f"cannot take {words.some} from {type(source).__name__}; pass a path, a PIL image, a numpy array (H×W or "
+        "H×W×C) or a torch tensor (H×W, C×H×W or N×C×H×W)"
     )
 
 
-def _checked_range(value_range: tuple[float, float] | None) -> tuple[float, float] | None:
-    if value_range is None:
-        return None
-    try:
-        low, high = (float(v) for v in value_range)
-    except (TypeError, ValueError):
-        raise ImageError(f"value_range must be two numbers (black, white), got {value_range!r}") from None
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ImageError(f"value_range must be (black, white) with black < white, got {value_range!r}")
-    return low, high
-
-
-def _check_array(array: np.ndarray) -> None:
-    shape = " × ".join(map(str, array.shape))
-    if array.ndim == 4:
-        raise ImageError(f"the array has 4 axes ({shape}); pass a batch as a torch tensor N×C×H×W")
-    if array.ndim not in (2, 3):
-        raise ImageError(f"the array has {array.ndim} axes; an image is H×W or H×W×C")
-    if array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4):
-        if array.shape[0] in (1, 2, 3, 4):
-            raise ImageError(
-                f"the array is {shape}, but the channels of an array go last (H×W×C); "
-                "pass np.moveaxis(array, 0, -1), or a torch tensor"
-            )
-        raise ImageError(f"the array is {shape}, with {array.shape[2]} channels; an image has 1 to 4")
-    _check_size_and_type(array.size, shape, array.dtype.name, NUMPY_DTYPES)
-
-
-def _check_size_and_type(size: int, shape: str, dtype: str, accepted: tuple[str, ...]) -> None:
-    if size == 0:
-        raise ImageError(f"the image has no pixels ({shape})")
-    if dtype not in accepted:
-        raise ImageError(f"the image is of type {dtype}; accepted are {', '.join(accepted)}")
-
-
-def _from_pil(image: Image.Image, value_range: tuple[float, float] | None) -> Picture:
+def _from_pil(image: Image.Image, value_range: tuple[float, float] | None, words: Words) -> Picture:
     if 0 in image.size:
-        raise ImageError(f"the image has no pixels ({image.size[1]} × {image.size[0]})")
+        raise ImageError(f"{words.the()} {words.have} no pixels ({image.size[1]} × {image.size[0]})")
     with library_errors("PIL image", "is damaged or truncated and cannot be decoded"):
         image.load()
         metadata, orientation = metadata_of(image)
@@ -149,17 +124,18 @@ def _from_pil(image: Image.Image, value_range: tuple[float, float] | None) -> Pi
     deep = image.mode == "F" or image.mode.startswith("I")
     mode = image.mode if deep and pixels.ndim == 2 else None
     pixels = turn_upright(pixels, orientation)
-    return _from_pixels(pixels, "pil", value_range, metadata=metadata, mode=mode)
+    return _from_pixels(pixels, "pil", value_range, words, metadata=metadata, mode=mode)
 
 
 def _from_pixels(
     pixels: np.ndarray,
     kind: Literal["file", "pil", "numpy"],
     value_range: tuple[float, float] | None,
+    words: Words,
     *,
     metadata: Metadata | None = None,
     mode: str | None = None,
-    subject: str = "",
+    source: Path | None = None,
 ) -> Picture:
     native = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
     samples = torch.tensor(native if native.ndim == 3 else native[..., None]).permute(2, 0, 1)[None]
@@ -171,77 +147,73 @@ def _from_pixels(
         numpy_dtype=pixels.dtype,
         mode=mode,
         metadata=metadata or Metadata(),
+        source=source,
     )
-    return _from_samples(samples, form, subject)
+    return _from_samples(samples, form, words)
 
 
-def _from_tensor(tensor: torch.Tensor, value_range: tuple[float, float] | None) -> Picture:
+def _from_tensor(tensor: torch.Tensor, value_range: tuple[float, float] | None, words: Words) -> Picture:
     shape = " × ".join(map(str, tensor.shape))
-    if tensor.ndim not in (3, 4):
-        raise ImageError(f"the tensor has {tensor.ndim} axes; an image is C×H×W, a batch N×C×H×W")
+    if tensor.ndim not in (2, 3, 4):
+        raise ImageError(
+            f"{words.the('tensor')} {words.have} {tensor.ndim} axes; {words.some} {words.are} H×W or C×H×W, "
+            "a batch N×C×H×W"
+        )
+    layout: Literal["HW", "CHW", "NCHW"] = "HW" if tensor.ndim == 2 else "CHW" if tensor.ndim == 3 else "NCHW"
+    if layout == "HW":
+        tensor = tensor[None]
     channels = tensor.shape[-3]
     if channels not in (1, 2, 3, 4):
         if tensor.shape[-1] in (1, 2, 3, 4):
             raise ImageError(
-                f"the tensor is {shape}, but the channels of a tensor go first (C×H×W); "
+                f"{words.the('tensor')} {words.are} {shape}, but the channels of a tensor go first (C×H×W); "
                 "pass tensor.movedim(-1, -3), or a numpy array"
             )
-        raise ImageError(f"the tensor is {shape}, with {channels} channels; an image has 1 to 4")
-    _check_size_and_type(tensor.numel(), shape, str(tensor.dtype).removeprefix("torch."), TORCH_DTYPES)
+        raise ImageError(
+            f"{words.the('tensor')} {words.are} {shape}, with {channels} channels; "
+            f"{words.some} {words.have} 1 to 4"
+        )
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    check_size_and_type(tensor.numel(), shape, dtype, TORCH_DTYPES, words)
     form = Form(
         kind="torch",
         dtype=tensor.dtype,
-        layout="CHW" if tensor.ndim == 3 else "NCHW",
+        layout=layout,
         value_range=value_range or full_range(tensor.dtype),
         device=tensor.device,
     )
-    return _from_samples(tensor.detach().clone().reshape(-1, *tensor.shape[-3:]), form, "")
+    return _from_samples(tensor.detach().clone().reshape(-1, *tensor.shape[-3:]), form, words)
 
 
-def _from_samples(samples: torch.Tensor, form: Form, subject: str) -> Picture:
+def _from_samples(samples: torch.Tensor, form: Form, words: Words) -> Picture:
     """Checked values, split into colours and alpha on the [0, 1] scale."""
-    _check_finite(samples, subject)
+    check_finite(samples, words)
     colour_channels = 1 if samples.shape[1] <= 2 else 3
     colours = to_unit(samples[:, :colour_channels], form.value_range)
     alpha = None
     if samples.shape[1] > colour_channels:
         alpha = to_unit(samples[:, colour_channels:], form.alpha_range)
     if form.dtype.is_floating_point:
-        _check_magnitude(colours, alpha, form, subject)
+        check_magnitude(colours, alpha, form, words)
+    else:
+        check_within_range(colours, form.value_range, words)
     return Picture(colours, None if alpha is None else alpha.clamp(0, 1), form)
-
-
-def _check_finite(samples: torch.Tensor, subject: str) -> None:
-    if samples.dtype.is_floating_point:
-        bad = int((~torch.isfinite(samples)).sum())
-        if bad:
-            raise ImageError(
-                f"{subject}{bad} of {samples.numel()} values are NaN or infinite; replace them first, "
-                "or inpaint them: put 0 there and pass a mask"
-            )
-
-
-def _check_magnitude(colours: torch.Tensor, alpha: torch.Tensor | None, form: Form, subject: str) -> None:
-    low, high = form.value_range
-    if float(colours.abs().max()) > LARGEST_FLOAT:
-        smallest, largest = (float(v) * (high - low) + low for v in (colours.min(), colours.max()))
-        raise ImageError(
-            f"{subject}float values run from {smallest:.6g} to {largest:.6g}, expected {low:g} to {high:g}; "
-            "divide the image, or pass value_range=(black, white), such as (0, 255)"
-        )
-    if alpha is not None and not -1e-3 <= float(alpha.min()) <= float(alpha.max()) <= 1 + 1e-3:
-        top = form.alpha_range[1]
-        raise ImageError(
-            f"{subject}the alpha channel runs from {float(alpha.min()) * top:.6g} to "
-            f"{float(alpha.max()) * top:.6g}, expected 0 to {top:g}"
-        )
 
 
 # --- saving ----------------------------------------------------------------------------------------------
 
 
-def check_output(path: str | os.PathLike, *, overwrite: bool) -> None:
+def check_output(path: str | os.PathLike, *, overwrite: bool, source: Path | None = None) -> None:
     """Check all that can be known of an output before the work: suffix, folder, permission, existing file.
+
+    Parameters
+    ----------
+    path : path
+        The output.
+    overwrite : bool
+        Whether an existing file may be replaced.
+    source : pathlib.Path, optional
+        The file that the picture came from (`Picture.source`), which is never replaced.
 
     Raises
     ------
@@ -260,8 +232,21 @@ def check_output(path: str | os.PathLike, *, overwrite: bool) -> None:
         raise ImageError(f"{path}: the folder {folder} is not writable")
     if path.is_dir():
         raise ImageError(f"{path}: is a folder")
+    check_not_input(path, source)
     if (path.exists() or path.is_symlink()) and not overwrite:
         raise ImageError(f"{path}: exists already; choose another name or allow overwriting")
+
+
+def check_not_input(path: str | os.PathLike, source: Path | None) -> None:
+    """Refuse, with an ImageError, an output that is the file `source` itself, by whatever name or link."""
+    if source is None:
+        return
+    try:
+        same = os.path.samefile(path, source)
+    except OSError:  # one of them does not exist (any more)
+        same = Path(path).absolute() == source.absolute()
+    if same:
+        raise ImageError(f"the output is the input, which is never overwritten: {path}")
 
 
 def save(
@@ -285,7 +270,7 @@ def save(
     path : path
         With the suffix .png, .jpg, .jpeg, .tif, .tiff, .webp or .bmp.
     overwrite : bool
-        Whether an existing file may be replaced.
+        Whether an existing file may be replaced; the file that the picture came from never is.
     provenance : dict, optional
         How the picture was made, JSON-able; embedded in the file, see :func:`read_provenance`.
 
@@ -295,7 +280,7 @@ def save(
         In one line, where the file cannot be written; nothing is left behind.
     """
     path = Path(path)
-    check_output(path, overwrite=overwrite)
+    check_output(path, overwrite=overwrite, source=picture.source)
     if picture.colours.shape[0] != 1:
         raise ImageError(f"a file holds one picture, this is a batch of {picture.colours.shape[0]}")
     text = None if provenance is None else provenance_text(provenance)

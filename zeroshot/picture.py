@@ -6,6 +6,7 @@ import hashlib
 import json
 import warnings
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -39,6 +40,8 @@ class Form:
         The mode of the PIL image, palettes resolved: "L", "LA", "RGB", "RGBA", "I", "I;16…" or "F".
     metadata : Metadata
         ICC profile, EXIF block, resolution, text.
+    source : pathlib.Path or None
+        The file that the picture was read from.
     """
 
     kind: Literal["file", "pil", "numpy", "torch"]
@@ -49,6 +52,7 @@ class Form:
     numpy_dtype: np.dtype | None = None
     mode: str | None = None
     metadata: Metadata = field(default_factory=Metadata)
+    source: Path | None = None
 
     @property
     def alpha_range(self) -> tuple[float, float]:
@@ -76,10 +80,21 @@ class Picture:
     alpha: torch.Tensor | None
     form: Form
 
+    @property
+    def lossy(self) -> bool:
+        """Whether the pixels were compressed with loss before (JPEG, lossy WebP): their noise is not white."""
+        return self.form.metadata.lossy
+
+    @property
+    def source(self) -> Path | None:
+        """The file that the picture was read from, or None where it was given as an image."""
+        return self.form.source
+
     def with_colours(self, colours: torch.Tensor) -> Picture:
         """The same picture with other colours, perhaps of another size or number of channels.
 
-        Alpha follows to the new size by antialiased bicubic interpolation, clamped to [0, 1].
+        Alpha follows to the new size by antialiased bicubic interpolation, clamped to [0, 1]. The resolution
+        (dpi) grows with the number of pixels, so that the picture keeps its physical size.
         """
         if colours.ndim != 4 or colours.shape[1] not in (1, 3) or 0 in colours.shape:
             raise ImageError(f"colours must be (N, 1 or 3, H, W), got the shape {tuple(colours.shape)}")
@@ -92,7 +107,11 @@ class Picture:
             alpha = torch.nn.functional.interpolate(
                 alpha, size=tuple(colours.shape[-2:]), mode="bicubic", antialias=True
             ).clamp(0, 1)
-        return replace(self, colours=colours, alpha=alpha)
+        form, (height, width) = self.form, self.colours.shape[-2:]
+        if colours.shape[-2:] != (height, width):
+            enlarged = form.metadata.enlarged(colours.shape[-1] / width, colours.shape[-2] / height)
+            form = replace(form, metadata=enlarged)
+        return replace(self, colours=colours, alpha=alpha, form=form)
 
     def as_given(self) -> Any:
         """The picture as the caller gave it: same kind, dtype, layout, value range and device.
@@ -107,7 +126,9 @@ class Picture:
         """
         if self.form.kind == "torch":
             samples = self._samples(self.form.dtype)
-            return (samples if self.form.layout == "NCHW" else samples[0]).to(self.form.device)
+            samples = samples if self.form.layout == "NCHW" else samples[0]
+            samples = samples[0] if self.form.layout == "HW" and samples.shape[0] == 1 else samples
+            return samples.to(self.form.device)
         if self.form.kind == "pil":
             return self._as_pil()
         pixels = self.pixels(self.form.dtype)

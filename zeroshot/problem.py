@@ -6,6 +6,7 @@ knows which prior solves it.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -47,15 +48,23 @@ class Problem:
     reference_shape: tuple[int, ...] = ()
     measured: torch.Tensor | None = None
     held_out: torch.Tensor | None = None
+    _weight: torch.Tensor | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         if not self.reference_shape:
             object.__setattr__(self, "reference_shape", tuple(self.operator.input_shape(tuple(self.y.shape))))
+        object.__setattr__(self, "_weight", self._fitted())
+
+    def _fitted(self) -> torch.Tensor | None:
+        """1 at the measurements that are fitted: those that exist and are not held out; None: all."""
+        if self.held_out is None:
+            return self.measured
+        kept = 1 - self.held_out
+        return kept if self.measured is None else kept * self.measured
 
     def loss(self, x: torch.Tensor) -> torch.Tensor:
         """D(A(x), y), averaged over the measurements that are not held out."""
-        weight = None if self.held_out is None else 1 - self.held_out
-        return self.data_term(self.operator(x), self.y, weight)
+        return self.data_term(self.operator(x), self.y, self._weight)
 
     def validation_loss(self, x: torch.Tensor) -> torch.Tensor:
         """D(A(x), y), averaged over the held-out measurements."""
@@ -85,12 +94,25 @@ class Problem:
         """
         if not 0 < fraction < 1:
             raise ValueError(f"fraction of held-out pixels must lie between 0 and 1, got {fraction}")
-        shape = (self.y.shape[0], 1, *self.y.shape[-2:])
-        chosen = torch.rand(shape, generator=generator).to(self.y) < fraction
-        held_out = chosen.to(self.y).expand_as(self.y)
+        count, _, height, width = self.y.shape
+        held_out = torch.zeros(count, 1, height * width)
+        for index in range(count):
+            known = self._measured_pixels(index)
+            if len(known) < 2:
+                raise ValueError("holding pixels out needs at least two measured pixels")
+            chosen = max(1, min(len(known) - 1, round(fraction * len(known))))
+            held_out[index, 0, known[torch.randperm(len(known), generator=generator)[:chosen]]] = 1
+        mask = held_out.view(count, 1, height, width).to(self.y).expand_as(self.y)
         if self.measured is not None:
-            held_out = held_out * self.measured
-        return replace(self, held_out=held_out.contiguous())
+            mask = mask * self.measured
+        return replace(self, held_out=mask.contiguous())
+
+    def _measured_pixels(self, index: int) -> torch.Tensor:
+        """The flat positions of the pixels of image `index` that are measured in any channel."""
+        if self.measured is None:
+            return torch.arange(self.y.shape[-2] * self.y.shape[-1])
+        known = self.measured[min(index, self.measured.shape[0] - 1)].amax(dim=0)
+        return known.expand(self.y.shape[-2:]).flatten().nonzero()[:, 0].cpu()
 
     def to(self, device: torch.device | str) -> Problem:
         """The same problem on another device."""
@@ -101,7 +123,8 @@ class Problem:
         return replace(
             self,
             y=self.y.to(device),
-            operator=self.operator.to(device),
+            # Module.to works in place, and the operator may be the caller's own.
+            operator=copy.deepcopy(self.operator).to(device),
             measured=move(self.measured),
             held_out=move(self.held_out),
         )

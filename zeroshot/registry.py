@@ -41,6 +41,11 @@ def prior_class(name: str) -> type[Prior]:
     return declared[name].load()
 
 
+def class_names() -> list[str]:
+    """The names of the classes of all installed priors."""
+    return [entry.attr for entry in _declared().values()]
+
+
 def class_named(class_name: str) -> type[Prior] | None:
     """The prior class called `class_name` among the installed ones, or None."""
     for entry in _declared().values():

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from PIL import Image
+from torch.nn import functional
 
 from zeroshot import images
 from zeroshot.history import History
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Restoration:
     """A restored image with its history and provenance.
 
@@ -39,8 +40,8 @@ class Restoration:
     provenance : dict
         Version, task, prior, every hyper-parameter, seed, device and the input's sha256; it is embedded in
         every file that is saved.
-    measurement : torch.Tensor
-        The measurement y that was fitted, (N, C, H, W).
+    before : Picture
+        The damaged picture as it was given.
     parts : tuple of Restoration
         For a batch: the restoration of each image. Iterations and seconds are then sums.
     """
@@ -52,8 +53,8 @@ class Restoration:
     history: History
     sigma: float | None
     provenance: dict[str, Any]
-    measurement: torch.Tensor = field(repr=False)
-    parts: tuple[Restoration, ...] = field(default=(), repr=False)
+    before: images.Picture
+    parts: tuple[Restoration, ...] = ()
 
     @property
     def image(self) -> Any:
@@ -61,26 +62,30 @@ class Restoration:
         return self.picture.as_given()
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the image with its provenance; an existing file is kept unless `overwrite` is True."""
+        """Write the image with its provenance.
+
+        An existing file is kept unless `overwrite` is True; the file that the input was read from always is.
+        """
         images.save(self.picture, path, overwrite=overwrite, provenance=self.provenance)
 
     def save_comparison(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the measurement and the restored image side by side; of a batch, the first image."""
-        after = self.picture.colours[:1].clamp(0, 1)
-        before = F.interpolate(self.measurement[:1].cpu(), size=after.shape[-2:], mode="nearest")
+        """Write the picture as it was given and the restored one side by side; of a batch, the first image.
+
+        The former is enlarged to the size of the latter by repeating pixels, and grey is shown as colour
+        where the other one is colour.
+        """
+        images.check_output(path, overwrite=overwrite, source=self.before.source)
+        after = self.picture.colours[:1].cpu()
+        before = functional.interpolate(self.before.colours[:1].cpu(), size=after.shape[-2:], mode="nearest")
         channels = max(before.shape[1], after.shape[1])
-        pair = [
-            image if image.shape[1] == channels else image[:, :1].expand(-1, 3, -1, -1)
-            for image in (before, after)
-        ]
+        left, right = (image.clamp(0, 1).expand(-1, channels, -1, -1) for image in (before, after))
         gap = torch.ones(1, channels, after.shape[-2], max(2, after.shape[-1] // 64))
-        sheet = torch.cat([pair[0].clamp(0, 1), gap, pair[1]], dim=-1)
-        images.save(
-            images.load(sheet.mul(255).round().byte()), path, overwrite=overwrite, provenance=self.provenance
-        )
+        sheet = torch.cat([left, gap, right], dim=-1).mul(255).round().byte()
+        images.save(images.load(sheet), path, overwrite=overwrite, provenance=self.provenance)
 
     def save_trace(self, path: str | Path) -> None:
         """Write the provenance and the history as JSON."""
+        images.check_not_input(path, self.before.source)
         trace = {"provenance": self.provenance, "history": self.history.to_dict()}
         images.write_atomically(path, json.dumps(trace, indent=1).encode())
 
@@ -109,15 +114,23 @@ class Restoration:
         axes[0].set_title(self.stopped_by, fontsize="small")
         return figure
 
+    def __repr__(self) -> str:
+        shape = " × ".join(map(str, self.picture.colours.shape))
+        return (
+            f"<Restoration of {shape}: {self.provenance.get('task')} with {self.provenance.get('prior')}, "
+            f"{self.iterations} iterations in {self.seconds:.1f} s, stopped by: {self.stopped_by}>"
+        )
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         image = self.image
-        array = image.detach().cpu().numpy() if hasattr(image, "detach") else np.asarray(image)
+        if isinstance(image, torch.Tensor):
+            # NumPy has no bfloat16.
+            image = (image.float() if image.dtype == torch.bfloat16 else image).cpu().numpy()
+        array = np.asarray(image)
         return array if dtype is None else array.astype(dtype)
 
     def _repr_png_(self) -> bytes:
-        from PIL import Image
-
-        colours = self.picture.colours[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
+        shown = self.picture.colours[0].cpu().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
         buffer = io.BytesIO()
-        Image.fromarray(colours.squeeze()).save(buffer, format="PNG")
+        Image.fromarray(shown[..., 0] if shown.shape[2] == 1 else shown).save(buffer, format="PNG")
         return buffer.getvalue()

@@ -1,10 +1,8 @@
-"""solve(): a damaged image and the name of the damage in, the restored image out; and the one loop."""
+"""solve(): a damaged image and the name of the damage in, the restored image out."""
 
 from __future__ import annotations
 
-import hashlib
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,41 +11,16 @@ import numpy as np
 import torch
 
 from zeroshot import images, registry
-from zeroshot.checkpoint import Checkpoint
 from zeroshot.history import History
-from zeroshot.prior import Estimate, Prior, Run
+from zeroshot.loop import Callback, Outcome, Watching, optimise
+from zeroshot.operators.operator import Operator
+from zeroshot.prior import Prior
 from zeroshot.problem import Problem
+from zeroshot.provenance import described
 from zeroshot.restoration import Restoration
-from zeroshot.stopping import StoppingRule, TimeBudget
+from zeroshot.stopping import StoppingRule
 from zeroshot.tasks import make_problem
 from zeroshot.version import __version__
-from zeroshot.watch import DivergenceWatch, Preview, Progress, interruption
-
-Callback = Callable[[Estimate, Run], None]
-
-
-@dataclass(frozen=True)
-class Watching:
-    """Who watches a run, and what is written while it goes on."""
-
-    callbacks: Sequence[Callback] = ()
-    progress: bool | None = None
-    preview: str | Path | None = None
-    preview_seconds: float = 5.0
-    checkpoint: str | Path | None = None
-    checkpoint_seconds: float = 60.0
-    resume: bool = False
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended."""
-
-    image: torch.Tensor
-    stopped_by: str
-    iterations: int
-    seconds: float
-    history: History
 
 
 def solve(
@@ -68,6 +41,7 @@ def solve(
     checkpoint: str | Path | None = None,
     checkpoint_seconds: float = 60.0,
     resume: bool = False,
+    keep_checkpoint: bool = False,
     **options: Any,
 ) -> Restoration:
     """Restore an image: ``min over θ of D(A(x(θ)), y) + λR(x)`` with A and D from the task, x and R from the prior.
@@ -103,6 +77,8 @@ def solve(
         A file that the run is saved to every `checkpoint_seconds`, and that is removed when it ends.
     resume : bool
         Continue from `checkpoint` where it exists.
+    keep_checkpoint : bool
+        Leave the checkpoint in place at the end, for a caller who removes it once the result is safe.
     **options
         The task's options: ``sigma=25/255``, ``scale=4``, ``mask=…``
 
@@ -125,25 +101,79 @@ def solve(
     >>> restored.image.shape, restored.image.dtype
     ((64, 64, 3), dtype('uint8'))
     """
-    if seconds is not None and not 0 < seconds < float("inf"):
-        raise ValueError(f"seconds must be a positive number, got {seconds}")
-    if resume and checkpoint is None:
-        raise ValueError("resume=True needs checkpoint=…: the file that the run was saved to")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+    _check_arguments(settings, stopping, seconds, seed, callbacks, preview_seconds, checkpoint, resume)
     target = resolve_device(device)
     picture = images.load(image, value_range=value_range)
-    if preview is not None:
-        images.check_output(preview, overwrite=True)
-    problem, picture, options = make_problem(task, picture, options)
-    watching = Watching(callbacks, progress, preview, preview_seconds, checkpoint, checkpoint_seconds, resume)
-    job = _Job(prior, settings, stopping, seconds, int(seed), target, watching, options)
-    count = problem.y.shape[0]
+    _check_preview(preview, image)
+    watching = Watching(
+        tuple(callbacks),
+        progress,
+        preview,
+        preview_seconds,
+        checkpoint,
+        checkpoint_seconds,
+        resume,
+        keep_checkpoint,
+    )
+    job = _Job(task, prior, settings, stopping, seconds, int(seed), target, watching)
+    count = picture.colours.shape[0]
     if count == 1:
-        return job.restore(problem, picture)
+        return job.prepare(picture, options).restore()
     if checkpoint is not None or preview is not None:
         raise ValueError("checkpoint and preview go with one image; give the images of a batch one by one")
-    return _joined(picture, [job.share(count).restore(*_part(problem, picture, i)) for i in range(count)])
+    share = replace(job, seconds=None if seconds is None else seconds / count)
+    return _restore_batch(
+        picture, [share.prepare(picture.part(i), _options_of(options, i, count)) for i in range(count)]
+    )
+
+
+def _check_arguments(
+    settings: Any,
+    stopping: Any,
+    seconds: Any,
+    seed: Any,
+    callbacks: Any,
+    preview_seconds: Any,
+    checkpoint: Any,
+    resume: bool,
+) -> None:
+    def is_number(value: Any) -> bool:
+        return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+    if settings is not None and not isinstance(settings, dict):
+        raise TypeError(f"settings must be a dict of hyper-parameters, got {type(settings).__name__}")
+    if stopping is not None and not isinstance(stopping, StoppingRule):
+        raise TypeError(f"stopping must be a StoppingRule such as MaxIterations(500), got {stopping!r}")
+    for name, value in (("seconds", seconds), ("preview_seconds", preview_seconds)):
+        if value is not None and not (is_number(value) and 0 < value < float("inf")):
+            raise ValueError(f"{name} must be a positive number, got {value!r}")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+    if not isinstance(callbacks, Sequence) or not all(callable(callback) for callback in callbacks):
+        raise TypeError("callbacks must be a list of functions (estimate, run) → None")
+    if resume and checkpoint is None:
+        raise ValueError("resume=True needs checkpoint=…: the file that the run was saved to")
+
+
+def _check_preview(preview: str | Path | None, image: Any) -> None:
+    if preview is None:
+        return
+    images.check_output(preview, overwrite=True)
+    is_file = isinstance(image, str | Path) and Path(preview).exists()
+    if is_file and Path(preview).samefile(image):
+        raise ValueError(f"the preview is the input, which is never overwritten: {preview}")
+
+
+def _options_of(options: dict[str, Any], index: int, count: int) -> dict[str, Any]:
+    """The options for image `index` of a batch: what holds one thing per image gives that image's."""
+
+    def own(value: Any) -> Any:
+        if isinstance(value, Operator):
+            return value.for_image(index, count)
+        per_image = isinstance(value, torch.Tensor) and value.ndim == 4 and value.shape[0] == count
+        return value[index : index + 1] if per_image else value
+
+    return {name: own(value) for name, value in options.items()}
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -158,7 +188,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
-        torch.empty(0, device=found)
+        torch.zeros(1, device=found).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(f"there is no device {str(device)!r} here; use 'cpu' or 'auto'") from error
     return found
@@ -168,6 +198,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
 class _Job:
     """What solve() was asked for, less the image."""
 
+    task: str
     prior: str | Prior
     settings: dict[str, Any] | None
     stopping: StoppingRule | None
@@ -175,13 +206,11 @@ class _Job:
     seed: int
     device: torch.device
     watching: Watching
-    options: dict[str, Any]
 
-    def share(self, count: int) -> _Job:
-        """The same job with its budget split over `count` images."""
-        return replace(self, seconds=None if self.seconds is None else self.seconds / count)
-
-    def restore(self, problem: Problem, picture: images.Picture) -> Restoration:
+    def prepare(self, picture: images.Picture, options: dict[str, Any]) -> _Prepared:
+        """Everything checked and configured, nothing computed yet."""
+        source = picture.sha256()
+        problem, inner, complete = make_problem(self.task, picture, options)
         prior = registry.create(self.prior, problem, self.settings)
         reason = prior.supports(problem)
         if reason:
@@ -194,178 +223,79 @@ class _Job:
             "zeroshot": __version__,
             "torch": str(torch.__version__),
             "task": problem.task,
-            "options": {name: _described(value) for name, value in self.options.items()},
-            "operator": problem.operator.describe(),
+            "options": {name: described(value) for name, value in complete.items()},
+            "operator": described(problem.operator),
             "data_term": repr(problem.data_term),
             "sigma": problem.sigma,
             "prior": prior.name,
-            "settings": {name: _described(value) for name, value in prior.settings().items()},
+            "settings": {name: described(value) for name, value in prior.settings().items()},
             "stopping": repr(rule),
             "seed": self.seed,
             "device": str(self.device),
             "threads": torch.get_num_threads(),
-            "input_sha256": picture.sha256(),
+            "input_sha256": source,
         }
+        return _Prepared(self, picture, inner, problem, prior, rule, generator, provenance)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """One image, ready to be restored."""
+
+    job: _Job
+    before: images.Picture
+    picture: images.Picture
+    problem: Problem
+    prior: Prior
+    rule: StoppingRule
+    generator: torch.Generator
+    provenance: dict[str, Any]
+
+    def restore(self) -> Restoration:
+        """Run the optimisation."""
+        job = self.job
         outcome = optimise(
-            problem.to(self.device), prior, rule, generator, self.seconds, self.watching, picture, provenance
+            self.problem.to(job.device),
+            self.prior,
+            self.rule,
+            self.generator,
+            job.seconds,
+            job.watching,
+            self.picture,
+            self.provenance,
         )
+        return self.result(outcome)
+
+    def untouched(self) -> Restoration:
+        """The operator's first estimate, for an image whose turn did not come."""
+        return self.result(Outcome(self.problem.initial(), "interrupted before its turn", 0, 0.0, History()))
+
+    def result(self, outcome: Outcome) -> Restoration:
+        """The outcome as the caller gets it."""
         # No wall-clock time in here: the same run must give the same file, byte for byte.
-        provenance |= {
+        provenance = self.provenance | {
             "stopped_by": outcome.stopped_by,
             "iterations": outcome.iterations,
-            "seconds_allowed": self.seconds,
+            "seconds_allowed": self.job.seconds,
         }
-        restored = picture.with_colours(outcome.image.float().cpu())
         return Restoration(
-            restored,
+            self.picture.with_colours(outcome.image.float().cpu()),
             outcome.stopped_by,
             outcome.iterations,
             outcome.seconds,
             outcome.history,
-            problem.sigma,
+            self.problem.sigma,
             provenance,
-            measurement=problem.y[:, :3],
+            before=self.before,
         )
 
 
-def optimise(
-    problem: Problem,
-    prior: Prior,
-    rule: StoppingRule,
-    generator: torch.Generator,
-    seconds: float | None = None,
-    watching: Watching | None = None,
-    picture: images.Picture | None = None,
-    fingerprint: dict[str, Any] | None = None,
-) -> Outcome:
-    """The one loop: step the prior's run until the rule, the budget or the user says stop.
-
-    Parameters
-    ----------
-    problem : Problem
-        On the device where it is to be solved.
-    prior : Prior
-        A prior that supports the problem.
-    rule : StoppingRule
-        When to stop, the time apart.
-    generator : torch.Generator
-        The source of all randomness.
-    seconds : float, optional
-        The budget; time spent before a resumed checkpoint counts.
-    watching : Watching, optional
-        Progress bar, callbacks, preview and checkpoint.
-    picture : Picture, optional
-        The input, for previews of its kind.
-    fingerprint : dict, optional
-        What a checkpoint must agree with to be continued.
-    """
-    watching = watching or Watching()
-    checkpoint = None
-    saved = None
-    if watching.checkpoint is not None:
-        checkpoint = Checkpoint(watching.checkpoint, fingerprint or {}, watching.checkpoint_seconds)
-        saved = checkpoint.load() if watching.resume else None
-
-    spent = 0.0 if saved is None else saved["seconds"]
-    began = time.monotonic() - spent
-    first = problem.initial()
-    run = prior.start(problem, generator)
-    budget = None if seconds is None else TimeBudget(seconds)
-    stop = rule if budget is None else rule | budget
-    stop.start(problem)
-    history = History()
-    watch = DivergenceWatch(run, first)
-    if saved is not None:
-        run.load_state_dict(saved["run"])
-        rule.load_state_dict(saved["rule"])
-        if budget is not None:
-            budget.load_state_dict({"elapsed": spent})
-        history.load_state_dict(saved["history"])
-        watch.load_state_dict(saved["watch"])
-
-    preview = Preview(_preview_writer(watching.preview, picture), watching.preview_seconds)
-    progress = Progress(watching.progress, seconds, getattr(prior, "iterations", None), problem.task)
-
-    def save() -> None:
-        if checkpoint is not None:
-            checkpoint.save(
-                {
-                    "run": run.state_dict(),
-                    "rule": rule.state_dict(),
-                    "history": history.state_dict(),
-                    "watch": watch.state_dict(),
-                    "seconds": time.monotonic() - began,
-                }
-            )
-
-    last = first
-    with interruption() as interrupted:
-        while True:
-            estimate = run.step()
-            elapsed = time.monotonic() - began
-            if not watch.accepts(estimate):
-                if watch.restart():
-                    continue
-                last, stopped_by = (
-                    watch.image,
-                    "the loss was not finite twice, the second time with a smaller step",
-                )
-                break
-            last = estimate.image
-            stopping_now = stop.update(estimate)
-            history.append(estimate, elapsed, stop.measures())
-            progress.update(estimate, elapsed)
-            if preview.update(estimate):
-                history.previews.append(len(history) - 1)
-            for callback in watching.callbacks:
-                callback(estimate, run)
-            if stopping_now:
-                stopped_by = stop.reason
-                break
-            if interrupted.requested:
-                save()
-                stopped_by = "interrupted"
-                break
-            if checkpoint is not None and checkpoint.due():
-                save()
-    progress.close()
-    if checkpoint is not None and stopped_by != "interrupted":
-        checkpoint.remove()
-    best = stop.best()
-    iterations = int(history["iteration"][-1]) if len(history) else 0
-    image = (last if best is None else best).clone()
-    return Outcome(image, stopped_by, iterations, time.monotonic() - began, history)
-
-
-def _preview_writer(
-    path: str | Path | None, picture: images.Picture | None
-) -> Callable[[torch.Tensor], None] | None:
-    if path is None or picture is None:
-        return None
-    target, source = path, picture
-
-    def write(image: torch.Tensor) -> None:
-        images.save(source.with_colours(image.float().cpu()), target, overwrite=True)
-
-    return write
-
-
-def _part(problem: Problem, picture: images.Picture, index: int) -> tuple[Problem, images.Picture]:
-    """Image `index` of a batch, with its share of everything that is per image."""
-    count = problem.y.shape[0]
-
-    def select(tensor: torch.Tensor | None) -> torch.Tensor | None:
-        return tensor if tensor is None or tensor.shape[0] != count else tensor[index : index + 1]
-
-    y = problem.y[index : index + 1]
-    part = replace(
-        problem,
-        y=y,
-        operator=problem.operator.for_image(index, count),
-        measured=select(problem.measured),
-        reference_shape=(1, *problem.reference_shape[1:]),
-    )
-    return part, picture.part(index)
+def _restore_batch(picture: images.Picture, prepared: list[_Prepared]) -> Restoration:
+    parts: list[Restoration] = []
+    for one in prepared:
+        interrupted = bool(parts) and parts[-1].stopped_by.startswith("interrupted")
+        parts.append(one.untouched() if interrupted else one.restore())
+    return _joined(picture, parts)
 
 
 def _joined(picture: images.Picture, parts: list[Restoration]) -> Restoration:
@@ -381,21 +311,6 @@ def _joined(picture: images.Picture, parts: list[Restoration]) -> Restoration:
         first.history,
         None if first.sigma is None else float(np.mean([part.sigma for part in parts])),
         first.provenance | {"batch": [part.provenance for part in parts]},
-        measurement=torch.cat([part.measurement for part in parts]),
+        before=picture,
         parts=tuple(parts),
     )
-
-
-def _described(value: Any) -> Any:
-    """An option or setting as JSON can hold it: arrays by shape and checksum."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, np.number):
-        return value.item()
-    if isinstance(value, tuple | list):
-        return [_described(item) for item in value]
-    if isinstance(value, torch.Tensor | np.ndarray):
-        array = np.ascontiguousarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
-        digest = hashlib.sha256(array.tobytes()).hexdigest()[:16]
-        return f"{type(value).__name__} {'×'.join(map(str, array.shape))} {array.dtype} sha256 {digest}"
-    return repr(value) if not isinstance(value, Path) else str(value)

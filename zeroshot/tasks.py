@@ -6,17 +6,13 @@ A task says what the damage is. Its options are checked against the table here b
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import ImageColor
 
 from zeroshot import images
-from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.noise import estimate_sigma, phase_planes
 from zeroshot.operators import (
     Blur,
@@ -33,9 +29,17 @@ from zeroshot.operators import (
 )
 from zeroshot.problem import Problem
 from zeroshot.registry import unknown
+from zeroshot.task_options import (
+    checked_data_term,
+    checked_sigma,
+    hints_of,
+    kernel_of,
+    mask_of,
+    scale_of,
+)
 
 _REQUIRED = object()
-_MARK_TOLERANCE = 2.5 / 255
+_LOSSY_FLOOR = 1 / 255
 
 
 @dataclass(frozen=True)
@@ -133,93 +137,26 @@ def make_problem(
     return problem, picture, complete
 
 
-# --- what the options mean ---------------------------------------------------------------------------------
-
-
-def _checked_sigma(sigma: Any) -> float | None:
-    if sigma is None:
-        return None
-    if isinstance(sigma, bool) or not isinstance(sigma, int | float | np.number):
-        raise TypeError(f"sigma must be a number on the [0, 1] scale or None, got {sigma!r}")
-    value = float(sigma)
-    if not value >= 0:
-        raise ValueError(f"sigma must be at least 0, got {sigma}")
-    if value > 1:
-        raise ValueError(
-            f"sigma must lie on the [0, 1] scale, got {sigma}; for 8-bit grey levels write sigma={sigma}/255"
-        )
-    return value
-
-
-def _checked_data_term(options: dict[str, Any]) -> DataTerm:
-    chosen, peak = options["data_term"], options["peak"]
-    if isinstance(chosen, DataTerm):
-        return chosen
-    if chosen not in ("gaussian", "poisson", "l1", "huber"):
-        raise ValueError(
-            f"data_term must be 'gaussian', 'poisson', 'l1', 'huber' or a DataTerm, got {chosen!r}"
-        )
-    if chosen == "poisson":
-        if peak is None or not peak > 0:
-            raise ValueError(f"data_term 'poisson' needs peak=…: how many photons make white, got {peak}")
-        return Poisson(gain=1 / float(peak))
-    return {"gaussian": Gaussian(), "l1": L1(), "huber": Huber()}[chosen]
-
-
-def _mask_of(picture: images.Picture, mask: Any) -> tuple[torch.Tensor, images.Picture]:
-    """The mask that a user's description of it means, (N, 1 or C, H, W), 1 where pixels are known."""
-    size = tuple(picture.colours.shape[-2:])
-    if isinstance(mask, str) and mask == "alpha":
-        if picture.alpha is None:
-            raise ValueError("mask='alpha' needs an image with an alpha channel; this one has none")
-        return (picture.alpha >= 0.5).float(), picture.without_alpha()
-    if isinstance(mask, tuple) or (isinstance(mask, str) and not Path(mask).exists() and _is_colour(mask)):
-        return _known_beside_colour(picture, mask), picture
-    wanted = f"an array or image of the input's height and width ({size[0]} × {size[1]})"
-    values = images.load(mask).colours
-    if tuple(values.shape[-2:]) != size:
-        got = f"{values.shape[-2]} × {values.shape[-1]}"
-        raise ValueError(f"mask must be {wanted}, true where pixels are known; got {got}")
-    if values.shape[1] != picture.colours.shape[1] or isinstance(mask, str | Path):
-        values = values.mean(dim=1, keepdim=True)
-    return (values >= 0.5).float(), picture
-
-
-def _is_colour(text: str) -> bool:
-    try:
-        ImageColor.getrgb(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _known_beside_colour(picture: images.Picture, colour: str | Sequence[float]) -> torch.Tensor:
-    """1 where the picture does not have the colour that marks the hole."""
-    values = [v / 255 for v in ImageColor.getrgb(colour)[:3]] if isinstance(colour, str) else list(colour)
-    channels = picture.colours.shape[1]
-    if channels == 1:
-        values = values[:1]
-    if len(values) != channels or not all(0 <= v <= 1 for v in values):
-        raise ValueError(f"a colour that marks the hole needs {channels} values in [0, 1], got {colour!r}")
-    mark = torch.tensor(values).view(1, -1, 1, 1)
-    is_hole = ((picture.colours - mark).abs() <= _MARK_TOLERANCE).all(dim=1, keepdim=True)
-    if not is_hole.any():
-        raise ValueError(f"no pixel has the colour {colour!r} that is to mark the hole")
-    return (~is_hole).float()
-
-
 def _measured_by(operator: Operator) -> torch.Tensor | None:
     """The mask that is applied last, if any: elsewhere the measurement is empty."""
     last = operator.operators[0] if isinstance(operator, Composition) else operator
     return last.mask if isinstance(last, Mask) else None
 
 
-def _noise_level(y: torch.Tensor, operator: Operator) -> float:
-    """The noise level of a measurement, looking only at pixels of one kind at a time."""
+def _noise_level(
+    y: torch.Tensor, operator: Operator, picture: images.Picture, options: dict[str, Any]
+) -> float:
+    """The noise level that was given, else an estimate that looks only at pixels of one kind at a time."""
+    given = checked_sigma(options["sigma"])
+    if given is not None:
+        return given
     last = operator.operators[0] if isinstance(operator, Composition) else operator
     if isinstance(last, Mosaic):
-        return estimate_sigma(phase_planes(y, last.period))
-    return estimate_sigma(y, _measured_by(operator))
+        estimate = estimate_sigma(phase_planes(y, last.period))
+    else:
+        estimate = estimate_sigma(y, _measured_by(operator))
+    # Lossy compression hides noise from the estimate, and leaves errors of about a grey level of its own.
+    return max(estimate, _LOSSY_FLOOR) if picture.lossy else estimate
 
 
 def _problem(
@@ -230,10 +167,9 @@ def _problem(
     y: torch.Tensor | None = None,
 ) -> Problem:
     y = picture.colours if y is None else y
-    sigma = _checked_sigma(options["sigma"])
-    data_term = _checked_data_term(options)
-    if sigma is None:
-        sigma = _noise_level(y, operator)
+    operator.input_shape(tuple(y.shape))  # says in one line where the two do not fit
+    data_term = checked_data_term(options)
+    sigma = _noise_level(y, operator, picture, options)
     return Problem(y, operator, data_term, sigma, task, measured=_measured_by(operator))
 
 
@@ -245,15 +181,13 @@ def _denoise(picture: images.Picture, options: dict[str, Any]) -> tuple[Problem,
 
 
 def _inpaint(picture: images.Picture, options: dict[str, Any]) -> tuple[Problem, images.Picture]:
-    mask, picture = _mask_of(picture, options["mask"])
+    mask, picture = mask_of(picture, options["mask"])
     operator = Mask(mask)
     return _problem("inpaint", picture, operator, options, operator(picture.colours)), picture
 
 
 def _super_resolve(picture: images.Picture, options: dict[str, Any]) -> tuple[Problem, images.Picture]:
-    scale = options["scale"]
-    if isinstance(scale, bool) or scale != int(scale) or not 2 <= scale <= 16:
-        raise ValueError(f"scale must be a whole number from 2 to 16, got {scale}")
+    scale = scale_of(options["scale"])
     kernel, width = options["kernel"], options["kernel_sigma"]
     if isinstance(kernel, str) and kernel == "gaussian" and width is None:
         raise ValueError("kernel 'gaussian' needs kernel_sigma=…: its standard deviation in output pixels")
@@ -273,20 +207,12 @@ def _colorize(picture: images.Picture, options: dict[str, Any]) -> tuple[Problem
             stacklevel=4,
         )
         return _problem("colorize", picture, grayscale, options, grey), picture
-    hints = images.load(options["hints"])
-    if hints.colours.shape[1] != 3 or hints.colours.shape[-2:] != colours.shape[-2:]:
-        height, width = colours.shape[-2:]
-        raise ValueError(
-            f"hints must be a colour image of {height} × {width}, with alpha 0 where it is silent"
-        )
-    if hints.alpha is None:
-        raise ValueError("hints need an alpha channel that is 0 where they say nothing (RGBA)")
-    given = (hints.alpha >= 0.5).float()
+    hints, given = hints_of(options["hints"], colours)
     operator = Stack([grayscale, Mask(given)])
-    y = torch.cat([grey, hints.colours * given], dim=1)
+    y = torch.cat([grey, hints * given], dim=1)
     measured = torch.cat([torch.ones_like(grey), given.expand(-1, 3, -1, -1)], dim=1)
-    sigma = _checked_sigma(options["sigma"])
-    return Problem(y, operator, _checked_data_term(options), sigma, "colorize", measured=measured), picture
+    sigma = _noise_level(grey, Identity(), picture, options)
+    return Problem(y, operator, checked_data_term(options), sigma, "colorize", measured=measured), picture
 
 
 def _demosaic(picture: images.Picture, options: dict[str, Any]) -> tuple[Problem, images.Picture]:
@@ -297,27 +223,14 @@ def _demosaic(picture: images.Picture, options: dict[str, Any]) -> tuple[Problem
 
 
 def _deblur(picture: images.Picture, options: dict[str, Any]) -> tuple[Problem, images.Picture]:
-    operator = Blur(_blur_kernel(options["kernel"]), boundary=options["boundary"])
+    operator = Blur(kernel_of(options["kernel"]), boundary=options["boundary"])
     return _problem("deblur", picture, operator, options), picture
-
-
-def _blur_kernel(kernel: Any) -> torch.Tensor:
-    """A kernel from an array, a file (.npy or an image), or text such as gaussian=1.6."""
-    if isinstance(kernel, str) and not Path(kernel).exists() and "=" in kernel:
-        operator = parse(f"blur({kernel})")
-        assert isinstance(operator, Blur)
-        return operator.kernel
-    if isinstance(kernel, str | Path):
-        if str(kernel).endswith(".npy"):
-            return torch.as_tensor(np.load(kernel, allow_pickle=False), dtype=torch.float32)
-        values = images.load(kernel).colours[0].mean(dim=0)
-        return values / values.sum() if values.sum() > 0 else values
-    return torch.as_tensor(np.asarray(kernel), dtype=torch.float32)
 
 
 def _restore(picture: images.Picture, options: dict[str, Any]) -> tuple[Problem, images.Picture]:
     chosen = options["operator"]
     operator = parse(chosen) if isinstance(chosen, str) else as_operator(chosen)
+    operator.input_shape(tuple(picture.colours.shape))
     measured = _measured_by(operator)
     y = picture.colours if measured is None else picture.colours * measured
     return _problem("restore", picture, operator, options, y), picture
@@ -403,7 +316,12 @@ _TASKS = {
                     "the blur kernel: an array of odd size, a file (.npy or an image), or text such as "
                     "'gaussian=1.6', 'motion=15, angle=30', 'disk=3'",
                 ),
-                Option("boundary", "'reflect', 'circular', 'replicate' or 'valid'", "reflect"),
+                Option(
+                    "boundary",
+                    "how the scene goes on beyond the image: 'reflect', 'circular', 'replicate', or 'valid', "
+                    "which restores the margin too, so that the result is larger by the kernel",
+                    "reflect",
+                ),
                 _SIGMA_ESTIMATED,
                 *_NOISE,
             ),

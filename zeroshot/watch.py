@@ -111,45 +111,75 @@ class DivergenceWatch:
     ----------
     run : Run
         The run that is watched.
+    snapshot : callable
+        Gives the state of everything that has to go back together: the run, the rules, the history.
+    restore : callable
+        Goes back to such a state.
     first : torch.Tensor
         The image to fall back on before the first good state.
     every : int
         Steps between two kept states.
     """
 
-    def __init__(self, run: Run, first: torch.Tensor, every: int = 50) -> None:
+    def __init__(
+        self,
+        run: Run,
+        snapshot: Callable[[], dict[str, Any]],
+        restore: Callable[[dict[str, Any]], None],
+        first: torch.Tensor,
+        every: int = 50,
+    ) -> None:
         self.run = run
         self.every = every
         self.restarts = 0
         self.image = first
+        self._snapshot = snapshot
+        self._restore = restore
         self._steps = 0
-        self._state = run.state_dict()
+        self._state: dict[str, Any] = snapshot()
 
     def accepts(self, estimate: Estimate) -> bool:
-        """Whether the estimate is finite; keeps a state every so many steps."""
-        if not math.isfinite(estimate.loss):
-            return False
+        """Whether the estimate is finite."""
+        return math.isfinite(estimate.loss)
+
+    def keep(self, estimate: Estimate) -> None:
+        """Keep the state after this step, every so many steps, unless it is spoilt already."""
         self._steps += 1
-        if self._steps % self.every == 0:
-            self._state = self.run.state_dict()
+        if self._steps % self.every:
+            return
+        state = self._snapshot()
+        # A gradient may overflow in a step whose loss was still finite.
+        if all_finite(state):
+            self._state = state
             self.image = estimate.image.clone()
-        return True
 
     def restart(self) -> bool:
         """Go back to the last good state with a tenth of the step; False where that was done before."""
         if self.restarts:
             return False
         self.restarts += 1
-        self.run.load_state_dict(self._state)
+        self._restore(self._state)
         self.run.shrink_step(0.1)
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        """A snapshot for a checkpoint."""
-        return {"restarts": self.restarts, "steps": self._steps}
+        """What a checkpoint needs beside the state of the run itself."""
+        return {"restarts": self.restarts, "steps": self._steps, "image": self.image, "state": self._state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state` was taken; the run's present state is the last good one."""
+        """Continue where `state` was taken."""
         self.restarts = state["restarts"]
         self._steps = state["steps"]
-        self._state = self.run.state_dict()
+        self.image = state["image"].to(self.image.device)
+        self._state = state["state"]
+
+
+def all_finite(state: Any) -> bool:
+    """Whether every floating-point tensor in a nested state is finite."""
+    if isinstance(state, torch.Tensor):
+        return not state.is_floating_point() or bool(state.isfinite().all())
+    if isinstance(state, dict):
+        return all(all_finite(value) for key, value in state.items() if key != "history")
+    if isinstance(state, list | tuple):
+        return all(all_finite(value) for value in state)
+    return True

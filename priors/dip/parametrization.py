@@ -68,7 +68,8 @@ def build_network(prior: DeepImagePrior, problem: Problem, generator: torch.Gene
                 padding=prior.padding,
             )
         else:
-            network = Decoder(input_depth, image_channels, channels=channels, upsampling=prior.upsampling)
+            coarse_first = channels[::-1]
+            network = Decoder(input_depth, image_channels, channels=coarse_first, upsampling=prior.upsampling)
     network = network.to_empty(device="cpu")
     network.initialise(generator)
     return network

@@ -13,10 +13,10 @@ from zeroshot.problem import Problem
 from zeroshot.stopping import HeldOut, MaxIterations, StoppingRule, WindowedMovingVariance
 
 from .networks.layers import Downsampling, Padding, Upsampling
-from .recipes import recipe_for
+from .recipes import all_recipes, recipe_for
 from .run import DeepImageRun
 
-_CHOICES: dict[str, tuple[str, ...]] = {
+CHOICES: dict[str, tuple[str, ...]] = {
     "recipe": ("fast", "reference"),
     "network": ("skip", "unet", "resnet", "decoder"),
     "padding": get_args(Padding),
@@ -34,13 +34,42 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "allocator": ("keep", "system"),
 }
 
+#: Settings that are whole numbers, with the least that makes sense.
+_COUNTS = {
+    "scales": 1,
+    "skip_channels": 0,
+    "kernel_down": 1,
+    "blocks": 1,
+    "input_depth": 1,
+    "iterations": 1,
+    "backtracking_interval": 1,
+    "window": 2,
+    "patience": 1,
+}
+_ANY_SIZE = (0.0, float("inf"), "of at least 0")
+_POSITIVE = (0.0, float("inf"), "above 0")
+_RANGES = {
+    "input_scale": _ANY_SIZE,
+    "perturbation": _ANY_SIZE,
+    "backtracking": _ANY_SIZE,
+    "learning_rate": _POSITIVE,
+    "adam_learning_rate": _POSITIVE,
+    "averaging": (0.0, 1.0, "of at least 0 and below 1"),
+    "held_out": (0.0, 1.0, "above 0 and below 1"),
+}
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
 
 @dataclass(frozen=True)
 class DeepImagePrior(Prior):
     """min over θ of D(A(network(z; θ)), y), for an untrained network and a fixed random z.
 
     The structure of the network is the prior: it fits images before it fits noise, so it is stopped early.
-    The defaults below are the published denoising settings; `for_problem` looks up the recipe for a task.
+    The defaults below are the published denoising settings, so ``DeepImagePrior()`` is not what the name "dip"
+    means: that is the ``fast`` recipe for the task at hand, which `for_problem` looks up.
 
     Parameters
     ----------
@@ -89,8 +118,10 @@ class DeepImagePrior(Prior):
         The weight of the past from the first iterate on (published), or growing to it, so that the first
         iterates, which are no images yet, are forgotten: 1 − 9/(t + 8) at iteration t.
     backtracking : float
-        Where the fit worsens by more than this many dB within 100 iterations, the weights of 100 iterations
-        ago are taken back, as published; 0 never does.
+        Where the fit is worse by more than this many dB than at the last comparison, the weights of that
+        comparison are taken back; 0 never does.
+    backtracking_interval : int
+        Iterations between two comparisons.
     stopping : {"iterations", "held_out", "variance"}
         The rule that ends a run, beside the limit of iterations: none, the loss at measurements that were held
         out, or the windowed moving variance.
@@ -138,6 +169,7 @@ class DeepImagePrior(Prior):
     averaging: float = 0.99
     averaging_start: str = "constant"
     backtracking: float = 5.0
+    backtracking_interval: int = 1
     stopping: str = "iterations"
     held_out: float = 0.03
     window: int = 100
@@ -149,27 +181,29 @@ class DeepImagePrior(Prior):
     def __post_init__(self) -> None:
         if isinstance(self.channels, list):
             object.__setattr__(self, "channels", tuple(self.channels))
-        for field, choices in _CHOICES.items():
-            if getattr(self, field) not in choices:
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
                 known = ", ".join(map(repr, choices))
-                raise ValueError(f"{field} must be one of {known}, got {getattr(self, field)!r}")
-        if not self.channels_per_scale or min(self.channels_per_scale) < 1:
-            raise ValueError(f"channels must be positive numbers, at least one, got {self.channels!r}")
-        if self.kernel_down < 1 or self.kernel_down % 2 == 0:
+                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
+        given = (self.channels,) if _is_whole(self.channels) else self.channels
+        if not isinstance(given, tuple) or not given or not all(_is_whole(c) and c >= 1 for c in given):
+            raise ValueError(f"channels must be a positive whole number, or several, got {self.channels!r}")
+        if isinstance(self.channels, tuple):
+            object.__setattr__(self, "scales", len(self.channels))
+        for name, least in _COUNTS.items():
+            value = getattr(self, name)
+            if not _is_whole(value) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        if self.kernel_down % 2 == 0:
             raise ValueError(f"kernel_down must be odd, got {self.kernel_down}")
-        for field in ("iterations", "input_depth", "blocks", "window", "patience"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field} must be at least 1, got {getattr(self, field)}")
-        for field in ("skip_channels", "perturbation", "input_scale", "backtracking"):
-            if not getattr(self, field) >= 0:
-                raise ValueError(f"{field} must be at least 0, got {getattr(self, field)}")
-        for field in ("learning_rate", "adam_learning_rate"):
-            if not 0 < getattr(self, field) < float("inf"):
-                raise ValueError(f"{field} must be a positive number, got {getattr(self, field)}")
-        if not 0 <= self.averaging < 1:
-            raise ValueError(f"averaging must be at least 0 and below 1, got {self.averaging}")
-        if not 0 < self.held_out < 1:
-            raise ValueError(f"held_out must lie between 0 and 1, got {self.held_out}")
+        for name, (low, high, form) in _RANGES.items():
+            value = getattr(self, name)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not is_number or not low <= value < high or (value == 0 and "above 0" in form):
+                raise ValueError(f"{name} must be a number {form}, got {value!r}")
+
+        if self.guide == "initial" and self.stopping == "held_out":
+            raise ValueError("guide 'initial' shows the held-out pixels; use guide 'tv' or another stopping")
 
     @property
     def channels_per_scale(self) -> tuple[int, ...]:
@@ -180,10 +214,25 @@ class DeepImagePrior(Prior):
     def for_problem(cls, problem: Problem, **settings: Any) -> DeepImagePrior:
         require_known_settings(cls, settings)
         name = settings.get("recipe", "fast")
-        if name not in _CHOICES["recipe"]:
-            raise ValueError(f"there is no recipe {name!r}; there are 'fast' and 'reference'")
-        row = recipe_for(name, problem).settings
-        return cls(**{"recipe": name, **row, **settings})
+        merged = {"recipe": name, **recipe_for(name, problem).settings, **settings}
+        if "scales" in settings and isinstance(merged.get("channels"), tuple | list):
+            raise ValueError("scales goes with one number of channels; several channels are one per scale")
+        return cls(**merged)
+
+    @classmethod
+    def settings_help(cls) -> str:
+        """The settings with their defaults, allowed values and, beside them, what the recipes set."""
+        lines = [
+            "settings; a task's recipe (recipe='fast' unless you say recipe='reference') sets its own:",
+        ]
+        for field in dataclasses.fields(cls):
+            choices = CHOICES.get(field.name)
+            allowed = f"   one of {', '.join(choices)}" if choices else ""
+            lines.append(f"    {field.name} = {field.default!r}{allowed}")
+        for name, row in all_recipes().items():
+            lines.append(f"\n{name}: {row.source}")
+            lines += [f"    {key} = {value!r}" for key, value in row.settings.items()]
+        return "\n".join(lines)
 
     def supports(self, problem: Problem) -> str | None:
         if problem.reference_shape[0] != 1:
@@ -203,7 +252,3 @@ class DeepImagePrior(Prior):
         if self.stopping == "variance":
             return WindowedMovingVariance(window=self.window, patience=self.patience) | limit
         return limit
-
-    def with_settings(self, **settings: Any) -> DeepImagePrior:
-        """A copy with some settings replaced."""
-        return dataclasses.replace(self, **settings)

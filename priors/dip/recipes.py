@@ -6,12 +6,14 @@ test sets with ``benchmarks/dip_fast.py``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from zeroshot.problem import Problem
+
+from ..tv import TotalVariation
 
 _NOTEBOOKS = "github.com/DmitryUlyanov/deep-image-prior (notebooks of the paper's authors)"
 
@@ -28,17 +30,39 @@ _PUBLISHED_DENOISING = Recipe(
     f"denoising.ipynb, {_NOTEBOOKS}",
     {"iterations": 3000, "learning_rate": 0.01, "perturbation": 1 / 30, "averaging": 0.99},
 )
+_PUBLISHED_STRONG_DENOISING = Recipe(
+    f"denoising.ipynb (its remark on sigma = 50), {_NOTEBOOKS}",
+    {**_PUBLISHED_DENOISING.settings, "perturbation": 1 / 20},
+)
 _PUBLISHED_SR_4 = Recipe(
     f"super-resolution.ipynb, {_NOTEBOOKS}",
-    {"iterations": 2000, "learning_rate": 0.01, "perturbation": 0.03, "averaging": 0.0},
+    {
+        "iterations": 2000,
+        "learning_rate": 0.01,
+        "perturbation": 0.03,
+        "averaging": 0.0,
+        "backtracking": 0.0,
+    },
 )
 _PUBLISHED_SR_8 = Recipe(
     f"super-resolution.ipynb, {_NOTEBOOKS}",
-    {"iterations": 4000, "learning_rate": 0.01, "perturbation": 0.05, "averaging": 0.0},
+    {
+        "iterations": 4000,
+        "learning_rate": 0.01,
+        "perturbation": 0.05,
+        "averaging": 0.0,
+        "backtracking": 0.0,
+    },
 )
 _PUBLISHED_RANDOM_HOLES = Recipe(
     f"restoration.ipynb (barbara, half of the pixels), {_NOTEBOOKS}",
-    {"iterations": 11000, "learning_rate": 0.001, "perturbation": 0.03, "averaging": 0.0},
+    {
+        "iterations": 11000,
+        "learning_rate": 0.001,
+        "perturbation": 0.03,
+        "averaging": 0.0,
+        "backtracking_interval": 50,
+    },
 )
 _PUBLISHED_FEW_PIXELS = Recipe(
     f"restoration.ipynb (kate, 2 % of the pixels), {_NOTEBOOKS}",
@@ -50,7 +74,7 @@ _PUBLISHED_FEW_PIXELS = Recipe(
         "channels": (16, 32, 64, 128, 128),
         "skip_channels": 0,
         "downsampling": "average",
-        "backtracking": 0.0,
+        "backtracking_interval": 50,
     },
 )
 _PUBLISHED_TEXT = Recipe(
@@ -85,6 +109,7 @@ _PUBLISHED_REGION = Recipe(
 
 _FAST = {
     "precision": "auto",
+    "channels": 32,
     "perturbation_noise": "pool",
     "optimiser": "muon",
     "averaging_start": "growing",
@@ -92,14 +117,12 @@ _FAST = {
 }
 _MEASURED = "benchmarks/dip_fast.py, means over crops of the shared sets"
 
-_FAST_NOISY = Recipe(
+_FAST_DENOISING = Recipe(
     _MEASURED,
     {
         **_FAST,
-        "channels": (32,) * 5,
         "guide": "tv",
         "learning_rate": 0.02,
-        "adam_learning_rate": 0.01,
         "perturbation": 0.1,
         "averaging": 0.97,
         "iterations": 1000,
@@ -107,32 +130,66 @@ _FAST_NOISY = Recipe(
         "patience": 120,
     },
 )
+_FAST_WEAK_NOISE = Recipe(
+    # Strong perturbation costs detail that weak noise leaves.
+    _MEASURED,
+    {**_FAST_DENOISING.settings, "perturbation": 0.04},
+)
 _FAST_HOLES = Recipe(
     _MEASURED,
     {
         **_FAST,
-        "channels": (64,) * 5,
         "upsampling": "nearest",
         "learning_rate": 0.01,
         "adam_learning_rate": 0.005,
-        "perturbation": 0.015,
+        "perturbation": 0.03,
         "averaging": 0.98,
-        "iterations": 600,
+        "iterations": 500,
         "known_pixels": "keep",
+    },
+)
+_FAST_MOSAIC = Recipe(
+    # Without the guide the colours alias.
+    _MEASURED,
+    {
+        **_FAST,
+        "guide": "tv",
+        "learning_rate": 0.01,
+        "adam_learning_rate": 0.005,
+        "perturbation": 0.04,
+        "averaging": 0.98,
+        "iterations": 400,
     },
 )
 _FAST_SR = Recipe(
     _MEASURED,
     {
         **_FAST,
-        "channels": (64,) * 5,
-        "learning_rate": 0.007,
-        "adam_learning_rate": 0.01,
-        "perturbation": 0.03,
+        "learning_rate": 0.01,
+        "perturbation": 0.06,
         "averaging": 0.98,
-        "iterations": 400,
+        "iterations": 600,
     },
 )
+
+
+def all_recipes() -> dict[str, Recipe]:
+    """Every row by what it is for."""
+    return {
+        "fast, noise from about 12 grey levels": _FAST_DENOISING,
+        "fast, weaker noise": _FAST_WEAK_NOISE,
+        "fast, noise-free inpaint and colorize": _FAST_HOLES,
+        "fast, noise-free demosaic": _FAST_MOSAIC,
+        "fast, noise-free sr, deblur and restore": _FAST_SR,
+        "reference, denoise": _PUBLISHED_DENOISING,
+        "reference, denoise at sigma 50": _PUBLISHED_STRONG_DENOISING,
+        "reference, sr below x6": _PUBLISHED_SR_4,
+        "reference, sr from x6": _PUBLISHED_SR_8,
+        "reference, inpaint random pixels": _PUBLISHED_RANDOM_HOLES,
+        "reference, inpaint more than 90 % missing": _PUBLISHED_FEW_PIXELS,
+        "reference, inpaint small holes": _PUBLISHED_TEXT,
+        "reference, inpaint a large hole": _PUBLISHED_REGION,
+    }
 
 
 def recipe_for(name: str, problem: Problem) -> Recipe:
@@ -153,11 +210,14 @@ def recipe_for(name: str, problem: Problem) -> Recipe:
 def _reference(problem: Problem) -> Recipe:
     if problem.task == "sr":
         return _PUBLISHED_SR_8 if _enlargement(problem) >= 6 else _PUBLISHED_SR_4
-    if problem.task in ("inpaint", "colorize", "demosaic"):
+    if problem.task == "demosaic":
+        return _PUBLISHED_RANDOM_HOLES
+    if problem.task in ("inpaint", "colorize"):
         return _published_inpainting(problem)
     if problem.task in ("deblur", "restore") and not _is_noisy(problem):
         return _PUBLISHED_SR_4
-    return _PUBLISHED_DENOISING
+    strong = problem.sigma is not None and problem.sigma > 37 / 255
+    return _PUBLISHED_STRONG_DENOISING if strong else _PUBLISHED_DENOISING
 
 
 def _published_inpainting(problem: Problem) -> Recipe:
@@ -170,11 +230,19 @@ def _published_inpainting(problem: Problem) -> Recipe:
 
 
 def _fast(problem: Problem) -> Recipe:
+    row = _fast_row(problem)
+    if "guide" in row.settings and TotalVariation().supports(problem) is not None:
+        return replace(row, settings={**row.settings, "guide": "none"})
+    return row
+
+
+def _fast_row(problem: Problem) -> Recipe:
     if _is_noisy(problem):
-        return _FAST_NOISY
-    if problem.task in ("inpaint", "colorize", "demosaic"):
-        return _FAST_HOLES
-    return _FAST_SR
+        assert problem.sigma is not None
+        return _FAST_DENOISING if problem.sigma > 12 / 255 else _FAST_WEAK_NOISE
+    if problem.task == "demosaic":
+        return _FAST_MOSAIC
+    return _FAST_HOLES if problem.task in ("inpaint", "colorize") else _FAST_SR
 
 
 def _is_noisy(problem: Problem) -> bool:
@@ -195,7 +263,7 @@ def hole_shape(problem: Problem) -> tuple[float, float]:
         return 0.0, 0.0
     from scipy.ndimage import distance_transform_edt
 
-    known = problem.measured.amax(dim=1)[0].cpu() > 0.5
+    known = problem.measured.amin(dim=1)[0].cpu() > 0.5
     known = known.expand(problem.y.shape[-2:])
     missing = 1 - float(known.to(torch.float32).mean())
     # A border of known pixels would hide how far a hole at the edge of the image reaches inwards.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from zeroshot.data_terms import Gaussian
 from zeroshot.memory import keep_large_allocations
 from zeroshot.operators import Mask
 from zeroshot.prior import Estimate, Run
@@ -18,8 +19,6 @@ from .parametrization import Frame, Perturbation, build_network, fixed_input
 
 if TYPE_CHECKING:
     from .prior import DeepImagePrior
-
-_BACKTRACKING_INTERVAL = 100
 
 
 def working_precision(requested: str, device: torch.device) -> torch.dtype:
@@ -60,6 +59,7 @@ class DeepImageRun(Run):
         self.perturbation = self._make_perturbation()
         self.optimiser = self._make_optimiser()
         self.average: torch.Tensor | None = None
+        self._exact = self._exact_pixels()
         self._last_good: tuple[float, list[torch.Tensor]] | None = None
 
     def _make_input(self, reduction: int) -> torch.Tensor:
@@ -114,17 +114,23 @@ class DeepImageRun(Run):
             newest = max(newest, 9 / (self.iteration + 8))
         self.average.lerp_(iterate, newest)
 
-    def _keep_known(self, image: torch.Tensor) -> torch.Tensor:
-        """The image with its measured pixels put back, where they are exact."""
+    def _exact_pixels(self) -> torch.Tensor | None:
+        """1 at the pixels whose measurement is exact and is kept as it is; None: there are none."""
         problem = self.problem
-        if self.prior.known_pixels == "predict" or problem.sigma or not isinstance(problem.operator, Mask):
-            return image
+        exact = isinstance(problem.operator, Mask) and isinstance(problem.data_term, Gaussian)
+        if self.prior.known_pixels == "predict" or problem.sigma or not exact:
+            return None
         assert problem.measured is not None
-        return torch.lerp(image, problem.y, problem.measured.expand_as(problem.y))
+        known = problem.measured.expand_as(problem.y)
+        # A held-out pixel that was pasted in would be predicted without error, and validate nothing.
+        return known if problem.held_out is None else known * (1 - problem.held_out)
+
+    def _keep_known(self, image: torch.Tensor) -> torch.Tensor:
+        return image if self._exact is None else torch.lerp(image, self.problem.y, self._exact)
 
     def _fell_back(self, loss: float) -> bool:
         """Take the weights of the last checkpoint back where the fit has collapsed since."""
-        if self.prior.backtracking == 0 or (self.iteration - 1) % _BACKTRACKING_INTERVAL:
+        if self.prior.backtracking == 0 or (self.iteration - 1) % self.prior.backtracking_interval:
             return False
         parameters = list(self.network.parameters())
         if self._last_good is not None:
@@ -161,6 +167,7 @@ class DeepImageRun(Run):
         self.optimiser.load_state_dict(_copied(state["optimiser"]))
         self.generator.set_state(state["generator"].cpu())
         self.average = state["average"].to(self.device).clone() if "average" in state else None
+        self._last_good = None
         if "last_good" in state:
             last_good = state["last_good"]
             self._last_good = (last_good["loss"], [w.to(self.device) for w in last_good["weights"]])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 import zeroshot
-from zeroshot.operators import Downsample, Identity, Mask
+from zeroshot.data_terms import L1
+from zeroshot.operators import Downsample, Identity, Mask, from_functions
 from zeroshot.priors.dip import DeepImagePrior
+from zeroshot.priors.dip.guide import guide_image
 from zeroshot.priors.dip.networks import Decoder, Network, ResNet, Skip, UNet
 from zeroshot.priors.dip.parametrization import Frame, Perturbation, fixed_input, scales_for
 from zeroshot.priors.dip.recipes import hole_shape, recipe_for
@@ -168,9 +171,71 @@ def test_backtracking_takes_the_weights_back() -> None:
         for parameter in run.network.parameters():
             parameter.add_(10.0)
     run.step()
-    for parameter, weight, before in zip(run.network.parameters(), kept, good, strict=True):
+    assert sum(float((weight - before).abs().max()) for weight, before in zip(kept, good, strict=True)) < 10
+    for parameter, weight in zip(run.network.parameters(), kept, strict=True):
         assert torch.equal(parameter, weight)
-        assert not torch.equal(parameter, before + 10)
+
+
+def test_held_out_pixels_are_not_pasted_back() -> None:
+    truth = torch.rand(1, 3, 16, 16, generator=seed())
+    known = (torch.rand(1, 1, 16, 16, generator=seed(1)) < 0.5).float()
+    problem = Problem(truth * known, Mask(known), sigma=0.0, task="inpaint", measured=known)
+    problem = problem.hold_out(0.2, seed())
+    image = DeepImagePrior(**SMALL, known_pixels="keep").start(problem, seed()).step().image
+    kept = known.expand_as(truth) * (1 - problem.held_out)
+    assert torch.equal(image * kept, truth * kept)
+    assert problem.validation_loss(image) > 1e-4
+
+
+def test_outliers_are_not_pasted_back() -> None:
+    truth = torch.rand(1, 3, 16, 16, generator=seed())
+    known = (torch.rand(1, 1, 16, 16, generator=seed(1)) < 0.5).float()
+    problem = Problem(truth * known, Mask(known), L1(), sigma=0.0, task="inpaint", measured=known)
+    image = DeepImagePrior(**SMALL, known_pixels="keep").start(problem, seed()).step().image
+    assert not torch.equal(image * known, truth * known)
+
+
+def test_the_guide_does_not_see_held_out_pixels() -> None:
+    y = torch.rand(1, 3, 24, 24, generator=seed())
+    problem = Problem(y, Identity(), sigma=0.1, task="denoise").hold_out(0.1, seed())
+    assert problem.held_out is not None
+    other = replace(problem, y=torch.where(problem.held_out > 0, 1 - y, y))
+    assert torch.equal(guide_image("tv", problem), guide_image("tv", other))
+
+
+def test_a_guide_that_would_leak_is_refused() -> None:
+    with pytest.raises(ValueError, match="held-out"):
+        DeepImagePrior(guide="initial", stopping="held_out")
+
+
+def test_an_operator_that_is_not_linear_does_without_the_guide() -> None:
+    square = from_functions(lambda x: x.square(), linear=False)
+    problem = Problem(torch.rand(1, 3, 16, 16, generator=seed()), square, sigma=0.1)
+    prior = DeepImagePrior.for_problem(problem, channels=8)
+    assert prior.guide == "none"
+    assert torch.isfinite(prior.start(problem, seed()).step().image).all()
+
+
+def test_the_decoder_is_widest_where_it_is_coarsest() -> None:
+    problem = Problem(torch.rand(1, 3, 32, 32, generator=seed()), Identity(), sigma=0.1)
+    run = DeepImagePrior(network="decoder", channels=(4, 8, 16), input_depth=4).start(problem, seed())
+    kernels = [p for p in run.network.parameters() if p.ndim == 4]
+    assert [kernel.shape[0] for kernel in kernels[:3]] == [16, 8, 4]
+
+
+def test_several_channels_set_the_number_of_scales() -> None:
+    assert DeepImagePrior(channels=(4, 8)).scales == 2
+    problem = Problem(torch.rand(1, 3, 16, 16), Identity(), sigma=0.1)
+    with pytest.raises(ValueError, match="one per scale"):
+        DeepImagePrior.for_problem(problem, channels=(4, 8), scales=3)
+
+
+def test_the_help_names_recipes_and_choices() -> None:
+    text = DeepImagePrior.settings_help()
+    assert "one of skip, unet, resnet, decoder" in text
+    assert "restoration.ipynb" in text
+    for field in DeepImagePrior().settings():
+        assert field in text
 
 
 @pytest.mark.parametrize("optimiser", ["adam", "muon"])
@@ -263,6 +328,14 @@ def test_settings_go_over_the_recipe() -> None:
         {"averaging": 1.0},
         {"perturbation": -1.0},
         {"precision": "float16"},
+        {"iterations": "abc"},
+        {"iterations": 2.5},
+        {"channels": 16.5},
+        {"channels": True},
+        {"learning_rate": float("nan")},
+        {"averaging": "abc"},
+        {"held_out": 0.0},
+        {"scales": 0},
     ],
 )
 def test_a_setting_out_of_range_is_refused(settings: dict[str, Any]) -> None:

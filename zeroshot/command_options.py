@@ -1,0 +1,239 @@
+"""The arguments of the command line: the parser, and the converters from words to values."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from zeroshot.command_listings import operator_table, option_default, option_flag, option_meaning
+from zeroshot.tasks import Option, Task, tasks
+from zeroshot.version import __version__
+
+_EXAMPLES = {
+    "denoise": "zeroshot denoise noisy.png -o clean.png --sigma 25 --seconds 60",
+    "inpaint": "zeroshot inpaint torn.png -o whole.png --mask known.png",
+    "sr": "zeroshot sr small.png -o large.png --scale 4",
+    "colorize": "zeroshot colorize grey.png -o colour.png --hints scribbles.png",
+    "demosaic": "zeroshot demosaic raw.tiff -o colour.tiff --pattern RGGB",
+    "deblur": "zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --prior tv",
+    "restore": 'zeroshot restore raw.png -o large.png --operator "mosaic(RGGB) @ downsample(2)"',
+}
+_MOST_THREADS = 1024
+# Options whose meaning lists every value that they take, in quotes.
+_CLOSED_OPTIONS = ("data_term", "boundary", "weights")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        message = re.sub(r"^argument (\S+): must ", r"\1 must ", " ".join(message.split()))
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+# --- converters --------------------------------------------------------------------------------------------
+
+
+def _number(text: str, wanted: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}") from None
+
+
+def _grey_levels(text: str) -> float | None:
+    if text == "auto":
+        return None
+    wanted = "'auto' or a number of 8-bit grey levels from 0 to 255"
+    value = _number(text, wanted)
+    if not 0 <= value <= 255:
+        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
+    return value / 255
+
+
+def _scale(text: str) -> int | float:
+    wanted = "a whole number from 2 to 16"
+    value = _number(text, wanted)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text}")
+    return int(value) if value == int(value) else value
+
+
+def _positive(text: str) -> float:
+    value = _number(text, "a positive number")
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    wanted = "a positive number of seconds"
+    value = _number(text, wanted)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
+    return value
+
+
+def _checkpoint_seconds(text: str) -> float:
+    wanted = "a number of seconds of at least 0"
+    value = _number(text, wanted)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
+    return value
+
+
+def _whole(text: str, lowest: int, highest: int, wanted: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = lowest - 1
+    if not lowest <= value <= highest:
+        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
+    return value
+
+
+def _seed(text: str) -> int:
+    return _whole(text, 0, 2**63 - 1, "a whole number of at least 0")
+
+
+def _threads(text: str) -> int:
+    return _whole(text, 1, _MOST_THREADS, f"a whole number from 1 to {_MOST_THREADS}")
+
+
+def _value_range(text: str) -> tuple[float, float]:
+    """The values of black and white."""
+    try:
+        low, high = (float(part) for part in text.strip(" ()[]").split(","))
+    except ValueError:
+        low = high = math.nan
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise argparse.ArgumentTypeError(
+            f"must be two numbers LOW,HIGH, the values of black and white with LOW < HIGH, got {text!r}"
+        )
+    return low, high
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"must be KEY=VALUE, got {text!r}")
+    return name.strip(), _literal(value)
+
+
+def _literal(text: str) -> Any:
+    """A number, tuple or word."""
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+_OPTION_TYPES: dict[str, Any] = {
+    "sigma": _grey_levels,
+    "scale": _scale,
+    "peak": _positive,
+    "kernel_sigma": _positive,
+}
+
+
+# --- the parser --------------------------------------------------------------------------------------------
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """The arguments as values; SystemExit with status 2 and one line on stderr where they do not fit."""
+    return _parser().parse_args(_joined_ranges(arguments))
+
+
+def _joined_ranges(arguments: Sequence[str]) -> list[str]:
+    """`--range -100,900` as one argument: argparse would take -100,900 for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--range" and re.match(r"-[\d.]", argument):
+            joined[-1] = f"--range={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="zeroshot", description="Restore damaged images with nothing but the image itself.")
+    parser.add_argument("--version", action="version", version=f"zeroshot {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    for task in tasks().values():
+        command = commands.add_parser(
+            task.name,
+            help=task.summary,
+            description=task.summary[0].upper() + task.summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=_epilog(task),
+        )
+        for option in task.options:
+            _add_task_option(command, task, option)
+        _add_run_options(command)
+    commands.add_parser("tasks", help="list the tasks and their options", epilog="example: zeroshot tasks")
+    priors = commands.add_parser(
+        "priors", help="list the priors and their settings", epilog="example: zeroshot priors dip"
+    )
+    priors.add_argument("name", nargs="?", help="one prior: also show its settings")
+    info = commands.add_parser(
+        "info", help="show how an output was made", epilog="example: zeroshot info clean.png"
+    )
+    info.add_argument("image", type=Path)
+    return parser
+
+
+def _epilog(task: Task) -> str:
+    example = f"example: {_EXAMPLES[task.name]}" if task.name in _EXAMPLES else ""
+    if not any(option.name == "operator" for option in task.options):
+        return example
+    return (
+        f"operators:\n{operator_table()}\n"
+        "words need no quotes; file names are quoted inside: --operator 'mask(\"mask.png\")'\n\n" + example
+    )
+
+
+def _add_task_option(command: argparse.ArgumentParser, task: Task, option: Option) -> None:
+    meaning = option_meaning(task, option)
+    default = "" if option.required else option_default(option)
+    choices = re.findall(r"'([\w-]+)'", meaning) if option.name in _CLOSED_OPTIONS else []
+    command.add_argument(
+        option_flag(option),
+        dest=option.name,
+        type=_OPTION_TYPES.get(option.name, str),
+        choices=choices or None,
+        metavar=option.name.upper(),
+        default=argparse.SUPPRESS,
+        required=option.required,
+        help=(meaning + default).replace("%", "%%"),
+    )
+
+
+def _add_run_options(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("inputs", nargs="+", type=Path, metavar="IN", help="images, or a folder of images")
+    add("-o", "--output", required=True, metavar="OUT",
+        help="a file; for several images a folder; 'FOLDER/' makes the folder")  # fmt: skip
+    add("--prior", default="dip", help="what images look like: see 'zeroshot priors' (default dip)")
+    add("--set", dest="settings", action="append", type=_setting, default=[], metavar="KEY=VALUE",
+        help="a setting of the prior, e.g. --set channels=64 (repeatable)")  # fmt: skip
+    add("--seconds", type=_seconds, help="stop after this time, with the best image so far")
+    add("--seed", type=_seed, default=0, help="same seed, same image (default 0)")
+    add("--device", default="auto", help="cpu, cuda, cuda:1 …; auto takes a GPU where there is one")
+    add("--threads", type=_threads, help=f"CPU threads, 1 to {_MOST_THREADS} (default: all cores)")
+    add("--range", dest="value_range", type=_value_range, metavar="LOW,HIGH",
+        help="the values that mean black and white, for any image where they are not the full range of its "
+        "type: 0,4095 for 12-bit counts in 16 bits, 0,255 or -100,900 for floats")  # fmt: skip
+    add("--resume", action="store_true",
+        help="continue from OUT.checkpoint; what is finished stays as it is")  # fmt: skip
+    add("--checkpoint-seconds", type=_checkpoint_seconds, default=60.0, metavar="SECONDS",
+        help="seconds between checkpoints (default 60)")  # fmt: skip
+    add("--preview", type=Path, metavar="FILE", help="rewrite this image with the estimate while it runs")
+    add("--trace", type=Path, metavar="FILE.json", help="write the history of the run as JSON")
+    add("--overwrite", action="store_true",
+        help="replace an output, preview or trace that exists (never an input)")  # fmt: skip
+    add("--quiet", action="store_true", help="print errors only")
