@@ -96,12 +96,12 @@ def test_its_repr_is_one_line_of_what_happened():
 
 
 def test_the_repr_of_a_history_is_one_line():
-    expected = "<History of 2 iterations: loss from 0.3 to 0.1; has iteration, seconds, loss, variance>"
+    expected = "<History of 2 steps: loss from 0.3 to 0.1; has iteration, seconds, loss, variance>"
     assert repr(history_of([0.3, 0.1])) == expected
 
 
 def test_an_empty_history_has_a_repr():
-    assert repr(History()) == "<History of 0 iterations>"
+    assert repr(History()) == "<History of 0 steps>"
 
 
 def test_the_plot_has_a_curve_for_everything_measured():

@@ -38,12 +38,10 @@ class History:
 
     def __repr__(self) -> str:
         if len(self) == 0:
-            return "<History of 0 iterations>"
+            return "<History of 0 steps>"
         loss = self._columns["loss"]
         columns = ", ".join(self._columns)
-        return (
-            f"<History of {len(self)} iterations: loss from {loss[0]:.4g} to {loss[-1]:.4g}; has {columns}>"
-        )
+        return f"<History of {len(self)} steps: loss from {loss[0]:.4g} to {loss[-1]:.4g}; has {columns}>"
 
     def __len__(self) -> int:
         return len(self._columns["iteration"])
