@@ -79,7 +79,8 @@ class PublishedFit:
     def __init__(self, noisy: torch.Tensor, precision: str, seed: int) -> None:
         self.generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
+            # Not the seed of z: the weights would be the same numbers as the input.
+            torch.default_generator.manual_seed(seed + 1)
             self.network = plain_hourglass(32).to(memory_format=torch.channels_last)
         self.noisy = noisy
         self.precision = precision
@@ -130,10 +131,11 @@ def compare(name: str, arguments: argparse.Namespace) -> list[dict[str, float]]:
     sigma = 25 / 255
     clean, noisy = noisy_crop(name, arguments.size, sigma, arguments.seed)
     noisy = noisy.contiguous()
-    fits = {
-        "published": PublishedFit(noisy, arguments.precision, arguments.seed),
-        "reference": EngineFit(noisy, sigma, arguments.precision, arguments.seed),
+    makers = {
+        "published": lambda: PublishedFit(noisy, arguments.precision, arguments.seed),
+        "reference": lambda: EngineFit(noisy, sigma, arguments.precision, arguments.seed),
     }
+    fits = {name: makers[name]() for name in arguments.fits}
     seconds = dict.fromkeys(fits, 0.0)
     rows: list[dict[str, float]] = []
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -169,6 +171,8 @@ def plot(curves: dict[str, list[dict[str, float]]], path: Path) -> None:
     figure, axes = plt.subplots(1, len(curves), figsize=(5 * len(curves), 4), squeeze=False)
     for axis, (name, rows) in zip(axes[0], curves.items(), strict=True):
         for key, style in (("published", "--"), ("reference", "-")):
+            if f"{key}_averaged" not in rows[0]:
+                continue
             for kind, colour in (("averaged", "black"), ("newest", "0.6")):
                 axis.plot(
                     [row["iteration"] for row in rows],
@@ -191,6 +195,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--iterations", type=int, default=3000)
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument(
+        "--fits", nargs="+", choices=["published", "reference"], default=["published", "reference"]
+    )
     parser.add_argument("--every", type=int, default=50, help="iterations between two rows")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "output")

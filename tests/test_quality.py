@@ -54,7 +54,9 @@ def test_dip_denoises_crops_of_colour9_and_stops_near_its_best(shared: Path) -> 
             noisy,
             "denoise",
             sigma=25 / 255,
-            callbacks=[lambda estimate, run, clean=clean, seen=seen: seen.append(psnr(estimate.image, clean))],
+            callbacks=[
+                lambda estimate, run, clean=clean, seen=seen: seen.append(psnr(estimate.image, clean))
+            ],
         )
         returned.append(psnr(result.image, clean))
         best.append(max(seen))
