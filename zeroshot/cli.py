@@ -230,14 +230,10 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
 
 
 def _task_options(options: argparse.Namespace) -> dict[str, Any]:
-    from zeroshot.command_files import kernel_from_file
     from zeroshot.tasks import tasks
 
     names = [option.name for option in tasks()[options.command].options]
-    given = {name: value for name, value in vars(options).items() if name in names}
-    if options.command == "sr" and "kernel" in given:
-        given["kernel"] = kernel_from_file(given["kernel"])
-    return given
+    return {name: value for name, value in vars(options).items() if name in names}
 
 
 def _summary(output: Path, restoration: Any) -> str:

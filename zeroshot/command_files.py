@@ -9,10 +9,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-
 from zeroshot import images
-from zeroshot.task_options import kernel_file
 
 
 def checkpoint_of(output: Path) -> Path:
@@ -37,12 +34,6 @@ def read_files(options: argparse.Namespace) -> list[tuple[str, Path]]:
     quoted = re.findall(r"\"([^\"]*)\"|'([^']*)'", given.get("operator") or "")
     read += [("a file of --operator", Path(name)) for pair in quoted for name in pair if name]
     return read
-
-
-def kernel_from_file(kernel: str) -> torch.Tensor | str:
-    """The weights in a kernel's file (.npy or an image), or `kernel` itself where it names no file."""
-    path = Path(kernel)
-    return kernel_file(path) if path.suffix or path.exists() else kernel
 
 
 def require_apart(read: Iterable[tuple[str, Path]], written: Iterable[tuple[str, Path]]) -> None:

@@ -1,4 +1,4 @@
-"""Keeping large CPU allocations, which a network that runs thousands of times would otherwise fault in anew.
+"""Memory of the CPU: how much there is, and keeping large allocations instead of faulting them in anew.
 
 By default glibc gives every block above 32 MiB back to the kernel when it is freed, and the next iteration
 pays for mapping and clearing the same pages again. On the skip network of Deep Image Prior at 256 × 256 this
@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _kept = False
@@ -36,3 +37,15 @@ def keep_large_allocations() -> bool:
     settings = ((_M_MMAP_THRESHOLD, 1 << 30), (_M_TRIM_THRESHOLD, (1 << 31) - 1), (_M_TOP_PAD, 64 << 20))
     _kept = all(mallopt(name, value) == 1 for name, value in settings)
     return _kept
+
+
+def available_memory() -> int | None:
+    """The bytes that a new computation can have without swapping, or None where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None

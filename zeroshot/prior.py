@@ -103,4 +103,4 @@ def require_known_settings(prior: type[Prior], settings: dict[str, Any]) -> None
     known = [f.name for f in dataclasses.fields(prior)]  # type: ignore[arg-type]
     for name in settings:
         if name not in known:
-            raise ValueError(f"prior {prior.name!r} has no setting {name!r}; it has {', '.join(known)}")
+            raise ValueError(f"prior {prior.name!r} has no setting {name!r}; it has: {', '.join(known)}")

@@ -8,13 +8,14 @@ from typing import Any, ClassVar, get_args
 
 import torch
 
+from zeroshot.memory import available_memory
 from zeroshot.prior import Prior, require_known_settings
 from zeroshot.problem import Problem
 from zeroshot.stopping import HeldOut, MaxIterations, StoppingRule, WindowedMovingVariance
 
 from .networks.layers import Downsampling, Padding, Upsampling
 from .recipes import all_recipes, recipe_for
-from .run import DeepImageRun
+from .run import DeepImageRun, working_precision
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "recipe": ("fast", "reference"),
@@ -240,7 +241,23 @@ class DeepImagePrior(Prior):
         if max(problem.reference_shape[-2:]) < 4:
             height, width = problem.reference_shape[-2:]
             return f"the image is too small for a network: {height} × {width}, needs one side of at least 4"
-        return None
+        return self._lack_of_memory(problem)
+
+    def _lack_of_memory(self, problem: Problem) -> str | None:
+        """Why the image is too large for the CPU's memory, or None."""
+        free = None if torch.cuda.is_available() else available_memory()
+        if free is None:
+            return None
+        height, width = problem.reference_shape[-2:]
+        size = 2 if working_precision(self.precision, problem.y.device) == torch.bfloat16 else 4
+        # Measured peaks of the hourglass, in bytes a pixel, for 16 to 128 channels in either precision.
+        needed = height * width * (950 + 21 * max(self.channels_per_scale) * size)
+        if needed <= free:
+            return None
+        return (
+            f"{height} × {width} pixels need about {needed / 2**30:.0f} GiB of memory and {free / 2**30:.0f} GiB "
+            "are free; use fewer channels, a smaller image, or the prior 'tv'"
+        )
 
     def start(self, problem: Problem, generator: torch.Generator) -> DeepImageRun:
         return DeepImageRun(self, problem, generator)

@@ -139,12 +139,10 @@ _FAST_HOLES = Recipe(
     _MEASURED,
     {
         **_FAST,
-        "upsampling": "nearest",
         "learning_rate": 0.01,
-        "adam_learning_rate": 0.005,
-        "perturbation": 0.03,
+        "perturbation": 0.02,
         "averaging": 0.98,
-        "iterations": 500,
+        "iterations": 700,
         "known_pixels": "keep",
     },
 )

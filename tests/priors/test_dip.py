@@ -10,6 +10,7 @@ import torch
 
 import zeroshot
 from zeroshot.data_terms import L1
+from zeroshot.memory import available_memory
 from zeroshot.operators import Downsample, Identity, Mask, from_functions
 from zeroshot.priors.dip import DeepImagePrior
 from zeroshot.priors.dip.guide import guide_image
@@ -348,6 +349,15 @@ def test_a_batch_and_a_speck_are_refused() -> None:
     prior = DeepImagePrior()
     assert "one by one" in str(prior.supports(Problem(torch.zeros(2, 3, 16, 16), Identity())))
     assert "too small" in str(prior.supports(Problem(torch.zeros(1, 3, 2, 3), Identity())))
+
+
+def test_an_image_that_memory_cannot_hold_is_refused_before_any_work() -> None:
+    vast = torch.zeros(1, 1, 1, 1).expand(1, 3, 400_000, 400_000)
+    reason = DeepImagePrior().supports(Problem(vast, Identity(), sigma=0.1))
+    if available_memory() is None or torch.cuda.is_available():
+        assert reason is None
+    else:
+        assert "GiB" in str(reason)
 
 
 def test_orthogonalise_brings_singular_values_near_one() -> None:
