@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,6 +34,7 @@ from zeroshot.task_options import (
     checked_data_term,
     checked_sigma,
     hints_of,
+    kernel_file,
     kernel_of,
     mask_of,
     scale_of,
@@ -191,9 +193,9 @@ def _super_resolve(picture: images.Picture, options: dict[str, Any]) -> tuple[Pr
     kernel, width = options["kernel"], options["kernel_sigma"]
     if isinstance(kernel, str) and kernel == "gaussian" and width is None:
         raise ValueError("kernel 'gaussian' needs kernel_sigma=…: its standard deviation in output pixels")
-    operator = (
-        Downsample(int(scale), kernel) if width is None else Downsample(int(scale), kernel, sigma=width)
-    )
+    if isinstance(kernel, Path) or (isinstance(kernel, str) and Path(kernel).suffix):
+        kernel = kernel_file(kernel)
+    operator = Downsample(scale, kernel) if width is None else Downsample(scale, kernel, sigma=width)
     return _problem("sr", picture, operator, options), picture
 
 
@@ -273,7 +275,7 @@ _TASKS = {
                 Option(
                     "kernel",
                     "how the small image came about: 'bicubic', 'lanczos2', 'lanczos3', 'box', 'gaussian', "
-                    "or an array",
+                    "an array, or a file (.npy or an image)",
                     "bicubic",
                 ),
                 Option("kernel_sigma", "with 'gaussian': its standard deviation in output pixels", None),
