@@ -70,7 +70,7 @@ def plain_hourglass(inside: int, width: int = 128, across: int = 4, scales: int 
             plain_stage(width + across, width, 3),
             plain_stage(width, width, 1),
         ]
-    return nn.Sequential(*inner, nn.Conv2d(width, 3, 1), nn.Sigmoid())
+    return nn.Sequential(*inner, nn.Conv2d(width, 3, 1))
 
 
 class PublishedFit:
@@ -93,7 +93,9 @@ class PublishedFit:
         noise = torch.randn(self.z.shape, generator=self.generator) / 30
         z = (self.z + noise).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bfloat16"):
-            output = self.network(z).float()
+            features = self.network(z)
+        # The sigmoid in float32 in either precision: eight bits of mantissa would round the image itself.
+        output = torch.sigmoid(features.float())
         (output - self.noisy).square().mean().backward()
         self.optimiser.step()
         output = output.detach()

@@ -55,6 +55,8 @@ class DeepImageRun(Run):
         self.network = network.to(device=self.device, memory_format=torch.channels_last)
         size = (problem.reference_shape[-2], problem.reference_shape[-1])
         self.frame = Frame(size, network.size_multiple)
+        self.guide = None if prior.guide == "none" else guide_image(prior.guide, problem).to(self.device)
+        self._guide_loss = self._loss_of_guide()
         self.z = self._make_input(network.input_reduction)
         self.perturbation = self._make_perturbation()
         self.optimiser = self._make_optimiser()
@@ -66,8 +68,8 @@ class DeepImageRun(Run):
         prior = self.prior
         size = (self.frame.outer[0] // reduction, self.frame.outer[1] // reduction)
         z = fixed_input(prior.input, prior.input_depth, size, prior.input_scale, self.generator)
-        if prior.guide != "none":
-            guide = self.frame.pad(guide_image(prior.guide, self.problem).cpu())
+        if self.guide is not None:
+            guide = self.frame.pad(self.guide.cpu())
             if reduction > 1:
                 guide = torch.nn.functional.interpolate(guide, size=size, mode="area")
             z = torch.cat([z, guide], dim=1)
@@ -102,7 +104,25 @@ class DeepImageRun(Run):
         iterate = output.detach().contiguous()
         self._update_average(iterate)
         assert self.average is not None
-        return Estimate(self._keep_known(self.average), value, self.iteration, iterate=iterate)
+        image = self._better_of_guide_and(self._keep_known(self.average))
+        return Estimate(image, value, self.iteration, iterate=iterate)
+
+    def _loss_of_guide(self) -> float | None:
+        """The guide's loss at the held-out pixels, which it was not shown; None where none are."""
+        if self.guide is None or self.problem.held_out is None:
+            return None
+        return float(self.problem.validation_loss(self.guide))
+
+    def _better_of_guide_and(self, image: torch.Tensor) -> torch.Tensor:
+        """The image, or the guide as long as that predicts the held-out pixels better.
+
+        So a run that is cut short by its budget returns nothing worse than what it started from.
+        """
+        if self._guide_loss is None or self.guide is None:
+            return image
+        with torch.no_grad():
+            loss = float(self.problem.validation_loss(image))
+        return image if loss <= self._guide_loss else self.guide
 
     def _update_average(self, iterate: torch.Tensor) -> None:
         if self.average is None or self.prior.averaging == 0:

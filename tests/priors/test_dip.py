@@ -204,6 +204,17 @@ def test_the_guide_does_not_see_held_out_pixels() -> None:
     assert torch.equal(guide_image("tv", problem), guide_image("tv", other))
 
 
+def test_a_run_cut_short_returns_nothing_worse_than_its_guide(photograph: torch.Tensor) -> None:
+    clean = photograph[..., :64, :64]
+    noisy = clean + torch.randn(clean.shape, generator=seed()) * 25 / 255
+    problem = Problem(noisy, Identity(), sigma=25 / 255, task="denoise").hold_out(0.03, seed())
+    run = DeepImagePrior.for_problem(problem, channels=8).start(problem, seed())
+    first = run.step().image
+    assert torch.equal(first, guide_image("tv", problem))
+    for _ in range(10):
+        assert problem.validation_loss(run.step().image) <= problem.validation_loss(first)
+
+
 def test_a_guide_that_would_leak_is_refused() -> None:
     with pytest.raises(ValueError, match="held-out"):
         DeepImagePrior(guide="initial", stopping="held_out")
