@@ -62,7 +62,7 @@ def solve(
     seconds : float, optional
         Stop after this time in any case, with the best image so far.
     seed : int
-        The same seed, device and thread count give the same bytes.
+        On a CPU the same seed and thread count give the same bytes.
     device : str or torch.device
         "auto" takes a GPU where there is one.
     value_range : tuple of float, optional
