@@ -134,7 +134,7 @@ _FAST_DENOISING = Recipe(
 _FAST_WEAK_NOISE = Recipe(
     # Strong perturbation costs detail that weak noise leaves.
     _MEASURED,
-    {**_FAST_DENOISING.settings, "perturbation": 0.04, "patience": 400},
+    {**_FAST_DENOISING.settings, "perturbation": 0.04, "iterations": 600},
 )
 _FAST_HOLES = Recipe(
     _MEASURED,

@@ -9,7 +9,7 @@ import torch
 
 from zeroshot.data_terms import Gaussian
 from zeroshot.memory import keep_large_allocations
-from zeroshot.operators import Mask
+from zeroshot.operators import Identity, Mask
 from zeroshot.prior import Estimate, Run
 from zeroshot.problem import Problem
 from zeroshot.solvers.muon import Muon
@@ -108,8 +108,13 @@ class DeepImageRun(Run):
         return Estimate(image, value, self.iteration, iterate=iterate)
 
     def _loss_of_guide(self) -> float | None:
-        """The guide's loss at the held-out pixels, which it was not shown; None where none are."""
-        if self.guide is None or self.problem.held_out is None:
+        """The guide's loss at the held-out pixels, which it was not shown; None where it is no rival.
+
+        Only where the measurement is the image itself: behind a blur, held-out measurements prefer the image
+        that fits them closest to the one that is best.
+        """
+        direct = isinstance(self.problem.operator, Identity)
+        if self.guide is None or self.problem.held_out is None or not direct:
             return None
         return float(self.problem.validation_loss(self.guide))
 
