@@ -64,19 +64,15 @@ def _scale(text: str) -> int | float:
     return int(value) if value == int(value) else value
 
 
-def _positive(text: str) -> float:
-    value = _number(text, "a positive number")
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a positive number, got {text!r}")
-    return value
-
-
-def _seconds(text: str) -> float:
-    wanted = "a positive number of seconds"
+def _positive(text: str, wanted: str = "a positive number") -> float:
     value = _number(text, wanted)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
     return value
+
+
+def _seconds(text: str) -> float:
+    return _positive(text, "a positive number of seconds")
 
 
 def _checkpoint_seconds(text: str) -> float:

@@ -139,9 +139,14 @@ def make_problem(
     return problem, picture, complete
 
 
+def _applied_last(operator: Operator) -> Operator:
+    """The part of the damage that makes the measurement what it is."""
+    return operator.operators[0] if isinstance(operator, Composition) else operator
+
+
 def _measured_by(operator: Operator) -> torch.Tensor | None:
     """The mask that is applied last, if any: elsewhere the measurement is empty."""
-    last = operator.operators[0] if isinstance(operator, Composition) else operator
+    last = _applied_last(operator)
     return last.mask if isinstance(last, Mask) else None
 
 
@@ -152,7 +157,7 @@ def _noise_level(
     given = checked_sigma(options["sigma"])
     if given is not None:
         return given
-    last = operator.operators[0] if isinstance(operator, Composition) else operator
+    last = _applied_last(operator)
     if isinstance(last, Mosaic):
         estimate = estimate_sigma(phase_planes(y, last.period))
     else:
