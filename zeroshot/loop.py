@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class Outcome:
     iterations: int
     seconds: float
     history: History
+    findings: dict[str, Any] = field(default_factory=dict)
 
 
 def optimise(
@@ -146,6 +147,9 @@ def optimise(
             if stopping_now:
                 stopped_by = stop.reason or repr(stop)
                 break
+            if run.finished:
+                stopped_by = f"finished after {estimate.iteration} iterations: nothing is left to do"
+                break
             if interrupted.requested:
                 stopped_by = "interrupted"
                 with _tolerated("the checkpoint"):
@@ -160,7 +164,7 @@ def optimise(
     best = stop.best()
     iterations = int(history["iteration"][-1]) if len(history) else 0
     image = (last if best is None else best).clone()
-    return Outcome(image, stopped_by, iterations, time.monotonic() - began, history)
+    return Outcome(image, stopped_by, iterations, time.monotonic() - began, history, run.findings())
 
 
 @contextmanager

@@ -54,6 +54,11 @@ class Run(ABC):
 
     device: torch.device
 
+    @property
+    def finished(self) -> bool:
+        """Whether a further step would change nothing; the loop then ends the run."""
+        return False
+
     @abstractmethod
     def step(self) -> Estimate:
         """Advance by one step, the prior's natural unit of work, and return the estimate."""
@@ -68,6 +73,10 @@ class Run(ABC):
 
     def shrink_step(self, factor: float) -> None:  # noqa: B027
         """Multiply the step size (learning rate) by `factor`; schemes without one ignore it."""
+
+    def findings(self) -> dict[str, Any]:
+        """What the run chose or found out, for the provenance of a result: numbers, strings, lists, dicts."""
+        return {}
 
 
 class Prior(ABC):

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from zeroshot.operators.operator import Operator
+from zeroshot.prior import Prior
 
 
 def described(value: Any) -> Any:
@@ -21,6 +22,10 @@ def described(value: Any) -> Any:
         return value.item()
     if isinstance(value, tuple | list):
         return [described(item) for item in value]
+    if isinstance(value, dict):
+        return {str(name): described(item) for name, item in value.items()}
+    if isinstance(value, Prior):
+        return {"prior": value.name, **described(value.settings())}
     if isinstance(value, str | Path):
         is_file = len(str(value)) < 4096 and Path(value).is_file()
         return f"{value} sha256 {_digest(Path(value).read_bytes())}" if is_file else str(value)

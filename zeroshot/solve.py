@@ -278,6 +278,8 @@ class _Prepared:
             "iterations": outcome.iterations,
             "seconds_allowed": self.job.seconds,
         }
+        if outcome.findings:
+            provenance["findings"] = described(outcome.findings)
         return Restoration(
             self.picture.with_colours(outcome.image.float().cpu()),
             outcome.stopped_by,
