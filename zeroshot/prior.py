@@ -102,6 +102,10 @@ class Prior(ABC):
     def default_stopping(self, problem: Problem) -> StoppingRule:
         """The stopping rule to use where the caller names none."""
 
+    def within(self, seconds: float) -> Prior:
+        """The same prior, prepared for a time budget; those that make no plans return themselves."""
+        return self
+
     def settings(self) -> dict[str, Any]:
         """Every hyper-parameter by name, for the provenance of a result."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]

@@ -61,6 +61,11 @@ class Restoration:
         """The restored image, of the kind and dtype that the caller gave."""
         return self.picture.as_given()
 
+    @property
+    def findings(self) -> dict[str, Any]:
+        """What the run chose or found out, such as the ranking of priors by ``prior="auto"``."""
+        return self.provenance.get("findings", {})
+
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the image with its provenance.
 

@@ -212,6 +212,8 @@ class _Job:
         source = picture.sha256()
         problem, inner, complete = make_problem(self.task, picture, options)
         prior = registry.create(self.prior, problem, self.settings)
+        if self.seconds is not None:
+            prior = prior.within(self.seconds)
         reason = prior.supports(problem)
         if reason:
             raise ValueError(f"prior {prior.name!r} cannot do this: {reason}")

@@ -4,7 +4,7 @@ Rules combine: ``WindowedMovingVariance() | MaxIterations(3000)`` stops when eit
 have. A rule sees estimates and the problem, never the prior, so that one rule serves every prior.
 """
 
-from zeroshot.stopping.limits import Discrepancy, DualityGap, MaxIterations, Plateau, TimeBudget
+from zeroshot.stopping.limits import Discrepancy, DualityGap, Finished, MaxIterations, Plateau, TimeBudget
 from zeroshot.stopping.minimum import HeldOut, MinimumSeeking
 from zeroshot.stopping.rule import Both, Combination, Either, StoppingRule
 from zeroshot.stopping.variance import ExponentialMovingVariance, WindowedMovingVariance
@@ -16,6 +16,7 @@ __all__ = [
     "DualityGap",
     "Either",
     "ExponentialMovingVariance",
+    "Finished",
     "HeldOut",
     "MaxIterations",
     "MinimumSeeking",

@@ -1,4 +1,4 @@
-"""Rules that stop at a limit: iterations, time, misfit, progress, duality gap."""
+"""Rules that stop at a limit: iterations, time, misfit, progress, duality gap, or the run's own end."""
 
 from __future__ import annotations
 
@@ -29,6 +29,14 @@ class MaxIterations(StoppingRule):
     def update(self, estimate: Estimate) -> bool:
         self.reason = f"reached the limit of {self.n} iterations"
         return estimate.iteration >= self.n
+
+
+@dataclass(eq=False)
+class Finished(StoppingRule):
+    """Never stops a run by itself: for runs that know when they are finished (:attr:`Run.finished`)."""
+
+    def update(self, estimate: Estimate) -> bool:
+        return False
 
 
 @dataclass(eq=False)

@@ -1,0 +1,62 @@
+"""Putting measurements aside so that a restoration can be judged by them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from zeroshot.data_terms import Gaussian, Poisson
+from zeroshot.operators import Composition, Identity, Mask, Mosaic, Operator, fill_holes
+
+if TYPE_CHECKING:
+    from zeroshot.problem import Problem
+
+
+def put_aside(problem: Problem, fraction: float, generator: torch.Generator) -> tuple[Problem, torch.Tensor]:
+    """The problem without a random part of its measurements, and which part that is.
+
+    What is put aside is replaced in y by a smooth filling from the measurements around it, so that no first
+    estimate shows it. In plain denoising the result is a denoising problem as before; in inpainting the holes
+    grow; elsewhere the pixels are marked as not measured.
+
+    Parameters
+    ----------
+    problem : Problem
+        One that holds nothing out yet.
+    fraction : float
+        How much of the measured pixels to put aside.
+    generator : torch.Generator
+        The source of randomness.
+
+    Returns
+    -------
+    part : Problem
+        To be solved.
+    aside : torch.Tensor
+        1 at the measurements to judge by, of y's shape.
+    """
+    held = problem.hold_out(fraction, generator).held_out
+    assert held is not None
+    kept = 1 - held if problem.measured is None else (1 - held) * problem.measured.expand_as(problem.y)
+    operator = problem.operator
+    if isinstance(operator, Mask):
+        return replace(problem, y=problem.y * kept, operator=Mask(kept), measured=kept), held
+    filled = _filled(problem.y, kept, operator)
+    if problem.measured is not None:
+        filled = torch.where(problem.measured.expand_as(filled) > 0, filled, problem.y)
+    plain = type(operator) is Identity and isinstance(problem.data_term, Gaussian | Poisson)
+    return replace(problem, y=filled, measured=None if plain else kept), held
+
+
+def _filled(y: torch.Tensor, kept: torch.Tensor, operator: Operator) -> torch.Tensor:
+    """`y` with everything that is not kept filled in from its neighbours of the same kind."""
+    last = operator.operators[0] if isinstance(operator, Composition) else operator
+    period = last.period if isinstance(last, Mosaic) else 1
+    filled = y.clone()
+    for row in range(period):
+        for column in range(period):
+            plane = (..., slice(row, None, period), slice(column, None, period))
+            filled[plane] = fill_holes(y[plane].contiguous(), kept[plane].contiguous())
+    return filled
