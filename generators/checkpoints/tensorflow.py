@@ -1,0 +1,168 @@
+"""The TensorFlow pickles of stylegan and stylegan2: recorded networks with their variables → generators."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..generator import Generator
+from ..stylegan import StyleGAN
+from ..stylegan2 import StyleGAN2
+from .nvidia import mapping_widths
+from .unpickler import Recorded
+
+State = dict[str, torch.Tensor]
+_NETWORK = "dnnlib.tflib.network.Network"
+
+
+def read(content: Any) -> Generator | None:
+    """The generator with averaged weights, the last of the pickled networks; None where there is none."""
+    networks = content if isinstance(content, tuple | list) else [content]
+    recorded = [one for one in networks if isinstance(one, Recorded) and one.name == _NETWORK]
+    if not recorded:
+        return None
+    variables = _variables(recorded[-1])
+    if "synthesis/4x4/Const/Noise/weight" in variables:
+        return _stylegan(variables)
+    if "synthesis/4x4/Conv/mod_weight" in variables:
+        return _stylegan2(variables, _constants(recorded[-1]))
+    return None
+
+
+def _variables(network: Recorded) -> State:
+    """The variables of a network and of its components, by `component/name`."""
+    state = network.state
+    found = {str(name): torch.from_numpy(np.array(value, np.float32)) for name, value in state["variables"]}
+    components = state.get("components") or {}
+    components = components.state if isinstance(components, Recorded) else components
+    for name, component in dict(components).items():
+        if isinstance(component, Recorded):
+            found |= {f"{name}/{key}": value for key, value in _variables(component).items()}
+    return found
+
+
+def _constants(network: Recorded) -> dict[str, Any]:
+    """The arguments that the network was built with."""
+    arguments = network.state.get("static_kwargs") or {}
+    return dict(arguments.state or {}) if isinstance(arguments, Recorded) else dict(arguments)
+
+
+def _sizes(variables: State) -> list[int]:
+    return sorted({int(match[1]) for name in variables if (match := re.match(r"synthesis/(\d+)x\d+/", name))})
+
+
+def _dense(variables: State, here: str, there: str, bias_divisor: float = 1.0, offset: float = 0.0) -> State:
+    """A fully connected layer; TensorFlow keeps (in, out)."""
+    return {
+        f"{there}.weight": variables[f"{here}weight"].T,
+        f"{there}.bias": variables[f"{here}bias"] / bias_divisor + offset,
+    }
+
+
+def _noise(variables: State, index: int, size: int) -> torch.Tensor:
+    return variables.get(f"synthesis/noise{index}", torch.zeros(1, 1, size, size))
+
+
+def _stylegan(variables: State) -> StyleGAN:
+    sizes = _sizes(variables)
+    prefix = "synthesis/{0}x{0}/"
+    widths = [
+        variables[prefix.format(size) + ("Conv1" if size > 4 else "Conv") + "/bias"].numel() for size in sizes
+    ]
+    names = {name: value.T for name, value in variables.items() if name.startswith("mapping/Dense")}
+    of_mapping = mapping_widths(names, r"mapping/Dense(\d+)/weight")
+    generator = StyleGAN(
+        resolution=sizes[-1],
+        z_dim=variables["mapping/Dense0/weight"].shape[0],
+        w_dim=of_mapping[-1],
+        widths=widths,
+        mapping_widths=of_mapping,
+        channels=variables["synthesis/ToRGB_lod0/bias"].numel(),
+    )
+    ours: State = {"mapping_network.w_avg": variables["dlatent_avg"].reshape(-1)}
+    for index in range(len(of_mapping)):
+        # The gain of √2 acts before the bias there, after it in ours.
+        ours |= _dense(variables, f"mapping/Dense{index}/", f"mapping_network.fc{index}", math.sqrt(2))
+    ours["layers.0.const"] = variables["synthesis/4x4/Const/const"]
+    for number, size in enumerate(sizes):
+        for second in (0, 1):
+            index = 2 * number + second
+            name = ("Conv" if second else "Const") if size == 4 else ("Conv1" if second else "Conv0_up")
+            here, there = f"{prefix.format(size)}{name}/", f"layers.{index}"
+            if index:
+                ours[f"{there}.weight"] = variables[f"{here}weight"].permute(3, 2, 0, 1)
+            ours[f"{there}.epilogue.bias"] = variables[f"{here}bias"]
+            ours[f"{there}.epilogue.noise_weight"] = variables[f"{here}Noise/weight"]
+            ours[f"{there}.epilogue.noise"] = _noise(variables, index, size)
+            ours |= _dense(variables, f"{here}StyleMod/", f"{there}.epilogue.style")
+    ours["output.weight"] = variables["synthesis/ToRGB_lod0/weight"].permute(3, 2, 0, 1)
+    ours["output.bias"] = variables["synthesis/ToRGB_lod0/bias"]
+    generator.load_state_dict(ours)
+    return generator
+
+
+def _stylegan2(variables: State, constants: dict[str, Any]) -> StyleGAN2:
+    sizes = _sizes(variables)
+    prefix = "synthesis/{0}x{0}/"
+    widths = [
+        variables[prefix.format(size) + ("Conv1" if size > 4 else "Conv") + "/bias"].numel() for size in sizes
+    ]
+    names = {name: value.T for name, value in variables.items() if name.startswith("mapping/Dense")}
+    of_mapping = mapping_widths(names, r"mapping/Dense(\d+)/weight")
+    label = variables.get("mapping/LabelConcat/weight")
+    architecture = "resnet" if f"{prefix.format(8)}Skip/weight" in variables else "skip"
+    generator = StyleGAN2(
+        resolution=sizes[-1],
+        z_dim=variables["mapping/Dense0/weight"].shape[0] - (0 if label is None else label.shape[1]),
+        w_dim=of_mapping[-1],
+        widths=widths,
+        mapping_widths=of_mapping,
+        channels=variables[f"{prefix.format(sizes[-1])}ToRGB/bias"].numel(),
+        synthesis_architecture=str(constants.get("architecture", architecture)),
+    )
+    if label is not None:
+        raise ValueError("StyleGAN2 of TensorFlow with class labels is not read: it does not normalise them")
+    ours: State = {"mapping_network.w_avg": variables["dlatent_avg"].reshape(-1)}
+    for index in range(len(of_mapping)):
+        ours |= _dense(variables, f"mapping/Dense{index}/", f"mapping_network.fc{index}")
+    ours["blocks.0.const"] = variables["synthesis/4x4/Const/const"][0]
+    for number, size in enumerate(sizes):
+        block = prefix.format(size)
+        for name, part in (("Conv", "conv1"),) if size == 4 else (("Conv0_up", "conv0"), ("Conv1", "conv1")):
+            index = 0 if size == 4 else 2 * number - (1 if part == "conv0" else 0)
+            ours |= _convolution(variables, f"{block}{name}/", f"blocks.{number}.{part}", index, size)
+        if f"{block}ToRGB/weight" in variables:
+            ours |= _colours(variables, f"{block}ToRGB/", f"blocks.{number}.torgb")
+        if f"{block}Skip/weight" in variables:
+            # A 1 × 1 kernel has no orientation.
+            ours[f"blocks.{number}.skip.weight"] = variables[f"{block}Skip/weight"].permute(3, 2, 0, 1)
+    filters = {k: v for k, v in generator.state_dict().items() if k.endswith("resample_filter")}
+    generator.load_state_dict({**ours, **filters})
+    return generator
+
+
+def _convolution(variables: State, here: str, there: str, index: int, size: int) -> State:
+    weight = variables[f"{here}weight"].permute(3, 2, 0, 1)
+    if "Conv0_up" in here:
+        # TensorFlow's enlarging convolution turns the kernel round, torch's transposed one does not.
+        weight = weight.flip((2, 3))
+    return {
+        # The scale of the weights is divided out again but for the small constant beside it.
+        f"{there}.weight": weight / math.sqrt(weight[0].numel()),
+        f"{there}.bias": variables[f"{here}bias"],
+        f"{there}.noise_strength": variables[f"{here}noise_strength"].reshape(()),
+        f"{there}.noise_const": _noise(variables, index, size)[0, 0],
+        **_dense(variables, f"{here}mod_", f"{there}.affine", offset=1.0),
+    }
+
+
+def _colours(variables: State, here: str, there: str) -> State:
+    return {
+        f"{there}.weight": variables[f"{here}weight"].permute(3, 2, 0, 1),
+        f"{there}.bias": variables[f"{here}bias"],
+        **_dense(variables, f"{here}mod_", f"{there}.affine", offset=1.0),
+    }

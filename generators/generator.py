@@ -1,0 +1,288 @@
+"""The contract of a generator: from latents to images in [0, 1], divisible at every layer.
+
+    w = mapping(z),   image = synthesis(w),   image = tail(head(w, l), l, w)  for every layer l.
+
+The head and the tail are what multi-code inversion composes features between.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+#: Noise inputs: one map (N or 1, 1, H, W) per entry of `noise_shapes`; the ones stored with the weights; new
+#: ones; or none at all.
+Noise = Sequence[torch.Tensor] | str
+_NOISE_MODES = ("stored", "random", "none")
+
+
+class Features(NamedTuple):
+    """What a head hands to a tail.
+
+    Attributes
+    ----------
+    maps : torch.Tensor
+        (N, C, H, W), the feature maps.
+    image : torch.Tensor or None
+        (N, channels, H, W): the image so far, in generators that add up an image from all resolutions.
+    """
+
+    maps: torch.Tensor
+    image: torch.Tensor | None = None
+
+
+class Generator(nn.Module, ABC):
+    """A network that makes images from latents.
+
+    Attributes
+    ----------
+    architecture : str
+        The name of the architecture.
+    z_dim : int
+        Length of z.
+    w_dim : int or None
+        Length of one w; None where there is no mapping network, and z itself is the latent.
+    label_dim : int
+        Length of the one-hot class label; 0 where there are no classes.
+    num_latents : int
+        How many latents a W+ latent has.
+    num_layers : int
+        How many layers `head` and `tail` can be divided at: l from 0 to num_layers.
+    resolution : int
+        Side of the images.
+    channels : int
+        Colour channels of the images.
+    noise_shapes : list of tuple of int
+        (1, 1, H, W) of every noise input; empty where there are none.
+    """
+
+    architecture: str = ""
+    z_dim: int
+    w_dim: int | None = None
+    label_dim: int = 0
+    num_latents: int = 1
+    num_layers: int
+    resolution: int
+    channels: int = 3
+    noise_shapes: list[tuple[int, ...]]
+
+    def mapping(
+        self,
+        z: torch.Tensor,
+        label: torch.Tensor | None = None,
+        truncation: float = 1.0,
+        truncation_layers: int | None = None,
+    ) -> torch.Tensor:
+        """The latent that `synthesis` takes.
+
+        Parameters
+        ----------
+        z : torch.Tensor
+            (N, z_dim), standard normal.
+        label : torch.Tensor, optional
+            (N, label_dim), one-hot; needed where label_dim is not 0.
+        truncation : float
+            ψ in w ← w̄ + ψ (w − w̄), w̄ the mean over the training's latents; 1 leaves w as it is.
+        truncation_layers : int, optional
+            Truncates the first so many latents only; by default all of them.
+
+        Returns
+        -------
+        torch.Tensor
+            (N, num_latents, w_dim); z itself where there is no mapping.
+        """
+        if truncation != 1:
+            raise ValueError(f"{self.architecture} has no mapping network, and nothing to truncate")
+        return z
+
+    def synthesis(self, latent: torch.Tensor, noise: Noise = "stored") -> torch.Tensor:
+        """The image (N, channels, H, W), nominally in [0, 1], not clipped.
+
+        Parameters
+        ----------
+        latent : torch.Tensor
+            (N, num_latents, w_dim) or one w for all layers, (N, w_dim); (N, z_dim) without a mapping.
+        noise : list of torch.Tensor, "stored", "random" or "none"
+            The noise inputs.
+        """
+        return self.tail(self.head(latent, 0, noise), 0, latent, noise)
+
+    def forward(self, z: torch.Tensor, label: torch.Tensor | None = None) -> torch.Tensor:
+        """The image of z."""
+        return self.synthesis(self.mapping(z, label))
+
+    def head(self, latent: torch.Tensor, layer: int, noise: Noise = "stored") -> Features:
+        """The features after the first `layer` layers; after none of them, the input of the first."""
+        self._check_layer(layer)
+        latent = self.as_latents(latent)
+        maps = self._noise_maps(noise, latent)
+        features = self._begin(latent)
+        for index in range(layer):
+            features = self._layer(index, features, latent, maps)
+        return features
+
+    def tail(
+        self, features: Features, layer: int, latent: torch.Tensor | None = None, noise: Noise = "stored"
+    ) -> torch.Tensor:
+        """The image that the layers from `layer` on make of `features`.
+
+        Parameters
+        ----------
+        features : Features
+            From `head`, or composed of several heads'.
+        layer : int
+            Where the head ended.
+        latent : torch.Tensor, optional
+            The latent of the remaining layers; generators without styles need none.
+        noise : list of torch.Tensor, "stored", "random" or "none"
+            As for `synthesis`.
+        """
+        self._check_layer(layer)
+        if latent is None:
+            if self.w_dim is not None:
+                raise ValueError(f"the tail of {self.architecture} needs latent=…: its layers have styles")
+            latent = features.maps.new_zeros(len(features.maps), self.z_dim)
+        latent = self.as_latents(latent)
+        maps = self._noise_maps(noise, latent)
+        for index in range(layer, self.num_layers):
+            features = self._layer(index, features, latent, maps)
+        return (self._finish(features, latent) + 1) / 2
+
+    @staticmethod
+    def wrap(
+        module: nn.Module,
+        latent_shape: Sequence[int],
+        stages: Sequence[Callable[[torch.Tensor], torch.Tensor]] | None = None,
+        output_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> WrappedGenerator:
+        """Any module that turns latents into images, as a generator; see :class:`WrappedGenerator`."""
+        return WrappedGenerator(module, latent_shape, stages, output_range)
+
+    def as_latents(self, latent: torch.Tensor) -> torch.Tensor:
+        """`latent` in the shape that the layers index: (N, num_latents, w_dim), or (N, z_dim).
+
+        Raises
+        ------
+        ValueError
+            Where the shape fits neither; the message names the right ones.
+        """
+        if self.w_dim is None:
+            if latent.ndim != 2 or latent.shape[1] != self.z_dim:
+                raise ValueError(f"the latent must be (N, {self.z_dim}), got {tuple(latent.shape)}")
+            return latent
+        if latent.ndim == 2 and latent.shape[1] == self.w_dim:
+            return latent[:, None].expand(-1, self.num_latents, -1)
+        if latent.ndim != 3 or latent.shape[1:] != (self.num_latents, self.w_dim):
+            raise ValueError(
+                f"the latent must be (N, {self.w_dim}) or (N, {self.num_latents}, {self.w_dim}), "
+                f"got {tuple(latent.shape)}"
+            )
+        return latent
+
+    def stored_noise(self) -> list[torch.Tensor]:
+        """The noise maps stored with the weights, one per entry of `noise_shapes`."""
+        return []
+
+    @abstractmethod
+    def _begin(self, latent: torch.Tensor) -> Features:
+        """The input of the first layer."""
+
+    @abstractmethod
+    def _layer(
+        self, index: int, features: Features, latent: torch.Tensor, noise: list[torch.Tensor | None]
+    ) -> Features:
+        """Layer number `index`, counted from 0."""
+
+    @abstractmethod
+    def _finish(self, features: Features, latent: torch.Tensor) -> torch.Tensor:
+        """The image in [−1, 1] from the features after the last layer."""
+
+    def _check_layer(self, layer: int) -> None:
+        if not 0 <= layer <= self.num_layers:
+            raise ValueError(f"layer must be a whole number from 0 to {self.num_layers}, got {layer}")
+
+    def _noise_maps(self, noise: Noise, latent: torch.Tensor) -> list[torch.Tensor | None]:
+        """One map, or None, per noise input."""
+        count = len(self.noise_shapes)
+        if isinstance(noise, str):
+            if noise not in _NOISE_MODES:
+                raise ValueError(f"noise must be one of {', '.join(_NOISE_MODES)}, or maps, got {noise!r}")
+            if noise == "none":
+                return [None] * count
+            if noise == "stored":
+                return list(self.stored_noise())
+            sizes = [(len(latent), *shape[1:]) for shape in self.noise_shapes]
+            return [torch.randn(size, device=latent.device, dtype=latent.dtype) for size in sizes]
+        shapes = [tuple(one.shape[1:]) for one in noise]
+        wanted = [tuple(shape[1:]) for shape in self.noise_shapes]
+        if shapes != wanted:
+            raise ValueError(f"noise must be maps of the shapes {self.noise_shapes}, got {shapes}")
+        return list(noise)
+
+
+class WrappedGenerator(Generator):
+    """Any module that turns latents into images, in the contract of a generator.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Called with latents (N, *latent_shape), returns images (N, C, H, W).
+    latent_shape : sequence of int
+        Shape of one latent; z is handed over flat, (N, ∏ latent_shape), and reshaped.
+    stages : sequence of callable, optional
+        The module as a chain of functions, so that it can be divided: head(z, l) runs the first l of them.
+        By default the children of a `torch.nn.Sequential`, else the module as one stage.
+    output_range : tuple of float
+        The values of black and white in the module's images.
+    """
+
+    architecture = "wrapped"
+
+    def __init__(
+        self,
+        module: nn.Module,
+        latent_shape: Sequence[int],
+        stages: Sequence[Callable[[torch.Tensor], torch.Tensor]] | None = None,
+        output_range: tuple[float, float] = (-1.0, 1.0),
+    ) -> None:
+        super().__init__()
+        if not output_range[0] < output_range[1]:
+            raise ValueError(
+                f"output_range must be (black, white) with black below white, got {output_range}"
+            )
+        self.module = module
+        self.latent_shape = tuple(latent_shape)
+        if stages is None:
+            stages = list(module.children()) if isinstance(module, nn.Sequential) else [module]
+        self._stages = tuple(stages)
+        self._black, self._white = output_range
+        self.z_dim = int(torch.Size(self.latent_shape).numel())
+        self.num_layers = len(self._stages)
+        self.noise_shapes = []
+        with torch.no_grad():
+            was_training = module.training
+            module.eval()
+            image = self.synthesis(torch.zeros(1, self.z_dim, device=self._device()))
+            module.train(was_training)
+        if image.ndim != 4:
+            raise ValueError(f"the module must return images (N, C, H, W), got {tuple(image.shape)}")
+        self.channels, self.resolution = image.shape[1], max(image.shape[-2:])
+
+    def _device(self) -> torch.device:
+        parameter = next(self.module.parameters(), None)
+        return torch.device("cpu") if parameter is None else parameter.device
+
+    def _begin(self, latent: torch.Tensor) -> Features:
+        return Features(latent.reshape(len(latent), *self.latent_shape))
+
+    def _layer(
+        self, index: int, features: Features, latent: torch.Tensor, noise: list[torch.Tensor | None]
+    ) -> Features:
+        return Features(self._stages[index](features.maps))
+
+    def _finish(self, features: Features, latent: torch.Tensor) -> torch.Tensor:
+        return 2 * (features.maps - self._black) / (self._white - self._black) - 1

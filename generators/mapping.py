@@ -1,0 +1,110 @@
+"""The mapping network z → w of the StyleGAN family, and the truncation of w."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+SLOPE, GAIN = 0.2, math.sqrt(2)
+
+
+def normalise(x: torch.Tensor, epsilon: float = 1e-8) -> torch.Tensor:
+    """X / √(mean over the last axis of x² + ε)."""
+    return x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + epsilon)
+
+
+class EqualisedLinear(nn.Module):
+    """x ↦ x (W · r / √fan-in)ᵀ + b · r, with r the learning-rate factor that the weights were trained with.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Lengths of input and output.
+    rate : float
+        r.
+    bias : float
+        The bias before training.
+    """
+
+    def __init__(self, in_features: int, out_features: int, rate: float = 1.0, bias: float = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / rate)
+        self.bias = nn.Parameter(torch.full((out_features,), float(bias)))
+        self._scale, self._rate = rate / math.sqrt(in_features), rate
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.linear(x, self.weight * self._scale, self.bias * self._rate)
+
+
+class Mapping(nn.Module):
+    """z and a label → w: normalised, then layers of leaky rectifiers, then truncation.
+
+    Parameters
+    ----------
+    z_dim, w_dim : int
+        Lengths of z and w.
+    num_latents : int
+        How often w is repeated.
+    widths : sequence of int
+        Outputs of all layers; the last is w_dim.
+    label_dim : int
+        Length of the label, embedded to `embedding` numbers and appended to z.
+    embedding : int or None
+        By default as long as w.
+    """
+
+    def __init__(
+        self,
+        z_dim: int,
+        w_dim: int,
+        num_latents: int,
+        widths: list[int],
+        label_dim: int = 0,
+        embedding: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.label_dim, self.num_latents = label_dim, num_latents
+        embedding = (w_dim if embedding is None else embedding) if label_dim else 0
+        if label_dim:
+            self.embed = EqualisedLinear(label_dim, embedding)
+        before = z_dim + embedding
+        self.depth = len(widths)
+        for index, width in enumerate(widths):
+            self.add_module(f"fc{index}", EqualisedLinear(before, width, rate=0.01))
+            before = width
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+
+    def forward(
+        self,
+        z: torch.Tensor,
+        label: torch.Tensor | None = None,
+        truncation: float = 1.0,
+        truncation_layers: int | None = None,
+    ) -> torch.Tensor:
+        """(N, num_latents, w_dim); see :meth:`zeroshot.generators.Generator.mapping`."""
+        x = normalise(z)
+        if self.label_dim:
+            if label is None or label.shape != (len(z), self.label_dim):
+                got = None if label is None else tuple(label.shape)
+                raise ValueError(
+                    f"this generator needs labels of shape ({len(z)}, {self.label_dim}), got {got}"
+                )
+            x = torch.cat([x, normalise(self.embed(label.to(x)))], dim=1)
+        for index in range(self.depth):
+            x = functional.leaky_relu(self.get_submodule(f"fc{index}")(x), SLOPE) * GAIN
+        return truncated(
+            x[:, None].expand(-1, self.num_latents, -1), self.w_avg, truncation, truncation_layers
+        )
+
+
+def truncated(
+    latents: torch.Tensor, mean: torch.Tensor, truncation: float, layers: int | None = None
+) -> torch.Tensor:
+    """w̄ + ψ (w − w̄) in the first `layers` latents, (N, num_latents, w_dim)."""
+    if truncation == 1:
+        return latents
+    layers = latents.shape[1] if layers is None else layers
+    return torch.cat([mean.lerp(latents[:, :layers], truncation), latents[:, layers:]], dim=1)

@@ -1,0 +1,404 @@
+"""StyleGAN3-T and -R: alias-free layers, every nonlinearity between an ideal enlargement and reduction."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .generator import Features, Generator
+from .mapping import GAIN, SLOPE, EqualisedLinear, Mapping
+from .resampling import filtered_resample
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """Sampling rates, cut-offs and sizes of one layer's signal."""
+
+    rate: int
+    cutoff: float
+    half_width: float
+    size: int
+    channels: int
+
+
+def layer_plans(
+    resolution: int,
+    channels: int,
+    num_layers: int,
+    num_critical: int,
+    channel_base: float,
+    channel_max: int,
+    first_cutoff: float = 2.0,
+    first_stopband: float = 2**2.1,
+    last_stopband_rel: float = 2**0.3,
+    margin: int = 10,
+) -> list[LayerPlan]:
+    """The signals between the layers, num_layers + 1 of them: section 3.2 and appendix F of the paper."""
+    last_cutoff = resolution / 2
+    last_stopband = last_cutoff * last_stopband_rel
+    progress = np.minimum(np.arange(num_layers + 1) / (num_layers - num_critical), 1)
+    cutoffs = first_cutoff * (last_cutoff / first_cutoff) ** progress
+    stopbands = first_stopband * (last_stopband / first_stopband) ** progress
+    rates = np.exp2(np.ceil(np.log2(np.minimum(stopbands * 2, resolution))))
+    half_widths = np.maximum(stopbands, rates / 2) - cutoffs
+    sizes = rates + margin * 2
+    sizes[-2:] = resolution
+    widths = np.rint(np.minimum((channel_base / 2) / cutoffs, channel_max))
+    widths[-1] = channels
+    return [
+        LayerPlan(int(rate), float(cutoff), float(half), int(size), int(width))
+        for rate, cutoff, half, size, width in zip(rates, cutoffs, half_widths, sizes, widths, strict=True)
+    ]
+
+
+def low_pass_filter(
+    taps: int, cutoff: float, width: float, rate: float, is_radial: bool = False
+) -> torch.Tensor | None:
+    """A Kaiser-windowed low-pass filter, one-dimensional or radially symmetric; None for a single tap.
+
+    Parameters
+    ----------
+    taps : int
+        Length.
+    cutoff, width, rate : float
+        Cut-off frequency, width of the transition band and sampling rate.
+    is_radial : bool
+        Whether to return the (taps, taps) filter that treats all directions alike.
+    """
+    if taps == 1:
+        return None
+    beta = _kaiser_beta(_kaiser_attenuation(taps, width / (rate / 2)))
+    if not is_radial:
+        position = np.arange(taps) - (taps - 1) / 2
+        response = np.sinc(2 * cutoff / rate * position) * np.kaiser(taps, beta)
+        return torch.as_tensor(response / response.sum(), dtype=torch.float32)
+    x = (np.arange(taps) - (taps - 1) / 2) / rate
+    radius = np.hypot(*np.meshgrid(x, x))
+    response = _bessel_j1(2 * cutoff * np.pi * radius) / (np.pi * radius)
+    window = np.kaiser(taps, beta)
+    response = response * np.outer(window, window)
+    return torch.as_tensor(response / response.sum(), dtype=torch.float32)
+
+
+def _kaiser_attenuation(taps: int, width: float) -> float:
+    """The attenuation in dB that a Kaiser window of so many taps reaches for a relative transition width."""
+    return 2.285 * (taps - 1) * math.pi * width + 7.95
+
+
+def _kaiser_beta(attenuation: float) -> float:
+    if attenuation > 50:
+        return 0.1102 * (attenuation - 8.7)
+    if attenuation > 21:
+        return 0.5842 * (attenuation - 21) ** 0.4 + 0.07886 * (attenuation - 21)
+    return 0.0
+
+
+def _bessel_j1(x: np.ndarray) -> np.ndarray:
+    return torch.special.bessel_j1(torch.from_numpy(x)).numpy()
+
+
+class FourierInput(nn.Module):
+    """Sinusoids of fixed random frequencies, turned and shifted as w says, then mixed.
+
+    Parameters
+    ----------
+    w_dim, channels, size : int
+        Length of w, number of sinusoids, side of the maps.
+    rate, bandwidth : float
+        Sampling rate, and the frequencies drawn from the disk of this radius.
+    """
+
+    def __init__(self, w_dim: int, channels: int, size: int, rate: float, bandwidth: float) -> None:
+        super().__init__()
+        self._channels, self._size, self._rate, self._bandwidth = channels, size, rate, bandwidth
+        frequencies = torch.randn(channels, 2)
+        radii = frequencies.norm(dim=1, keepdim=True)
+        frequencies = frequencies / (radii * radii.square().exp().pow(0.25)) * bandwidth
+        self.weight = nn.Parameter(torch.randn(channels, channels))
+        self.affine = EqualisedLinear(w_dim, 4)
+        with torch.no_grad():
+            self.affine.weight.zero_()
+            self.affine.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 0.0]))
+        self.register_buffer("transform", torch.eye(3))
+        self.register_buffer("freqs", frequencies)
+        self.register_buffer("phases", torch.rand(channels) - 0.5)
+
+    def forward(self, w: torch.Tensor) -> torch.Tensor:
+        motion = self.affine(w)
+        motion = motion / motion[:, :2].norm(dim=1, keepdim=True)
+        cosine, sine, right, down = motion.unbind(1)
+        zero, one = torch.zeros_like(cosine), torch.ones_like(cosine)
+        rotation = torch.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, one], 1).view(-1, 3, 3)
+        shift = torch.stack([one, zero, -right, zero, one, -down, zero, zero, one], 1).view(-1, 3, 3)
+        transform = rotation @ shift @ self.transform
+        phases = self.phases + (self.freqs @ transform[:, :2, 2:]).squeeze(2)
+        frequencies = self.freqs @ transform[:, :2, :2]
+        fading = (frequencies.norm(dim=2) - self._bandwidth) / (self._rate / 2 - self._bandwidth)
+        amplitudes = (1 - fading).clamp(0, 1)
+        theta = torch.zeros(1, 2, 3, device=w.device, dtype=w.dtype)
+        theta[0, 0, 0] = theta[0, 1, 1] = 0.5 * self._size / self._rate
+        grid = functional.affine_grid(theta, [1, 1, self._size, self._size], align_corners=False)
+        angles = torch.einsum("hwd,ncd->nhwc", grid[0], frequencies) + phases[:, None, None]
+        waves = torch.sin(angles * (2 * math.pi)) * amplitudes[:, None, None]
+        return (waves @ (self.weight / math.sqrt(self._channels)).T).permute(0, 3, 1, 2)
+
+
+class AliasFreeLayer(nn.Module):
+    """Modulated convolution, then bias and rectifier at a higher sampling rate.
+
+    Parameters
+    ----------
+    w_dim : int
+        Length of w.
+    before, after : LayerPlan
+        The signals before and after the layer.
+    is_output : bool
+        Whether this is the 1 × 1 convolution to colours, without rectifier and demodulation.
+    kernel : int
+        Side of the convolution: 3 in T, 1 in R.
+    filter_size : int
+        Taps of a filter per unit of its factor.
+    lrelu_upsampling : int
+        How much higher the sampling rate of the rectifier is.
+    radial : str
+        "radial" makes the reducing filter the same in all directions (R), "separable" does not (T).
+    clamp : float or None
+        Largest absolute value that passes.
+    """
+
+    up_filter: torch.Tensor | None
+    down_filter: torch.Tensor | None
+    magnitude_ema: torch.Tensor
+
+    def __init__(
+        self,
+        w_dim: int,
+        before: LayerPlan,
+        after: LayerPlan,
+        is_output: bool,
+        kernel: int,
+        filter_size: int,
+        lrelu_upsampling: int,
+        radial: str,
+        clamp: float | None,
+    ) -> None:
+        super().__init__()
+        self._is_output, self._clamp = is_output, clamp
+        self._kernel = 1 if is_output else kernel
+        inner = max(before.rate, after.rate) * (1 if is_output else lrelu_upsampling)
+        self._up, self._down = inner // before.rate, inner // after.rate
+        up_taps = filter_size * self._up if self._up > 1 and not is_output else 1
+        down_taps = filter_size * self._down if self._down > 1 and not is_output else 1
+        self.affine = EqualisedLinear(w_dim, before.channels, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(after.channels, before.channels, self._kernel, self._kernel))
+        self.bias = nn.Parameter(torch.zeros(after.channels))
+        self.register_buffer("magnitude_ema", torch.ones(()))
+        up_filter = low_pass_filter(up_taps, before.cutoff, before.half_width * 2, inner)
+        down_filter = low_pass_filter(
+            down_taps, after.cutoff, after.half_width * 2, inner, is_radial=radial == "radial"
+        )
+        self.register_buffer("up_filter", up_filter)
+        self.register_buffer("down_filter", down_filter)
+        total = (after.size - 1) * self._down + 1
+        total -= (before.size + self._kernel - 1) * self._up
+        total += up_taps + down_taps - 2
+        low = (total + self._up) // 2
+        self._padding = (low, total - low, low, total - low)
+
+    def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        styles, weight = self.affine(w), self.weight
+        if self._is_output:
+            styles = styles / math.sqrt(weight.shape[1])
+        else:
+            weight = weight * weight.square().mean(dim=(1, 2, 3), keepdim=True).rsqrt()
+            styles = styles * styles.square().mean(dim=1, keepdim=True).rsqrt()
+        x = functional.conv2d(x * styles[:, :, None, None], weight, padding=self._kernel - 1)
+        scale = self.magnitude_ema.rsqrt()
+        if self._is_output:
+            x = x * scale
+        else:
+            energy = styles.square() @ weight.square().sum(dim=(2, 3)).T
+            x = x * (torch.rsqrt(energy + 1e-8) * scale)[:, :, None, None]
+        return self._rectified(x + self.bias[:, None, None])
+
+    def _rectified(self, x: torch.Tensor) -> torch.Tensor:
+        one = x.new_ones(1)
+        up_filter = one if self.up_filter is None else self.up_filter
+        x = filtered_resample(x, up_filter, up=self._up, padding=self._padding, gain=self._up**2)
+        if not self._is_output:
+            x = functional.leaky_relu(x, SLOPE) * GAIN
+        if self._clamp is not None:
+            x = x.clamp(-self._clamp, self._clamp)
+        return filtered_resample(x, one if self.down_filter is None else self.down_filter, down=self._down)
+
+
+class StyleGAN3(Generator):
+    """Configurations T (translation) and R (rotation), with and without classes.
+
+    Parameters
+    ----------
+    resolution : int
+        Side of the images.
+    z_dim, w_dim, label_dim : int
+        Lengths of z, w and the class label.
+    mapping_widths : sequence of int
+        Outputs of the layers of the mapping network.
+    plans : sequence of LayerPlan
+        The signals between the layers; :func:`layer_plans` computes them as the paper does.
+    kinds : sequence of str
+        Per layer, "radial" or "separable": the filter that reduces the sampling rate.
+    channels : int
+        Colour channels.
+    output_scale : float
+        Factor of the image.
+    conv_kernel : int
+        Side of the convolutions: 3 in T, 1 in R.
+    filter_size, lrelu_upsampling : int
+        Taps of a filter per unit of its factor; how much higher the sampling rate of the rectifiers is.
+    clamp : float or None
+        Largest absolute value in the maps.
+    embedding : int or None
+        Length of the embedded label.
+
+    References
+    ----------
+    T. Karras, M. Aittala, S. Laine, E. Härkönen, J. Hellsten, J. Lehtinen, T. Aila: Alias-free generative
+    adversarial networks, NeurIPS 2021.
+    """
+
+    architecture = "stylegan3"
+
+    def __init__(
+        self,
+        resolution: int,
+        z_dim: int,
+        w_dim: int,
+        mapping_widths: list[int],
+        plans: list[LayerPlan],
+        kinds: list[str],
+        label_dim: int = 0,
+        channels: int = 3,
+        output_scale: float = 0.25,
+        conv_kernel: int = 3,
+        filter_size: int = 6,
+        lrelu_upsampling: int = 2,
+        clamp: float | None = 256.0,
+        embedding: int | None = None,
+    ) -> None:
+        super().__init__()
+        plans = [plan if isinstance(plan, LayerPlan) else LayerPlan(*plan) for plan in plans]
+        if len(kinds) != len(plans) or not set(kinds) <= {"radial", "separable"}:
+            raise ValueError(f"kinds must say 'radial' or 'separable' for {len(plans)} layers, got {kinds}")
+        self.settings: dict[str, Any] = {
+            "resolution": resolution,
+            "z_dim": z_dim,
+            "w_dim": w_dim,
+            "mapping_widths": list(mapping_widths),
+            "plans": [list(astuple(plan)) for plan in plans],
+            "kinds": list(kinds),
+            "label_dim": label_dim,
+            "channels": channels,
+            "output_scale": output_scale,
+            "conv_kernel": conv_kernel,
+            "filter_size": filter_size,
+            "lrelu_upsampling": lrelu_upsampling,
+            "clamp": clamp,
+            "embedding": embedding,
+        }
+        self.resolution, self.z_dim, self.w_dim, self.channels = resolution, z_dim, w_dim, channels
+        self.label_dim = label_dim
+        self.num_layers, self.num_latents = len(plans), len(plans) + 1
+        self.noise_shapes = []
+        self.mapping_network = Mapping(
+            z_dim, w_dim, self.num_latents, list(mapping_widths), label_dim, embedding
+        )
+        first = plans[0]
+        self.input = FourierInput(w_dim, first.channels, first.size, first.rate, first.cutoff)
+        layers = []
+        for index, after in enumerate(plans):
+            before, is_output = plans[max(index - 1, 0)], index == len(plans) - 1
+            layers.append(
+                AliasFreeLayer(
+                    w_dim,
+                    before,
+                    after,
+                    is_output,
+                    conv_kernel,
+                    filter_size,
+                    lrelu_upsampling,
+                    kinds[index],
+                    clamp,
+                )
+            )
+        self.layers = nn.ModuleList(layers)
+        self._output_scale = output_scale
+
+    @classmethod
+    def designed(
+        cls,
+        resolution: int,
+        configuration: str = "T",
+        z_dim: int = 512,
+        w_dim: int = 512,
+        mapping_layers: int = 2,
+        num_layers: int = 14,
+        num_critical: int = 2,
+        channel_base: float = 32768,
+        channel_max: int = 512,
+        channels: int = 3,
+    ) -> StyleGAN3:
+        """The published configuration T or R, with random weights.
+
+        Parameters
+        ----------
+        resolution : int
+            Side of the images.
+        configuration : {"T", "R"}
+            3 × 3 kernels and separable filters, or 1 × 1 kernels, radial filters and twice the channels.
+        z_dim, w_dim, mapping_layers : int
+            Of the mapping network.
+        num_layers, num_critical : int
+            Layers, the one to colours not counted, and how many at the end are critically sampled.
+        channel_base, channel_max : int
+            Channels at a cut-off c are channel_base / (2 c), at most channel_max; doubled for R.
+        channels : int
+            Colour channels.
+        """
+        if configuration not in ("T", "R"):
+            raise ValueError(f"configuration must be 'T' or 'R', got {configuration!r}")
+        factor = 2 if configuration == "R" else 1
+        plans = layer_plans(
+            resolution, channels, num_layers, num_critical, channel_base * factor, channel_max * factor
+        )
+        free = num_layers - num_critical
+        first = "radial" if configuration == "R" else "separable"
+        kinds = [first if index < free else "separable" for index in range(num_layers + 1)]
+        widths = [w_dim] * mapping_layers
+        kernel = 1 if configuration == "R" else 3
+        return cls(resolution, z_dim, w_dim, widths, plans, kinds, channels=channels, conv_kernel=kernel)
+
+    def mapping(
+        self,
+        z: torch.Tensor,
+        label: torch.Tensor | None = None,
+        truncation: float = 1.0,
+        truncation_layers: int | None = None,
+    ) -> torch.Tensor:
+        return self.mapping_network(z, label, truncation, truncation_layers)
+
+    def _begin(self, latent: torch.Tensor) -> Features:
+        return Features(self.input(latent[:, 0]))
+
+    def _layer(
+        self, index: int, features: Features, latent: torch.Tensor, noise: list[torch.Tensor | None]
+    ) -> Features:
+        return Features(self.layers[index](features.maps, latent[:, index + 1]))
+
+    def _finish(self, features: Features, latent: torch.Tensor) -> torch.Tensor:
+        return features.maps * self._output_scale
