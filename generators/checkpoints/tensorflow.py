@@ -38,7 +38,6 @@ def _variables(network: Recorded) -> State:
     state = network.state
     found = {str(name): torch.from_numpy(np.array(value, np.float32)) for name, value in state["variables"]}
     components = state.get("components") or {}
-    components = components.state if isinstance(components, Recorded) else components
     for name, component in dict(components).items():
         if isinstance(component, Recorded):
             found |= {f"{name}/{key}": value for key, value in _variables(component).items()}
@@ -47,12 +46,16 @@ def _variables(network: Recorded) -> State:
 
 def _constants(network: Recorded) -> dict[str, Any]:
     """The arguments that the network was built with."""
-    arguments = network.state.get("static_kwargs") or {}
-    return dict(arguments.state or {}) if isinstance(arguments, Recorded) else dict(arguments)
+    return dict(network.state.get("static_kwargs") or {})
 
 
 def _sizes(variables: State) -> list[int]:
     return sorted({int(match[1]) for name in variables if (match := re.match(r"synthesis/(\d+)x\d+/", name))})
+
+
+def _mapping_widths(variables: State) -> list[int]:
+    weights = {name: value.T for name, value in variables.items() if value.ndim == 2}
+    return mapping_widths(weights, r"mapping/Dense(\d+)/weight")
 
 
 def _dense(variables: State, here: str, there: str, bias_divisor: float = 1.0, offset: float = 0.0) -> State:
@@ -73,8 +76,7 @@ def _stylegan(variables: State) -> StyleGAN:
     widths = [
         variables[prefix.format(size) + ("Conv1" if size > 4 else "Conv") + "/bias"].numel() for size in sizes
     ]
-    names = {name: value.T for name, value in variables.items() if name.startswith("mapping/Dense")}
-    of_mapping = mapping_widths(names, r"mapping/Dense(\d+)/weight")
+    of_mapping = _mapping_widths(variables)
     generator = StyleGAN(
         resolution=sizes[-1],
         z_dim=variables["mapping/Dense0/weight"].shape[0],
@@ -111,8 +113,7 @@ def _stylegan2(variables: State, constants: dict[str, Any]) -> StyleGAN2:
     widths = [
         variables[prefix.format(size) + ("Conv1" if size > 4 else "Conv") + "/bias"].numel() for size in sizes
     ]
-    names = {name: value.T for name, value in variables.items() if name.startswith("mapping/Dense")}
-    of_mapping = mapping_widths(names, r"mapping/Dense(\d+)/weight")
+    of_mapping = _mapping_widths(variables)
     label = variables.get("mapping/LabelConcat/weight")
     architecture = "resnet" if f"{prefix.format(8)}Skip/weight" in variables else "skip"
     generator = StyleGAN2(

@@ -53,16 +53,16 @@ class Recorded:
         return f"<recorded {self.name}>"
 
 
-class _Recorder:
-    """Stands for a class or function that is recorded and not called."""
+def _recorder(full: str) -> type[Recorded]:
+    """A class that stands for another one, or for a function: to be called, it records what with."""
 
-    __slots__ = ("name",)
+    class Recorder(Recorded):
+        __slots__ = ()
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+        def __new__(cls, *arguments: Any) -> Recorded:  # type: ignore[misc]
+            return Recorded(full, arguments)
 
-    def __call__(self, *arguments: Any) -> Recorded:
-        return Recorded(self.name, arguments)
+    return Recorder
 
 
 class _Array(Recorded):
@@ -154,6 +154,26 @@ def _parameter(data: Any, *_rest: Any) -> Any:
     return data
 
 
+def _empty_bytes(*arguments: Any) -> bytes:
+    """Python 2 style pickles spell empty bytes as a call; with an argument it could ask for any length."""
+    if arguments:
+        raise UnsafePickleError("the file asks for builtins.bytes with an argument")
+    return b""
+
+
+def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
+    """An array as pickles of protocol 5 hold it."""
+    array = _Array("numpy.ndarray", ())
+    array.state = (
+        1,
+        shape,
+        dtype,
+        order == "F",
+        bytes(content) if isinstance(content, bytearray) else content,
+    )
+    return as_array(array)
+
+
 def _encode(text: Any, encoding: Any = "latin-1") -> bytes:
     """Bytes that Python 2 style pickles spell as text."""
     if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
@@ -164,15 +184,19 @@ def _encode(text: Any, encoding: Any = "latin-1") -> bytes:
 #: What is built: containers and numbers.
 _BUILT: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": collections.OrderedDict,
+    "dnnlib.util.EasyDict": dict,
     "builtins.set": set,
     "__builtin__.set": set,
-    "builtins.complex": complex,
+    "builtins.bytes": _empty_bytes,
+    "__builtin__.bytes": _empty_bytes,
     "_codecs.encode": _encode,
     "numpy.dtype": _dtype,
     "numpy.core.multiarray._reconstruct": _begin_array,
     "numpy._core.multiarray._reconstruct": _begin_array,
     "numpy.core.multiarray.scalar": _scalar,
     "numpy._core.multiarray.scalar": _scalar,
+    "numpy.core.numeric._frombuffer": _from_buffer,
+    "numpy._core.numeric._frombuffer": _from_buffer,
     "torch.storage._load_from_bytes": _storage,
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _parameter,
@@ -183,7 +207,6 @@ _RECORDED = frozenset(
         "numpy.ndarray",
         "torch_utils.persistence._reconstruct_persistent_obj",
         "dnnlib.tflib.network.Network",
-        "dnnlib.util.EasyDict",
     }
 )
 _MOST_OPCODES = 5_000_000
@@ -229,7 +252,7 @@ class _Reader(pickle._Unpickler):  # type: ignore[name-defined, misc]
         if full in _BUILT:
             return _BUILT[full]
         if full in _RECORDED:
-            return _Recorder(full)
+            return _recorder(full)
         raise UnsafePickleError(f"the file asks for {full}, which data does not need; it is not read")
 
     def persistent_load(self, pid: Any) -> Any:

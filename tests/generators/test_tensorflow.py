@@ -1,0 +1,160 @@
+"""TensorFlow's pickles: networks with their variables, written here as the original tool writes them."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+
+from zeroshot.generators import StyleGAN, StyleGAN2
+from zeroshot.generators.checkpoints import load
+
+
+@pytest.fixture
+def network_class(monkeypatch):
+    """A class of the name that the files refer to; it is gone again when they are read."""
+    network = types.ModuleType("dnnlib.tflib.network")
+    easy = types.ModuleType("dnnlib.util")
+
+    class Network:
+        def __init__(self, state):
+            self.state = state
+
+        def __getstate__(self):
+            return self.state
+
+        def __setstate__(self, state):
+            raise AssertionError("the class of the file was used")
+
+    class EasyDict(dict):
+        pass
+
+    for cls, module in ((Network, network), (EasyDict, easy)):
+        cls.__module__, cls.__qualname__ = module.__name__, cls.__name__
+        setattr(module, cls.__name__, cls)
+    for name, module in (
+        ("dnnlib", types.ModuleType("dnnlib")),
+        ("dnnlib.tflib", types.ModuleType("dnnlib.tflib")),
+        ("dnnlib.tflib.network", network),
+        ("dnnlib.util", easy),
+    ):
+        monkeypatch.setitem(sys.modules, name, module)
+    return Network
+
+
+def written(path, network_class, variables, mapping, synthesis, **constants):
+    def network(name, own, components):
+        easy = sys.modules["dnnlib.util"].EasyDict
+        return network_class(
+            {
+                "version": 4,
+                "name": name,
+                "static_kwargs": easy(constants),
+                "components": easy(components),
+                "build_module_src": "raise SystemExit('this must not run')",
+                "build_func_name": "G_main",
+                "variables": [(key, value.numpy()) for key, value in own.items()],
+            }
+        )
+
+    parts = {"mapping": network("G_mapping", mapping, {}), "synthesis": network("G_synthesis", synthesis, {})}
+    averaged = network("Gs", variables, parts)
+    path.write_bytes(pickle.dumps((None, None, averaged), 4))
+    for name in ("dnnlib", "dnnlib.tflib", "dnnlib.tflib.network", "dnnlib.util"):
+        del sys.modules[name]
+    return path
+
+
+def kernels(weight: torch.Tensor) -> torch.Tensor:
+    """(out, in, k, k) as TensorFlow keeps them."""
+    return weight.permute(2, 3, 1, 0).contiguous()
+
+
+def test_stylegan(tmp_path, network_class, make_generator):
+    ours: StyleGAN = make_generator("style")
+    state = ours.state_dict()
+    mapping, synthesis = {}, {}
+    for index in range(2):
+        mapping[f"Dense{index}/weight"] = state[f"mapping_network.fc{index}.weight"].T
+        mapping[f"Dense{index}/bias"] = state[f"mapping_network.fc{index}.bias"] * math.sqrt(2)
+    names = ["4x4/Const", "4x4/Conv", "8x8/Conv0_up", "8x8/Conv1", "16x16/Conv0_up", "16x16/Conv1"]
+    synthesis["4x4/Const/const"] = state["layers.0.const"]
+    for index, name in enumerate(names):
+        here = f"layers.{index}"
+        if index:
+            synthesis[f"{name}/weight"] = kernels(state[f"{here}.weight"])
+        synthesis[f"{name}/bias"] = state[f"{here}.epilogue.bias"]
+        synthesis[f"{name}/Noise/weight"] = state[f"{here}.epilogue.noise_weight"]
+        synthesis[f"{name}/StyleMod/weight"] = state[f"{here}.epilogue.style.weight"].T
+        synthesis[f"{name}/StyleMod/bias"] = state[f"{here}.epilogue.style.bias"]
+        synthesis[f"noise{index}"] = state[f"{here}.epilogue.noise"]
+    synthesis["ToRGB_lod0/weight"] = kernels(state["output.weight"])
+    synthesis["ToRGB_lod0/bias"] = state["output.bias"]
+    average = {"dlatent_avg": state["mapping_network.w_avg"]}
+    read = load(written(tmp_path / "karras.pkl", network_class, average, mapping, synthesis))
+    same_images(read, ours)
+
+
+@pytest.mark.parametrize("architecture", ["skip", "resnet"])
+def test_stylegan2(tmp_path, network_class, architecture):
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        ours = StyleGAN2(16, 12, 10, [24, 16, 8], [14, 10], synthesis_architecture=architecture).eval()
+        for parameter in ours.parameters():
+            if parameter.ndim < 2:
+                parameter.data += 0.5 * torch.randn_like(parameter)
+        ours.mapping_network.w_avg.normal_()
+    ours.requires_grad_(False)
+    state = ours.state_dict()
+    mapping, synthesis = {}, {"4x4/Const/const": state["blocks.0.const"][None]}
+    for index in range(2):
+        mapping[f"Dense{index}/weight"] = state[f"mapping_network.fc{index}.weight"].T
+        mapping[f"Dense{index}/bias"] = state[f"mapping_network.fc{index}.bias"]
+    convolutions = [("4x4/Conv", "blocks.0.conv1")]
+    for block, size in ((1, 8), (2, 16)):
+        convolutions += [(f"{size}x{size}/Conv0_up", f"blocks.{block}.conv0")]
+        convolutions += [(f"{size}x{size}/Conv1", f"blocks.{block}.conv1")]
+        if architecture == "resnet":
+            synthesis[f"{size}x{size}/Skip/weight"] = kernels(state[f"blocks.{block}.skip.weight"])
+    for index, (there, here) in enumerate(convolutions):
+        weight = state[f"{here}.weight"]
+        weight = weight.flip((2, 3)) if "Conv0_up" in there else weight
+        synthesis[f"{there}/weight"] = kernels(weight)
+        synthesis[f"{there}/bias"] = state[f"{here}.bias"]
+        synthesis[f"{there}/noise_strength"] = state[f"{here}.noise_strength"]
+        synthesis[f"{there}/mod_weight"] = state[f"{here}.affine.weight"].T
+        synthesis[f"{there}/mod_bias"] = state[f"{here}.affine.bias"] - 1
+        synthesis[f"noise{index}"] = state[f"{here}.noise_const"][None, None]
+    for block, size in enumerate((4, 8, 16)):
+        here, there = f"blocks.{block}.torgb", f"{size}x{size}/ToRGB"
+        if f"{here}.weight" in state:
+            synthesis[f"{there}/weight"] = kernels(state[f"{here}.weight"])
+            synthesis[f"{there}/bias"] = state[f"{here}.bias"]
+            synthesis[f"{there}/mod_weight"] = state[f"{here}.affine.weight"].T
+            synthesis[f"{there}/mod_bias"] = state[f"{here}.affine.bias"] - 1
+    average = {"dlatent_avg": state["mapping_network.w_avg"]}
+    path = written(
+        tmp_path / "two.pkl", network_class, average, mapping, synthesis, architecture=architecture
+    )
+    same_images(load(path), ours)
+
+
+def same_images(read, ours):
+    assert type(read) is type(ours)
+    z = torch.randn(2, 12, generator=torch.Generator().manual_seed(1))
+    latents = ours.mapping(z, truncation=0.7)
+    torch.testing.assert_close(read.mapping(z, truncation=0.7), latents, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(read.synthesis(latents), ours.synthesis(latents), atol=2e-4, rtol=1e-4)
+
+
+def test_a_network_of_another_kind_is_refused(tmp_path, network_class):
+    path = written(
+        tmp_path / "other.pkl", network_class, {"lod": torch.zeros(())}, {}, {"x": torch.zeros(np.int64(1))}
+    )
+    with pytest.raises(ValueError, match="no generator of a known architecture"):
+        load(path)
