@@ -34,7 +34,7 @@ _SPELLINGS = [
         (r"kernel 'gaussian' needs kernel_sigma=…", "--kernel gaussian needs --kernel-sigma"),
         (r"kernel_sigma(=…)?(?![\w./-])", "--kernel-sigma"),
         (r"mask='alpha'", "--mask alpha"),
-        (r"(mask|hints|peak|scale|pattern|weights|operator)=…", r"--\1"),
+        (r"(mask|hints|peak|scale|pattern|luma|weights|operator)=…", r"--\1"),
         (r"scale must be a whole number", "--scale must be a whole number"),
         (r"boundary='(\w+)'", r"--boundary \1"),
         (r"'huber' or a DataTerm", "or 'huber'"),

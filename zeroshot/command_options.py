@@ -25,7 +25,7 @@ _EXAMPLES = {
 }
 _MOST_THREADS = 1024
 # Options whose meaning lists every value that they take, in quotes.
-_CLOSED_OPTIONS = ("data_term", "boundary", "weights")
+_CLOSED_OPTIONS = ("data_term", "boundary", "luma")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -49,6 +49,7 @@ class Outcome:
     seconds: float
     history: History
     findings: dict[str, Any] = field(default_factory=dict)
+    maps: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def optimise(
@@ -164,7 +165,10 @@ def optimise(
     best = stop.best()
     iterations = int(history["iteration"][-1]) if len(history) else 0
     image = (last if best is None else best).clone()
-    return Outcome(image, stopped_by, iterations, time.monotonic() - began, history, run.findings())
+    remark = run.remark()
+    stopped_by = f"{stopped_by}; {remark}" if remark else stopped_by
+    spent = time.monotonic() - began
+    return Outcome(image, stopped_by, iterations, spent, history, run.findings(), run.maps())
 
 
 @contextmanager

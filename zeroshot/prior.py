@@ -78,6 +78,14 @@ class Run(ABC):
         """What the run chose or found out, for the provenance of a result: numbers, strings, lists, dicts."""
         return {}
 
+    def remark(self) -> str:
+        """What a user should know of the result beside why the run stopped, in one line; mostly nothing."""
+        return ""
+
+    def maps(self) -> dict[str, torch.Tensor]:
+        """Further images that the run has made, by name: (N, C, H, W) in [0, 1], such as an uncertainty."""
+        return {}
+
 
 class Prior(ABC):
     """A family of images, written as a parametrization or a penalty. Subclasses are frozen dataclasses."""

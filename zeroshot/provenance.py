@@ -36,6 +36,10 @@ def described(value: Any) -> Any:
         size = value.size if isinstance(value, Image.Image) else value.shape
         shape = "×".join(map(str, size))
         return f"{type(value).__name__} {shape} sha256 {_pixels_digest(value)}"
+    if isinstance(value, torch.nn.Module):
+        return type(value).__name__
+    if callable(value):
+        return getattr(value, "__qualname__", type(value).__name__)
     return repr(value)
 
 

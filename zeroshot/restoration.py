@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,8 @@ class Restoration:
         every file that is saved.
     before : Picture
         The damaged picture as it was given.
+    maps : dict of str to torch.Tensor
+        Further images that the prior has made, (N, C, H, W) in [0, 1], by name.
     parts : tuple of Restoration
         For a batch: the restoration of each image. Iterations and seconds are then sums.
     """
@@ -54,6 +56,7 @@ class Restoration:
     sigma: float | None
     provenance: dict[str, Any]
     before: images.Picture
+    maps: dict[str, torch.Tensor] = field(default_factory=dict)
     parts: tuple[Restoration, ...] = ()
 
     @property
@@ -87,6 +90,16 @@ class Restoration:
         gap = torch.ones(1, channels, after.shape[-2], max(2, after.shape[-1] // 64))
         sheet = torch.cat([left, gap, right], dim=-1).mul(255).round().byte()
         images.save(images.load(sheet), path, overwrite=overwrite, provenance=self.provenance)
+
+    def save_maps(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Write `maps` as NAME.png into an existing folder; the files written."""
+        targets = {Path(folder) / f"{name}.png": image for name, image in self.maps.items()}
+        for path in targets:
+            images.check_output(path, overwrite=overwrite, source=self.before.source)
+        for path, image in targets.items():
+            shown = images.load(image[:1].clamp(0, 1).mul(255).round().byte())
+            images.save(shown, path, overwrite=overwrite, provenance=self.provenance)
+        return list(targets)
 
     def save_trace(self, path: str | Path) -> None:
         """Write the provenance and the history as JSON."""

@@ -291,6 +291,7 @@ class _Prepared:
             self.problem.sigma,
             provenance,
             before=self.before,
+            maps={name: image.float().cpu() for name, image in outcome.maps.items()},
         )
 
 

@@ -205,7 +205,7 @@ def _super_resolve(picture: images.Picture, options: dict[str, Any]) -> tuple[Pr
 
 
 def _colorize(picture: images.Picture, options: dict[str, Any]) -> tuple[Problem, images.Picture]:
-    grayscale = Grayscale(options["weights"])
+    grayscale = Grayscale(options["luma"])
     colours = picture.colours
     grey = grayscale(colours) if colours.shape[1] == 3 else colours
     if options["hints"] is None:
@@ -298,7 +298,7 @@ _TASKS = {
                     "an RGBA image of the input's size: colours where alpha is set, nothing elsewhere",
                     None,
                 ),
-                Option("weights", "how colours became grey: 'bt601', 'bt709', 'mean'", "bt601"),
+                Option("luma", "how colours became grey: 'bt601', 'bt709', 'mean'", "bt601"),
                 _SIGMA_NONE,
                 *_NOISE,
             ),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from typing import Any
 
 import torch
 
+from zeroshot.generators import Generator
 from zeroshot.prior import Estimate, Run
 from zeroshot.problem import Problem
-
-from ..generators import Generator
 
 #: Luma of ITU-R BT.601, for grey problems and generators of colours.
 _LUMA = (0.299, 0.587, 0.114)
@@ -58,7 +58,7 @@ class LatentRun(Run):
         """By what the learning rate is multiplied at iteration `iteration`, counted from 0."""
         return 1.0
 
-    def after_step(self) -> None:  # noqa: B027
+    def after_step(self) -> None:
         """Bring the tensors back to where they may be."""
 
     def as_asked(self, image: torch.Tensor) -> torch.Tensor:
@@ -101,7 +101,8 @@ class LatentRun(Run):
         """The tensors, the optimiser's state and the iteration."""
         return {
             "tensors": {name: tensor.detach().clone() for name, tensor in self.tensors.items()},
-            "optimiser": self.optimiser().state_dict(),
+            # The optimiser hands out its own tensors, which the next step changes.
+            "optimiser": copy.deepcopy(self.optimiser().state_dict()),
             "iteration": self._iteration,
             "safety": self._safety,
         }
@@ -111,5 +112,5 @@ class LatentRun(Run):
         with torch.no_grad():
             for name, tensor in self.tensors.items():
                 tensor.copy_(state["tensors"][name])
-        self.optimiser().load_state_dict(state["optimiser"])
+        self.optimiser().load_state_dict(copy.deepcopy(state["optimiser"]))
         self._iteration, self._safety = state["iteration"], state["safety"]

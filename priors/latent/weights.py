@@ -6,8 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..generators import Generator
-from ..generators.checkpoints import load
+from zeroshot.generators import Generator
+from zeroshot.generators.checkpoints import load
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -49,7 +49,7 @@ def _loaded(path: Path, changed: int, mapping: Path | None) -> Generator:
 
 
 def _from_zoo(name: str) -> Path:
-    from ..generators import zoo
+    from zeroshot.generators import zoo
 
     if name not in zoo.names():
         known = ", ".join(zoo.names())

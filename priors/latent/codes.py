@@ -1,0 +1,63 @@
+"""Latents in coordinates in which they are standard normal, whatever the generator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from zeroshot.generators import Generator
+
+from .statistics import LatentStatistics, latent_statistics
+
+
+class LatentSpace:
+    """Maps standard normal numbers to the latents that a generator's synthesis takes.
+
+    Without a mapping network they are z itself; with one, w of the statistics of the mapping's output, and
+    (where there is no mapping in the file) w itself.
+
+    Parameters
+    ----------
+    network : Generator
+        On the device where it is used.
+    samples : int
+        How many latents the statistics are computed from.
+    beside : path, optional
+        The file of the weights, to keep the statistics next to.
+    """
+
+    def __init__(self, network: Generator, samples: int = 50_000, beside: Any = None) -> None:
+        self._network = network
+        self._statistics: LatentStatistics | None = None
+        mapping = getattr(network, "mapping_network", None)
+        if network.w_dim is not None and mapping is not None and mapping.depth:
+            device = next(network.parameters()).device
+            self._statistics = latent_statistics(network, samples, beside).to(device)
+
+    @property
+    def length(self) -> int:
+        """Numbers in one latent."""
+        return self._network.z_dim if self._network.w_dim is None else self._network.w_dim
+
+    @property
+    def layers(self) -> int:
+        """Latents of one image, where every layer has its own; 1 without styles."""
+        return 1 if self._network.w_dim is None else self._network.num_latents
+
+    def draw(self, count: int, layers: int, generator: torch.Generator) -> torch.Tensor:
+        """Standard normal numbers (count, layers, length)."""
+        return torch.randn(count, layers, self.length, generator=generator)
+
+    def latents(self, normal: torch.Tensor) -> torch.Tensor:
+        """What `synthesis`, `head` and `tail` take, from (count, 1 or layers, length)."""
+        if self._network.w_dim is None:
+            return normal[:, 0]
+        w = normal if self._statistics is None else self._statistics.to_w(normal)
+        return w.expand(-1, self._network.num_latents, -1)
+
+    def normal(self, latents: torch.Tensor) -> torch.Tensor:
+        """The standard normal numbers of latents, the inverse of :meth:`latents`."""
+        if self._network.w_dim is None:
+            return latents[:, None]
+        return latents if self._statistics is None else self._statistics.from_w(latents)

@@ -1,0 +1,226 @@
+"""mGANprior: several latent codes at once, their features added up inside the generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch.nn import functional
+
+from zeroshot.generators import Features, Generator
+from zeroshot.prior import Prior, require_known_settings
+
+from .codes import LatentSpace
+from .run import LatentRun
+from .weights import generator_for, misfit
+
+if TYPE_CHECKING:
+    from zeroshot.problem import Problem
+    from zeroshot.stopping import StoppingRule
+
+#: Where the features are added up, as a share of the generator's layers, and how many codes: by task. Late
+#: layers reconstruct, early ones know what the image shows: what is missing is invented by the early ones.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "denoise": {"codes": 10, "depth": 0.6},
+    "inpaint": {"codes": 20, "depth": 0.6},
+    "sr": {"codes": 20, "depth": 0.6},
+    "colorize": {"codes": 20, "depth": 0.6},
+}
+
+
+@dataclass(frozen=True)
+class MultiCodeGAN(Prior):
+    """min over zₙ, αₙ of D(A T(Σₙ H(zₙ) ⊙ αₙ), y), with H the head and T the tail of a generator.
+
+    The generator is divided after layer l; each code's feature maps are weighted channel by channel by its
+    importances αₙ and added up. One code can only make what the generator makes; twenty, composed in the
+    middle, make images that it has never seen.
+
+    Parameters
+    ----------
+    weights : path, str or Generator
+        The generator: a checkpoint, a name of the zoo, or an object.
+    mapping : path or None
+        The mapping network, of checkpoints that come in two files.
+    codes : int
+        N, how many codes.
+    layer : int or None
+        l, from 0 to the generator's number of layers; None takes the share `depth` of them.
+    depth : float
+        l as a share of the number of layers.
+    iterations : int
+        The most iterations to make.
+    learning_rate : float
+        Of Adam, on the codes in coordinates in which they are standard normal, and on the importances.
+    noise : {"stored", "none"}
+        The noise inputs of generators that have some.
+    held_out : float
+        In denoising: the fraction of pixels that say when to stop; 0 makes all iterations.
+    patience : int
+        For how many iterations the held-out loss may not improve.
+
+    References
+    ----------
+    J. Gu, Y. Shen, B. Zhou: Image processing using multi-code GAN prior, CVPR 2020.
+    """
+
+    name: ClassVar[str] = "mgan"
+    summary: ClassVar[str] = "several codes of a pretrained generator, composed within it (needs weights=…)"
+
+    weights: str | Path | Generator | None = None
+    mapping: str | Path | None = None
+    codes: int = 20
+    layer: int | None = None
+    depth: float = 0.6
+    iterations: int = 400
+    learning_rate: float = 0.05
+    noise: str = "stored"
+    held_out: float = 0.0
+    patience: int = 50
+
+    def __post_init__(self) -> None:
+        for name in ("codes", "iterations", "patience"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        if not 0 <= self.depth <= 1:
+            raise ValueError(f"depth must be a share from 0 to 1, got {self.depth!r}")
+        if not 0 <= self.held_out < 1:
+            raise ValueError(f"held_out must be a fraction from 0 to below 1, got {self.held_out!r}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate!r}")
+        if self.noise not in ("stored", "none"):
+            raise ValueError(f"noise must be 'stored' or 'none', got {self.noise!r}")
+
+    @classmethod
+    def for_problem(cls, problem: Problem, **settings: Any) -> MultiCodeGAN:
+        """The codes and the layer of the problem's task, with `settings` put over them."""
+        require_known_settings(cls, settings)
+        chosen: dict[str, Any] = dict(_DEFAULTS.get(problem.task, {}))
+        if problem.sigma:
+            chosen["held_out"] = 0.05
+        return cls(**{**chosen, **settings})
+
+    def composed_at(self, network: Generator) -> int:
+        """The layer after which the features are added up."""
+        return round(self.depth * network.num_layers) if self.layer is None else self.layer
+
+    def supports(self, problem: Problem) -> str | None:
+        """None where the generator makes images of the size asked for, and can be divided at the layer."""
+        network = generator_for(self.weights, self.mapping)
+        layer = self.composed_at(network)
+        if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer <= network.num_layers:
+            return f"layer must be a whole number from 0 to {network.num_layers}, got {layer!r}"
+        return misfit(network, problem)
+
+    def start(self, problem: Problem, generator: torch.Generator) -> MultiCodeRun:
+        """Begin with random codes of equal importance."""
+        reason = self.supports(problem)
+        if reason is not None:
+            raise ValueError(reason)
+        return MultiCodeRun(self, problem, generator)
+
+    def default_stopping(self, problem: Problem) -> StoppingRule:
+        """After `iterations`, or where held-out pixels are predicted worse again."""
+        from zeroshot.stopping import HeldOut, MaxIterations
+
+        limit = MaxIterations(self.iterations)
+        return HeldOut(fraction=self.held_out, patience=self.patience) | limit if self.held_out else limit
+
+
+class MultiCodeRun(LatentRun):
+    """Adam on all codes and their importances."""
+
+    def __init__(self, prior: MultiCodeGAN, problem: Problem, generator: torch.Generator) -> None:
+        super().__init__(problem, generator_for(prior.weights, prior.mapping))
+        self._prior = prior
+        self._layer = prior.composed_at(self.network)
+        beside = (
+            None
+            if isinstance(prior.weights, Generator) or not Path(str(prior.weights)).is_file()
+            else prior.weights
+        )
+        self._space = LatentSpace(self.network, beside=beside)
+        codes = self._space.draw(prior.codes, 1, generator).to(self.device)
+        with torch.no_grad():
+            maps = self.network.head(self._space.latents(codes), self._layer, prior.noise).maps
+        self.tensors["codes"] = codes.requires_grad_()
+        self.tensors["importances"] = torch.full(
+            (prior.codes, maps.shape[1], 1, 1), 1 / prior.codes, device=self.device, requires_grad=True
+        )
+        if self.network.w_dim is not None:
+            # The layers after the composition have styles of their own.
+            self.tensors["tail"] = torch.zeros(
+                1, self._space.layers, self._space.length, device=self.device
+            ).requires_grad_()
+
+    def composed(self) -> Features:
+        """Σ H(zₙ) ⊙ αₙ, one image."""
+        features = self.network.head(
+            self._space.latents(self.tensors["codes"]), self._layer, self._prior.noise
+        )
+        maps = (features.maps * self.tensors["importances"]).sum(dim=0, keepdim=True)
+        image = None if features.image is None else features.image.mean(dim=0, keepdim=True)
+        return Features(maps, image)
+
+    def image(self) -> torch.Tensor:
+        """T of the composed features."""
+        latent = self._space.latents(self.tensors["tail"]) if "tail" in self.tensors else None
+        return self.network.tail(self.composed(), self._layer, latent, self._prior.noise)
+
+    def make_optimiser(self) -> torch.optim.Optimizer:
+        """Adam; the importances move in proportion to their size."""
+        codes = [tensor for name, tensor in self.tensors.items() if name != "importances"]
+        rate = self._prior.learning_rate
+        return torch.optim.Adam(
+            [{"params": codes, "lr": rate}, {"params": [self.tensors["importances"]], "lr": rate}]
+        )
+
+    def findings(self) -> dict[str, Any]:
+        """Where the features are composed, and the mean absolute importance of every code."""
+        share = self.tensors["importances"].detach().abs().mean(dim=(1, 2, 3))
+        return {"layer": self._layer, "layers": self.network.num_layers, "importances": share.tolist()}
+
+    @torch.no_grad()
+    def maps(self) -> dict[str, torch.Tensor]:
+        """Per code, where in the image its weighted features are strong: (1, 1, H, W), the largest being 1."""
+        features = self.network.head(
+            self._space.latents(self.tensors["codes"]), self._layer, self._prior.noise
+        )
+        strength = (features.maps * self.tensors["importances"]).abs().mean(dim=1, keepdim=True)
+        if strength.shape[-1] < 2:
+            return {}
+        size = self.problem.reference_shape[-2:]
+        strength = functional.interpolate(strength, size=tuple(size), mode="bilinear")
+        strength = strength / strength.amax().clamp(min=1e-12)
+        return {f"importance{index:02d}": one[None] for index, one in enumerate(strength)}
+
+
+def composition_search(
+    prior: MultiCodeGAN, problem: Problem, layers: list[int] | None = None, seed: int = 0
+) -> list[tuple[int, float]]:
+    """The misfit that each composition layer comes to: (layer, D(A x, y)), for choosing one.
+
+    Parameters
+    ----------
+    prior : MultiCodeGAN
+        Its layer is replaced by each of `layers` in turn.
+    problem : Problem
+        What is to be solved. A problem that holds measurements out is judged by those.
+    layers : list of int, optional
+        By default all of the generator's.
+    seed : int
+        Of the random codes.
+    """
+    network = generator_for(prior.weights, prior.mapping)
+    found = []
+    for layer in range(network.num_layers + 1) if layers is None else layers:
+        run = replace(prior, layer=layer).start(problem, torch.Generator().manual_seed(seed))
+        for _ in range(prior.iterations):
+            estimate = run.step()
+        judge = problem.loss if problem.held_out is None else problem.validation_loss
+        with torch.no_grad():
+            found.append((layer, judge(estimate.image).item()))
+    return found

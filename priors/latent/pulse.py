@@ -1,0 +1,276 @@
+"""PULSE: the image that a generator of such images could make, and that the damage turns into the measurement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+
+from zeroshot.generators import Generator
+from zeroshot.prior import Estimate, Prior, require_known_settings
+
+from .run import LatentRun
+from .sphere import SphericalProjection, geodesic_cross, learning_rate_factor
+from .statistics import LatentStatistics, latent_statistics
+from .weights import generator_for, misfit
+
+if TYPE_CHECKING:
+    from zeroshot.problem import Problem
+    from zeroshot.stopping import StoppingRule
+
+_CHOICES = {
+    "latent": ("w+", "w"),
+    "noise": ("trainable", "fixed", "none"),
+    "optimiser": ("adam", "sgd", "adamax"),
+    "schedule": ("fixed", "linear1cycle", "linear1cycledrop"),
+    "stop": ("iterations", "epsilon"),
+}
+
+
+@dataclass(frozen=True)
+class Pulse(Prior):
+    """min over v on spheres of `fidelity` · max(2 D(A G(g(v σ + μ)), y), ε) + `geocross` · GEOCROSS(v).
+
+    v has one latent a layer, standard normal and thus near a sphere: any optimiser's step is followed by the
+    projection to the radius at the start. g is the rectifier that ends the mapping network, μ and σ the
+    statistics of what it is given. With the Gaussian data term 2 D is the mean squared error. The best image
+    is returned whether or not it reaches ε; which of the two, the result says.
+
+    Parameters
+    ----------
+    weights : path, str or Generator
+        The generator: a checkpoint of a StyleGAN with its mapping network, a name of the zoo, or an object.
+    mapping : path or None
+        The mapping network, of checkpoints that come in two files.
+    samples : int
+        How many solutions are looked for at once; the best is the result, and their standard deviation a map
+        beside it.
+    latent : {"w+", "w"}
+        One latent a layer, or one for all.
+    noise : {"trainable", "fixed", "none"}
+        Of the noise inputs, the first `trainable_noise` are optimised too; all drawn once and kept; none.
+    trainable_noise : int
+        How many noise inputs are optimised.
+    optimiser : {"adam", "sgd", "adamax"}
+        Which one.
+    learning_rate : float
+        Its largest learning rate.
+    schedule : {"fixed", "linear1cycle", "linear1cycledrop"}
+        The learning rate over the iterations.
+    iterations : int
+        The most iterations to make.
+    fidelity, absolute, geocross : float
+        Weights of the data term, of 10 · mean |A x − y|, and of GEOCROSS.
+    epsilon : float
+        ε: what the mean squared error should come down to.
+    stop : {"iterations", "epsilon"}
+        Make all iterations, so that below ε the latents go on to come closer (published); or stop at ε.
+    statistics_samples : int
+        How many latents μ and σ are computed from; they are kept beside the weights.
+
+    References
+    ----------
+    S. Menon, A. Damian, S. Hu, N. Ravi, C. Rudin: PULSE: self-supervised photo upsampling via latent space
+    exploration of generative models, CVPR 2020; all defaults are its own.
+    """
+
+    name: ClassVar[str] = "pulse"
+    summary: ClassVar[str] = "the latents of a StyleGAN, on the sphere where its images are (needs weights=…)"
+
+    weights: str | Path | Generator | None = None
+    mapping: str | Path | None = None
+    samples: int = 1
+    latent: str = "w+"
+    noise: str = "trainable"
+    trainable_noise: int = 5
+    optimiser: str = "adam"
+    learning_rate: float = 0.4
+    schedule: str = "linear1cycledrop"
+    iterations: int = 100
+    fidelity: float = 100.0
+    absolute: float = 0.0
+    geocross: float = 0.05
+    epsilon: float = 2e-3
+    stop: str = "iterations"
+    statistics_samples: int = 200_000
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                known = ", ".join(map(repr, choices))
+                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
+        for name, least in (
+            ("samples", 1),
+            ("trainable_noise", 0),
+            ("iterations", 1),
+            ("statistics_samples", 2),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        for name in ("learning_rate", "fidelity", "absolute", "geocross", "epsilon"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+                raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
+        if self.learning_rate == 0 or self.fidelity + self.absolute == 0:
+            raise ValueError("learning_rate, and fidelity or absolute, must be above 0")
+
+    @classmethod
+    def for_problem(cls, problem: Problem, **settings: Any) -> Pulse:
+        """The published settings with `settings` put over them."""
+        require_known_settings(cls, settings)
+        return cls(**settings)
+
+    def supports(self, problem: Problem) -> str | None:
+        """None where the generator has a mapping network and makes images of the size asked for."""
+        network = generator_for(self.weights, self.mapping)
+        if network.w_dim is None:
+            return f"PULSE needs a generator with a mapping network, and {network.architecture} has none"
+        if not getattr(network, "mapping_network", None) or not network.mapping_network.depth:
+            return "the file holds no mapping network; give the other file as mapping=…"
+        return misfit(network, problem)
+
+    def start(self, problem: Problem, generator: torch.Generator) -> PulseRun:
+        """Begin with random latents on the sphere."""
+        reason = self.supports(problem)
+        if reason is not None:
+            raise ValueError(reason)
+        return PulseRun(self, problem, generator)
+
+    def default_stopping(self, problem: Problem) -> StoppingRule:
+        """After `iterations`; with stop="epsilon" as soon as ε is reached."""
+        from zeroshot.stopping import MaxIterations
+
+        return MaxIterations(self.iterations)
+
+
+class PulseRun(LatentRun):
+    """The optimiser's steps on the latents of all samples at once."""
+
+    def __init__(self, prior: Pulse, problem: Problem, generator: torch.Generator) -> None:
+        super().__init__(problem, generator_for(prior.weights, prior.mapping))
+        self._prior = prior
+        network = self.network
+        beside = prior.weights if not isinstance(prior.weights, Generator) else None
+        beside = beside if beside is not None and Path(beside).is_file() else None
+        self._statistics: LatentStatistics = latent_statistics(network, prior.statistics_samples, beside).to(
+            self.device
+        )
+        layers = network.num_latents if prior.latent == "w+" else 1
+        draw = torch.randn(prior.samples, layers, network.w_dim or 0, generator=generator)
+        self.tensors["latent"] = draw.to(self.device).requires_grad_()
+        self._fixed_noise: list[torch.Tensor] = []
+        for index, shape in enumerate(network.noise_shapes):
+            noise = torch.randn(prior.samples, *shape[1:], generator=generator).to(self.device)
+            # The last noise input only roughens the result.
+            if prior.noise == "none" or index == len(network.noise_shapes) - 1:
+                noise = torch.zeros_like(noise)
+            elif prior.noise == "trainable" and index < prior.trainable_noise:
+                self.tensors[f"noise{index}"] = noise.requires_grad_()
+            self._fixed_noise.append(noise)
+        self._project = SphericalProjection(self.tensors.values())
+        self._best_loss = float("inf")
+        self._best = torch.empty(0)
+        self._images = torch.empty(0)
+        self._errors: list[float] = []
+
+    def image(self) -> torch.Tensor:
+        """All samples' images, (samples, channels, H, W)."""
+        w = self._statistics.to_w(self.tensors["latent"])
+        w = w.expand(-1, self.network.num_latents, -1)
+        noise = [self.tensors.get(f"noise{index}", fixed) for index, fixed in enumerate(self._fixed_noise)]
+        return self.network.synthesis(w, noise)
+
+    def make_optimiser(self) -> torch.optim.Optimizer:
+        """The optimiser of the latents and the trainable noise."""
+        kinds = {"adam": torch.optim.Adam, "adamax": torch.optim.Adamax, "sgd": torch.optim.SGD}
+        return kinds[self._prior.optimiser](list(self.tensors.values()), lr=self._prior.learning_rate)
+
+    def objective(self, image: torch.Tensor) -> torch.Tensor:
+        """The sum over the samples; each sample's gradient is its own."""
+        prior, problem = self._prior, self.problem
+        errors = torch.stack([2 * problem.loss(one[None]) for one in image])
+        losses = prior.fidelity * errors.clamp(min=prior.epsilon)
+        if prior.absolute:
+            distances = [(problem.operator(one[None]) - problem.y).abs().mean() for one in image]
+            losses = losses + prior.absolute * (10 * torch.stack(distances)).clamp(min=prior.epsilon)
+        if prior.geocross:
+            losses = losses + prior.geocross * geodesic_cross(self.tensors["latent"])
+        self._remember(image.detach(), losses.detach(), errors.detach())
+        return losses.sum()
+
+    def _remember(self, images: torch.Tensor, losses: torch.Tensor, errors: torch.Tensor) -> None:
+        self._images, self._errors = images.clamp(0, 1), errors.tolist()
+        index = int(losses.argmin())
+        if losses[index].item() < self._best_loss:
+            self._best_loss = losses[index].item()
+            self._best, self._best_error = self._images[index : index + 1].clone(), errors[index].item()
+
+    def learning_rate_factor(self, iteration: int) -> float:
+        """The schedule's factor."""
+        return learning_rate_factor(
+            self._prior.schedule, min(iteration, self._prior.iterations - 1), self._prior.iterations
+        )
+
+    def after_step(self) -> None:
+        """Back to the spheres."""
+        self._project()
+
+    def step(self) -> Estimate:
+        """Make one step; the estimate is the best image of all samples so far."""
+        estimate = super().step()
+        return Estimate(
+            self._best, estimate.loss / self._prior.samples, estimate.iteration, iterate=self._images[:1]
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether ε is reached and that is all that was asked for."""
+        return self._prior.stop == "epsilon" and self._best_error <= self._prior.epsilon
+
+    _best_error = float("inf")
+
+    def findings(self) -> dict[str, Any]:
+        """Whether ε was reached, and the misfit of the best and of every last sample."""
+        return {
+            "epsilon_reached": self._best_error <= self._prior.epsilon,
+            "misfit": self._best_error,
+            "misfit_of_samples": self._errors,
+        }
+
+    def remark(self) -> str:
+        """Whether ε was reached."""
+        epsilon = self._prior.epsilon
+        if self._best_error <= epsilon:
+            return f"epsilon {epsilon:g} was reached (misfit {self._best_error:.3g})"
+        return f"epsilon {epsilon:g} was not reached: this is the nearest image found (misfit {self._best_error:.3g})"
+
+    def maps(self) -> dict[str, torch.Tensor]:
+        """The last image of every sample, and their standard deviation."""
+        if len(self._images) < 2:
+            return {}
+        several = {f"sample{index}": image[None] for index, image in enumerate(self._images)}
+        return {"deviation": self._images.std(dim=0, keepdim=True), **several}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The tensors, the fixed noise, the radii of the spheres and the best image."""
+        own = {
+            "fixed_noise": [noise.detach().clone() for noise in self._fixed_noise],
+            "radii": [radius.clone() for radius in self._project.radii],
+            "best": self._best.clone(),
+            "best_loss": self._best_loss,
+            "best_error": self._best_error,
+        }
+        return {**super().state_dict(), **own}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state` was taken."""
+        super().load_state_dict(state)
+        with torch.no_grad():
+            for noise, saved in zip(self._fixed_noise, state["fixed_noise"], strict=True):
+                noise.copy_(saved)
+        self._project.radii = [radius.to(self.device) for radius in state["radii"]]
+        self._best, self._best_loss = state["best"].to(self.device), state["best_loss"]
+        self._best_error = state["best_error"]

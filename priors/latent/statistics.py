@@ -1,0 +1,129 @@
+"""What the latents of a mapping network look like, before its last rectifier: a Gaussian, nearly."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from zeroshot.generators import Generator
+
+SLOPE = 0.2
+_BATCH = 10_000
+
+
+@dataclass(frozen=True)
+class LatentStatistics:
+    """Mean and standard deviation of g⁻¹(w), g the leaky rectifier that ends the mapping network.
+
+    g⁻¹(w) is nearly Gaussian, so that (g⁻¹(w) − mean) / std is nearly standard normal and lies near the sphere
+    of radius √(length of w).
+
+    Attributes
+    ----------
+    mean, std : torch.Tensor
+        (w_dim,).
+
+    References
+    ----------
+    S. Menon, A. Damian, S. Hu, N. Ravi, C. Rudin: PULSE: self-supervised photo upsampling via latent space
+    exploration of generative models, CVPR 2020.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def to_w(self, latent: torch.Tensor) -> torch.Tensor:
+        """The w of standard normal latents: g(latent · std + mean)."""
+        return functional.leaky_relu(latent * self.std + self.mean, SLOPE)
+
+    def from_w(self, w: torch.Tensor) -> torch.Tensor:
+        """The latents of w, the inverse of :meth:`to_w`."""
+        return (functional.leaky_relu(w, 1 / SLOPE) - self.mean) / self.std
+
+    def to(self, device: torch.device) -> LatentStatistics:
+        """The same on another device."""
+        return LatentStatistics(self.mean.to(device), self.std.to(device))
+
+
+def latent_statistics(
+    network: Generator, samples: int = 200_000, beside: str | Path | None = None
+) -> LatentStatistics:
+    """The statistics of a generator's mapping network.
+
+    Parameters
+    ----------
+    network : Generator
+        With a mapping network.
+    samples : int
+        How many latents are drawn, with a seed of their own. The error of the mean is 1/√samples.
+    beside : path, optional
+        The file of the weights: the statistics are kept in a file next to it, and read from there as long as
+        the mapping network is the same. A folder that cannot be written is passed over.
+    """
+    path = None if beside is None else Path(f"{beside}.latents.npz")
+    key = f"{_digest(network)} {samples}"
+    if path is not None and (found := _read(path, key)) is not None:
+        return found
+    computed = _computed(network, samples)
+    if path is not None:
+        _write(path, key, computed)
+    return computed
+
+
+@torch.no_grad()
+def _computed(network: Generator, samples: int) -> LatentStatistics:
+    device = next(network.parameters()).device
+    draw = torch.Generator().manual_seed(0)
+    total = squares = torch.zeros((), dtype=torch.float64)
+    for begin in range(0, samples, _BATCH):
+        count = min(_BATCH, samples - begin)
+        z = torch.randn(count, network.z_dim, generator=draw).to(device)
+        label = None
+        if network.label_dim:
+            classes = torch.randint(network.label_dim, (count,), generator=draw)
+            label = functional.one_hot(classes, network.label_dim).to(z)
+        before = functional.leaky_relu(network.mapping(z, label)[:, 0], 1 / SLOPE).double().cpu()
+        total = total + before.sum(dim=0)
+        squares = squares + before.square().sum(dim=0)
+    mean = total / samples
+    variance = (squares / samples - mean.square()) * (samples / max(samples - 1, 1))
+    return LatentStatistics(mean.float(), variance.clamp(min=1e-12).sqrt().float())
+
+
+def _digest(network: Generator) -> str:
+    """A checksum of the mapping network."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        if name.startswith("mapping_network."):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _read(path: Path, key: str) -> LatentStatistics | None:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["key"]) != key:
+                return None
+            return LatentStatistics(torch.from_numpy(file["mean"]), torch.from_numpy(file["std"]))
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _write(path: Path, key: str, statistics: LatentStatistics) -> None:
+    with contextlib.suppress(OSError):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, key=key, mean=statistics.mean.numpy(), std=statistics.std.numpy())
+            os.replace(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)

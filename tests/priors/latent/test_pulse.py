@@ -1,0 +1,212 @@
+"""PULSE: the method's oracles, recovery, its epsilon, several solutions, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import zeroshot
+from zeroshot.generators import ProgressiveGAN, StyleGAN, StyleGAN2
+from zeroshot.generators.checkpoints import save
+from zeroshot.metrics import psnr
+from zeroshot.operators import Downsample, Grayscale, Identity, Mask
+from zeroshot.priors.latent.pulse import Pulse
+from zeroshot.priors.latent.sphere import (
+    SphericalProjection,
+    geodesic_cross,
+    learning_rate_factor,
+)
+from zeroshot.priors.latent.statistics import latent_statistics
+from zeroshot.problem import Problem
+
+
+@pytest.fixture
+def method(shared):
+    with np.load(shared / "oracles" / "pulse_method.npz") as file:
+        return {name: torch.from_numpy(file[name]) for name in file}
+
+
+def test_geocross(method):
+    assert geodesic_cross(method["latent"]).item() == pytest.approx(method["geocross"].item(), rel=1e-5)
+
+
+def test_steps_on_the_sphere(method):
+    point = method["sphere_start"].clone().requires_grad_()
+    optimiser, project = torch.optim.Adam([point], lr=0.4), SphericalProjection([point])
+    for wanted in method["sphere_steps"]:
+        optimiser.zero_grad()
+        (point - method["sphere_target"]).square().mean().backward()
+        optimiser.step()
+        project()
+        torch.testing.assert_close(point.detach(), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_schedule(method):
+    ours = [learning_rate_factor("linear1cycledrop", index, 100) for index in range(100)]
+    np.testing.assert_allclose(ours, method["linear1cycledrop_100"], atol=1e-6)
+    assert learning_rate_factor("fixed", 7, 100) == 1
+    assert max(learning_rate_factor("linear1cycle", index, 100) for index in range(100)) == 1
+
+
+def test_bicubic_is_the_engines_own(method):
+    # PULSE mirrors the image at its edges, the engine repeats the edge: mirrored by hand, they agree.
+    mirrored = torch.nn.functional.pad(method["bicubic_in"], (16, 16, 16, 16), mode="reflect")
+    ours = Downsample(8, "bicubic")(mirrored)[..., 2:-2, 2:-2]
+    torch.testing.assert_close(ours, method["bicubic_x8_out"], atol=1e-5, rtol=0)
+
+
+def test_statistics_are_those_of_the_mapping_before_its_rectifier(make_generator):
+    network = make_generator("skip")
+    statistics = latent_statistics(network, samples=40_000)
+    z = torch.randn(40_000, network.z_dim, generator=torch.Generator().manual_seed(9))
+    w = network.mapping(z)[:, 0]
+    normal = statistics.from_w(w)
+    assert normal.mean(dim=0).abs().max() < 5 / math.sqrt(40_000) * 2
+    assert (normal.std(dim=0) - 1).abs().max() < 0.03
+    torch.testing.assert_close(statistics.to_w(normal), w, atol=1e-5, rtol=1e-4)
+
+
+def test_statistics_are_kept_beside_the_weights_until_the_network_changes(make_generator, tmp_path):
+    network = make_generator("skip")
+    beside = tmp_path / "face.safetensors"
+    first = latent_statistics(network, 1000, beside)
+    (kept,) = tmp_path.iterdir()
+    assert kept.name == "face.safetensors.latents.npz"
+    changed = kept.stat().st_mtime_ns
+    assert torch.equal(latent_statistics(network, 1000, beside).mean, first.mean)
+    assert kept.stat().st_mtime_ns == changed
+    network.mapping_network.fc0.weight.data += 1
+    assert not torch.equal(latent_statistics(network, 1000, beside).mean, first.mean)
+    kept.write_bytes(b"broken")
+    latent_statistics(network, 1000, beside)
+    unwritable = tmp_path / "nowhere" / "face.pkl"
+    latent_statistics(network, 1000, unwritable)
+
+
+def made_by(network, seed=5):
+    z = torch.randn(1, network.z_dim, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        return network.synthesis(network.mapping(z), "none").clamp(0, 1)
+
+
+@pytest.fixture
+def tame(make_generator):
+    """A small StyleGAN whose images lie within [0, 1]."""
+    network = make_generator("style")
+    network.output.weight.data *= 0.15
+    network.output.bias.data.zero_()
+    return network
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [Downsample(4), Grayscale(), Mask(np.tri(16, dtype=bool)), Identity()],
+    ids=lambda o: o.describe(),
+)
+def test_it_finds_an_image_that_the_damage_turns_into_the_measurement(tame, operator):
+    truth = made_by(tame)
+    problem = Problem(operator(truth), operator, sigma=0.0, task="restore")
+    prior = Pulse(weights=tame, noise="none", statistics_samples=5000, iterations=150)
+    run = prior.start(problem, torch.Generator().manual_seed(0))
+    first = run.step()
+    for _ in range(149):
+        last = run.step()
+    assert problem.residual(last.image) < 0.5 * problem.residual(first.image)
+    assert run.findings()["misfit"] == pytest.approx(problem.residual(last.image) ** 2, rel=0.3)
+
+
+def test_latents_stay_on_their_spheres(tame):
+    problem = Problem(Downsample(4)(made_by(tame)), Downsample(4), sigma=0.0)
+    run = Pulse(weights=tame, statistics_samples=1000).start(problem, torch.Generator().manual_seed(0))
+    before = {name: tensor.detach().flatten(2).norm(dim=2) for name, tensor in run.tensors.items()}
+    for _ in range(5):
+        run.step()
+    for name, tensor in run.tensors.items():
+        torch.testing.assert_close(tensor.detach().flatten(2).norm(dim=2), before[name], rtol=1e-4, atol=1e-4)
+
+
+def test_an_unreached_epsilon_is_said_and_the_best_image_returned(tame):
+    small = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    settings = {"weights": tame, "epsilon": 1e-9, "iterations": 8, "statistics_samples": 1000}
+    result = zeroshot.solve(small, "sr", "pulse", scale=4, settings=settings)
+    assert "epsilon 1e-09 was not reached" in result.stopped_by
+    assert not result.findings["epsilon_reached"]
+    assert result.image.shape == (1, 3, 16, 16)
+
+
+def test_epsilon_as_a_stopping_rule(tame):
+    truth = made_by(tame)
+    small = Downsample(4)(truth)
+    settings = {"weights": tame, "epsilon": 0.05, "stop": "epsilon", "statistics_samples": 1000}
+    result = zeroshot.solve(small, "sr", "pulse", scale=4, settings=settings)
+    assert result.iterations < 100
+    assert "epsilon 0.05 was reached" in result.stopped_by
+    assert result.findings["misfit"] <= 0.05
+
+
+def test_several_solutions_give_the_best_and_their_spread(tame):
+    small = Downsample(4)(made_by(tame))
+    settings = {"weights": tame, "samples": 3, "iterations": 20, "statistics_samples": 1000}
+    result = zeroshot.solve(small, "sr", "pulse", scale=4, settings=settings)
+    assert set(result.maps) == {"deviation", "sample0", "sample1", "sample2"}
+    assert result.maps["deviation"].max() > 0
+    errors = result.findings["misfit_of_samples"]
+    assert len(errors) == 3
+    assert result.findings["misfit"] <= min(errors) * 1.5
+
+
+def test_a_resumed_run_goes_on_exactly(tame):
+    problem = Problem(Downsample(4)(made_by(tame)), Downsample(4), sigma=0.0)
+    prior = Pulse(weights=tame, samples=2, statistics_samples=1000)
+    whole = prior.start(problem, torch.Generator().manual_seed(0))
+    for _ in range(4):
+        whole.step()
+    state = whole.state_dict()
+    continued = prior.start(problem, torch.Generator().manual_seed(7))
+    continued.load_state_dict(state)
+    for _ in range(4):
+        one, other = whole.step(), continued.step()
+        assert torch.equal(one.image, other.image)
+        assert one.loss == other.loss
+
+
+def test_weights_can_be_a_file(tame, tmp_path):
+    path = tmp_path / "small.safetensors"
+    save(tame, path)
+    small = Downsample(4)(made_by(tame))
+    settings = {"weights": str(path), "iterations": 3, "statistics_samples": 1000}
+    result = zeroshot.solve(small, "sr", "pulse", scale=4, settings=settings)
+    assert "sha256" in result.provenance["settings"]["weights"]
+    assert (tmp_path / "small.safetensors.latents.npz").exists()
+
+
+def test_what_does_not_fit_is_refused_before_any_work(tame, photograph):
+    with pytest.raises(ValueError, match=r"this prior needs weights=…"):
+        zeroshot.solve(photograph, "denoise", "pulse")
+    with pytest.raises(ValueError, match="makes images of 16 × 16, and this asks for 96 × 96"):
+        zeroshot.solve(photograph, "denoise", "pulse", settings={"weights": tame})
+    with pytest.raises(ValueError, match="needs a generator with a mapping network"):
+        zeroshot.solve(photograph, "denoise", "pulse", settings={"weights": ProgressiveGAN(8, 4, [4, 4])})
+    with pytest.raises(ValueError, match="give the other file as mapping=…"):
+        alone = StyleGAN(16, 8, 8, [4, 4, 4], [])
+        zeroshot.solve(photograph, "denoise", "pulse", settings={"weights": alone})
+    with pytest.raises(FileNotFoundError, match=r"no file faces\.pkl"):
+        zeroshot.solve(photograph, "denoise", "pulse", settings={"weights": "faces.pkl"})
+    grey = StyleGAN2(8, 8, 8, [4, 4], [8], channels=1)
+    with pytest.raises(ValueError, match=r"images of 1 channel\(s\), and this asks for 3"):
+        zeroshot.solve(photograph[..., :8, :8], "denoise", "pulse", settings={"weights": grey})
+    for bad in ({"latent": "z"}, {"samples": 0}, {"learning_rate": 0}, {"epsilon": -1}, {"schedule": "up"}):
+        with pytest.raises(ValueError, match="must be"):
+            Pulse(**bad)
+
+
+def test_grey_measurements_are_the_luma_of_the_generators_colours(tame):
+    truth = made_by(tame)
+    grey = Grayscale()(truth)
+    settings = {"weights": tame, "iterations": 120, "noise": "none", "statistics_samples": 1000}
+    result = zeroshot.solve(grey, "denoise", "pulse", sigma=0.01, settings=settings)
+    assert result.image.shape == (1, 1, 16, 16)
+    assert psnr(result.image, grey) > 12
