@@ -1,0 +1,225 @@
+"""Inversion: the latent of one image, in z, W or W+, with noise and with the generator itself let go."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+
+from zeroshot.generators import Generator
+from zeroshot.prior import Prior, require_known_settings
+
+from .codes import LatentSpace
+from .run import LatentRun
+from .weights import generator_for, misfit
+
+if TYPE_CHECKING:
+    from zeroshot.problem import Problem
+    from zeroshot.stopping import StoppingRule
+
+_SPACES = ("z", "w", "w+")
+_NOISE = ("stored", "none", "optimised")
+
+
+@dataclass(frozen=True)
+class Inversion(Prior):
+    """min over the latent of D(A G(latent), y) + `distance` · ‖v‖² / length; then, with it fixed, over G.
+
+    v are the latents in coordinates in which they are standard normal. After `iterations` steps on the latent
+    the pivot is found; `tuning_iterations` more steps change the generator's own weights so that the pivot
+    makes the image (pivotal tuning). The generator that was given is not changed.
+
+    Parameters
+    ----------
+    weights : path, str or Generator
+        The generator: a checkpoint, a name of the zoo, or an object.
+    mapping : path or None
+        The mapping network, of checkpoints that come in two files.
+    space : {"z", "w", "w+"}
+        What is optimised: z through the mapping network, one w for all layers, or one for each.
+    noise : {"stored", "none", "optimised"}
+        The noise inputs.
+    label : int or None
+        The class, for generators with classes.
+    iterations : int
+        Steps on the latent.
+    learning_rate : float
+        Of Adam, on the latent.
+    distance : float
+        How dear it is to leave the middle of the latent space.
+    tuning_iterations : int
+        Steps on the generator's weights afterwards.
+    tuning_learning_rate : float
+        Of Adam, on the weights.
+
+    References
+    ----------
+    R. Abdal, Y. Qin, P. Wonka: Image2StyleGAN, ICCV 2019, for W+. D. Roich, R. Mokady, A. H. Bermano,
+    D. Cohen-Or: Pivotal tuning for latent-based editing of real images, TOG 2022, for the tuning.
+    """
+
+    name: ClassVar[str] = "inversion"
+    summary: ClassVar[str] = (
+        "the latent of one image in a pretrained generator, and its tuning (needs weights=…)"
+    )
+
+    weights: str | Path | Generator | None = None
+    mapping: str | Path | None = None
+    space: str = "w+"
+    noise: str = "stored"
+    label: int | None = None
+    iterations: int = 400
+    learning_rate: float = 0.05
+    distance: float = 0.0
+    tuning_iterations: int = 0
+    tuning_learning_rate: float = 3e-4
+
+    def __post_init__(self) -> None:
+        for name, choices in (("space", _SPACES), ("noise", _NOISE)):
+            if getattr(self, name) not in choices:
+                known = ", ".join(map(repr, choices))
+                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
+        for name, least in (("iterations", 1), ("tuning_iterations", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        for name in ("learning_rate", "tuning_learning_rate"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be a positive number, got {getattr(self, name)!r}")
+        if not 0 <= self.distance < float("inf"):
+            raise ValueError(f"distance must be a number of at least 0, got {self.distance!r}")
+
+    @classmethod
+    def for_problem(cls, problem: Problem, **settings: Any) -> Inversion:
+        """The defaults with `settings` put over them."""
+        require_known_settings(cls, settings)
+        return cls(**settings)
+
+    def supports(self, problem: Problem) -> str | None:
+        """None where the generator makes images of the size asked for, and has what `space` needs."""
+        network = generator_for(self.weights, self.mapping)
+        if self.space == "z" and network.w_dim is not None:
+            if not network.mapping_network.depth:
+                return (
+                    "the file holds no mapping network, so that space='z' cannot be searched; use 'w' or 'w+'"
+                )
+            if network.label_dim and (self.label is None or not 0 <= self.label < network.label_dim):
+                return f"the generator has classes; give label, a number from 0 to {network.label_dim - 1}"
+        if self.noise == "optimised" and not network.noise_shapes:
+            return f"noise='optimised' needs noise inputs, and this {network.architecture} has none"
+        return misfit(network, problem)
+
+    def start(self, problem: Problem, generator: torch.Generator) -> InversionRun:
+        """Begin in the middle of the latent space."""
+        reason = self.supports(problem)
+        if reason is not None:
+            raise ValueError(reason)
+        return InversionRun(self, problem, generator)
+
+    def default_stopping(self, problem: Problem) -> StoppingRule:
+        """After all iterations of both parts."""
+        from zeroshot.stopping import MaxIterations
+
+        return MaxIterations(self.iterations + self.tuning_iterations)
+
+
+class InversionRun(LatentRun):
+    """Adam on the latent, then on the weights."""
+
+    def __init__(self, prior: Inversion, problem: Problem, generator: torch.Generator) -> None:
+        super().__init__(problem, generator_for(prior.weights, prior.mapping))
+        self._prior = prior
+        if prior.tuning_iterations:
+            self.network = copy.deepcopy(self.network)
+        is_file = not isinstance(prior.weights, Generator) and Path(str(prior.weights)).is_file()
+        self._space = LatentSpace(self.network, beside=prior.weights if is_file else None)
+        uses_z = prior.space == "z" or self.network.w_dim is None
+        self._through_mapping = uses_z and self.network.w_dim is not None
+        length = self.network.z_dim if uses_z else self._space.length
+        layers = self._space.layers if prior.space == "w+" and not uses_z else 1
+        # Normalisation makes the middle of z a place without a direction: begin anywhere else.
+        start = torch.zeros(1, layers, length)
+        if uses_z:
+            start = 0.1 * torch.randn(1, layers, length, generator=generator)
+        self.tensors["latent"] = start.to(self.device).requires_grad_()
+        if prior.noise == "optimised":
+            for index, noise in enumerate(self.network.stored_noise() or self.network.noise_shapes):
+                first = noise if isinstance(noise, torch.Tensor) else torch.zeros(noise)
+                self.tensors[f"noise{index}"] = first.detach().clone().to(self.device).requires_grad_()
+        self._weights: dict[str, torch.nn.Parameter] = {}
+
+    @property
+    def is_tuning(self) -> bool:
+        """Whether the pivot is found and the weights are being changed."""
+        return self._iteration >= self._prior.iterations
+
+    def latents(self) -> torch.Tensor:
+        """The latent that the synthesis takes."""
+        latent = self.tensors["latent"]
+        if not self._through_mapping:
+            return self._space.latents(latent)
+        label = None
+        if self.network.label_dim:
+            label = torch.nn.functional.one_hot(
+                torch.tensor([self._prior.label], device=self.device), self.network.label_dim
+            ).float()
+        return self.network.mapping(latent[:, 0], label)
+
+    def image(self) -> torch.Tensor:
+        """G of the latent."""
+        noise: Any = self._prior.noise
+        if noise == "optimised":
+            noise = [self.tensors[f"noise{index}"] for index in range(len(self.network.noise_shapes))]
+        return self.network.synthesis(self.latents(), noise)
+
+    def objective(self, image: torch.Tensor) -> torch.Tensor:
+        """The data term, and how far the latent is from the middle."""
+        loss = self.problem.loss(image)
+        if self._prior.distance and not self.is_tuning:
+            loss = loss + self._prior.distance * self.tensors["latent"].square().mean()
+        return loss
+
+    def make_optimiser(self) -> torch.optim.Optimizer:
+        """Adam on the latent and the noise, or on the weights."""
+        if not self.is_tuning:
+            return torch.optim.Adam(list(self.tensors.values()), lr=self._prior.learning_rate)
+        self._begin_tuning()
+        return torch.optim.Adam(list(self._weights.values()), lr=self._prior.tuning_learning_rate)
+
+    def _begin_tuning(self) -> None:
+        for tensor in self.tensors.values():
+            tensor.requires_grad_(False)
+        self._weights = {
+            name: parameter.requires_grad_()
+            for name, parameter in self.network.named_parameters()
+            if not name.startswith("mapping_network.")
+        }
+
+    def after_step(self) -> None:
+        """Change over to the weights once the pivot is found."""
+        if self._iteration + 1 == self._prior.iterations and self._prior.tuning_iterations:
+            self._optimiser = None
+
+    def findings(self) -> dict[str, Any]:
+        """The norm of the latent in standard normal coordinates, per layer; 1 is usual."""
+        latent = self.tensors["latent"].detach()
+        return {"latent_rms": latent.square().mean(dim=-1).sqrt().flatten().tolist()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The tensors, and the weights as far as they have been tuned."""
+        weights = {name: parameter.detach().clone() for name, parameter in self._weights.items()}
+        return {**super().state_dict(), "weights": weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state` was taken."""
+        # The iteration says which optimiser the state belongs to.
+        self._iteration, self._optimiser = state["iteration"], None
+        if state["weights"]:
+            self._begin_tuning()
+            with torch.no_grad():
+                for name, parameter in self._weights.items():
+                    parameter.copy_(state["weights"][name])
+        super().load_state_dict(state)

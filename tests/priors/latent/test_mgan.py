@@ -1,0 +1,161 @@
+"""Multi-code composition: its algebra, what it reaches, its maps, and what it refuses."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import zeroshot
+from zeroshot.generators import ProgressiveGAN
+from zeroshot.metrics import psnr
+from zeroshot.noise import add_gaussian
+from zeroshot.operators import Downsample, Identity
+from zeroshot.priors.latent.inversion import Inversion
+from zeroshot.priors.latent.mgan import MultiCodeGAN, composition_search
+from zeroshot.problem import Problem
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "examples"))
+from pretrained_generators import celeba
+
+
+@pytest.fixture
+def progressive(make_generator):
+    network = make_generator("progressive")
+    network.output.weight.data *= 0.3
+    network.output.bias.data.zero_()
+    return network
+
+
+@pytest.fixture
+def faces(shared):
+    return celeba(shared / "weights" / "generators" / "celeba_dcgan_32.pth")
+
+
+def face(photograph):
+    """A face that the generator has never seen, 32 × 32."""
+    return torch.nn.functional.interpolate(photograph[..., 5:75, 15:85], size=(32, 32), mode="area")
+
+
+def identity_problem(image):
+    return Problem(image, Identity(), sigma=0.0, task="restore")
+
+
+def drive(prior, problem, steps, seed=0):
+    run = prior.start(problem, torch.Generator().manual_seed(seed))
+    for _ in range(steps):
+        estimate = run.step()
+    return run, estimate
+
+
+@pytest.mark.parametrize("name", ["progressive", "style", "skip", "translation"])
+def test_one_code_of_importance_one_is_the_generator_itself(make_generator, name):
+    network = make_generator(name)
+    target = torch.zeros(1, network.channels, network.resolution, network.resolution)
+    for layer in range(network.num_layers + 1):
+        run = MultiCodeGAN(weights=network, codes=1, layer=layer, noise="none").start(
+            identity_problem(target), torch.Generator().manual_seed(0)
+        )
+        latent = run._space.latents(run.tensors["codes"])
+        if "tail" in run.tensors:
+            run.tensors["tail"].data.copy_(run.tensors["codes"].expand(-1, run._space.layers, -1))
+        torch.testing.assert_close(run.image(), network.synthesis(latent, "none"), atol=1e-5, rtol=1e-5)
+
+
+def test_equal_codes_of_equal_importance_are_one_code(progressive):
+    target = torch.zeros(1, 3, 16, 16)
+    one = MultiCodeGAN(weights=progressive, codes=1, layer=3).start(
+        identity_problem(target), torch.Generator().manual_seed(0)
+    )
+    four = MultiCodeGAN(weights=progressive, codes=4, layer=3).start(
+        identity_problem(target), torch.Generator().manual_seed(1)
+    )
+    four.tensors["codes"].data.copy_(one.tensors["codes"].expand(4, -1, -1))
+    torch.testing.assert_close(four.image(), one.image(), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_many_codes_beat_one_by_eight_decibels_on_a_face_never_seen(faces, photograph):
+    problem = identity_problem(face(photograph))
+    _, one = drive(Inversion(weights=faces, space="z"), problem, 400)
+    _, many = drive(MultiCodeGAN(weights=faces), problem, 400)
+    assert psnr(many.image, problem.y) > psnr(one.image, problem.y) + 8
+
+
+def test_many_codes_beat_one(faces, photograph):
+    problem = identity_problem(face(photograph))
+    _, one = drive(Inversion(weights=faces, space="z"), problem, 40)
+    run, many = drive(MultiCodeGAN(weights=faces, codes=8, layer=3), problem, 40)
+    assert psnr(many.image, problem.y) > psnr(one.image, problem.y) + 3
+    maps = run.maps()
+    assert len(maps) == 8
+    stacked = torch.cat(list(maps.values()))
+    assert stacked.shape == (8, 1, 32, 32)
+    assert stacked.min() >= 0
+    assert stacked.max() == pytest.approx(1, abs=1e-3)
+
+
+def test_super_resolution_with_a_generator_of_faces(faces, photograph):
+    truth = face(photograph)
+    small = Downsample(4)(truth)
+    settings = {"weights": faces, "codes": 8, "iterations": 60}
+    result = zeroshot.solve(small, "sr", "mgan", scale=4, settings=settings)
+    bicubic = Downsample(4).initial(small)
+    assert Problem(small, Downsample(4)).residual(result.image) < 0.05
+    assert psnr(result.image, truth) > psnr(bicubic, truth) - 3
+    assert result.findings["layer"] == 3
+    assert len(result.findings["importances"]) == 8
+
+
+def test_denoising_stops_by_held_out_pixels(faces, photograph):
+    noisy = add_gaussian(face(photograph), 40 / 255, torch.Generator().manual_seed(0))
+    result = zeroshot.solve(
+        noisy, "denoise", "mgan", sigma=40 / 255, settings={"weights": faces, "patience": 15}
+    )
+    assert "held-out" in result.stopped_by or "validation" in result.stopped_by
+    assert result.iterations < 400
+    assert psnr(result.image, face(photograph)) > psnr(noisy.clamp(0, 1), face(photograph)) + 1
+
+
+def test_the_search_finds_that_late_layers_reconstruct_better_than_the_first(progressive):
+    z = torch.randn(1, 12, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        target = progressive.synthesis(z).clamp(0, 1).flip(-1)
+    found = dict(
+        composition_search(
+            MultiCodeGAN(weights=progressive, codes=6, iterations=60), identity_problem(target)
+        )
+    )
+    assert set(found) == set(range(7))
+    assert min(found[3], found[4], found[5]) < found[0]
+
+
+@pytest.mark.parametrize("network", ["progressive", "style"])
+def test_a_resumed_run_goes_on_exactly(make_generator, network):
+    problem = identity_problem(torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(2)))
+    prior = MultiCodeGAN(weights=make_generator(network), codes=3)
+    whole, _ = drive(prior, problem, 3)
+    state = whole.state_dict()
+    continued = prior.start(problem, torch.Generator().manual_seed(9))
+    continued.load_state_dict(state)
+    for _ in range(3):
+        one, other = whole.step(), continued.step()
+        assert torch.equal(one.image, other.image)
+        assert one.loss == other.loss
+
+
+def test_what_makes_no_sense_is_refused(progressive, photograph):
+    for bad in ({"codes": 0}, {"depth": 1.5}, {"learning_rate": 0}, {"held_out": 1.0}, {"noise": "random"}):
+        with pytest.raises(ValueError, match="must be"):
+            MultiCodeGAN(**bad)
+    with pytest.raises(ValueError, match="layer must be a whole number from 0 to 6, got 9"):
+        MultiCodeGAN(weights=progressive, layer=9).start(
+            identity_problem(torch.zeros(1, 3, 16, 16)), torch.Generator()
+        )
+    with pytest.raises(ValueError, match="makes images of 16 × 16"):
+        zeroshot.solve(photograph, "denoise", MultiCodeGAN(weights=progressive))
+    with pytest.raises(ValueError, match="needs weights=…"):
+        zeroshot.solve(photograph, "denoise", "mgan")
+    assert ProgressiveGAN is type(progressive)
