@@ -8,6 +8,7 @@ from .pggan import ProgressiveGAN
 from .stylegan import StyleGAN
 from .stylegan2 import StyleGAN2
 from .stylegan3 import StyleGAN3
+from .tiny_decoder import TinyDecoder
 
 __all__ = [
     "Features",
@@ -17,5 +18,6 @@ __all__ = [
     "StyleGAN",
     "StyleGAN2",
     "StyleGAN3",
+    "TinyDecoder",
     "WrappedGenerator",
 ]

@@ -142,11 +142,12 @@ class Generator(nn.Module, ABC):
             As for `synthesis`.
         """
         self._check_layer(layer)
-        if latent is None:
-            if self.w_dim is not None:
-                raise ValueError(f"the tail of {self.architecture} needs latent=…: its layers have styles")
+        if latent is not None:
+            latent = self.as_latents(latent)
+        elif self.w_dim is None:
             latent = features.maps.new_zeros(len(features.maps), self.z_dim)
-        latent = self.as_latents(latent)
+        else:
+            raise ValueError(f"the tail of {self.architecture} needs latent=…: its layers have styles")
         maps = self._noise_maps(noise, latent)
         for index in range(layer, self.num_layers):
             features = self._layer(index, features, latent, maps)

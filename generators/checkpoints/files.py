@@ -18,11 +18,12 @@ from ..pggan import ProgressiveGAN
 from ..stylegan import StyleGAN
 from ..stylegan2 import StyleGAN2
 from ..stylegan3 import StyleGAN3
+from ..tiny_decoder import TinyDecoder
 from . import nvidia, state_dicts, tensorflow
 from .unpickler import UnsafePickleError, read_pickle
 
 _ARCHITECTURES: dict[str, type[Generator]] = {
-    kind.architecture: kind for kind in (ProgressiveGAN, StyleGAN, StyleGAN2, StyleGAN3)
+    kind.architecture: kind for kind in (ProgressiveGAN, StyleGAN, StyleGAN2, StyleGAN3, TinyDecoder)
 }
 _FORMAT = "zeroshot-generator-1"
 

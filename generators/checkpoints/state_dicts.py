@@ -12,8 +12,9 @@ import torch
 
 from ..generator import Generator
 from ..pggan import ProgressiveGAN
-from ..stylegan import FUSED_FROM, StyleGAN
+from ..stylegan import StyleGAN
 from ..stylegan2 import StyleGAN2
+from ..tiny_decoder import is_tiny_decoder, tiny_decoder
 from .nvidia import mapping_widths
 
 State = dict[str, torch.Tensor]
@@ -298,6 +299,8 @@ def from_state_dict(content: dict[str, object], mapping: State | None = None) ->
         return rosinality(state, None)
     if is_pulse_synthesis(state):
         return pulse(state, mapping)
+    if is_tiny_decoder(state):
+        return tiny_decoder(state)
     state = modernised(state)
     for is_kind, read in (
         (is_pggan, pggan),
@@ -307,6 +310,3 @@ def from_state_dict(content: dict[str, object], mapping: State | None = None) ->
         if is_kind(state):
             return read(state)
     return None
-
-
-__all__ = ["FUSED_FROM", "from_state_dict", "is_pulse_mapping"]

@@ -63,7 +63,7 @@ def misfit(generator: Generator, problem: Problem) -> str | None:
     side = generator.resolution
     if count != 1:
         return "a latent is fitted to one image; give the images of a batch one by one"
-    if (height, width) != (side, side):
+    if side and (height, width) != (side, side):
         return f"the generator makes images of {side} × {side}, and this asks for {height} × {width}"
     if channels not in (1, generator.channels):
         return f"the generator makes images of {generator.channels} channel(s), and this asks for {channels}"
