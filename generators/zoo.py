@@ -1,0 +1,271 @@
+"""Named weights: where they are published, under which terms, and what they make; downloaded when first used.
+
+Files lie in the user's cache, or in the folder that the environment variable ZEROSHOT_WEIGHTS names, which is
+looked into first, so that a machine without a network can be given them. A download that breaks off goes on where
+it stopped; what arrives is compared with the published checksum, or, where none is published, with that of the
+first download.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_NVIDIA = (
+    "Nvidia Source Code License (non-commercial): https://github.com/NVlabs/stylegan3/blob/main/LICENSE.txt"
+)
+_NGC = "https://api.ngc.nvidia.com/v2/models/nvidia/research"
+_LISTED = "https://github.com/NVlabs/stylegan3"
+_ADA = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained"
+_ALIGNED = "faces cropped and aligned as in FFHQ (zeroshot align)"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of published weights.
+
+    Attributes
+    ----------
+    addresses : tuple of str
+        Where it can be had, tried in this order.
+    licence : str
+        Its terms, and where they are written.
+    domain : str
+        What its images show.
+    alignment : str
+        How the image must be cropped.
+    source : str
+        The public page that gives the addresses.
+    sha256 : str or None
+        The published checksum, or its first digits.
+    """
+
+    addresses: tuple[str, ...]
+    licence: str
+    domain: str
+    alignment: str
+    source: str
+    sha256: str | None = None
+
+    @property
+    def file(self) -> str:
+        """The name of the file."""
+        return self.addresses[0].rpartition("/")[2]
+
+
+def _ngc(collection: str, file: str, domain: str, alignment: str, mirror: str | None = None) -> Entry:
+    addresses = [f"{_NGC}/{collection}/versions/1/files/{file}"]
+    if mirror:
+        addresses.append(f"{_ADA}/{mirror}")
+    return Entry(tuple(addresses), _NVIDIA, domain, alignment, _LISTED)
+
+
+ENTRIES: dict[str, Entry] = {
+    "stylegan2-ffhq-1024": _ngc("stylegan2", "stylegan2-ffhq-1024x1024.pkl", "faces", _ALIGNED),
+    "stylegan2-ffhq-512": _ngc("stylegan2", "stylegan2-ffhq-512x512.pkl", "faces", _ALIGNED),
+    "stylegan2-ffhq-256": _ngc("stylegan2", "stylegan2-ffhq-256x256.pkl", "faces", _ALIGNED),
+    "stylegan2-celebahq-256": _ngc("stylegan2", "stylegan2-celebahq-256x256.pkl", "faces", _ALIGNED),
+    "stylegan2-metfaces-1024": _ngc(
+        "stylegan2", "stylegan2-metfaces-1024x1024.pkl", "painted faces", _ALIGNED
+    ),
+    "stylegan2-afhqcat-512": _ngc(
+        "stylegan2", "stylegan2-afhqcat-512x512.pkl", "cats", "the head fills the image"
+    ),
+    "stylegan2-afhqdog-512": _ngc(
+        "stylegan2", "stylegan2-afhqdog-512x512.pkl", "dogs", "the head fills the image"
+    ),
+    "stylegan2-afhqwild-512": _ngc(
+        "stylegan2", "stylegan2-afhqwild-512x512.pkl", "wild animals", "the head fills the image"
+    ),
+    "stylegan2-brecahad-512": _ngc(
+        "stylegan2", "stylegan2-brecahad-512x512.pkl", "breast cancer histology", "none"
+    ),
+    "stylegan2-lsundog-256": _ngc("stylegan2", "stylegan2-lsundog-256x256.pkl", "dogs in scenes", "none"),
+    "stylegan3-t-ffhq-1024": _ngc("stylegan3", "stylegan3-t-ffhq-1024x1024.pkl", "faces", _ALIGNED),
+    "stylegan3-r-ffhq-1024": _ngc("stylegan3", "stylegan3-r-ffhq-1024x1024.pkl", "faces", _ALIGNED),
+    "stylegan3-t-metfaces-1024": _ngc(
+        "stylegan3", "stylegan3-t-metfaces-1024x1024.pkl", "painted faces", _ALIGNED
+    ),
+    "stylegan3-r-afhqv2-512": _ngc(
+        "stylegan3", "stylegan3-r-afhqv2-512x512.pkl", "animals", "the head fills the image"
+    ),
+    "stylegan2-ada-ffhq-1024": Entry(
+        (f"{_ADA}/ffhq.pkl",), _NVIDIA, "faces", _ALIGNED, "https://github.com/NVlabs/stylegan2-ada-pytorch"
+    ),
+    "taef2-decoder": Entry(
+        ("https://github.com/madebyollin/taesd/raw/main/taef2_decoder.pth",),
+        "MIT: https://github.com/madebyollin/taesd/blob/main/LICENSE",
+        "any photograph (autoencoder of the FLUX.2 latents)",
+        "none",
+        "https://github.com/madebyollin/taesd",
+        "0a44a31e1ae59eb9dbf9359d24942fd3ef5928162c1800d97a28c61d51be0ab5",
+    ),
+    "vgg16": Entry(
+        ("https://download.pytorch.org/models/vgg16-397923af.pth",),
+        "BSD-3-Clause: https://github.com/pytorch/vision/blob/main/LICENSE",
+        "features of photographs (ImageNet)",
+        "none",
+        "https://github.com/pytorch/vision/blob/main/torchvision/models/vgg.py",
+        "397923af",
+    ),
+    "vgg19": Entry(
+        ("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",),
+        "BSD-3-Clause: https://github.com/pytorch/vision/blob/main/LICENSE",
+        "features of photographs (ImageNet)",
+        "none",
+        "https://github.com/pytorch/vision/blob/main/torchvision/models/vgg.py",
+        "dcbb9e9d",
+    ),
+}
+
+
+class ChecksumError(ValueError):
+    """What arrived is not what was published, or what the first download was."""
+
+
+def names() -> list[str]:
+    """The names of all weights, sorted."""
+    return sorted(ENTRIES)
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept."""
+    return Path(_pooch().os_cache("zeroshot")) / "weights"
+
+
+def fetch(name: str, progress: str = "bar", say: Callable[[str], None] | None = None) -> Path:
+    """The file of the weights of this name: from the offline folder, the cache, or its publisher.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`names`.
+    progress : {"bar", "none"}
+        Whether to show how far a download has come.
+    say : callable, optional
+        Is given the terms before the first download; by default they go to standard error.
+
+    Raises
+    ------
+    ValueError
+        Where the name is unknown.
+    ChecksumError
+        Where the file is not the published one; it is kept aside as NAME.rejected.
+    OSError
+        Where no address can be reached; the message names each with its reason, and the offline folder.
+    """
+    if name not in ENTRIES:
+        raise ValueError(f"there are no weights {name!r}; there are: {', '.join(names())}")
+    entry = ENTRIES[name]
+    offline = os.environ.get("ZEROSHOT_WEIGHTS")
+    if offline:
+        path = Path(offline).expanduser() / entry.file
+        if path.is_file():
+            _require_checksum(path, entry.sha256, f"{entry.file} in ZEROSHOT_WEIGHTS")
+            return path
+    folder = cache_folder()
+    path = folder / entry.file
+    if path.is_file():
+        _require_checksum(path, _known_checksum(path, entry), f"{path} (remove it to download it again)")
+        return path
+    (say or _say)(f"{name}: {entry.domain}; from {entry.source}; terms: {entry.licence}")
+    folder.mkdir(parents=True, exist_ok=True)
+    _download(entry, path, progress)
+    return path
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _pooch() -> Any:
+    try:
+        import pooch
+    except ImportError as error:
+        raise ImportError("named weights need pooch: pip install 'zeroshot[generators]'") from error
+    return pooch
+
+
+def _record(path: Path) -> Path:
+    """Where the checksum of the first download is kept."""
+    return path.with_name(path.name + ".sha256")
+
+
+def _known_checksum(path: Path, entry: Entry) -> str | None:
+    if entry.sha256 is not None:
+        return entry.sha256
+    with contextlib.suppress(OSError):
+        return _record(path).read_text().strip() or None
+    return None
+
+
+def _require_checksum(path: Path, wanted: str | None, what: str) -> str:
+    found = _pooch().file_hash(str(path))
+    if wanted is not None and not found.startswith(wanted):
+        raise ChecksumError(
+            f"{what} is not the published file: its sha256 is {found[:16]}…, wanted {wanted[:16]}…"
+        )
+    return found
+
+
+def _download(entry: Entry, path: Path, progress: str) -> None:
+    """From the first address that gives the right file."""
+    part = path.with_name(path.name + ".part")
+    failures: list[Exception] = []
+    for address in entry.addresses:
+        try:
+            _receive(address, part, progress)
+            found = _require_checksum(part, _known_checksum(path, entry), f"what {address} sent")
+        except ChecksumError as error:
+            # A wrong file must not be gone on with.
+            os.replace(part, path.with_name(path.name + ".rejected"))
+            failures.append(error)
+        except OSError as error:
+            failures.append(OSError(f"{address}: {error}"))
+        else:
+            _record(path).write_text(found + "\n")
+            os.replace(part, path)
+            return
+    if all(isinstance(failure, ChecksumError) for failure in failures):
+        raise failures[-1]
+    raise OSError(
+        f"{entry.file} could not be had: {'; '.join(map(str, failures))}. A copy in the folder that "
+        "ZEROSHOT_WEIGHTS names is used instead"
+    )
+
+
+def _receive(address: str, part: Path, progress: str) -> None:
+    """Append what is missing of the file; a server that cannot go on sends it from the start."""
+    import requests
+
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    with requests.get(address, headers=headers, stream=True, timeout=30) as answer:
+        if answer.status_code == 416:
+            return  # Nothing is missing.
+        answer.raise_for_status()
+        goes_on = answer.status_code == 206
+        length = int(answer.headers.get("Content-Length", 0))
+        bar = _progress_bar(progress, part.stem, length + (have if goes_on else 0), have if goes_on else 0)
+        received = 0
+        with open(part, "ab" if goes_on else "wb") as file, bar:
+            for piece in answer.iter_content(1 << 16):
+                file.write(piece)
+                received += len(piece)
+                bar.update(len(piece))
+    if length and received < length and "Content-Encoding" not in answer.headers:
+        raise OSError(
+            f"the transfer broke off after {received} of {length} bytes; the next try goes on from there"
+        )
+
+
+def _progress_bar(progress: str, what: str, total: int, initial: int) -> Any:
+    from tqdm import tqdm
+
+    hidden = progress != "bar" or not sys.stderr.isatty()
+    return tqdm(total=total or None, initial=initial, unit="B", unit_scale=True, desc=what, disable=hidden)
