@@ -127,6 +127,44 @@ def solve(
     )
 
 
+def solve_problem(
+    image: Any,
+    problem: Problem,
+    prior: str | Prior = "dip",
+    *,
+    task: str = "restore",
+    settings: dict[str, Any] | None = None,
+    stopping: StoppingRule | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
+    preview: str | Path | None = None,
+    **options: Any,
+) -> Restoration:
+    """Solve a problem that is no task of the table, such as one in the features of a network.
+
+    Parameters
+    ----------
+    image : path, PIL image, numpy array or torch tensor
+        One image: what the result is to be a picture like.
+    problem : Problem
+        What is to be solved, on the CPU.
+    prior, settings, stopping, seconds, seed, device, callbacks, progress, preview
+        As for :func:`solve`.
+    task : str
+        What the provenance calls it.
+    **options
+        What the provenance says of how the problem was posed.
+    """
+    _check_arguments(settings, stopping, seconds, seed, callbacks, 5.0, None, False)
+    picture = images.load(image)
+    watching = Watching(tuple(callbacks), progress, preview)
+    job = _Job(task, prior, settings, stopping, seconds, int(seed), resolve_device(device), watching)
+    return job.prepare_problem(picture, problem, picture, options).restore()
+
+
 def _check_arguments(
     settings: Any,
     stopping: Any,
@@ -209,8 +247,14 @@ class _Job:
 
     def prepare(self, picture: images.Picture, options: dict[str, Any]) -> _Prepared:
         """Everything checked and configured, nothing computed yet."""
-        source = picture.sha256()
         problem, inner, complete = make_problem(self.task, picture, options)
+        return self.prepare_problem(picture, problem, inner, complete)
+
+    def prepare_problem(
+        self, picture: images.Picture, problem: Problem, inner: images.Picture, complete: dict[str, Any]
+    ) -> _Prepared:
+        """The same for a problem that is posed already, with the options that posed it."""
+        source = picture.sha256()
         prior = registry.create(self.prior, problem, self.settings)
         if self.seconds is not None:
             prior = prior.within(self.seconds)
@@ -224,7 +268,7 @@ class _Job:
         provenance = {
             "zeroshot": __version__,
             "torch": str(torch.__version__),
-            "task": problem.task,
+            "task": self.task,
             "options": {name: described(value) for name, value in complete.items()},
             "operator": described(problem.operator),
             "data_term": repr(problem.data_term),
