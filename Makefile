@@ -4,6 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# The installed package has its trees side by side in the repository; mypy wants to see them as they install.
+TYPES := rm -rf $(VENV)/types && mkdir -p $(VENV)/types/zeroshot && \
+	ln -s $(CURDIR)/zeroshot/* $(VENV)/types/zeroshot && \
+	ln -s $(CURDIR)/priors $(CURDIR)/generators $(VENV)/types/zeroshot
+
 .PHONY: demo test test-slow bench lint format clean
 
 $(BIN)/python:
@@ -25,7 +30,8 @@ demo: $(VENV)/.installed
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(TYPES)
+	MYPYPATH=$(VENV)/types $(BIN)/mypy
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

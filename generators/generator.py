@@ -70,6 +70,11 @@ class Generator(nn.Module, ABC):
     channels: int = 3
     noise_shapes: list[tuple[int, ...]]
 
+    @property
+    def has_mapping(self) -> bool:
+        """Whether there is a mapping network from z to w."""
+        return False
+
     def mapping(
         self,
         z: torch.Tensor,

@@ -56,6 +56,8 @@ class Mapping(nn.Module):
         By default as long as w.
     """
 
+    w_avg: torch.Tensor
+
     def __init__(
         self,
         z_dim: int,

@@ -262,6 +262,10 @@ class StyleGAN2(Generator):
         for index in range(1, len(widths)):
             self.noise_shapes += [(1, 1, 4 * 2**index, 4 * 2**index)] * 2
 
+    @property
+    def has_mapping(self) -> bool:
+        return self.mapping_network.depth > 0
+
     def mapping(
         self,
         z: torch.Tensor,
@@ -269,7 +273,7 @@ class StyleGAN2(Generator):
         truncation: float = 1.0,
         truncation_layers: int | None = None,
     ) -> torch.Tensor:
-        if not self.mapping_network.depth:
+        if not self.has_mapping:
             raise ValueError("this file holds no mapping network; give w to synthesis")
         return self.mapping_network(z, label, truncation, truncation_layers)
 

@@ -114,6 +114,10 @@ class FourierInput(nn.Module):
         Sampling rate, and the frequencies drawn from the disk of this radius.
     """
 
+    transform: torch.Tensor
+    freqs: torch.Tensor
+    phases: torch.Tensor
+
     def __init__(self, w_dim: int, channels: int, size: int, rate: float, bandwidth: float) -> None:
         super().__init__()
         self._channels, self._size, self._rate, self._bandwidth = channels, size, rate, bandwidth
@@ -212,7 +216,8 @@ class AliasFreeLayer(nn.Module):
         self._padding = (low, total - low, low, total - low)
 
     def forward(self, x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        styles, weight = self.affine(w), self.weight
+        styles = self.affine(w)
+        weight: torch.Tensor = self.weight
         if self._is_output:
             styles = styles / math.sqrt(weight.shape[1])
         else:
@@ -382,6 +387,10 @@ class StyleGAN3(Generator):
         widths = [w_dim] * mapping_layers
         kernel = 1 if configuration == "R" else 3
         return cls(resolution, z_dim, w_dim, widths, plans, kinds, channels=channels, conv_kernel=kernel)
+
+    @property
+    def has_mapping(self) -> bool:
+        return self.mapping_network.depth > 0
 
     def mapping(
         self,

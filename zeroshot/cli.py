@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 some image failed, memory ran out or there is nothing to s
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -61,6 +62,10 @@ def _dispatch(options: argparse.Namespace) -> int:
         return 0
     if options.command == "info":
         return _show_provenance(options.image)
+    if "settings" in vars(options):
+        _prepare_solver(options)
+    if "run" in vars(options):
+        return options.run(options)
     return _restore(options)
 
 
@@ -78,25 +83,37 @@ def _show_provenance(path: Path) -> int:
 # --- restoring ---------------------------------------------------------------------------------------------
 
 
-def _restore(options: argparse.Namespace) -> int:
-    _check_options(options)
+def _prepare_solver(options: argparse.Namespace) -> None:
+    """Put the flags that are settings among the settings, and check what needs no image."""
+    from zeroshot.prior import require_known_settings
+    from zeroshot.registry import prior_class
+    from zeroshot.solve import resolve_device
+
+    prior = prior_class(options.prior)
+    known = {field.name for field in dataclasses.fields(prior)}  # type: ignore[arg-type]
+    for name in ("weights", "mapping"):
+        value = getattr(options, name)
+        if value is not None and name not in known:
+            raise ValueError(f"prior {options.prior!r} takes no --{name}")
+        if value is not None:
+            options.settings = [*options.settings, (name, value)]
+    require_known_settings(prior, dict(options.settings))
+    resolve_device(options.device)
     if options.threads is not None:
         import torch
 
         torch.set_num_threads(options.threads)
+
+
+def _restore(options: argparse.Namespace) -> int:
+    _check_options(options)
     if len(options.inputs) > 1 or options.inputs[0].is_dir():
         return _restore_many(options)
     return _restore_single(options)
 
 
 def _check_options(options: argparse.Namespace) -> None:
-    """Everything that can be known to be wrong without looking at an image."""
-    from zeroshot.prior import require_known_settings
-    from zeroshot.registry import prior_class
-    from zeroshot.solve import resolve_device
-
-    require_known_settings(prior_class(options.prior), dict(options.settings))
-    resolve_device(options.device)
+    """Everything about the task that can be known to be wrong without looking at an image."""
     given = vars(options)
     if "peak" in given and given.get("data_term") != "poisson":
         raise ValueError("--peak goes with --data-term poisson")
@@ -104,6 +121,8 @@ def _check_options(options: argparse.Namespace) -> None:
         raise ValueError("--data-term poisson needs --peak: how many photons make white")
     if "kernel_sigma" in given and given.get("kernel") != "gaussian":
         raise ValueError("--kernel-sigma goes with --kernel gaussian")
+    if options.latent is not None and options.latent.suffix != ".npz":
+        raise ValueError(f"--latent must be the name of a .npz file, got {options.latent}")
     sigma = given.get("sigma")
     if sigma is not None and 0 < sigma * 255 < 1:
         warnings.warn(f"--sigma {sigma * 255:g} is in 8-bit grey levels, from 0 to 255", stacklevel=2)
@@ -120,6 +139,7 @@ def _restore_single(options: argparse.Namespace) -> int:
         ("the output", output),
         ("the preview", options.preview),
         ("the trace", options.trace),
+        ("the latent", options.latent),
         ("the checkpoint", files.checkpoint_of(output)),
     ]
     files.require_apart(
@@ -144,8 +164,8 @@ def _restore_single(options: argparse.Namespace) -> int:
 def _restore_many(options: argparse.Namespace) -> int:
     from zeroshot import command_files as files
 
-    if options.preview or options.trace:
-        raise ValueError("--preview and --trace go with one image, not with a folder")
+    if options.preview or options.trace or options.maps or options.latent:
+        raise ValueError("--preview, --trace, --maps and --latent go with one image, not with a folder")
     folder = Path(options.output)
     for given in options.inputs:
         if given.is_dir() and folder.is_dir() and given.samefile(folder):
@@ -193,7 +213,7 @@ def _is_finished(options: argparse.Namespace, output: Path) -> bool:
 
 
 def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int:
-    from zeroshot.command_files import check_written, checkpoint_of
+    from zeroshot.command_files import check_written, checkpoint_of, make_folder
     from zeroshot.solve import solve
 
     check_written(options, output)
@@ -219,6 +239,11 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
     restoration.save(output, overwrite=replace)
     if options.trace:
         restoration.save_trace(options.trace)
+    if options.latent:
+        restoration.save_arrays(options.latent, overwrite=replace)
+    if options.maps:
+        make_folder(options.maps)
+        restoration.save_maps(options.maps, overwrite=replace)
     if restoration.stopped_by == "interrupted":
         say(f"zeroshot: interrupted; the best image so far is {output}, --resume continues", sys.stderr)
         return _INTERRUPTED
@@ -239,8 +264,10 @@ def _task_options(options: argparse.Namespace) -> dict[str, Any]:
 def _summary(output: Path, restoration: Any) -> str:
     sigma = restoration.sigma
     noise = f", sigma {sigma * 255:.1f}" if sigma else ""
+    ranking = restoration.findings.get("ranking")
+    chosen = f"chose {restoration.findings['chosen']} of {len(ranking)}; " if ranking else ""
     return (
-        f"{output}: {restoration.iterations} iterations in {restoration.seconds:.1f} s{noise}; "
+        f"{output}: {chosen}{restoration.iterations} iterations in {restoration.seconds:.1f} s{noise}; "
         f"{restoration.stopped_by}"
     )
 

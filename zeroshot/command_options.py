@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from zeroshot import command_align, command_edit, command_features, command_weights
 from zeroshot.command_listings import operator_table, option_default, option_flag, option_meaning
 from zeroshot.tasks import Option, Task, tasks
 from zeroshot.version import __version__
@@ -180,6 +181,10 @@ def _parser() -> _Parser:
         "info", help="show how an output was made", epilog="example: zeroshot info clean.png"
     )
     info.add_argument("image", type=Path)
+    command_weights.add_parser(commands)
+    command_edit.add_parser(commands)
+    command_align.add_parser(commands)
+    command_features.add_parser(commands, _add_solver_options)
     return parser
 
 
@@ -214,13 +219,7 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     add("inputs", nargs="+", type=Path, metavar="IN", help="images, or a folder of images")
     add("-o", "--output", required=True, metavar="OUT",
         help="a file; for several images a folder; 'FOLDER/' makes the folder")  # fmt: skip
-    add("--prior", default="dip", help="what images look like: see 'zeroshot priors' (default dip)")
-    add("--set", dest="settings", action="append", type=_setting, default=[], metavar="KEY=VALUE",
-        help="a setting of the prior, e.g. --set channels=64 (repeatable)")  # fmt: skip
-    add("--seconds", type=_seconds, help="stop after this time, with the best image so far")
-    add("--seed", type=_seed, default=0, help="same seed, same image (default 0)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1 …; auto takes a GPU where there is one")
-    add("--threads", type=_threads, help=f"CPU threads, 1 to {_MOST_THREADS} (default: all cores)")
+    _add_solver_options(command)
     add("--range", dest="value_range", type=_value_range, metavar="LOW,HIGH",
         help="the values that mean black and white, for any image where they are not the full range of its "
         "type: 0,4095 for 12-bit counts in 16 bits, 0,255 or -100,900 for floats")  # fmt: skip
@@ -230,6 +229,27 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
         help="seconds between checkpoints (default 60)")  # fmt: skip
     add("--preview", type=Path, metavar="FILE", help="rewrite this image with the estimate while it runs")
     add("--trace", type=Path, metavar="FILE.json", help="write the history of the run as JSON")
+    add("--maps", type=Path, metavar="FOLDER",
+        help="write what the prior makes beside the image: deviations, importances, further solutions")  # fmt: skip
+    add("--latent", type=Path, metavar="FILE.npz",
+        help="write the latent that was found, for 'zeroshot edit'")  # fmt: skip
     add("--overwrite", action="store_true",
         help="replace an output, preview or trace that exists (never an input)")  # fmt: skip
+
+
+def _add_solver_options(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--prior", default="dip", help="what images look like: see 'zeroshot priors' (default dip)")
+    add("--set", dest="settings", action="append", type=_setting, default=[], metavar="KEY=VALUE",
+        help="a setting of the prior, e.g. --set channels=64 (repeatable)")  # fmt: skip
+    add("--weights", metavar="FILE",
+        help="the pretrained generator of priors that need one: a checkpoint, or a name of "
+        "'zeroshot weights list'")  # fmt: skip
+    add(
+        "--mapping", metavar="FILE", help="with --weights: the mapping network, where it is a file of its own"
+    )
+    add("--seconds", type=_seconds, help="stop after this time, with the best image so far")
+    add("--seed", type=_seed, default=0, help="same seed, same image (default 0)")
+    add("--device", default="auto", help="cpu, cuda, cuda:1 …; auto takes a GPU where there is one")
+    add("--threads", type=_threads, help=f"CPU threads, 1 to {_MOST_THREADS} (default: all cores)")
     add("--quiet", action="store_true", help="print errors only")

@@ -50,6 +50,7 @@ class Outcome:
     history: History
     findings: dict[str, Any] = field(default_factory=dict)
     maps: dict[str, torch.Tensor] = field(default_factory=dict)
+    arrays: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def optimise(
@@ -168,7 +169,8 @@ def optimise(
     remark = run.remark()
     stopped_by = f"{stopped_by}; {remark}" if remark else stopped_by
     spent = time.monotonic() - began
-    return Outcome(image, stopped_by, iterations, spent, history, run.findings(), run.maps())
+    beside = run.findings(), run.maps(), run.arrays()
+    return Outcome(image, stopped_by, iterations, spent, history, *beside)
 
 
 @contextmanager

@@ -86,6 +86,10 @@ class Run(ABC):
         """Further images that the run has made, by name: (N, C, H, W) in [0, 1], such as an uncertainty."""
         return {}
 
+    def arrays(self) -> dict[str, torch.Tensor]:
+        """What else of the run is worth keeping and is no image, by name, such as the latent that was found."""
+        return {}
+
 
 class Prior(ABC):
     """A family of images, written as a parametrization or a penalty. Subclasses are frozen dataclasses."""

@@ -44,6 +44,8 @@ class Restoration:
         The damaged picture as it was given.
     maps : dict of str to torch.Tensor
         Further images that the prior has made, (N, C, H, W) in [0, 1], by name.
+    arrays : dict of str to torch.Tensor
+        What else the prior found that is no image, such as the latent of a generator.
     parts : tuple of Restoration
         For a batch: the restoration of each image. Iterations and seconds are then sums.
     """
@@ -57,6 +59,7 @@ class Restoration:
     provenance: dict[str, Any]
     before: images.Picture
     maps: dict[str, torch.Tensor] = field(default_factory=dict)
+    arrays: dict[str, torch.Tensor] = field(default_factory=dict)
     parts: tuple[Restoration, ...] = ()
 
     @property
@@ -100,6 +103,28 @@ class Restoration:
             shown = images.load(image[:1].clamp(0, 1).mul(255).round().byte())
             images.save(shown, path, overwrite=overwrite, provenance=self.provenance)
         return list(targets)
+
+    def save_arrays(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write `arrays` into one .npz file.
+
+        Raises
+        ------
+        ValueError
+            Where the prior found none, or the name ends otherwise.
+        FileExistsError
+            Where the file exists and `overwrite` is False.
+        """
+        path = Path(path)
+        if not self.arrays:
+            raise ValueError(f"prior {self.provenance.get('prior')!r} has no arrays to save")
+        if path.suffix != ".npz":
+            raise ValueError(f"arrays are written as .npz, got {path.name}")
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path} exists; choose another name or allow overwriting")
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = {name: array.float().numpy() for name, array in self.arrays.items()}
+        np.savez(buffer, **arrays)
+        images.write_atomically(path, buffer.getvalue())
 
     def save_trace(self, path: str | Path) -> None:
         """Write the provenance and the history as JSON."""

@@ -336,6 +336,7 @@ class _Prepared:
             provenance,
             before=self.before,
             maps={name: image.float().cpu() for name, image in outcome.maps.items()},
+            arrays={name: array.detach().cpu() for name, array in outcome.arrays.items()},
         )
 
 

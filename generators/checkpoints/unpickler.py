@@ -39,6 +39,7 @@ class Recorded:
 
     # The unpickler hands the state over through this method, so that nothing is set by name.
     __slots__ = ("arguments", "name", "state")
+    state: Any
 
     def __init__(self, name: str, arguments: tuple[Any, ...]) -> None:
         self.name, self.arguments, self.state = name, arguments, None
@@ -92,7 +93,7 @@ def _as_dtype(recorded: Any) -> np.dtype:
     dtype = np.dtype(code)
     if dtype.char not in _KINDS:
         raise UnsafePickleError(f"the file holds an array of type {code!r}; only numbers are read")
-    order = recorded.state[1] if isinstance(recorded.state, tuple) and len(recorded.state) > 1 else "|"
+    order: Any = recorded.state[1] if isinstance(recorded.state, tuple) and len(recorded.state) > 1 else "|"
     return dtype.newbyteorder(order) if order in ("<", ">") else dtype
 
 
@@ -224,7 +225,8 @@ def scan(content: bytes) -> None:
     """
     count = 0
     try:
-        for opcode, argument, _ in pickletools.genops(content):
+        for opcode, given, _ in pickletools.genops(content):
+            argument: Any = given
             count += 1
             if opcode.name in ("EXT1", "EXT2", "EXT4"):
                 raise UnsafePickleError(f"the file asks for extension code {argument}")

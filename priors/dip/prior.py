@@ -186,7 +186,7 @@ class DeepImagePrior(Prior):
             if getattr(self, name) not in choices:
                 known = ", ".join(map(repr, choices))
                 raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
-        given = (self.channels,) if _is_whole(self.channels) else self.channels
+        given: Any = (self.channels,) if _is_whole(self.channels) else self.channels
         if not isinstance(given, tuple) or not given or not all(_is_whole(c) and c >= 1 for c in given):
             raise ValueError(f"channels must be a positive whole number, or several, got {self.channels!r}")
         if isinstance(self.channels, tuple):

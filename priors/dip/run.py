@@ -52,7 +52,8 @@ class DeepImageRun(Run):
         self.iteration = 0
 
         network = build_network(prior, problem, generator)
-        self.network = network.to(device=self.device, memory_format=torch.channels_last)
+        # The stubs of torch know this keyword of Module.to only together with others.
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         size = (problem.reference_shape[-2], problem.reference_shape[-1])
         self.frame = Frame(size, network.size_multiple)
         self.guide = None if prior.guide == "none" else guide_image(prior.guide, problem).to(self.device)

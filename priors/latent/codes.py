@@ -30,8 +30,7 @@ class LatentSpace:
     def __init__(self, network: Generator, samples: int = 50_000, beside: Any = None) -> None:
         self._network = network
         self._statistics: LatentStatistics | None = None
-        mapping = getattr(network, "mapping_network", None)
-        if network.w_dim is not None and mapping is not None and mapping.depth:
+        if network.has_mapping:
             device = next(network.parameters()).device
             self._statistics = latent_statistics(network, samples, beside).to(device)
 

@@ -102,7 +102,7 @@ class Inversion(Prior):
         """None where the generator makes images of the size asked for, and has what `space` needs."""
         network = generator_for(self.weights, self.mapping)
         if self.space == "z" and network.w_dim is not None:
-            if not network.mapping_network.depth:
+            if not network.has_mapping:
                 return (
                     "the file holds no mapping network, so that space='z' cannot be searched; use 'w' or 'w+'"
                 )
@@ -146,10 +146,9 @@ class InversionRun(LatentRun):
             start = 0.1 * torch.randn(1, layers, length, generator=generator)
         self.tensors["latent"] = start.to(self.device).requires_grad_()
         if prior.noise == "optimised":
-            for index, noise in enumerate(self.network.stored_noise() or self.network.noise_shapes):
-                first = noise if isinstance(noise, torch.Tensor) else torch.zeros(noise)
-                self.tensors[f"noise{index}"] = first.detach().clone().to(self.device).requires_grad_()
-        self._weights: dict[str, torch.nn.Parameter] = {}
+            for index, noise in enumerate(self.network.stored_noise()):
+                self.tensors[f"noise{index}"] = noise.detach().clone().to(self.device).requires_grad_()
+        self._weights: dict[str, torch.Tensor] = {}
 
     @property
     def is_tuning(self) -> bool:
@@ -207,6 +206,12 @@ class InversionRun(LatentRun):
         """The norm of the latent in standard normal coordinates, per layer; 1 is usual."""
         latent = self.tensors["latent"].detach()
         return {"latent_rms": latent.square().mean(dim=-1).sqrt().flatten().tolist()}
+
+    @torch.no_grad()
+    def arrays(self) -> dict[str, torch.Tensor]:
+        """The latent that `synthesis` takes, and the optimised noise: what can be edited."""
+        noise = {name: tensor for name, tensor in self.tensors.items() if name.startswith("noise")}
+        return {"latent": self.latents().clone(), **noise}
 
     def state_dict(self) -> dict[str, Any]:
         """The tensors, and the weights as far as they have been tuned."""

@@ -128,7 +128,7 @@ class Pulse(Prior):
         network = generator_for(self.weights, self.mapping)
         if network.w_dim is None:
             return f"PULSE needs a generator with a mapping network, and {network.architecture} has none"
-        if not getattr(network, "mapping_network", None) or not network.mapping_network.depth:
+        if not network.has_mapping:
             return "the file holds no mapping network; give the other file as mapping=…"
         return misfit(network, problem)
 
@@ -253,6 +253,16 @@ class PulseRun(LatentRun):
             return {}
         several = {f"sample{index}": image[None] for index, image in enumerate(self._images)}
         return {"deviation": self._images.std(dim=0, keepdim=True), **several}
+
+    @torch.no_grad()
+    def arrays(self) -> dict[str, torch.Tensor]:
+        """The last latents of all samples as w, and the noise maps."""
+        w = self._statistics.to_w(self.tensors["latent"]).expand(-1, self.network.num_latents, -1)
+        noise = {
+            f"noise{index}": self.tensors.get(f"noise{index}", fixed)
+            for index, fixed in enumerate(self._fixed_noise)
+        }
+        return {"latent": w.clone(), **noise}
 
     def state_dict(self) -> dict[str, Any]:
         """The tensors, the fixed noise, the radii of the spheres and the best image."""

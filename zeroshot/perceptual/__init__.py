@@ -2,6 +2,6 @@
 
 from zeroshot.perceptual.data_term import Perceptual
 from zeroshot.perceptual.inversion import FeatureMap, invert_features
-from zeroshot.perceptual.vgg import FeatureExtractor
+from zeroshot.perceptual.vgg import FeatureExtractor, extractor_for
 
-__all__ = ["FeatureExtractor", "FeatureMap", "Perceptual", "invert_features"]
+__all__ = ["FeatureExtractor", "FeatureMap", "Perceptual", "extractor_for", "invert_features"]

@@ -98,4 +98,4 @@ def invert_features(
     height, width = colours.shape[-2:]
     operator = FeatureMap(extractor, layer, height, width, scale)
     problem = Problem(features / scale, operator, sigma=0.0, task="restore")
-    return solve_problem(colours, problem, prior, task="invert-features", layer=layer, **arguments)
+    return solve_problem(image, problem, prior, task="invert-features", layer=layer, **arguments)

@@ -131,3 +131,21 @@ class FeatureExtractor(nn.Module):
             if index in wanted:
                 found[wanted[index]] = x
         return [found[layer] for layer in layers]
+
+
+def extractor_for(weights: FeatureExtractor | str | Path) -> FeatureExtractor:
+    """The network that `weights` stand for: itself, a file, or "vgg16" or "vgg19", fetched when first used.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where there is no such file, or it holds something else.
+    """
+    if isinstance(weights, FeatureExtractor):
+        return weights
+    path = Path(weights).expanduser()
+    if not path.is_file() and str(weights) in ("vgg16", "vgg19"):
+        import zeroshot.generators.zoo as zoo
+
+        path = zoo.fetch(str(weights))
+    return FeatureExtractor.load(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -141,8 +141,9 @@ class Network(nn.Module):
     def initialise(self, generator: torch.Generator) -> None:
         """Draw all weights anew from `generator` (a CPU generator)."""
         for module in self.modules():
-            if module is not self and hasattr(module, "initialise"):
-                module.initialise(generator)
+            initialise: Any = getattr(module, "initialise", None)
+            if module is not self and initialise is not None:
+                initialise(generator)
 
     def parameter_count(self) -> int:
         """The number of weights."""

@@ -39,6 +39,7 @@ class Level(nn.Module):
         pointwise: bool,
     ) -> None:
         super().__init__()
+        self.out_channels = up
         self.skip = block(in_channels, skip, 1, padding=padding) if skip else None
         self.down = nn.Sequential(
             block(in_channels, down, kernel_down, padding=padding, downsampling=downsampling),
@@ -50,7 +51,6 @@ class Level(nn.Module):
         self.normalise = BatchNorm(merged)
         self.up = block(merged, up, kernel_up, padding=padding)
         self.pointwise = block(up, up, 1, padding=padding) if pointwise else None
-        self.out_channels = up
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         deep = self.down(x)

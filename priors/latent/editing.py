@@ -1,0 +1,144 @@
+"""Editing what was inverted: along a direction, towards another image, or with another image's styles.
+
+moved:   w + strength · d          between:  (1 − s) a + s b          mixed:  b in some layers, a elsewhere
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from zeroshot.generators import Generator
+
+
+@dataclass(frozen=True)
+class InvertedImage:
+    """The latent of an image in a generator, with its noise maps.
+
+    Attributes
+    ----------
+    latent : torch.Tensor
+        (1, layers, w_dim), or (1, z_dim) for generators without styles.
+    noise : tuple of torch.Tensor
+        One map per noise input; empty: the stored ones.
+    """
+
+    latent: torch.Tensor
+    noise: tuple[torch.Tensor, ...] = ()
+
+    @classmethod
+    def load(cls, path: str | Path, sample: int = 0) -> InvertedImage:
+        """From the .npz file that ``Restoration.save_arrays`` and ``--latent`` write.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        sample : int
+            Which of several solutions.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            Where there is no such file, it holds no latent, or not so many.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no file of a latent {path}")
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: torch.from_numpy(file[name]).float() for name in file.files}
+        except (ValueError, OSError, AttributeError):
+            raise ValueError(f"{path.name} is no .npz file of arrays") from None
+        if "latent" not in arrays:
+            raise ValueError(f"{path.name} holds no latent; it holds: {', '.join(arrays) or 'nothing'}")
+        count = len(arrays["latent"])
+        if not 0 <= sample < count:
+            raise ValueError(
+                f"{path.name} holds {count} solution(s); sample must be below that, got {sample}"
+            )
+        noise: list[torch.Tensor] = []
+        while (name := f"noise{len(noise)}") in arrays:
+            maps = arrays[name]
+            noise.append(maps[min(sample, len(maps) - 1)][None])
+        return cls(arrays["latent"][sample][None], tuple(noise))
+
+    def image(self, network: Generator) -> torch.Tensor:
+        """The image, (1, channels, H, W) in [0, 1]."""
+        noise = list(self.noise) if len(self.noise) == len(network.noise_shapes) > 0 else "stored"
+        with torch.no_grad():
+            return network.synthesis(self.latent, noise).clamp(0, 1)
+
+    def moved(self, direction: torch.Tensor, strength: float) -> InvertedImage:
+        """Moved along `direction`, one for all layers or one for each; `strength` is in its own length.
+
+        Raises
+        ------
+        ValueError
+            Where the direction's shape does not fit the latent's.
+        """
+        length, layers = self.latent.shape[-1], self.latent.shape[1:-1]
+        given = tuple(direction.shape)
+        direction = direction.float()
+        direction = direction.reshape(direction.shape[-2:]) if direction.ndim > 2 else direction
+        if direction.shape[-1] != length or (
+            direction.ndim == 2 and (*direction.shape[:1],) not in ((1,), layers)
+        ):
+            wanted = " or ".join(str(shape) for shape in ((length,), (*layers, length)))
+            raise ValueError(f"the direction must have the shape {wanted}, got {given}")
+        return InvertedImage(self.latent + strength * direction, self.noise)
+
+    def between(self, other: InvertedImage, share: float) -> InvertedImage:
+        """At `share` of the way to `other`: 0 is this image, 1 the other; noise maps go along."""
+        self._require_alike(other)
+        noise = self.noise
+        if len(noise) == len(other.noise):
+            noise = tuple(one.lerp(two, share) for one, two in zip(noise, other.noise, strict=True))
+        return InvertedImage(self.latent.lerp(other.latent, share), noise)
+
+    def mixed(self, other: InvertedImage, first: int, last: int) -> InvertedImage:
+        """With the styles of `other` in the layers `first` to `last`, counted from 0, both included.
+
+        Early layers hold the pose and the shape, late ones the colours and the fine structure.
+        """
+        self._require_alike(other)
+        if self.latent.ndim != 3:
+            raise ValueError(
+                "styles can be mixed where every layer has its own; this generator has one latent"
+            )
+        layers = self.latent.shape[1]
+        if not 0 <= first <= last < layers:
+            raise ValueError(f"layers must be a range within 0 to {layers - 1}, got {first} to {last}")
+        latent = self.latent.clone()
+        latent[:, first : last + 1] = other.latent[:, first : last + 1]
+        return InvertedImage(latent, self.noise)
+
+    def _require_alike(self, other: InvertedImage) -> None:
+        if self.latent.shape != other.latent.shape:
+            raise ValueError(
+                f"the two latents are of different generators: {tuple(self.latent.shape)} and "
+                f"{tuple(other.latent.shape)}"
+            )
+
+
+def load_direction(path: str | Path) -> torch.Tensor:
+    """A direction in the latent space from a .npy file.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where there is no such file, or it holds no array of numbers.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file of a direction {path}")
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, OSError):
+        raise ValueError(f"{path.name} is no .npy file of numbers") from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim == 0:
+        raise ValueError(f"{path.name} is no .npy file of numbers")
+    return torch.from_numpy(array.astype(np.float32))

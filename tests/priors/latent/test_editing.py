@@ -1,0 +1,88 @@
+"""Editing: its algebra, its files, and what does not fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+import zeroshot
+from zeroshot.priors.latent.editing import InvertedImage, load_direction
+from zeroshot.priors.latent.inversion import Inversion
+
+
+@pytest.fixture
+def pair(tame):
+    draw = torch.Generator().manual_seed(0)
+    return [InvertedImage(torch.randn(1, tame.num_latents, 10, generator=draw)) for _ in range(2)]
+
+
+def test_moves_are_undone_by_their_opposite(tame, pair):
+    direction = torch.randn(10)
+    there = pair[0].moved(direction, 2.0)
+    torch.testing.assert_close(there.latent, pair[0].latent + 2 * direction)
+    torch.testing.assert_close(
+        there.moved(direction, -2.0).image(tame), pair[0].image(tame), atol=1e-4, rtol=1e-3
+    )
+    layered = torch.zeros(tame.num_latents, 10)
+    layered[3] = 1
+    moved = pair[0].moved(layered, 0.5)
+    assert torch.equal(moved.latent[:, 2], pair[0].latent[:, 2])
+    torch.testing.assert_close(moved.latent[:, 3], pair[0].latent[:, 3] + 0.5)
+
+
+def test_the_way_between_begins_and_ends_at_the_images(tame, pair):
+    for share, wanted in ((0.0, pair[0]), (1.0, pair[1])):
+        torch.testing.assert_close(pair[0].between(pair[1], share).image(tame), wanted.image(tame))
+    half = pair[0].between(pair[1], 0.5)
+    torch.testing.assert_close(half.latent, (pair[0].latent + pair[1].latent) / 2)
+
+
+def test_mixing_takes_the_styles_of_a_range_of_layers(tame, pair):
+    mixed = pair[0].mixed(pair[1], 1, 2)
+    assert torch.equal(mixed.latent[:, 1:3], pair[1].latent[:, 1:3])
+    assert torch.equal(mixed.latent[:, 3:], pair[0].latent[:, 3:])
+    last = tame.num_latents - 1
+    torch.testing.assert_close(pair[0].mixed(pair[1], 0, last).image(tame), pair[1].image(tame))
+    with pytest.raises(ValueError, match=f"within 0 to {last}, got 2 to 9"):
+        pair[0].mixed(pair[1], 2, 9)
+    plain = InvertedImage(torch.zeros(1, 12))
+    with pytest.raises(ValueError, match="one latent"):
+        plain.mixed(plain, 0, 0)
+
+
+@pytest.mark.parametrize("noise", ["stored", "optimised"])
+def test_an_inversion_is_saved_and_comes_back(tame, tmp_path, noise):
+    image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    result = zeroshot.solve(image, "denoise", Inversion(weights=tame, iterations=5, noise=noise), sigma=0.0)
+    path = tmp_path / "face.npz"
+    result.save_arrays(path)
+    with pytest.raises(FileExistsError, match="allow overwriting"):
+        result.save_arrays(path)
+    loaded = InvertedImage.load(path)
+    assert len(loaded.noise) == (len(tame.noise_shapes) if noise == "optimised" else 0)
+    again = zeroshot.solve(image, "denoise", Inversion(weights=tame, iterations=6, noise=noise), sigma=0.0)
+    # A step returns the image before it: five steps are the image of the sixth.
+    torch.testing.assert_close(loaded.image(tame), again.image, atol=1e-4, rtol=1e-3)
+    with pytest.raises(ValueError, match="holds 1 solution"):
+        InvertedImage.load(path, sample=1)
+
+
+def test_files_that_do_not_fit_say_so(tmp_path, pair):
+    with pytest.raises(FileNotFoundError, match="no file of a latent"):
+        InvertedImage.load(tmp_path / "none.npz")
+    np.savez(tmp_path / "other.npz", weights=np.zeros(3))
+    with pytest.raises(ValueError, match=r"other\.npz holds no latent; it holds: weights"):
+        InvertedImage.load(tmp_path / "other.npz")
+    (tmp_path / "text.npz").write_text("latent")
+    with pytest.raises(ValueError, match=r"no \.npz file of arrays"):
+        InvertedImage.load(tmp_path / "text.npz")
+    np.save(tmp_path / "smile.npy", np.ones((1, 10)))
+    assert pair[0].moved(load_direction(tmp_path / "smile.npy"), 1).latent.shape == pair[0].latent.shape
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(ValueError, match=r"no \.npy file of numbers"):
+        load_direction(tmp_path / "objects.npy")
+    with pytest.raises(ValueError, match=r"shape \(10,\) or \(6, 10\), got \(9,\)"):
+        pair[0].moved(torch.ones(9), 1)
+    with pytest.raises(ValueError, match="different generators"):
+        pair[0].between(InvertedImage(torch.zeros(1, 12)), 0.5)

@@ -1,0 +1,59 @@
+"""`zeroshot weights`: what a file of weights holds, safely; files in our own format; and the zoo."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from zeroshot.command_messages import say
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "weights",
+        help="look into files of pretrained generators, convert them, list and fetch published ones",
+        epilog="example: zeroshot weights inspect ffhq.pkl",
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    inspect = actions.add_parser("inspect", help="what the file holds; nothing from it is run")
+    inspect.add_argument("file", type=Path)
+    inspect.add_argument("--mapping", type=Path, help="PULSE's file with the mapping network")
+    convert = actions.add_parser("convert", help="write it as .safetensors, with its architecture")
+    convert.add_argument("file", type=Path)
+    convert.add_argument("output", type=Path, metavar="OUT.safetensors")
+    convert.add_argument("--mapping", type=Path, help="PULSE's file with the mapping network")
+    convert.add_argument("--overwrite", action="store_true", help="replace an output that exists")
+    actions.add_parser("list", help="the published weights that are known by name, with their terms")
+    fetch = actions.add_parser("fetch", help="download published weights into the cache")
+    fetch.add_argument("name")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the command line asks; the exit code."""
+    from zeroshot.generators import zoo
+    from zeroshot.generators.checkpoints import describe, load, save
+
+    if options.action == "list":
+        for name in zoo.names():
+            entry = zoo.ENTRIES[name]
+            say(
+                f"{name}: {entry.domain}; alignment: {entry.alignment}\n    {entry.licence}\n    {entry.source}"
+            )
+        return 0
+    if options.action == "fetch":
+        say(str(zoo.fetch(options.name)))
+        return 0
+    generator = load(options.file, options.mapping)
+    if options.action == "inspect":
+        facts = describe(generator)
+        width = max(map(len, facts))
+        say("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items()))
+        return 0
+    if options.output.exists() and options.output.samefile(options.file):
+        raise ValueError(f"the output is the input, which is never overwritten: {options.output}")
+    save(generator, options.output, overwrite=options.overwrite)
+    say(f"{options.output}: {generator.architecture}, {options.output.stat().st_size / 2**20:.1f} MiB")
+    return 0
