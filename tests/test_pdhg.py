@@ -18,6 +18,7 @@ from zeroshot.solvers.finite_differences import (
     weight_chroma_,
 )
 from zeroshot.solvers.pdhg import PrimalDualHybridGradient
+from zeroshot.solvers.penalties import GradientPenalty
 from zeroshot.solvers.rof import RudinOsherFatemi
 
 DATA_TERMS = [
@@ -194,7 +195,7 @@ def solver_for(
     norm = norm or TotalVariationNorm()
     if scheme == "rof":
         return RudinOsherFatemi(y, norm, weight, chroma=chroma)
-    return PrimalDualHybridGradient(Identity(), y, Gaussian(), norm, y, weight, chroma=chroma)
+    return PrimalDualHybridGradient(Identity(), y, Gaussian(), GradientPenalty(y, norm, chroma), y, weight)
 
 
 @pytest.mark.parametrize("scheme", ["rof", "pdhg"])
@@ -271,7 +272,8 @@ def test_images_of_a_batch_are_solved_independently_at_equal_weight() -> None:
 def test_both_schemes_agree_for_every_sigma_of_the_data_term() -> None:
     y = noisy()
     fast = RudinOsherFatemi(y, TotalVariationNorm(), weight=8.0, sigma=0.1)
-    general = PrimalDualHybridGradient(Identity(), y, Gaussian(0.1), TotalVariationNorm(), y, weight=8.0)
+    penalty = GradientPenalty(y, TotalVariationNorm())
+    general = PrimalDualHybridGradient(Identity(), y, Gaussian(0.1), penalty, y, weight=8.0)
     fast.advance(300)
     general.advance(600)
     assert fast.evaluate()[0] == pytest.approx(general.evaluate()[0], rel=1e-4)
@@ -294,8 +296,9 @@ def test_values_that_do_not_count_do_not_matter() -> None:
     spoiled = torch.where(measured > 0, y, torch.full_like(y, 0.9))
     images = []
     for data in (y, spoiled):
+        penalty = GradientPenalty(y, TotalVariationNorm())
         solver = PrimalDualHybridGradient(
-            Identity(), data, Gaussian(), TotalVariationNorm(), torch.full_like(y, 0.5), 0.05, measured
+            Identity(), data, Gaussian(), penalty, torch.full_like(y, 0.5), 0.05, measured
         )
         solver.advance(300)
         images.append(solver.image)

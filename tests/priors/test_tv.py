@@ -18,7 +18,8 @@ from zeroshot.operators.mask import Mask
 from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
 from zeroshot.prior import Estimate
-from zeroshot.priors.tv import QUANTISATION, TotalVariation, TotalVariationRun
+from zeroshot.priors.convex import QUANTISATION, PenaltyRun
+from zeroshot.priors.tv import TotalVariation
 from zeroshot.problem import Problem
 from zeroshot.solvers.finite_differences import total_variation
 
@@ -33,7 +34,7 @@ def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
     return -10 * math.log10((estimate - truth).square().mean().item())
 
 
-def solve(prior: TotalVariation, problem: Problem) -> tuple[Estimate, TotalVariationRun]:
+def solve(prior: TotalVariation, problem: Problem) -> tuple[Estimate, PenaltyRun]:
     run = prior.start(problem, seeded())
     while True:
         estimate = run.step()
@@ -74,7 +75,7 @@ def damaged(name: str, x: torch.Tensor) -> Problem:
 
 
 def test_an_unknown_setting_lists_the_right_ones(photograph: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match="no setting 'lambda_'; it has: weight, kind, coupling"):
+    with pytest.raises(ValueError, match="no setting 'lambda_'; it has: weight, coupling, chroma"):
         TotalVariation.for_problem(denoising(photograph), lambda_=0.1)
 
 
@@ -91,7 +92,6 @@ def test_an_unknown_setting_lists_the_right_ones(photograph: torch.Tensor) -> No
         {"tolerance": 0},
         {"block": 0},
         {"chroma": 0},
-        {"chroma": None},
     ],
     ids=str,
 )
@@ -103,7 +103,8 @@ def test_settings_out_of_range_are_refused_by_name(settings: dict) -> None:
 
 def test_settings_go_over_the_defaults_of_the_task(photograph: torch.Tensor) -> None:
     problem = damaged("mosaic", photograph)
-    assert TotalVariation.for_problem(problem).chroma > 1
+    assert TotalVariation.for_problem(problem).chroma is None
+    assert TotalVariation.for_problem(denoising(photograph)).chroma == 3.0
     assert TotalVariation.for_problem(problem, chroma=1.0).chroma == 1.0
     assert TotalVariation.for_problem(damaged("mask", photograph), kind="anisotropic").kind == "anisotropic"
 
@@ -258,6 +259,21 @@ def test_more_noise_asks_for_a_larger_weight(photograph: torch.Tensor) -> None:
     y = denoising(photograph).y
     weights = [solve(TotalVariation(), Problem(y, Identity(), sigma=s))[1].weight for s in (0.05, 0.1)]
     assert weights[0] < weights[1]
+
+
+def test_the_weight_of_colour_is_chosen_by_held_out_measurements(photograph: torch.Tensor) -> None:
+    """Of two images, one with its colours faded and one with its channels torn apart."""
+    grey = photograph.mean(dim=1, keepdim=True)
+    chosen = []
+    for x in (
+        grey + 0.1 * (photograph - grey),
+        torch.stack([photograph[:, 0], photograph[:, 1].flip(-1), photograph[:, 2].flip(-2)], 1),
+    ):
+        problem = damaged("mosaic", x)
+        run = TotalVariation.for_problem(problem).start(problem, seeded())
+        chosen.append(run.findings()["chroma"])
+    assert chosen[0] > 3
+    assert chosen[1] < 2
 
 
 # --- the run -----------------------------------------------------------------------------------------------

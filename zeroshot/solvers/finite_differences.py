@@ -71,8 +71,20 @@ def weight_chroma_(x: torch.Tensor, chroma: float) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
+class FieldViews:
+    """Many fields as lists of views: by axis, by the components of a norm, and the buffers for the norms."""
+
+    axes: list[list[torch.Tensor]]
+    components: list[list[torch.Tensor]]
+    scratches: list[torch.Tensor]
+    scales: list[list[torch.Tensor]]
+
+
+@dataclass(frozen=True)
 class TotalVariationNorm:
-    """TV(x) = Σ ‖(∇x)ᵢ‖, the sum over the pixels of a norm of the gradient.
+    """TV(x) = Σ h(‖(∇x)ᵢ‖), the sum over the pixels of a norm of the gradient.
+
+    h(t) = t, or with a smoothing α > 0 Huber's function, t²/(2α) up to α and t − α/2 beyond.
 
     Parameters
     ----------
@@ -81,16 +93,20 @@ class TotalVariationNorm:
     coupling : {"vectorial", "channels"}
         One norm over the differences of all channels, so that the channels share their edges, or every
         channel on its own. The same for images of one channel.
+    smoothing : float
+        α, in the units of the gradient.
 
     References
     ----------
     L. I. Rudin, S. Osher, E. Fatemi: Nonlinear total variation based noise removal algorithms, Physica D 60
     (1992). X. Bresson, T. F. Chan: Fast dual minimization of the vectorial total variation norm, Inverse
-    Problems and Imaging 2 (2008).
+    Problems and Imaging 2 (2008). A. Chambolle, T. Pock: A first-order primal-dual algorithm for convex
+    problems with applications to imaging, JMIV 40 (2011), section 6.2.2, for Huber's function.
     """
 
     kind: Kind = "isotropic"
     coupling: Coupling = "vectorial"
+    smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value, choices in (
@@ -123,16 +139,63 @@ class TotalVariationNorm:
         return out
 
     def value(self, p: torch.Tensor, scratch: torch.Tensor) -> float:
-        """Σ ‖pᵢ‖, summed in double precision: TV(x) for p = ∇x."""
+        """Σ h(‖pᵢ‖): TV(x) for p = ∇x."""
         # sqrt() would hand small arrays to MKL's threads, which wait for each other on a busy machine.
         norms = self.squared_norms(p, scratch).rsqrt_().reciprocal_()
-        return norms.sum(dtype=torch.float64).item()
+        if self.smoothing == 0:
+            return norms.sum(dtype=torch.float64).item()
+        # h(t) = m (t − m/2)/α + (t − m) with m = min(t, α), without a branch.
+        near = norms.clamp(max=self.smoothing)
+        far = norms.sub_(near).sum(dtype=torch.float64).item()
+        return far + near.square_().sum(dtype=torch.float64).item() / (2 * self.smoothing)
 
-    def project_(self, p: torch.Tensor, scratch: torch.Tensor) -> torch.Tensor:
-        """Project p in place onto ‖pᵢ‖ ≤ 1 in the dual norm, at each pixel."""
+    def conjugate(self, p: torch.Tensor) -> float:
+        """Σ h*(‖pᵢ‖) = α/2 Σ ‖pᵢ‖², for p within ‖pᵢ‖ ≤ 1."""
+        if self.smoothing == 0:
+            return 0.0
+        return 0.5 * self.smoothing * p.square().sum(dtype=torch.float64).item()
+
+    def prox_(self, p: torch.Tensor, step: float, scratch: torch.Tensor) -> torch.Tensor:
+        """The proximal map of `step` · h* in place: p / (1 + step α), projected onto ‖pᵢ‖ ≤ 1."""
+        return self.project_(p, scratch, 1 + step * self.smoothing)
+
+    def prox_of_all_(self, fields: FieldViews, step: float) -> None:
+        """`prox_` of many fields in a few calls, which for small fields cost more than the work."""
+        divisor = 1 + step * self.smoothing
+        if not fields.components:
+            for axis in fields.axes:
+                if divisor != 1:
+                    torch._foreach_mul_(axis, 1 / divisor)
+                torch._foreach_clamp_min_(axis, -1.0)
+                torch._foreach_clamp_max_(axis, 1.0)
+            return
+        first, *others = fields.components
+        for component, scratch in zip(first, fields.scratches, strict=True):
+            torch.mul(component, component, out=scratch)
+        for views in others:
+            torch._foreach_addcmul_(fields.scratches, views, views)
+        torch._foreach_clamp_min_(fields.scratches, divisor**2)
+        for scratch in fields.scratches:
+            scratch.rsqrt_()
+        for axis, scales in zip(fields.axes, fields.scales, strict=True):
+            torch._foreach_mul_(axis, scales)
+
+    def views(self, fields: list[torch.Tensor], scratches: list[torch.Tensor]) -> FieldViews:
+        """What `prox_of_all_` needs of fields (2, N, C, H, W) and their buffers."""
+        clamped = self.kind == "anisotropic" and (self.coupling == "channels" or fields[0].shape[2] == 1)
+        components = [] if clamped else [self.components(p) for p in fields]
+        return FieldViews(
+            [[p[axis] for p in fields] for axis in (0, 1)],
+            [list(views) for views in zip(*components, strict=True)],
+            scratches,
+            [[scale if scale.dim() == 4 else scale[axis] for scale in scratches] for axis in (0, 1)],
+        )
+
+    def project_(self, p: torch.Tensor, scratch: torch.Tensor, divisor: float = 1.0) -> torch.Tensor:
+        """Divide p in place and project it onto ‖pᵢ‖ ≤ 1 in the dual norm, at each pixel."""
         if self.kind == "anisotropic" and (self.coupling == "channels" or p.shape[2] == 1):
-            return p.clamp_(-1, 1)
-        scale = self.squared_norms(p, scratch).clamp_(min=1).rsqrt_()
+            return (p if divisor == 1 else p.div_(divisor)).clamp_(-1, 1)
+        scale = self.squared_norms(p, scratch).clamp_(min=divisor**2).rsqrt_()
         p[0].mul_(scale if scale.dim() == 4 else scale[0])
         p[1].mul_(scale if scale.dim() == 4 else scale[1])
         return p

@@ -1,4 +1,4 @@
-"""The primal-dual hybrid gradient scheme for total variation and any linear operator and data term."""
+"""The primal-dual hybrid gradient scheme for any linear operator, data term and penalty with a dual."""
 
 from __future__ import annotations
 
@@ -9,33 +9,26 @@ import torch
 
 from zeroshot.data_terms import DataTerm, Gaussian
 from zeroshot.operators.operator import Operator
-from zeroshot.solvers.finite_differences import (
-    GRADIENT_NORM_SQUARED,
-    TotalVariationNorm,
-    add_divergence_,
-    gradient,
-    weight_chroma_,
-)
+from zeroshot.solvers.penalties import Fields, Penalty
 
 
 class PrimalDualHybridGradient:
-    """min over x in [0, 1]ⁿ of Σ d(A x, y) + λ TV(T x).
+    """min over x in [0, 1]ⁿ of Σ d(A x, y) + λ R(x), R(x) = min over v in [−b, b]ᵐ of J(K (x, v)).
 
-    T multiplies the differences of the channels from their mean by `chroma` (c), T x = c x + (1 − c) x̂ with
-    x̂ the mean over the channels, so that edges in colour are dearer than edges in brightness.
+    Total variation is K = ∇ and J the sum of norms, without v; see :mod:`zeroshot.solvers.penalties`. Divided
+    by λ, with dual variables p for the penalty and q for the data:
 
-    Divided by λ, with one dual variable for the differences and one for the data:
+        x⁺ = clip(x − τ (Aᵀq + Kₓᵀp)),         v⁺ = clip(v − τ Kᵥᵀp),
+        x̄ = 2x⁺ − x,                           v̄ = 2v⁺ − v,
+        p⁺ = prox of s J* at p + s K (x̄, v̄),   q⁺ = prox of r F* at q + r A x̄,   F = d/λ,
+        (x, v, p, q) ← (x, v, p, q) + ρ ((x⁺, v⁺, p⁺, q⁺) − (x, v, p, q)).
 
-        x⁺ = clip(x − τ (Aᵀq − T div p)),      x̄ = 2x⁺ − x,
-        p⁺ = Π(p + s ∇T x̄),                    q⁺ = prox of r F* at q + r A x̄,   F = d/λ,
-        (x, p, q) ← (x, p, q) + ρ ((x⁺, p⁺, q⁺) − (x, p, q)),
-
-    where Π projects onto ‖pᵢ‖ ≤ 1. It converges for τ (s ‖∇T‖² + r ‖A‖²) ≤ 1 and ρ < 2. The sum is kept at
-    1; how it is shared out between x and the duals is balanced while the iterations go on.
+    It converges for τ (s ‖K‖² + r ‖A‖²) ≤ 1 and ρ < 2. The sum is kept at 1; how it is shared out between
+    (x, v) and the duals is balanced while the iterations go on.
 
     The gap is a certificate: with the box the dual value is finite for any (p, q), so that
 
-        −Σ d*(λq) + Σ min over x in [0, 1] of λ (Aᵀq − T div p) · x
+        −Σ d*(λq) + Σ min over x in [0, 1] of λ (Aᵀq + Kₓᵀp) · x − λ J*(p) − λ b Σ |Kᵥᵀp|
 
     is a lower bound of the minimum.
 
@@ -51,31 +44,28 @@ class PrimalDualHybridGradient:
         The measurement, (N, C, H, W). The images of a batch share λ.
     data_term : DataTerm
         Its `penalty`, `conjugate` and `conjugate_prox` are used.
-    norm : TotalVariationNorm
-        Which total variation.
+    penalty : Penalty
+        R, made for images of the shape of `initial`.
     initial : torch.Tensor
         A first estimate of the image.
     weight : float
         λ, positive; the first guess where it is to follow a residual.
     measured : torch.Tensor or None
         1 at the values of y that count, of y's shape; None: all.
-    chroma : float
-        c, positive; 1 treats all channels alike.
 
     References
     ----------
     A. Chambolle, T. Pock: A first-order primal-dual algorithm for convex problems with applications to
     imaging, JMIV 40 (2011). L. Condat: A primal–dual splitting method for convex optimization, JOTA 158
     (2013), for ρ. D. Applegate et al.: Practical large-scale linear programming using primal-dual hybrid
-    gradient, NeurIPS 2021, for the balancing. L. Condat, S. Mosaddegh: Joint demosaicking and denoising by
-    total variation minimization, ICIP 2012, for `chroma`.
+    gradient, NeurIPS 2021, for the balancing.
     """
 
     #: ρ.
     relaxation = 1.9
-    #: Share of ‖∇‖² in the sum above; the rest is the operator's. Fastest of 0.2, 0.5, 0.8 on masks, ×4,
+    #: Share of ‖K‖² in the sum above; the rest is the operator's. Fastest of 0.2, 0.5, 0.8 on masks, ×4,
     #: blur.
-    gradient_share = 0.8
+    penalty_share = 0.8
     #: 1/τ at the start, times the contrast (standard deviation) of the image; the same measurements.
     first_balance = 16.0
     #: Iterations after which the steps are balanced anew: doubling, so that they settle.
@@ -86,30 +76,27 @@ class PrimalDualHybridGradient:
         operator: Operator,
         y: torch.Tensor,
         data_term: DataTerm,
-        norm: TotalVariationNorm,
+        penalty: Penalty,
         initial: torch.Tensor,
         weight: float,
         measured: torch.Tensor | None = None,
-        chroma: float = 1.0,
     ) -> None:
         self.weight = weight
         self.measured_values = y.numel() if measured is None else round(measured.sum().item())
-        self._operator, self._data_term, self._norm = operator, data_term, norm
+        self._operator, self._data_term, self._penalty = operator, data_term, penalty
         self._operator_norm_squared = max(operator.norm(tuple(y.shape)), 1e-6) ** 2
         # Powers of the operator are iterated to 1e-4 only, from below.
         self._operator_norm_squared *= 1.001
         self._y = y.detach().contiguous()
         self._measured = measured
         self._x = initial.detach().clamp(0, 1).contiguous()
-        self._chroma = chroma if self._x.shape[1] > 1 else 1.0
-        self._gradient_norm_squared = GRADIENT_NORM_SQUARED * max(self._chroma, 1.0) ** 2
-        self._p = torch.zeros((2, *self._x.shape), dtype=y.dtype, device=y.device)
+        self._v, self._p = penalty.auxiliaries(), penalty.duals()
         self._q = torch.zeros_like(self._y)
-        self._next_x, self._next_p, self._next_q = self._x.clone(), self._p.clone(), self._q.clone()
-        self._work, self._transformed = torch.empty_like(self._x), torch.empty_like(self._x)
-        self._gradient = torch.empty_like(self._p)
-        self._scratch = norm.scratch(self._p)
-        self._first_balance = self.first_balance / max(self._x.std().item(), 0.02)
+        self._next_x, self._next_q = self._x.clone(), self._q.clone()
+        self._next_v, self._next_p = [v.clone() for v in self._v], [p.clone() for p in self._p]
+        self._work = torch.empty_like(self._x)
+        self._extrapolated_v = [torch.empty_like(v) for v in self._v]
+        self._first_balance = self.first_balance / max(self._x.std(correction=0).item(), 0.02)
         self._balance = self._first_balance
         self._safety = 1.0
         self._iteration = 0
@@ -140,32 +127,33 @@ class PrimalDualHybridGradient:
             if self._iteration >= self.first_balancing and self._iteration.bit_count() == 1:
                 self._rebalance()
             self._x.lerp_(self._next_x, self.relaxation)
-            self._p.lerp_(self._next_p, self.relaxation)
+            for variable, newest in zip(self._v + self._p, self._next_v + self._next_p, strict=True):
+                variable.lerp_(newest, self.relaxation)
             self._q.lerp_(self._next_q, self.relaxation)
 
-    def _differences(self, x: torch.Tensor) -> torch.Tensor:
-        """∇T x, in the gradient buffer."""
-        if self._chroma != 1:
-            x = weight_chroma_(self._transformed.copy_(x), self._chroma)
-        return gradient(x, out=self._gradient)
-
-    def _adjoint(self, p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
-        """Aᵀq − T div p, in the work buffer."""
-        descent = weight_chroma_(add_divergence_(self._work.zero_(), p), self._chroma)
-        return torch.sub(self._operator.adjoint(q), descent, out=self._work)
+    def replace_penalty(self, penalty: Penalty) -> None:
+        """Go on with another penalty whose variables have the same shapes."""
+        self._penalty = penalty
 
     def _primal_step(self) -> None:
-        descent = self._adjoint(self._p, self._q)
-        torch.sub(self._x, descent, alpha=self._safety / self._balance, out=self._next_x)
-        self._next_x.clamp_(0, 1)
+        tau = self._safety / self._balance
+        slopes = self._penalty.adjoint(self._p, out=self._work)
+        slope = self._work.add_(self._operator.adjoint(self._q))
+        torch.sub(self._x, slope, alpha=tau, out=self._next_x).clamp_(0, 1)
+        for v, slope, newest in zip(self._v, slopes, self._next_v, strict=True):
+            torch.sub(v, slope, alpha=tau, out=newest).clamp_(-self._penalty.box, self._penalty.box)
 
     def _dual_steps(self, residual: float | None) -> None:
         extrapolated = torch.lerp(self._x, self._next_x, 2.0, out=self._work)
-        step = self.gradient_share * self._balance / self._gradient_norm_squared
-        torch.add(self._p, self._differences(extrapolated), alpha=step, out=self._next_p)
-        self._norm.project_(self._next_p, self._scratch)
+        for v, newest, out in zip(self._v, self._next_v, self._extrapolated_v, strict=True):
+            torch.lerp(v, newest, 2.0, out=out)
+        step = self.penalty_share * self._balance / self._penalty.norm_squared
+        images = self._penalty.apply(extrapolated, self._extrapolated_v)
+        for p, image, newest in zip(self._p, images, self._next_p, strict=True):
+            torch.add(p, image, alpha=step, out=newest)
+        self._penalty.prox_(self._next_p, step)
 
-        step = (1 - self.gradient_share) * self._balance / self._operator_norm_squared
+        step = (1 - self.penalty_share) * self._balance / self._operator_norm_squared
         point = torch.add(self._q, self._operator(extrapolated), alpha=step)
         if residual is not None:
             self._track(point, step, residual)
@@ -200,11 +188,11 @@ class PrimalDualHybridGradient:
         return math.sqrt(squared / max(self.measured_values, 1))
 
     def _rebalance(self) -> None:
-        """Bring the last moves of x and of the duals to the same length in the metric of the steps."""
-        share = self.gradient_share
-        moved = (self._next_x - self._x).square().sum().item()
-        duals = self._gradient_norm_squared / share * (self._next_p - self._p).square().sum().item()
-        duals += self._operator_norm_squared / (1 - share) * (self._next_q - self._q).square().sum().item()
+        """Bring the last moves of the primal variables and of the duals to one length, in the steps' metric."""
+        share = self.penalty_share
+        moved = _moved([self._x, *self._v], [self._next_x, *self._next_v])
+        duals = self._penalty.norm_squared / share * _moved(self._p, self._next_p)
+        duals += self._operator_norm_squared / (1 - share) * _moved([self._q], [self._next_q])
         if moved > 0 and duals > 0:
             wanted = math.sqrt(self._balance * math.sqrt(duals / moved))
             self._balance = min(max(wanted, self._first_balance / 16), 16 * self._first_balance)
@@ -214,12 +202,14 @@ class PrimalDualHybridGradient:
         """The objective at the newest image, and a lower bound of its minimum."""
         prediction = self._operator(self._next_x)
         self._residual = self._root_mean_square(prediction - self._y)
-        variation = self._norm.value(self._differences(self._next_x), self._scratch)
+        variation = self._penalty.value(self._penalty.apply(self._next_x, self._next_v))
         penalty = self._masked_sum(self._data_term.penalty(prediction, self._y))
         conjugate = self._masked_sum(self._data_term.conjugate(self.weight * self._next_q, self._y))
-        slope = self._adjoint(self._next_p, self._next_q)
+        feasible, cost = self._penalty.lower_bound(self._next_p)
+        self._penalty.adjoint(feasible, out=self._work)
+        slope = self._work.add_(self._operator.adjoint(self._next_q))
         least = slope.clamp_(max=0).sum(dtype=torch.float64).item()
-        return penalty + self.weight * variation, self.weight * least - conjugate
+        return penalty + self.weight * variation, self.weight * (least - cost) - conjugate
 
     def _masked_sum(self, values: torch.Tensor) -> float:
         if self._measured is not None:
@@ -230,15 +220,18 @@ class PrimalDualHybridGradient:
         """Multiply the primal step length, and with it the product of the steps, by `factor`."""
         self._safety *= factor
 
+    def _variables(self) -> dict[str, Fields]:
+        return {
+            "primal": [self._x, *self._v],
+            "duals": [*self._p, self._q],
+            "next_primal": [self._next_x, *self._next_v],
+            "next_duals": [*self._next_p, self._next_q],
+        }
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next iteration depends on."""
         return {
-            "x": self._x.clone(),
-            "p": self._p.clone(),
-            "q": self._q.clone(),
-            "next_x": self._next_x.clone(),
-            "next_p": self._next_p.clone(),
-            "next_q": self._next_q.clone(),
+            **{name: [t.clone() for t in variables] for name, variables in self._variables().items()},
             "balance": self._balance,
             "safety": self._safety,
             "iteration": self._iteration,
@@ -248,8 +241,14 @@ class PrimalDualHybridGradient:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state` was taken."""
-        for name in ("x", "p", "q", "next_x", "next_p", "next_q"):
-            getattr(self, f"_{name}").copy_(state[name])
+        for name, variables in self._variables().items():
+            for variable, value in zip(variables, state[name], strict=True):
+                variable.copy_(value)
         self._balance, self._safety = state["balance"], state["safety"]
         self._iteration, self._residual = state["iteration"], state["residual"]
         self.weight = state["weight"]
+
+
+def _moved(before: Fields, after: Fields) -> float:
+    """Σ ‖after − before‖²."""
+    return math.fsum((b - a).square().sum().item() for a, b in zip(before, after, strict=True))
