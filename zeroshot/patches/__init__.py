@@ -4,7 +4,15 @@ Shared by every prior that works on small blocks: collaborative filtering, group
 learned dictionaries, non-local total variation. All of it is tensor code without a loop over pixels.
 """
 
-from zeroshot.patches.blocks import PatchAverage, corner_grid, corners_shape, patches_at, pixel_rows
+from zeroshot.patches.blocks import (
+    PatchAverage,
+    corner_grid,
+    corners_shape,
+    grid_steps,
+    overlap_add,
+    patches_at,
+    pixel_rows,
+)
 from zeroshot.patches.matching import Matches, match_blocks
 
 __all__ = [
@@ -12,7 +20,9 @@ __all__ = [
     "PatchAverage",
     "corner_grid",
     "corners_shape",
+    "grid_steps",
     "match_blocks",
+    "overlap_add",
     "patches_at",
     "pixel_rows",
 ]

@@ -7,7 +7,6 @@ at which a p × p patch fits into the H × W image.
 from __future__ import annotations
 
 import torch
-from torch.nn import functional
 
 
 def corners_shape(height: int, width: int, size: int) -> tuple[int, int]:
@@ -23,7 +22,7 @@ def corners_shape(height: int, width: int, size: int) -> tuple[int, int]:
     return height - size + 1, width - size + 1
 
 
-def _steps(count: int, stride: int) -> torch.Tensor:
+def grid_steps(count: int, stride: int) -> torch.Tensor:
     """0, stride, 2·stride … below `count`, and the last one, so that the far edge is covered too."""
     steps = torch.arange(0, count, stride)
     return steps if steps[-1] == count - 1 else torch.cat([steps, torch.tensor([count - 1])])
@@ -32,7 +31,7 @@ def _steps(count: int, stride: int) -> torch.Tensor:
 def corner_grid(height: int, width: int, size: int, stride: int) -> torch.Tensor:
     """The flat corners of a grid of patches `stride` apart that covers the image to its edges, (P,) int64."""
     rows, columns = corners_shape(height, width, size)
-    return (_steps(rows, stride)[:, None] * columns + _steps(columns, stride)[None, :]).flatten()
+    return (grid_steps(rows, stride)[:, None] * columns + grid_steps(columns, stride)[None, :]).flatten()
 
 
 def pixel_rows(image: torch.Tensor, size: int) -> torch.Tensor:
@@ -51,7 +50,9 @@ def pixel_rows(image: torch.Tensor, size: int) -> torch.Tensor:
         (rows · columns, C · size²), the patches in the order of their corners; a copy. It is C · size² times
         as large as the image: meant for one image of moderate size, or for strips of a larger one.
     """
-    return functional.unfold(image[None], size)[0].T.contiguous()
+    rows, columns = corners_shape(image.shape[1], image.shape[2], size)
+    windows = image.unfold(1, size, 1).unfold(2, size, 1)
+    return windows.permute(1, 2, 0, 3, 4).reshape(rows * columns, -1)
 
 
 def patches_at(image: torch.Tensor, corners: torch.Tensor, size: int) -> torch.Tensor:
@@ -71,7 +72,7 @@ def patches_at(image: torch.Tensor, corners: torch.Tensor, size: int) -> torch.T
     torch.Tensor
         (…, C, size, size).
     """
-    channels, height, width = image.shape
+    height, width = image.shape[1:]
     _, columns = corners_shape(height, width, size)
     first = torch.div(corners, columns, rounding_mode="floor") * width + corners % columns
     within = torch.arange(size, device=image.device)
@@ -82,8 +83,38 @@ def patches_at(image: torch.Tensor, corners: torch.Tensor, size: int) -> torch.T
     return torch.stack(planes, dim=-3)
 
 
+def overlap_add(
+    planes: torch.Tensor, height: int, width: int, window: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The sum of overlapping patches, the adjoint of cutting all of them out.
+
+    Parameters
+    ----------
+    planes : torch.Tensor
+        (size, size, rows · columns): for each place within a patch, its values by corner.
+    height, width : int
+        Of the image.
+    window : torch.Tensor, optional
+        Weights of the places within a patch, (size, size); 1 by default.
+
+    Returns
+    -------
+    torch.Tensor
+        (height, width).
+    """
+    size = planes.shape[0]
+    rows, columns = corners_shape(height, width, size)
+    planes = planes.unflatten(2, (rows, columns))
+    image = planes.new_zeros(height, width)
+    for down in range(size):
+        for along in range(size):
+            values = planes[down, along] if window is None else planes[down, along] * window[down, along]
+            image[down : down + rows, along : along + columns] += values
+    return image
+
+
 class PatchAverage:
-    """Weighted average of overlapping patches: Σ w Rᵀ(patch) / Σ w Rᵀ(1), R cutting the patch out.
+    """Weighted average of overlapping patches: Σ w Rᵀ(u · patch) / Σ w Rᵀ(u), R cutting the patch out.
 
     Patches can be added in any number of calls; their sum is kept per corner and spread over the pixels once.
 
@@ -95,16 +126,32 @@ class PatchAverage:
         Side of a patch.
     device : torch.device or str
         Where the patches come from.
+    window : torch.Tensor, optional
+        u, the weights of the pixels within a patch, (size, size); 1 by default.
+    synthesis : torch.Tensor, optional
+        (D, size²): patches are then added as rows of D coefficients a channel, and this matrix takes them to
+        pixels, once for each corner however many patches were added there.
+    dtype : torch.dtype
+        Of the patches.
     """
 
     def __init__(
-        self, channels: int, height: int, width: int, size: int, device: torch.device | str = "cpu"
+        self,
+        channels: int,
+        height: int,
+        width: int,
+        size: int,
+        device: torch.device | str = "cpu",
+        window: torch.Tensor | None = None,
+        synthesis: torch.Tensor | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         self._shape, self._size = (channels, height, width), size
         rows, columns = corners_shape(height, width, size)
-        self._sums = torch.zeros(rows * columns, channels * size * size, device=device)
-        self._weights = torch.zeros(rows * columns, device=device)
-        self._pixel_weights: torch.Tensor | None = None
+        length = size * size if synthesis is None else len(synthesis)
+        self._window, self._synthesis = window, synthesis
+        self._sums = torch.zeros(rows * columns, channels * length, dtype=dtype, device=device)
+        self._weights = torch.zeros(rows * columns, dtype=dtype, device=device)
 
     def add(self, patches: torch.Tensor, corners: torch.Tensor, weights: torch.Tensor | None = None) -> None:
         """Add patches.
@@ -112,21 +159,36 @@ class PatchAverage:
         Parameters
         ----------
         patches : torch.Tensor
-            (…, C, size, size), or flattened to (…, C · size²).
+            (…, C, size, size), or flattened to (…, C · size²); coefficients (…, C · D) with `synthesis`.
         corners : torch.Tensor
             Flat corners of shape (…).
         weights : torch.Tensor, optional
             Weight of each patch, broadcastable to (…); 1 by default.
         """
+        shape = corners.shape
         corners = corners.reshape(-1)
         rows = patches.reshape(len(corners), -1)
         if weights is None:
             spread = torch.ones(len(corners), dtype=rows.dtype, device=rows.device)
         else:
-            spread = weights.expand(patches.shape[: weights.ndim]).reshape(-1)
+            spread = weights.expand(shape).reshape(-1)
             rows = rows * spread[:, None]
-        self._sums.scatter_add_(0, corners[:, None].expand_as(rows), rows)
-        self._weights.scatter_add_(0, corners, spread)
+        self._sums.index_add_(0, corners, rows)
+        self._weights.index_add_(0, corners, spread)
+
+    def totals(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The sums Σ w Rᵀ(u · patch), (C, H, W), and Σ w Rᵀ(u), (1, H, W).
+
+        For an image in strips these are what adds up.
+        """
+        channels, height, width = self._shape
+        size = self._size
+        sums = []
+        for rows in self._sums.unflatten(1, (channels, -1)).unbind(1):
+            planes = rows.T.contiguous() if self._synthesis is None else self._synthesis.T @ rows.T
+            sums.append(overlap_add(planes.unflatten(0, (size, size)), height, width, self._window))
+        spread = overlap_add(self._weights.expand(size, size, -1), height, width, self._window)
+        return torch.stack(sums), spread[None]
 
     def image(self, where_none: torch.Tensor | None = None) -> torch.Tensor:
         """The average, (C, H, W).
@@ -136,10 +198,6 @@ class PatchAverage:
         where_none : torch.Tensor, optional
             What to return at pixels that no patch covers; without it they are 0.
         """
-        _, height, width = self._shape
-        area = self._size * self._size
-        sums = functional.fold(self._sums.T[None], (height, width), self._size)[0]
-        spread = self._weights[None, None].expand(1, area, -1)
-        weights = functional.fold(spread, (height, width), self._size)[0]
+        sums, weights = self.totals()
         average = sums / weights.clamp(min=1e-12)
         return average if where_none is None else torch.where(weights > 0, average, where_none)

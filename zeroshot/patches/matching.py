@@ -10,7 +10,12 @@ from dataclasses import dataclass
 
 import torch
 
-from zeroshot.patches.blocks import _steps
+from zeroshot.patches.blocks import grid_steps
+
+#: The most reference patches along one axis that share a matrix product.
+LARGEST_TILE = 24
+#: Candidates are compared in sets of at most so many before the nearest are looked for in the best sets.
+LARGEST_SET = 13
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ def match_blocks(
     stride: int = 1,
     radius: int = 19,
     spacing: int = 1,
+    reference_rows: torch.Tensor | None = None,
 ) -> Matches:
     """The `count` nearest neighbours of every reference patch within its search window.
 
@@ -57,6 +63,9 @@ def match_blocks(
         so that every window holds equally many candidates.
     spacing : int
         Distance between the candidates of a window, a divisor of `radius`; 1 looks at every patch.
+    reference_rows : torch.Tensor, optional
+        The rows of corners that hold references, ascending; by default every `stride`-th and the last. For
+        an image in strips: `features` are then those of the strip and of `radius` rows around it.
 
     Returns
     -------
@@ -80,103 +89,128 @@ def match_blocks(
             f"count, stride and spacing must be at least 1 and spacing divide radius, got count {count}, "
             f"stride {stride}, radius {radius}, spacing {spacing}"
         )
-    grid = features.unflatten(0, (-1, columns))
-    # A common offset changes no distance, and without it fewer digits cancel.
-    grid = grid - grid.mean(dim=(0, 1))
-    norms = grid.square().sum(-1)
-    rows = grid.shape[0]
-    device = features.device
-    down = _Axis(rows, stride, radius, spacing)
-    along = _Axis(columns, stride, radius, spacing)
-    corners = torch.empty(len(down.positions), len(along.positions), count, dtype=torch.int64, device=device)
-    distances = torch.empty(corners.shape, dtype=features.dtype, device=device)
-    for top in down.tiles:
-        for left in along.tiles:
-            block = _search_tile(grid, norms, top, left, count, columns)
-            where = (slice(*top.references), slice(*left.references))
-            corners[where], distances[where] = block
+    grid = _with_norms(features).unflatten(0, (-1, columns))
+    rows, device = grid.shape[0], features.device
+    positions = grid_steps(rows, stride) if reference_rows is None else reference_rows.cpu()
+    down = _tiles(positions, rows, stride, radius, spacing)
+    along = _tiles(grid_steps(columns, stride), columns, stride, radius, spacing)
+    shape = (down[-1].end, along[-1].end, count)
+    corners = torch.empty(shape, dtype=torch.int64, device=device)
+    distances = torch.empty(shape, dtype=features.dtype, device=device)
+    for top in down:
+        for left in along:
+            where = (slice(top.begin, top.end), slice(left.begin, left.end))
+            corners[where], distances[where] = _search(grid, top, left, count)
     return Matches(corners.flatten(0, 1), distances.flatten(0, 1))
+
+
+def _with_norms(features: torch.Tensor) -> torch.Tensor:
+    """The features less their mean, and ‖·‖² of each row as one more column."""
+    table = features.new_empty(len(features), features.shape[1] + 1)
+    # A common offset changes no distance, and without it fewer digits cancel.
+    centred = torch.sub(features, features.mean(dim=0), out=table[:, :-1])
+    torch.linalg.vector_norm(centred, dim=1, out=table[:, -1])
+    table[:, -1].square_()
+    return table
 
 
 @dataclass(frozen=True)
 class _Tile:
-    """A run of references along one axis, and the candidates that their windows cover."""
+    """References `begin` to `end` along one axis, whose windows start `step` apart."""
 
-    references: tuple[int, int]
+    begin: int
+    end: int
     positions: torch.Tensor
     starts: torch.Tensor
-    first: int
-    last: int
-    spacing: int
+    #: Where the references lie in the area, or None where one is not among its own candidates.
+    own: torch.Tensor | None
+    step: int
+    #: Candidates in a window, and the distance between them.
     window: int
+    spacing: int
+
+    @property
+    def area(self) -> slice:
+        """What the windows cover."""
+        return slice(int(self.starts[0]), int(self.starts[-1]) + (self.window - 1) * self.spacing + 1)
 
 
-class _Axis:
-    """References, windows and tiles along one axis."""
-
-    def __init__(self, count: int, stride: int, radius: int, spacing: int) -> None:
-        self.positions = _steps(count, stride)
-        window = min(2 * radius + 1, count)
-        starts = (self.positions - radius).clamp(0, count - window)
-        # As many references a tile as span about a window: fewer waste candidates, more waste distances.
-        share = max(1, min(len(self.positions), (radius + stride) // stride, 24))
-        self.tiles = []
-        for begin in range(0, len(self.positions), share):
-            end = min(begin + share, len(self.positions))
-            mine = starts[begin:end]
-            self.tiles.append(
-                _Tile(
-                    (begin, end),
-                    self.positions[begin:end],
-                    mine,
-                    int(mine[0]),
-                    int(mine[-1]) + window,
-                    spacing,
-                    window,
-                )
-            )
+def _tiles(positions: torch.Tensor, count: int, stride: int, radius: int, spacing: int) -> list[_Tile]:
+    """Runs of references with evenly spaced windows, none longer than pays."""
+    reach = min(2 * radius + 1, count)
+    window = (reach - 1) // spacing + 1
+    starts = (positions - radius).clamp(0, count - reach)
+    # As many references a tile as span half a window: fewer waste candidates, more waste distances.
+    share = max(1, min((radius + stride) // stride, LARGEST_TILE))
+    steps = starts.diff().tolist()
+    tiles, begin = [], 0
+    while begin < len(positions):
+        end = begin + 1
+        while end < min(len(positions), begin + share) and steps[end - 1] == steps[begin]:
+            end += 1
+        step = steps[begin] if end > begin + 1 else 0
+        mine, first = positions[begin:end], starts[begin:end]
+        own = mine - first[0] if bool(((mine - first) % spacing == 0).all()) else None
+        tiles.append(_Tile(begin, end, mine, first, own, step, window, spacing))
+        begin = end
+    return tiles
 
 
-def _search_tile(
-    grid: torch.Tensor, norms: torch.Tensor, top: _Tile, left: _Tile, count: int, columns: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _search(grid: torch.Tensor, top: _Tile, left: _Tile, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Corners and distances of the matches of one tile, (references down, references along, count)."""
     device = grid.device
-    dimensions = grid.shape[-1]
-    down, along = top.positions.to(device), left.positions.to(device)
-    references = grid[down[:, None], along[None, :]].flatten(0, 1)
-    area = (slice(top.first, top.last), slice(left.first, left.last))
-    candidates = grid[area]
+    down, along = top.positions.to(device)[:, None], left.positions.to(device)
+    references = grid[down, along].flatten(0, 1)
+    candidates = grid[top.area, left.area]
     height, width = candidates.shape[:2]
-    products = references @ candidates.reshape(-1, dimensions).T
-    squared = torch.add(norms[area].reshape(1, -1), products, alpha=-2).view(
-        len(down), len(along), height, width
+    norms = references[:, -1].clone()
+    # ‖b‖² − 2⟨a, b⟩ as one product; ‖a‖² changes no order and comes at the end.
+    references[:, :-1] *= -2
+    references[:, -1] = 1
+    squared = references @ candidates.flatten(0, 1).T
+    if top.own is not None and left.own is not None:
+        own = (top.own[:, None] * width + left.own).flatten().to(device)
+        squared.scatter_(1, own[:, None], -torch.inf)
+    shape = (len(down), len(along), top.window, left.window)
+    # Window (i, j) starts i · step lower and j · step further right: one view holds them all.
+    strides = (
+        len(along) * height * width + top.step * width,
+        height * width + left.step,
+        top.spacing * width,
+        left.spacing,
     )
-    rows = (top.starts - top.first).to(device)[:, None] + torch.arange(
-        0, top.window, top.spacing, device=device
-    )
-    lines = (left.starts - left.first).to(device)[:, None] + torch.arange(
-        0, left.window, left.spacing, device=device
-    )
-    # (references down, references along, window rows, window columns)
-    window = squared.gather(2, rows[:, None, :, None].expand(-1, len(along), -1, width))
-    window = window.gather(3, lines[None, :, None, :].expand(len(down), -1, rows.shape[1], -1)).flatten(2)
-    own = norms[down[:, None], along[None, :]]
-    available = min(count, window.shape[-1])
-    nearest, chosen = window.topk(available, dim=-1, largest=False, sorted=True)
-    found_rows = (
-        rows[:, None, :]
-        .expand(-1, len(along), -1)
-        .gather(2, torch.div(chosen, lines.shape[1], rounding_mode="floor"))
-    )
-    found_lines = lines[None].expand(len(down), -1, -1).gather(2, chosen % lines.shape[1])
-    corners = (found_rows + top.first) * columns + found_lines + left.first
-    distances = (nearest + own[..., None]).clamp_(min=0) / dimensions
-    return _reference_first(corners, distances, down[:, None] * columns + along[None, :], count)
+    nearest, chosen = _smallest(squared.as_strided(shape, strides), min(count, top.window * left.window))
+    rows = top.starts.to(device)[:, None, None] + _quotient(chosen, left.window) * top.spacing
+    lines = left.starts.to(device)[:, None] + chosen % left.window * left.spacing
+    corners = rows.mul_(grid.shape[1]).add_(lines)
+    distances = (nearest + norms.view(*shape[:2], 1)).clamp_(min=0).div_(grid.shape[-1] - 1)
+    own_corners = down * grid.shape[1] + along
+    if top.own is None or left.own is None:
+        _put_reference_first(corners, distances, own_corners)
+    distances[..., 0] = 0
+    return _filled_up(corners, distances, own_corners, count)
 
 
-def _reference_first(
-    corners: torch.Tensor, distances: torch.Tensor, own: torch.Tensor, count: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _smallest(windows: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The `count` smallest of each window (…, rows, lines), ascending, and their flat places."""
+    rows, lines = windows.shape[-2:]
+    size = next(size for size in range(min(LARGEST_SET, rows), 0, -1) if rows % size == 0)
+    sets = rows // size * lines
+    if size == 1 or sets < 2 * count:
+        return windows.flatten(2).topk(count, dim=-1, largest=False)
+    # The `count` smallest lie in the `count` sets with the smallest minima, which are quicker to sort.
+    windows = windows.reshape(*windows.shape[:2], size, sets)
+    best = windows.amin(dim=2).topk(count, dim=-1, largest=False, sorted=False).indices
+    members = windows.gather(3, best[:, :, None].expand(-1, -1, size, -1)).flatten(2)
+    values, places = members.topk(count, dim=-1, largest=False)
+    return values, _quotient(places, count) * sets + best.gather(2, places % count)
+
+
+def _quotient(values: torch.Tensor, divisor: int) -> torch.Tensor:
+    return torch.div(values, divisor, rounding_mode="floor")
+
+
+def _put_reference_first(corners: torch.Tensor, distances: torch.Tensor, own: torch.Tensor) -> None:
     """Put the reference at the front, in place of its own entry or else of the farthest match."""
     is_own = corners == own[..., None]
     found = is_own.any(-1)
@@ -184,10 +218,17 @@ def _reference_first(
     order = torch.arange(corners.shape[-1], device=corners.device).expand_as(corners)
     # What stood before the reference moves back by one.
     source = torch.where((order > 0) & (order <= place[..., None]), order - 1, order)
-    corners, distances = corners.gather(-1, source), distances.gather(-1, source)
-    corners[..., 0], distances[..., 0] = own, 0
+    corners.copy_(corners.gather(-1, source))
+    distances.copy_(distances.gather(-1, source))
+    corners[..., 0] = own
+
+
+def _filled_up(
+    corners: torch.Tensor, distances: torch.Tensor, own: torch.Tensor, count: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Both to `count` entries, with the reference at an infinite distance where there are too few."""
     missing = count - corners.shape[-1]
     if missing > 0:
         corners = torch.cat([corners, own[..., None].expand(*own.shape, missing)], -1)
-        distances = torch.cat([distances, distances.new_full((*own.shape, missing), float("inf"))], -1)
+        distances = torch.cat([distances, distances.new_full((*own.shape, missing), torch.inf)], -1)
     return corners, distances

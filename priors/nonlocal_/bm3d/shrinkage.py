@@ -1,0 +1,63 @@
+"""How the coefficients of a group are shrunk, and what the group's estimate then weighs.
+
+A group's weight is 1 over the noise that its shrinkage lets through, in units of σ², which is the same for all
+groups of an image.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+
+class Shrinkage(ABC):
+    """Maps the coefficients of groups (patches of a group, groups, coefficients of a patch) to shrunk ones."""
+
+    @abstractmethod
+    def __call__(self, groups: torch.Tensor, pilot: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """The shrunk coefficients, and the weights of the groups, (groups,); the inputs may be overwritten."""
+
+
+@dataclass(frozen=True)
+class HardThreshold(Shrinkage):
+    """v where |v| > `threshold`, else 0; weight 1/N of the N coefficients kept, 1 where none is.
+
+    Attributes
+    ----------
+    threshold : float
+        λσ.
+    """
+
+    threshold: float
+
+    def __call__(self, groups: torch.Tensor, pilot: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """The coefficients above the threshold, and 1/N."""
+        kept = functional.hardshrink(groups, self.threshold)
+        return kept, 1 / kept.ne(0).sum(dim=(0, 2), dtype=kept.dtype).clamp(min=1)
+
+
+@dataclass(frozen=True)
+class Wiener(Shrinkage):
+    """W v with W = q²/(q² + `variance`), q the coefficients of the pilot; weight 1/‖W‖².
+
+    Attributes
+    ----------
+    variance : float
+        Of the noise that is to be removed.
+    """
+
+    variance: float
+
+    def __call__(self, groups: torch.Tensor, pilot: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """The attenuated coefficients, and 1/‖W‖²."""
+        if pilot is None:
+            raise ValueError("the Wiener filter needs a pilot")
+        power = pilot.square_()
+        # The sum is a new tensor, so that the quotient may take the place of the power.
+        factor = power.div_(power + self.variance)
+        shrunk = groups.mul_(factor)
+        # A patch of nothing but zeros has no coefficient that lets noise through.
+        return shrunk, 1 / factor.square_().sum(dim=(0, 2)).clamp(min=1e-6)
