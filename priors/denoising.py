@@ -53,6 +53,10 @@ class DenoisingPrior(Prior):
             The new estimate, (N, C, H, W), not clipped.
         """
 
+    def repeated(self) -> DenoisingPrior:
+        """The settings to take where the denoiser is called by name and many times; these by default."""
+        return self
+
     @torch.no_grad()
     def denoise(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
         """The denoised image, (N, C, H, W), not clipped; `noisy` itself where `sigma` is 0."""
@@ -92,10 +96,10 @@ class DenoisingPrior(Prior):
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
         """After the last pass, or by the rule of the splitting scheme."""
-        from zeroshot.stopping import MaxIterations
+        from zeroshot.stopping import Finished
 
         if self._is_direct(problem):
-            return MaxIterations(self.passes(_noise_level(problem)[1]))
+            return Finished()
         return self._plugged_in(problem).default_stopping(problem)
 
     def _plugged_in(self, problem: Problem) -> Prior:
@@ -120,7 +124,8 @@ def _noise_level(problem: Problem) -> tuple[torch.Tensor, float]:
 class DenoisingRun(Run):
     """The passes of a denoiser, one a step.
 
-    With the Poisson data term the variance of the noise is made constant first, and the result is mapped back.
+    With the Poisson data term the variance of the noise is made constant first, and the result is mapped
+    back.
     """
 
     def __init__(self, prior: DenoisingPrior, problem: Problem) -> None:

@@ -158,3 +158,13 @@ def test_shapes_that_differ_are_both_named() -> None:
 def test_impossible_parameters_are_refused(make, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_slope_of_poisson_is_exact_in_single_precision():
+    generator = torch.Generator().manual_seed(0)
+    y = torch.rand(1, 1, 40, 40, generator=generator)
+    prediction = (torch.rand(1, 1, 40, 40, generator=generator) + 0.02).requires_grad_()
+    gain = 1 / 50
+    Poisson(gain).penalty(prediction, y).sum().backward()
+    wanted = (1 - y / prediction.detach()) / gain
+    torch.testing.assert_close(prediction.grad, wanted, rtol=1e-5, atol=1e-4)

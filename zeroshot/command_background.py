@@ -40,6 +40,7 @@ def add_parser(commands: Any) -> None:
         "background: 0.5 to 2 (default 1)")  # fmt: skip
     add("--overwrite", action="store_true", help="replace outputs that exist (never an input)")
     add("--quiet", action="store_true", help="print errors only")
+    command.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ proximal map, from which the proximal schemes are built.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -140,7 +141,9 @@ class Poisson(DataTerm):
         target = (y + shift).clamp(min=0)
         lowest = self.floor * self.gain
         bounded = intensity.clamp(min=lowest)
-        logarithm = bounded.log() + (intensity - bounded) / lowest
+        # Chosen, not added up: the two slopes of 1/lowest would not cancel in single precision.
+        tangent = math.log(lowest) + (intensity - lowest) / lowest
+        logarithm = torch.where(intensity < lowest, tangent, bounded.log())
         return (intensity - target - target * logarithm + torch.xlogy(target, target)) / self.gain
 
     def prox(self, point: torch.Tensor, y: torch.Tensor, step: float) -> torch.Tensor:

@@ -11,6 +11,7 @@ import torch
 from zeroshot.generators import Generator, TinyDecoder
 from zeroshot.prior import Estimate, Prior, require_known_settings
 
+from .averaging import IterateAverage
 from .run import LatentRun
 from .weights import generator_for
 
@@ -119,7 +120,7 @@ class LatentDecoderRun(LatentRun):
         self._crop = (..., slice(0, height), slice(0, width))
         shape = (1, *decoder.latent_shape(height, width))
         self.tensors["latent"] = torch.zeros(shape, device=self.device, requires_grad=True)
-        self._average: torch.Tensor | None = None
+        self._average = IterateAverage(prior.averaging)
 
     def image(self) -> torch.Tensor:
         """The decoded latent without what goes beyond the image."""
@@ -141,19 +142,14 @@ class LatentDecoderRun(LatentRun):
     def step(self) -> Estimate:
         """Make one step; the estimate is the average over the iterates."""
         estimate = super().step()
-        past = min(self._prior.averaging, 1 - 9 / (estimate.iteration + 8))
-        if self._average is None or past <= 0:
-            self._average = estimate.image
-        else:
-            self._average = self._average.lerp(estimate.image, 1 - past)
-        return Estimate(self._average, estimate.loss, estimate.iteration, iterate=estimate.image)
+        average = self._average.update(estimate.image, estimate.iteration)
+        return Estimate(average, estimate.loss, estimate.iteration, iterate=estimate.image)
 
     def state_dict(self) -> dict[str, Any]:
         """The tensors, and the average so far."""
-        average = None if self._average is None else self._average.clone()
-        return {**super().state_dict(), "average": average}
+        return {**super().state_dict(), **self._average.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state` was taken."""
         super().load_state_dict(state)
-        self._average = None if state["average"] is None else state["average"].to(self.device)
+        self._average.load_state_dict(state, self.device)

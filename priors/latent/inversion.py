@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from zeroshot.generators import Generator
+from zeroshot.perceptual import FeatureExtractor
 from zeroshot.prior import Prior, require_known_settings
 
 from .codes import LatentSpace
+from .perceptual import perceptual_misfit, require_perceptual, with_features
 from .run import LatentRun
 from .weights import generator_for, misfit
 
@@ -50,6 +52,10 @@ class Inversion(Prior):
         Of Adam, on the latent.
     distance : float
         How dear it is to leave the middle of the latent space.
+    features : FeatureExtractor, path, str or None
+        The network of a perceptual term beside the pixels' own: "vgg16", "vgg19" or a file of either.
+    perceptual : float
+        Weight of that term; 0 leaves it out.
     tuning_iterations : int
         Steps on the generator's weights afterwards.
     tuning_learning_rate : float
@@ -74,6 +80,8 @@ class Inversion(Prior):
     iterations: int = 400
     learning_rate: float = 0.05
     distance: float = 0.0
+    features: FeatureExtractor | str | Path | None = None
+    perceptual: float = 0.0
     tuning_iterations: int = 0
     tuning_learning_rate: float = 3e-4
 
@@ -91,6 +99,7 @@ class Inversion(Prior):
                 raise ValueError(f"{name} must be a positive number, got {getattr(self, name)!r}")
         if not 0 <= self.distance < float("inf"):
             raise ValueError(f"distance must be a number of at least 0, got {self.distance!r}")
+        require_perceptual(self.features, self.perceptual)
 
     @classmethod
     def for_problem(cls, problem: Problem, **settings: Any) -> Inversion:
@@ -110,7 +119,7 @@ class Inversion(Prior):
                 return f"the generator has classes; give label, a number from 0 to {network.label_dim - 1}"
         if self.noise == "optimised" and not network.noise_shapes:
             return f"noise='optimised' needs noise inputs, and this {network.architecture} has none"
-        return misfit(network, problem)
+        return misfit(network, problem) or perceptual_misfit(problem, self.features, self.perceptual)
 
     def start(self, problem: Problem, generator: torch.Generator) -> InversionRun:
         """Begin in the middle of the latent space."""
@@ -130,7 +139,8 @@ class InversionRun(LatentRun):
     """Adam on the latent, then on the weights."""
 
     def __init__(self, prior: Inversion, problem: Problem, generator: torch.Generator) -> None:
-        super().__init__(problem, generator_for(prior.weights, prior.mapping))
+        seen = with_features(problem, prior.features, prior.perceptual)
+        super().__init__(seen, generator_for(prior.weights, prior.mapping))
         self._prior = prior
         if prior.tuning_iterations:
             self.network = copy.deepcopy(self.network)

@@ -10,9 +10,12 @@ import torch
 from torch.nn import functional
 
 from zeroshot.generators import Features, Generator
-from zeroshot.prior import Prior, require_known_settings
+from zeroshot.perceptual import FeatureExtractor
+from zeroshot.prior import Estimate, Prior, require_known_settings
 
+from .averaging import IterateAverage
 from .codes import LatentSpace
+from .perceptual import perceptual_misfit, require_perceptual, with_features
 from .run import LatentRun
 from .weights import generator_for, misfit
 
@@ -54,8 +57,21 @@ class MultiCodeGAN(Prior):
         The most iterations to make.
     learning_rate : float
         Of Adam, on the codes in coordinates in which they are standard normal, and on the importances.
+    spread : float
+        Standard deviation of the codes at the start, 1 being that of the generator's own; the smaller, the
+        nearer to its mean image stays what is not measured.
+    distance : float
+        How dear it is that codes are large and importances unequal:
+        `distance` · (mean z² + mean (N α − 1)²).
     noise : {"stored", "none"}
         The noise inputs of generators that have some.
+    features : FeatureExtractor, path, str or None
+        The network of a perceptual term beside the pixels' own: "vgg16", "vgg19" or a file of either.
+    perceptual : float
+        Weight of that term; 0 leaves it out.
+    averaging : float
+        Weight of the past in the average over iterates that is the result, growing to it; 0 returns the
+        iterate.
     held_out : float
         In denoising: the fraction of pixels that say when to stop; 0 makes all iterations.
     patience : int
@@ -76,7 +92,12 @@ class MultiCodeGAN(Prior):
     depth: float = 0.6
     iterations: int = 400
     learning_rate: float = 0.05
+    spread: float = 1.0
+    distance: float = 0.0
     noise: str = "stored"
+    features: FeatureExtractor | str | Path | None = None
+    perceptual: float = 0.0
+    averaging: float = 0.0
     held_out: float = 0.0
     patience: int = 50
 
@@ -93,6 +114,13 @@ class MultiCodeGAN(Prior):
             raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate!r}")
         if self.noise not in ("stored", "none"):
             raise ValueError(f"noise must be 'stored' or 'none', got {self.noise!r}")
+        if not 0 <= self.averaging < 1:
+            raise ValueError(f"averaging must be a number from 0 to below 1, got {self.averaging!r}")
+        if not 0 < self.spread < float("inf"):
+            raise ValueError(f"spread must be a positive number, got {self.spread!r}")
+        if not 0 <= self.distance < float("inf"):
+            raise ValueError(f"distance must be a number of at least 0, got {self.distance!r}")
+        require_perceptual(self.features, self.perceptual)
 
     @classmethod
     def for_problem(cls, problem: Problem, **settings: Any) -> MultiCodeGAN:
@@ -113,7 +141,7 @@ class MultiCodeGAN(Prior):
         layer = self.composed_at(network)
         if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer <= network.num_layers:
             return f"layer must be a whole number from 0 to {network.num_layers}, got {layer!r}"
-        return misfit(network, problem)
+        return misfit(network, problem) or perceptual_misfit(problem, self.features, self.perceptual)
 
     def start(self, problem: Problem, generator: torch.Generator) -> MultiCodeRun:
         """Begin with random codes of equal importance."""
@@ -134,7 +162,8 @@ class MultiCodeRun(LatentRun):
     """Adam on all codes and their importances."""
 
     def __init__(self, prior: MultiCodeGAN, problem: Problem, generator: torch.Generator) -> None:
-        super().__init__(problem, generator_for(prior.weights, prior.mapping))
+        seen = with_features(problem, prior.features, prior.perceptual)
+        super().__init__(seen, generator_for(prior.weights, prior.mapping))
         self._prior = prior
         self._layer = prior.composed_at(self.network)
         beside = (
@@ -143,18 +172,21 @@ class MultiCodeRun(LatentRun):
             else prior.weights
         )
         self._space = LatentSpace(self.network, beside=beside)
-        codes = self._space.draw(prior.codes, 1, generator).to(self.device)
+        codes = prior.spread * self._space.draw(prior.codes, 1, generator).to(self.device)
         with torch.no_grad():
             maps = self.network.head(self._space.latents(codes), self._layer, prior.noise).maps
         self.tensors["codes"] = codes.requires_grad_()
+        # One for each channel; the features of a perceptron are channels without a place.
+        shape = (prior.codes, maps.shape[1], *[1] * (maps.ndim - 2))
         self.tensors["importances"] = torch.full(
-            (prior.codes, maps.shape[1], 1, 1), 1 / prior.codes, device=self.device, requires_grad=True
+            shape, 1 / prior.codes, device=self.device, requires_grad=True
         )
         if self.network.w_dim is not None:
             # The layers after the composition have styles of their own.
             self.tensors["tail"] = torch.zeros(
                 1, self._space.layers, self._space.length, device=self.device
             ).requires_grad_()
+        self._average = IterateAverage(prior.averaging)
 
     def composed(self) -> Features:
         """Σ H(zₙ) ⊙ αₙ, one image."""
@@ -170,6 +202,17 @@ class MultiCodeRun(LatentRun):
         latent = self._space.latents(self.tensors["tail"]) if "tail" in self.tensors else None
         return self.network.tail(self.composed(), self._layer, latent, self._prior.noise)
 
+    def objective(self, image: torch.Tensor) -> torch.Tensor:
+        """The data term, the size of the codes, and how unequal the importances are."""
+        loss = self.problem.loss(image)
+        if self._prior.distance:
+            size = sum(
+                tensor.square().mean() for name, tensor in self.tensors.items() if name != "importances"
+            )
+            unequal = (self._prior.codes * self.tensors["importances"] - 1).square().mean()
+            loss = loss + self._prior.distance * (size + unequal)
+        return loss
+
     def make_optimiser(self) -> torch.optim.Optimizer:
         """Adam; the importances move in proportion to their size."""
         codes = [tensor for name, tensor in self.tensors.items() if name != "importances"]
@@ -178,9 +221,15 @@ class MultiCodeRun(LatentRun):
             [{"params": codes, "lr": rate}, {"params": [self.tensors["importances"]], "lr": rate}]
         )
 
+    def step(self) -> Estimate:
+        """Make one step; the estimate is the average over the iterates."""
+        estimate = super().step()
+        average = self._average.update(estimate.image, estimate.iteration)
+        return Estimate(average, estimate.loss, estimate.iteration, iterate=estimate.image)
+
     def findings(self) -> dict[str, Any]:
         """Where the features are composed, and the mean absolute importance of every code."""
-        share = self.tensors["importances"].detach().abs().mean(dim=(1, 2, 3))
+        share = self.tensors["importances"].detach().abs().flatten(1).mean(dim=1)
         return {"layer": self._layer, "layers": self.network.num_layers, "importances": share.tolist()}
 
     @torch.no_grad()
@@ -189,13 +238,22 @@ class MultiCodeRun(LatentRun):
         features = self.network.head(
             self._space.latents(self.tensors["codes"]), self._layer, self._prior.noise
         )
-        strength = (features.maps * self.tensors["importances"]).abs().mean(dim=1, keepdim=True)
-        if strength.shape[-1] < 2:
+        if features.maps.ndim < 4 or features.maps.shape[-1] < 2:
             return {}
+        strength = (features.maps * self.tensors["importances"]).abs().mean(dim=1, keepdim=True)
         size = self.problem.reference_shape[-2:]
         strength = functional.interpolate(strength, size=tuple(size), mode="bilinear")
         strength = strength / strength.amax().clamp(min=1e-12)
         return {f"importance{index:02d}": one[None] for index, one in enumerate(strength)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The tensors, and the average so far."""
+        return {**super().state_dict(), **self._average.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state` was taken."""
+        super().load_state_dict(state)
+        self._average.load_state_dict(state, self.device)
 
 
 def composition_search(

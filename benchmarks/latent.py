@@ -1,0 +1,360 @@
+"""The latent priors: faces, generators' own images, photographs, and what a step costs.
+
+    python benchmarks/latent.py                                  # every table
+    python benchmarks/latent.py --tables faces --images 8        # real faces, CelebA generator of 32 × 32
+    python benchmarks/latent.py --tables drawn pulse             # generators on images that they could make
+    python benchmarks/latent.py --tables photographs --images 3 --seconds 30
+    python benchmarks/latent.py --tables cost --resolutions 256 1024
+
+Every cell is the mean PSNR over the images, of the unrounded result within [0, 1], and the mean seconds.
+"first" is the operator's own cheap estimate (bicubic, the holed image, grey). Noise, masks and hints have seed
+0. The faces are cropped from the eyebrows' hair to the chin, as the generator's training images are, and
+reduced by area; the generator has seen none of them. It takes the weights and images of the folder `shared`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from damages import SHARED, centre_crop
+
+import zeroshot
+from zeroshot.generators import Generator, StyleGAN2
+from zeroshot.generators.checkpoints import load as load_generator
+from zeroshot.images import load
+from zeroshot.metrics import psnr
+from zeroshot.noise import add_gaussian, random_mask
+from zeroshot.operators import Downsample, Grayscale, Identity, Mask, Operator
+from zeroshot.prior import Prior
+from zeroshot.priors.latent.inversion import Inversion
+from zeroshot.priors.latent.pulse import Pulse
+from zeroshot.problem import Problem
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
+from pretrained_generators import anime, celeba
+
+WEIGHTS, ORACLES = SHARED.parent / "weights" / "generators", SHARED.parent / "oracles" / "generators"
+#: Left, top, right and bottom of the face, as shares of the picture's sides.
+FACES = {
+    "faces/face_01.png": (0.105, 0.155, 0.84, 0.885),
+    "faces/face_02.png": (0.1, 0.1, 0.9, 0.9),
+    "faces/face_03.png": (0.345, 0.165, 0.975, 0.795),
+    "faces/face_04.png": (0.145, 0.145, 0.895, 0.895),
+    "faces/face_05.png": (0.19, 0.19, 0.81, 0.87),
+    "faces/face_06.png": (0.07, 0.18, 0.77, 0.88),
+    "mgan/superresolution/02036.png": (0.115, 0.09, 0.875, 0.85),
+    "mgan/superresolution/02057.png": (0.07, 0.05, 0.9, 0.88),
+}
+PHOTOGRAPHS = (
+    "set5/hr_x4/butterfly.png",
+    "colour9/house.png",
+    "kodak_500/kodim05.png",
+    "colour9/lena.png",
+    "set5/hr_x4/bird.png",
+    "kodak_500/kodim03.png",
+)
+CHECKPOINTS = (
+    "genforce_stylegan_64.pth",
+    "genforce_stylegan2_64.pth",
+    "stylegan2ada_64.pkl",
+    "rosinality_stylegan2_16.pt",
+    "stylegan3t_32.pkl",
+)
+SIGMA = 25 / 255
+#: Channels of the published StyleGAN2 at 4, 8, 16 … 1024 pixels.
+WIDTHS = [512, 512, 512, 512, 512, 256, 128, 64, 32]
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A damaged image, and what `zeroshot.solve` is told about it."""
+
+    clean: torch.Tensor
+    image: torch.Tensor
+    task: str
+    options: dict[str, Any]
+    operator: Operator
+
+    def first(self) -> torch.Tensor:
+        """The operator's own estimate."""
+        return self.operator.initial(self.operator(self.clean) if self.task != "denoise" else self.image)
+
+
+def face(name: str, side: int = 32) -> torch.Tensor:
+    """A face cropped as the generator's are, (1, 3, side, side)."""
+    picture = load(SHARED / name).colours[:, :3]
+    height, width = picture.shape[-2:]
+    left, top, right, bottom = FACES[name]
+    crop = picture[
+        ..., round(top * height) : round(bottom * height), round(left * width) : round(right * width)
+    ]
+    return torch.nn.functional.interpolate(crop, size=(side, side), mode="area")
+
+
+def own_images(network: Generator, count: int, noise: str = "none") -> list[torch.Tensor]:
+    """Images that the generator makes of random latents."""
+    z = torch.randn(count, network.z_dim, generator=torch.Generator().manual_seed(100))
+    with torch.no_grad():
+        images = network.synthesis(network.mapping(z), noise).clamp(0, 1)
+    return list(images.split(1))
+
+
+def damaged(kind: str, clean: torch.Tensor) -> Damaged:
+    """`clean` damaged in one of the ways of `DAMAGES`."""
+    draw = torch.Generator().manual_seed(0)
+    side = clean.shape[-1]
+    if kind == "identity":
+        return Damaged(clean, clean, "restore", {"operator": Identity(), "sigma": 0.0}, Identity())
+    if kind == "denoise":
+        return Damaged(clean, add_gaussian(clean, SIGMA, draw), "denoise", {"sigma": SIGMA}, Identity())
+    if kind == "sr":
+        return Damaged(clean, Downsample(4)(clean), "sr", {"scale": 4}, Downsample(4))
+    if kind == "grey":
+        return Damaged(clean, Grayscale()(clean), "colorize", {}, Grayscale())
+    if kind == "hints":
+        given = torch.rand((1, 1, side, side), generator=draw) < 0.02
+        hints = torch.cat([clean, given.to(clean)], dim=1)
+        return Damaged(clean, Grayscale()(clean), "colorize", {"hints": hints}, Grayscale())
+    if kind == "random":
+        known = random_mask(tuple(clean.shape), 0.5, draw)
+    else:
+        known = torch.ones_like(clean[:, :1])
+        hole = slice(side // 2 - side // 6, side // 2 + side // 6)
+        known[..., hole, hole] = 0
+    return Damaged(clean, clean * known, "inpaint", {"mask": known}, Mask(known))
+
+
+def solved(problem: Damaged, prior: str, seconds: float | None = None, **settings: Any) -> torch.Tensor:
+    """The result of a prior."""
+    with warnings.catch_warnings():
+        # Colouring without hints is a guess, and says so.
+        warnings.simplefilter("ignore")
+        return zeroshot.solve(
+            problem.image,
+            problem.task,
+            prior,
+            seconds=seconds,
+            settings=settings,
+            progress=False,
+            device="cpu",
+            **problem.options,
+        ).image
+
+
+Method = Callable[[Damaged], torch.Tensor]
+
+
+def table(title: str, images: list[torch.Tensor], kinds: list[str], methods: dict[str, Method]) -> None:
+    """Print the mean PSNR and seconds of every method, kind by kind."""
+    print(f"\n{title}, {len(images)} images")
+    print(f"{'':<12}" + "".join(f"{kind:>18}" for kind in kinds), flush=True)
+    for name, method in methods.items():
+        print(f"{name:<12}", end="", flush=True)
+        for kind in kinds:
+            print(f"{_cell(method, [damaged(kind, image) for image in images]):>18}", end="", flush=True)
+        print(flush=True)
+
+
+def _cell(method: Method, problems: list[Damaged]) -> str:
+    figures, spent = [], []
+    try:
+        for problem in problems:
+            started = time.perf_counter()
+            image = method(problem)
+            spent.append(time.perf_counter() - started)
+            figures.append(psnr(image.clamp(0, 1), problem.clean))
+    except (NotImplementedError, ValueError) as error:
+        print(f"[{error}]", file=sys.stderr)
+        return "—"
+    return f"{statistics.mean(figures):.2f} ({statistics.mean(spent):.1f} s)"
+
+
+def on_generator(network: Generator) -> dict[str, Method]:
+    """The methods that a small generator is compared by."""
+    return {
+        "first": Damaged.first,
+        "tv": lambda problem: solved(problem, "tv"),
+        "one code": lambda problem: solved(problem, "inversion", weights=network, space="z"),
+        "mgan": lambda problem: solved(problem, "mgan", weights=network),
+    }
+
+
+KINDS = ["identity", "denoise", "random", "hole", "sr", "grey"]
+
+
+def faces(arguments: argparse.Namespace) -> None:
+    """Real faces, which the generator has never seen."""
+    images = [face(name) for name in FACES][: arguments.images]
+    network = celeba(WEIGHTS / "celeba_dcgan_32.pth")
+    table("real faces, CelebA generator of 32 × 32", images, arguments.kinds or KINDS, on_generator(network))
+
+
+def drawn(arguments: argparse.Namespace) -> None:
+    """Drawn faces, made by the generator itself."""
+    network = anime(WEIGHTS / "anime_dcgan_64.pth")
+    images = own_images(network, arguments.images)
+    title = "its own samples, anime generator of 64 × 64"
+    table(title, images, arguments.kinds or KINDS, on_generator(network))
+
+
+def photographs(arguments: argparse.Namespace) -> None:
+    """Crops of photographs, through the decoder of an autoencoder."""
+    decoder = load_generator(WEIGHTS / "taef2_decoder.pth")
+    images = [
+        centre_crop(load(SHARED / name).colours[:, :3], 128) for name in PHOTOGRAPHS[: arguments.images]
+    ]
+    budget = arguments.seconds
+    methods: dict[str, Method] = {
+        "first": Damaged.first,
+        "tv": lambda problem: solved(problem, "tv", budget),
+        "dip": lambda problem: solved(problem, "dip", budget),
+        "latent": lambda problem: solved(problem, "latent", budget, weights=decoder),
+    }
+    kinds = arguments.kinds or ["denoise", "random", "sr", "hints"]
+    table(f"photographs of 128 × 128, at most {budget:g} s", images, kinds, methods)
+
+
+def normalised(network: Generator) -> Generator:
+    """The generator with images around 0.5 of deviation 0.15: random weights make any contrast."""
+    finish = network._finish
+    with torch.no_grad():
+        z = torch.randn(16, network.z_dim, generator=torch.Generator().manual_seed(99))
+        images = 2 * network.synthesis(network.mapping(z), "none") - 1
+    mean, deviation = images.mean().item(), images.std().item()
+
+    def normalised_finish(features: Any, latent: torch.Tensor) -> torch.Tensor:
+        return 0.3 * (finish(features, latent) - mean) / deviation
+
+    setattr(network, "_finish", normalised_finish)  # noqa: B010
+    return network
+
+
+def pulse(arguments: argparse.Namespace) -> None:
+    """PULSE on images that the generator makes: how near it comes, and whether it says so."""
+    noise = {"noise": "none"}
+    for name in CHECKPOINTS:
+        network = normalised(load_generator(ORACLES / name))
+        images = own_images(network, arguments.images)
+        print(f"\nPULSE on its own images, {name}, {len(images)} images, epsilon 0.002")
+        print(f"{'':<8}{'first':>8}{'one w':>8}{'w+':>8}{'pulse':>8}{'misfit':>10}{'reached':>9}", flush=True)
+        for kind in ("sr", "random", "hole", "grey"):
+            problems = [damaged(kind, image) for image in images]
+            rows = [_recovery(problem, network, noise) for problem in problems]
+            means = [statistics.mean(column) for column in zip(*rows, strict=True)]
+            cells = "".join(f"{value:8.2f}" for value in means[:4])
+            print(
+                f"{kind:<8}{cells}{means[4]:10.5f}{sum(row[5] for row in rows):6.0f}/{len(rows)}", flush=True
+            )
+
+
+def _recovery(problem: Damaged, network: Generator, noise: dict[str, Any]) -> list[float]:
+    """PSNR of the first estimate, inversions in w and w+, and PULSE; its misfit, and whether it reached ε."""
+    stated = Problem(problem.operator(problem.clean), problem.operator, sigma=0.0, task=problem.task)
+    if isinstance(problem.operator, Mask):
+        stated = replace(stated, measured=problem.options["mask"])
+    priors: list[Prior] = [
+        Inversion(weights=network, space="w", **noise),
+        Inversion(weights=network, **noise),
+        Pulse(weights=network, statistics_samples=20_000, **noise),
+    ]
+    row = [psnr(problem.first().clamp(0, 1), problem.clean)]
+    for prior in priors:
+        run = prior.start(stated, torch.Generator().manual_seed(0))
+        for _ in range(prior.iterations):  # type: ignore[attr-defined]
+            estimate = run.step()
+        row.append(psnr(estimate.image, problem.clean))
+    found = run.findings()
+    return [*row, found["misfit"], float(found["epsilon_reached"])]
+
+
+def cost(arguments: argparse.Namespace) -> None:
+    """A step of PULSE beside the bare forward and backward pass of the network, each in its own process."""
+    print("\nPULSE on StyleGAN2 of the published widths, random weights, ×8 super-resolution, one sample")
+    print(f"{'':<6}{'bare s':>9}{'step s':>9}{'ratio':>8}{'bare GiB':>10}{'step GiB':>10}", flush=True)
+    for resolution in arguments.resolutions:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as child:
+            bare, step, before, after = child.submit(step_cost, resolution, arguments.repeats).result()
+        ratio = statistics.median(ours / theirs for ours, theirs in zip(step, bare, strict=True))
+        times = f"{statistics.median(bare):9.2f}{statistics.median(step):9.2f}{ratio:8.3f}"
+        print(f"{resolution:<6}{times}{before:10.2f}{after:10.2f}", flush=True)
+
+
+def step_cost(resolution: int, repeats: int) -> tuple[list[float], list[float], float, float]:
+    """Seconds of every bare pass and of every step, in turn, and the peak memory in GiB after either."""
+    torch.manual_seed(0)
+    widths = WIDTHS[: resolution.bit_length() - 2]
+    network = StyleGAN2(resolution, 512, 512, widths, [512] * 8).eval().requires_grad_(False)
+    operator = Downsample(8)
+    y = torch.full((1, 3, resolution // 8, resolution // 8), 0.5)
+    prior = Pulse(weights=network, statistics_samples=1000)
+    run: Any = prior.start(Problem(y, operator, sigma=0.0), torch.Generator().manual_seed(0))
+    latent = torch.randn(1, network.num_latents, 512)
+    noise = [torch.randn(shape) for shape in network.noise_shapes]
+
+    def bare() -> None:
+        w = latent.clone().requires_grad_()
+        maps = [one.clone().requires_grad_(index < prior.trainable_noise) for index, one in enumerate(noise)]
+        network.synthesis(w, maps).square().mean().backward()
+
+    bare()
+    before = _peak()
+    run.step()
+    after = _peak()
+    bare_seconds, step_seconds = [], []
+    for _ in range(repeats):
+        bare_seconds.append(_seconds(bare))
+        step_seconds.append(_seconds(run.step))
+    return bare_seconds, step_seconds, before, after
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    # The processor's own time: it does not depend on what else the machine does.
+    started = time.process_time()
+    call()
+    return time.process_time() - started
+
+
+def _peak() -> float:
+    """The largest memory of this process so far, in GiB."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+
+
+TABLES: dict[str, Callable[[argparse.Namespace], None]] = {
+    "faces": faces,
+    "drawn": drawn,
+    "pulse": pulse,
+    "photographs": photographs,
+    "cost": cost,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
+    parser.add_argument("--images", type=int, default=3, help="how many of the set, the first ones")
+    parser.add_argument("--kinds", nargs="+", choices=[*KINDS, "hints"], help="damages; default the table's")
+    parser.add_argument("--seconds", type=float, default=30.0, help="budget per photograph")
+    parser.add_argument("--resolutions", type=int, nargs="+", default=[256, 1024], help="of the cost table")
+    parser.add_argument("--repeats", type=int, default=3, help="of the cost table")
+    arguments = parser.parse_args()
+    for name in arguments.tables:
+        TABLES[name](arguments)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""Nonlocally centralised sparse representation: codes of patches drawn to those of similar patches."""
+
+from .prior import NonlocallyCentralizedSparse
+
+__all__ = ["NonlocallyCentralizedSparse"]
