@@ -45,8 +45,14 @@ test-slow: lint
 	$(BIN)/pytest -q -m slow
 
 bench: $(VENV)/.installed-dev
+	$(INSTALL) -e '.[bench]'
 	$(BIN)/python benchmarks/operators.py
 	$(BIN)/python benchmarks/tv.py
+	$(BIN)/python benchmarks/nonlocal_means.py
+	$(BIN)/python benchmarks/collaborative_filtering.py --speed
+	$(BIN)/python benchmarks/classic.py
+	$(BIN)/python benchmarks/deblur_levin.py
+	$(BIN)/python benchmarks/latent.py
 	$(BIN)/python benchmarks/stopping.py
 	$(BIN)/python benchmarks/dip_fast.py
 	$(BIN)/python benchmarks/dip_reference.py

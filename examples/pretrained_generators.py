@@ -118,7 +118,7 @@ GENERATORS: dict[str, Callable[[str | Path], Generator]] = {
 
 
 def sheet(generator: Generator, rows: int = 4, seed: int = 0) -> torch.Tensor:
-    """rows × rows samples as one image, (1, channels, H, W)."""
+    """Rows × rows samples as one image, (1, channels, H, W)."""
     z = torch.randn(rows * rows, generator.z_dim, generator=torch.Generator().manual_seed(seed))
     with torch.no_grad():
         images = generator(z).clamp(0, 1)

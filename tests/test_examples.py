@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import zeroshot
+
 FOLDER = Path(__file__).resolve().parents[1] / "examples"
 #: Those that need more than an image have tests of their own.
-OTHERS = ("demo", "pretrained_generators", "restore_digits")
+OTHERS = ("demo", "compare_priors", "pretrained_generators", "restore_digits")
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in OTHERS)
 
 
@@ -41,11 +44,25 @@ def test_an_example_writes_before_and_after(name: str, tmp_path: Path) -> None:
 
 
 def test_there_is_an_example_for_every_task() -> None:
-    import zeroshot
-
     text = "".join((FOLDER / f"{name}.py").read_text() for name in SCRIPTS)
     for task in zeroshot.tasks():
         assert f'task="{task}"' in text
+
+
+def test_priors_are_compared_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "priors.png"
+    monkeypatch.setattr(
+        sys, "argv", ["compare_priors.py", "--priors", "fourier", "dct", "--output", str(page)]
+    )
+    module = load("compare_priors")
+    module.main()
+    figures = dict(re.findall(r"^(\w+) +([\d.]+) dB", capsys.readouterr().out, flags=re.MULTILINE))
+    assert float(figures["dct"]) > float(figures["fourier"]) > float(figures["noisy"])
+    assert Image.open(page).size == (5 * 132, 132)
+    named = {name for family in module.FAMILIES.values() for name in family}
+    assert named <= set(zeroshot.prior_names())
 
 
 def test_the_demo_writes_its_pictures(

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from zeroshot.problem import Problem
     from zeroshot.stopping import StoppingRule
 
-#: Where the features are added up, as a share of the generator's layers, and how many codes: by task. Late
-#: layers reconstruct, early ones know what the image shows: what is missing is invented by the early ones.
+#: By task, chosen over eight real faces and the 32 × 32 generator of faces that has seen none of them. The paper
+#: composes early where much is missing; near the middle of the latents, late composition invents no less well.
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "denoise": {"codes": 10, "depth": 0.6},
-    "inpaint": {"codes": 20, "depth": 0.6},
-    "sr": {"codes": 20, "depth": 0.6},
-    "colorize": {"codes": 20, "depth": 0.6},
+    "denoise": {"distance": 1e-3},
+    "inpaint": {"distance": 1e-3},
+    "sr": {"distance": 1e-3},
+    "colorize": {"distance": 1e-3},
 }
 
 
@@ -92,12 +92,12 @@ class MultiCodeGAN(Prior):
     depth: float = 0.6
     iterations: int = 400
     learning_rate: float = 0.05
-    spread: float = 1.0
+    spread: float = 0.3
     distance: float = 0.0
     noise: str = "stored"
     features: FeatureExtractor | str | Path | None = None
     perceptual: float = 0.0
-    averaging: float = 0.0
+    averaging: float = 0.95
     held_out: float = 0.0
     patience: int = 50
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 import zeroshot
+from zeroshot.data_terms import L1, Gaussian
 from zeroshot.generators import ProgressiveGAN
 from zeroshot.metrics import psnr
 from zeroshot.noise import add_gaussian
-from zeroshot.operators import Downsample, Identity
+from zeroshot.operators import Downsample, Grayscale, Identity, Stack
+from zeroshot.perceptual import FeatureExtractor
 from zeroshot.priors.latent.inversion import Inversion
 from zeroshot.priors.latent.mgan import MultiCodeGAN, composition_search
 from zeroshot.problem import Problem
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "examples"))
-from pretrained_generators import celeba
+from pretrained_generators import celeba, mnist
 
 
 @pytest.fixture
@@ -100,11 +103,14 @@ def test_many_codes_beat_one(faces, photograph):
 def test_super_resolution_with_a_generator_of_faces(faces, photograph):
     truth = face(photograph)
     small = Downsample(4)(truth)
-    settings = {"weights": faces, "codes": 8, "iterations": 60}
+    settings = {"weights": faces, "codes": 8, "iterations": 120}
     result = zeroshot.solve(small, "sr", "mgan", scale=4, settings=settings)
+    code = {"weights": faces, "space": "z", "iterations": 120}
+    one = zeroshot.solve(small, "sr", "inversion", scale=4, settings=code)
     bicubic = Downsample(4).initial(small)
     assert Problem(small, Downsample(4)).residual(result.image) < 0.05
-    assert psnr(result.image, truth) > psnr(bicubic, truth) - 3
+    assert psnr(result.image, truth) > psnr(one.image, truth)
+    assert psnr(result.image, truth) > psnr(bicubic, truth) - 0.5
     assert result.findings["layer"] == 3
     assert len(result.findings["importances"]) == 8
 
@@ -159,3 +165,87 @@ def test_what_makes_no_sense_is_refused(progressive, photograph):
     with pytest.raises(ValueError, match="needs weights=…"):
         zeroshot.solve(photograph, "denoise", "mgan")
     assert ProgressiveGAN is type(progressive)
+
+
+def test_unmeasured_colours_come_from_the_middle_of_the_latents(faces, photograph):
+    truth = face(photograph)
+    problem = Problem(Grayscale()(truth), Grayscale(), sigma=0.0, task="colorize")
+    prior = MultiCodeGAN.for_problem(problem, weights=faces, codes=10)
+    _, near = drive(prior, problem, 60)
+    _, far = drive(replace(prior, spread=1.0, distance=0.0), problem, 60)
+    assert psnr(near.image, truth) > psnr(far.image, truth) + 3
+
+
+def test_the_distance_keeps_codes_small_and_importances_equal(progressive):
+    problem = identity_problem(torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(2)))
+    free, _ = drive(MultiCodeGAN(weights=progressive, codes=4), problem, 60)
+    held, _ = drive(MultiCodeGAN(weights=progressive, codes=4, distance=10.0), problem, 60)
+    for name, middle in (("codes", 0.0), ("importances", 0.25)):
+        away = [(run.tensors[name] - middle).square().mean() for run in (free, held)]
+        assert away[1] < 0.3 * away[0]
+
+
+def test_the_average_is_that_of_the_iterates(progressive):
+    problem = identity_problem(torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(2)))
+    run = MultiCodeGAN(weights=progressive, codes=2, averaging=0.5).start(
+        problem, torch.Generator().manual_seed(0)
+    )
+    average = None
+    for count in range(1, 31):
+        estimate = run.step()
+        past = max(0.0, min(0.5, 1 - 9 / (count + 8)))
+        average = estimate.iterate if average is None else past * average + (1 - past) * estimate.iterate
+        torch.testing.assert_close(estimate.image, average, atol=1e-6, rtol=0)
+
+
+@pytest.fixture
+def features():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return FeatureExtractor(16)
+
+
+@pytest.mark.parametrize("prior", [MultiCodeGAN, Inversion])
+def test_the_perceptual_term_is_added_to_the_pixels(progressive, features, prior):
+    target = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(2))
+    problem = replace(identity_problem(target), data_term=Gaussian(0.5))
+    extra = {"codes": 2} if prior is MultiCodeGAN else {"space": "z"}
+    one = prior(weights=progressive, **extra).start(problem, torch.Generator().manual_seed(0))
+    run = prior(weights=progressive, features=features, perceptual=3.0, **extra).start(
+        problem, torch.Generator().manual_seed(0)
+    )
+    image = run.image().detach()
+    seen, wanted = (features(x, ("relu2_2",))[0] for x in (image, target))
+    expected = one.step().loss + 4 * 3.0 * 0.5 * (seen - wanted).square().mean().item()
+    assert run.step().loss == pytest.approx(expected, rel=1e-4)
+    first = run.step().loss
+    for _ in range(30):
+        last = run.step().loss
+    assert last < first
+
+
+def test_features_that_cannot_be_are_refused(progressive, features):
+    with pytest.raises(ValueError, match="must come with features"):
+        MultiCodeGAN(perceptual=1.0)
+    with pytest.raises(ValueError, match="perceptual must be a number"):
+        Inversion(features=features, perceptual=-1.0)
+    prior = MultiCodeGAN(weights=progressive, features=features, perceptual=1.0)
+    outliers = replace(identity_problem(torch.zeros(1, 3, 16, 16)), data_term=L1())
+    assert "this problem has L1" in prior.supports(outliers)
+    stack = Stack([Grayscale(), Identity()])
+    four = Problem(torch.zeros(1, 4, 16, 16), stack, sigma=0.0)
+    assert "these have 4 channels" in prior.supports(four)
+    with pytest.raises(FileNotFoundError, match=r"no file of weights nowhere\.pth"):
+        replace(prior, features="nowhere.pth").start(
+            identity_problem(torch.zeros(1, 3, 16, 16)), torch.Generator()
+        )
+
+
+def test_a_perceptron_is_composed_too(shared):
+    network = mnist(shared / "weights" / "generators" / "mnist_gan_mlp_G.ckpt")
+    with torch.no_grad():
+        target = network(torch.randn(1, 64, generator=torch.Generator().manual_seed(4)))
+    run, last = drive(MultiCodeGAN(weights=network, codes=8), identity_problem(target), 150)
+    assert psnr(last.image, target) > 15
+    assert run.maps() == {}
+    assert len(run.findings()["importances"]) == 8
