@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..alias_free import LayerPlan
 from ..generator import Generator
 from ..stylegan2 import StyleGAN2
-from ..stylegan3 import LayerPlan, StyleGAN3
+from ..stylegan3 import StyleGAN3
 from .unpickler import Recorded
 
 _PERSISTENT = "torch_utils.persistence._reconstruct_persistent_obj"

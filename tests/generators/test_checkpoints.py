@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from zeroshot.generators import Generator
+from zeroshot.generators.alias_free import low_pass_filter
 from zeroshot.generators.checkpoints import describe, load, save
-from zeroshot.generators.stylegan3 import low_pass_filter
 
 
 def test_a_saved_generator_comes_back_whole(any_generator, tmp_path):
