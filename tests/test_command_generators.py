@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +152,55 @@ def test_a_prior_without_weights_refuses_the_flag(small, tmp_path, capsys):
     code, _, err = run(["denoise", small, "-o", tmp_path / "o.png", "--prior", "pulse"], capsys)
     assert code == 2
     assert "needs --weights" in err or "needs weights" in err
+
+
+def test_files_are_kept_and_checked_before_the_run(weights, small, tmp_path, capsys):
+    output, latent = tmp_path / "large.png", tmp_path / "kept.npz"
+    latent.write_bytes(b"precious")
+    arguments = ["sr", small, "-o", output, "--scale", 4, "--prior", "pulse", "--weights", weights]
+    maps = tmp_path / "full"
+    maps.mkdir()
+    (maps / "other.png").write_bytes(b"precious")
+    before = weights.read_bytes()
+    for more, words in (
+        (["--latent", latent], "kept.npz exists"),
+        (["--maps", maps], "is not empty"),
+        (["--maps", latent], "must be a folder"),
+        (["--latent", tmp_path / "x.txt"], "must be the name of a .npz file"),
+        (["--trace", weights, "--overwrite"], "is the file of --weights, which is never overwritten"),
+    ):
+        code, _, err = run([*arguments, *more], capsys)
+        assert code == 2
+        assert words in err
+        assert not output.exists()
+    assert latent.read_bytes() == b"precious"
+    assert weights.read_bytes() == before
+    code, _, err = run(
+        ["denoise", small, "-o", output, "--prior", "tv", "--latent", tmp_path / "n.npz"], capsys
+    )
+    assert code == 2
+    assert "prior 'tv' finds no latent" in err
+
+
+def test_an_interrupted_pulse_keeps_its_checkpoint(weights, small, tmp_path, capsys, monkeypatch):
+    from zeroshot.priors.latent.pulse import PulseRun
+
+    original = PulseRun.step
+
+    def interrupting(self):
+        if self.iteration == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(self)
+
+    monkeypatch.setattr(PulseRun, "step", interrupting)
+    output = tmp_path / "large.png"
+    settings = ["--set", "statistics_samples=500"]
+    arguments = ["sr", small, "-o", output, "--scale", 4, "--prior", "pulse", "--weights", weights, *settings]
+    code, _, err = run(arguments, capsys)
+    assert code == 130
+    assert "--resume continues" in err
+    assert output.exists()
+    assert (tmp_path / "large.png.checkpoint").exists()
 
 
 def test_a_face_is_cut_out_and_put_back(tmp_path, capsys):

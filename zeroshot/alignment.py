@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 Point = tuple[float, float]
+_SAMPLES_AT_ONCE = 4_000_000
 _NAMES = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
 
 
@@ -94,14 +95,19 @@ class FaceAlignment:
         """
         if size < 1:
             raise ValueError(f"size must be at least 1, got {size}")
-        # Several samples a pixel stand for its area; more than 16 would look at the same pixels again.
-        samples = min(max(1, math.ceil(2 * self.half / size)), 16)
+        # Several samples a pixel stand for its area.
+        samples = max(1, math.ceil(2 * self.half / size))
         fine = size * samples
         steps = (torch.arange(fine, dtype=torch.float32, device=photograph.device) + 0.5) / fine * 2 - 1
-        v, u = torch.meshgrid(steps, steps, indexing="ij")
-        x = self.centre[0] + u * self.side[0] - v * self.side[1]
-        y = self.centre[1] + u * self.side[1] + v * self.side[0]
-        return functional.avg_pool2d(_sampled(photograph, x, y), samples)
+        # Strips of whole pixels keep the samples of a large face out of memory.
+        rows = max(1, _SAMPLES_AT_ONCE // (fine * samples)) * samples
+        strips = []
+        for strip in steps.split(rows):
+            v, u = torch.meshgrid(strip, steps, indexing="ij")
+            x = self.centre[0] + u * self.side[0] - v * self.side[1]
+            y = self.centre[1] + u * self.side[1] + v * self.side[0]
+            strips.append(functional.avg_pool2d(_sampled(photograph, x, y), samples))
+        return torch.cat(strips, dim=-2)
 
     def paste(self, photograph: torch.Tensor, face: torch.Tensor, border: float = 0.1) -> torch.Tensor:
         """The photograph with the face in its place.
@@ -117,6 +123,8 @@ class FaceAlignment:
         """
         if not 0 <= border <= 1:
             raise ValueError(f"border must be a share from 0 to 1, got {border}")
+        if face.shape[-1] != face.shape[-2]:
+            raise ValueError(f"an aligned face is square, got {face.shape[-1]} × {face.shape[-2]}")
         height, width = photograph.shape[-2:]
         down = torch.arange(height, dtype=torch.float32, device=photograph.device) + 0.5
         along = torch.arange(width, dtype=torch.float32, device=photograph.device) + 0.5

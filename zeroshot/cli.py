@@ -98,6 +98,8 @@ def _prepare_solver(options: argparse.Namespace) -> None:
         if value is not None:
             options.settings = [*options.settings, (name, value)]
     require_known_settings(prior, dict(options.settings))
+    if getattr(options, "latent", None) is not None and not prior.finds_latent:
+        raise ValueError(f"prior {options.prior!r} finds no latent for --latent to keep")
     resolve_device(options.device)
     if options.threads is not None:
         import torch
@@ -244,7 +246,7 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
     if options.maps:
         make_folder(options.maps)
         restoration.save_maps(options.maps, overwrite=replace)
-    if restoration.stopped_by == "interrupted":
+    if restoration.interrupted:
         say(f"zeroshot: interrupted; the best image so far is {output}, --resume continues", sys.stderr)
         return _INTERRUPTED
     # Only now: an output that could not be written can still be had by --resume.

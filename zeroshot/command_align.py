@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroshot.command_messages import say
+from zeroshot.version import __version__
 
 
 def add_parser(commands: Any) -> None:
@@ -24,7 +25,7 @@ def add_parser(commands: Any) -> None:
     add("-o", "--output", type=Path, required=True, metavar="OUT")
     add("--landmarks", required=True, metavar="POINTS",
         help="left eye, right eye, nose, left and right mouth corner as they appear in the picture: "
-        "'x,y x,y x,y x,y x,y' in pixels, or a .json file of them")  # fmt: skip
+        "'x,y x,y x,y x,y x,y' in pixels from the upper left corner, or a .json file of them")  # fmt: skip
     add("--size", type=int, default=1024, help="side of the face in pixels (default 1024)")
     add("--back", type=Path, metavar="FACE", help="put this face into its place in the photograph")
     add("--border", type=float, default=0.1,
@@ -57,6 +58,13 @@ def run(options: argparse.Namespace) -> int:
         if face.shape[1] not in (1, channels):
             raise ValueError(f"the face has {face.shape[1]} channels and the photograph {channels}")
         result = alignment.paste(picture.colours, face.expand(-1, channels, -1, -1), options.border)
-    images.save(picture.with_colours(result.clamp(0, 1)), options.output, overwrite=options.overwrite)
+    provenance = {
+        "zeroshot": __version__,
+        "command": "align" if options.back is None else "align --back",
+        "landmarks": options.landmarks,
+        "input_sha256": picture.sha256(),
+    }
+    restored = picture.with_colours(result.clamp(0, 1))
+    images.save(restored, options.output, overwrite=options.overwrite, provenance=provenance)
     say(f"{options.output}: {result.shape[-1]} × {result.shape[-2]}")
     return 0

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from zeroshot.command_messages import say
+from zeroshot.provenance import described
+from zeroshot.version import __version__
 
 
 def add_parser(commands: Any) -> None:
@@ -25,7 +27,7 @@ def add_parser(commands: Any) -> None:
         help="the generator in which it was inverted: a file, or a name of the zoo",
     )
     add("--mapping", type=Path, help="PULSE's file with the mapping network")
-    add("--sample", type=int, default=0, help="which of several solutions (default 0)")
+    add("--sample", type=int, default=0, help="which of several solutions of LATENT.npz (default 0)")
     add("--direction", type=Path, metavar="FILE.npy", help="move along this direction")
     add("--strength", type=float, default=1.0, help="with --direction: how far (default 1)")
     add("--towards", type=Path, metavar="OTHER.npz", help="move towards this inverted image")
@@ -57,7 +59,14 @@ def run(options: argparse.Namespace) -> int:
         edited = edited.mixed(InvertedImage.load(options.mix), *layers)
     network = generator_for(options.weights, options.mapping)
     image = edited.image(network)
-    images.save(images.load(image.mul(255).round().byte()), options.output, overwrite=options.overwrite)
+    changes = {
+        name: described(value)
+        for name, value in vars(options).items()
+        if name not in ("command", "run", "output", "overwrite") and value is not None
+    }
+    provenance = {"zeroshot": __version__, "command": "edit", **changes}
+    edited_image = images.load(image.mul(255).round().byte())
+    images.save(edited_image, options.output, overwrite=options.overwrite, provenance=provenance)
     say(f"{options.output}: {image.shape[-1]} × {image.shape[-2]}")
     return 0
 

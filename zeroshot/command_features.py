@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,9 @@ def run(options: argparse.Namespace) -> int:
         progress=False if options.quiet else None,
     )
     result.save(options.output, overwrite=options.overwrite)
+    if result.interrupted:
+        say(f"zeroshot: interrupted; the best image so far is {options.output}", sys.stderr)
+        return 130
     if not options.quiet:
         say(
             f"{options.output}: {result.iterations} iterations in {result.seconds:.1f} s; {result.stopped_by}"

@@ -28,8 +28,13 @@ def read_files(options: argparse.Namespace) -> list[tuple[str, Path]]:
     read = [("the input", path) for path in options.inputs]
     read += [
         (f"the file of --{name}", Path(given[name]))
-        for name in ("mask", "hints", "kernel")
+        for name in ("mask", "hints", "kernel", "weights", "mapping")
         if isinstance(given.get(name), str)
+    ]
+    read += [
+        (f"the file of --set {name}", Path(value))
+        for name, value in given.get("settings", ())
+        if isinstance(value, str) and Path(value).suffix
     ]
     quoted = re.findall(r"\"([^\"]*)\"|'([^']*)'", given.get("operator") or "")
     read += [("a file of --operator", Path(name)) for pair in quoted for name in pair if name]
@@ -80,11 +85,26 @@ def check_written(options: argparse.Namespace, output: Path) -> None:
         images.check_output(options.preview, overwrite=options.overwrite or options.resume)
     if options.trace is not None:
         _check_trace(options.trace, replace=options.overwrite or options.resume)
-    folders = {
-        path.absolute().parent for path in (output, options.preview, options.trace) if path is not None
-    }
+    if options.latent is not None and options.latent.exists() and not (options.overwrite or options.resume):
+        raise FileExistsError(f"{options.latent} exists; choose another name or allow overwriting")
+    if options.maps is not None:
+        _check_maps(options.maps, replace=options.overwrite or options.resume)
+    written = (output, options.preview, options.trace, options.latent)
+    folders = {path.absolute().parent for path in written if path is not None}
     for folder in sorted(folders):
         require_writable(folder)
+
+
+def _check_maps(folder: Path, *, replace: bool) -> None:
+    """An empty folder, or none yet: what will be written there is known only at the end."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"--maps must be a folder, but is a file: {folder}")
+    if folder.is_dir() and any(folder.iterdir()) and not replace:
+        raise FileExistsError(
+            f"the folder of --maps is not empty: {folder}; choose another or use --overwrite"
+        )
+    parent = next(place for place in folder.absolute().parents if place.is_dir())
+    require_writable(parent)
 
 
 def _check_trace(trace: Path, *, replace: bool) -> None:

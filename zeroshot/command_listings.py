@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import re
 import shutil
 import textwrap
@@ -29,6 +30,8 @@ _MEANINGS = {
     "or a file of the kernel (.npy or an image)",
 }
 _INDENT = "    "
+# How a docstring says that a setting is as in another class.
+_REFERENCE = re.compile(r"(See|As for|As in) :class:")
 
 
 def option_flag(option: Option) -> str:
@@ -104,12 +107,24 @@ def _default(field: dataclasses.Field[Any]) -> str:
 
 
 def documented_parameters(documented: type) -> dict[str, str]:
-    """The Parameters section of a numpydoc docstring: name → type and meaning, each on one line."""
-    lines = inspect.cleandoc(documented.__doc__ or "").splitlines()
+    """The Parameters sections of numpydoc docstrings: name → type and meaning, each on one line.
+
+    What a class leaves out, or refers to another class for, is as one of its bases has it.
+    """
+    found: dict[str, str] = {}
+    for base in reversed(documented.__mro__):
+        for name, meaning in _parameters_section(vars(base).get("__doc__") or "").items():
+            if not (name in found and _REFERENCE.match(meaning)):
+                found[name] = meaning
+    return {name: re.sub(r":\w+:|``|`~?", "", meaning) for name, meaning in found.items()}
+
+
+def _parameters_section(docstring: str) -> dict[str, str]:
+    lines = inspect.cleandoc(docstring).splitlines()
     found: dict[str, str] = {}
     names: list[str] = []
     inside = False
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+    for line, following in itertools.pairwise([*lines, ""]):
         if following and set(following) == {"-"}:
             inside = line.strip() == "Parameters"
             names = []
@@ -122,7 +137,7 @@ def documented_parameters(documented: type) -> dict[str, str]:
         elif inside:
             for name in names:
                 found[name] = f"{found[name]} {line.strip()}".strip()
-    return {name: re.sub(r":\w+:|``|`~?", "", meaning) for name, meaning in found.items()}
+    return found
 
 
 def _in_columns(rows: list[tuple[str, str]]) -> list[str]:

@@ -46,14 +46,28 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "fetch":
         say(str(zoo.fetch(options.name)))
         return 0
+    if options.action == "convert":
+        _check_output(options)
     generator = load(options.file, options.mapping)
     if options.action == "inspect":
         facts = describe(generator)
         width = max(map(len, facts))
         say("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items()))
         return 0
-    if options.output.exists() and options.output.samefile(options.file):
-        raise ValueError(f"the output is the input, which is never overwritten: {options.output}")
     save(generator, options.output, overwrite=options.overwrite)
     say(f"{options.output}: {generator.architecture}, {options.output.stat().st_size / 2**20:.1f} MiB")
     return 0
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    """Whether the output may be written, before a large file is read."""
+    output: Path = options.output
+    for source in (options.file, options.mapping):
+        if source is not None and source.exists() and output.exists() and output.samefile(source):
+            raise ValueError(f"the output is the input, which is never overwritten: {output}")
+    if output.suffix != ".safetensors":
+        raise ValueError(f"generators are written as .safetensors, got {output.name}")
+    if output.exists() and not options.overwrite:
+        raise FileExistsError(f"{output} exists; choose another name or use --overwrite")
+    if not output.absolute().parent.is_dir():
+        raise FileNotFoundError(f"the folder of the output does not exist: {output.absolute().parent}")

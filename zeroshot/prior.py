@@ -96,6 +96,8 @@ class Prior(ABC):
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    #: Whether the arrays of its runs hold a latent that can be edited.
+    finds_latent: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

@@ -27,8 +27,9 @@ def described(value: Any) -> Any:
     if isinstance(value, Prior):
         return {"prior": value.name, **described(value.settings())}
     if isinstance(value, str | Path):
-        is_file = len(str(value)) < 4096 and Path(value).is_file()
-        return f"{value} sha256 {_digest(Path(value).read_bytes())}" if is_file else str(value)
+        path = Path(value).expanduser() if len(str(value)) < 4096 else None
+        is_file = path is not None and path.is_file()
+        return f"{value} sha256 {_file_digest(path)}" if is_file and path is not None else str(value)
     if isinstance(value, Operator):
         pixels = [_pixels_digest(buffer) for buffer in value.buffers()]
         return " ".join([value.describe(), *(f"sha256 {digest}" for digest in pixels)])
@@ -37,7 +38,10 @@ def described(value: Any) -> Any:
         shape = "×".join(map(str, size))
         return f"{type(value).__name__} {shape} sha256 {_pixels_digest(value)}"
     if isinstance(value, torch.nn.Module):
-        return type(value).__name__
+        weights = hashlib.sha256()
+        for name, tensor in value.state_dict().items():
+            weights.update(f"{name} {_pixels_digest(tensor)}".encode())
+        return f"{type(value).__name__} sha256 {weights.hexdigest()[:16]}"
     if callable(value):
         return getattr(value, "__qualname__", type(value).__name__)
     return repr(value)
@@ -46,6 +50,14 @@ def described(value: Any) -> Any:
 def _pixels_digest(value: Any) -> str:
     array = value.detach().cpu().float().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
     return _digest(np.ascontiguousarray(array).tobytes())
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()[:16]
 
 
 def _digest(content: bytes) -> str:

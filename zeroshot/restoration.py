@@ -68,6 +68,11 @@ class Restoration:
         return self.picture.as_given()
 
     @property
+    def interrupted(self) -> bool:
+        """Whether the user stopped the run."""
+        return self.stopped_by.startswith("interrupted")
+
+    @property
     def findings(self) -> dict[str, Any]:
         """What the run chose or found out, such as the ranking of priors by ``prior="auto"``."""
         return self.provenance.get("findings", {})

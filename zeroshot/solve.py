@@ -343,7 +343,7 @@ class _Prepared:
 def _restore_batch(picture: images.Picture, prepared: list[_Prepared]) -> Restoration:
     parts: list[Restoration] = []
     for one in prepared:
-        interrupted = bool(parts) and parts[-1].stopped_by.startswith("interrupted")
+        interrupted = bool(parts) and parts[-1].interrupted
         parts.append(one.untouched() if interrupted else one.restore())
     return _joined(picture, parts)
 

@@ -8,7 +8,7 @@ import torch
 
 from zeroshot.generators import Generator
 
-from .statistics import LatentStatistics, latent_statistics
+from .statistics import SAMPLES, LatentStatistics, latent_statistics
 
 
 class LatentSpace:
@@ -25,14 +25,18 @@ class LatentSpace:
         How many latents the statistics are computed from.
     beside : path, optional
         The file of the weights, to keep the statistics next to.
+    label : int, optional
+        The class, of generators with classes.
     """
 
-    def __init__(self, network: Generator, samples: int = 50_000, beside: Any = None) -> None:
+    def __init__(
+        self, network: Generator, samples: int = SAMPLES, beside: Any = None, label: int | None = None
+    ) -> None:
         self._network = network
         self._statistics: LatentStatistics | None = None
         if network.has_mapping:
             device = next(network.parameters()).device
-            self._statistics = latent_statistics(network, samples, beside).to(device)
+            self._statistics = latent_statistics(network, samples, beside, label).to(device)
 
     @property
     def length(self) -> int:

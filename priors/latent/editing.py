@@ -5,7 +5,10 @@ moved:   w + strength · d          between:  (1 − s) a + s b          mixed: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+import zipfile
+import zlib
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +27,13 @@ class InvertedImage:
         (1, layers, w_dim), or (1, z_dim) for generators without styles.
     noise : tuple of torch.Tensor
         One map per noise input; empty: the stored ones.
+    tuned : dict of str to torch.Tensor
+        The generator's weights, where they were tuned to the image.
     """
 
     latent: torch.Tensor
     noise: tuple[torch.Tensor, ...] = ()
+    tuned: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str | Path, sample: int = 0) -> InvertedImage:
@@ -51,7 +57,7 @@ class InvertedImage:
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: torch.from_numpy(file[name]).float() for name in file.files}
-        except (ValueError, OSError, AttributeError):
+        except (ValueError, OSError, AttributeError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
             raise ValueError(f"{path.name} is no .npz file of arrays") from None
         if "latent" not in arrays:
             raise ValueError(f"{path.name} holds no latent; it holds: {', '.join(arrays) or 'nothing'}")
@@ -64,10 +70,23 @@ class InvertedImage:
         while (name := f"noise{len(noise)}") in arrays:
             maps = arrays[name]
             noise.append(maps[min(sample, len(maps) - 1)][None])
-        return cls(arrays["latent"][sample][None], tuple(noise))
+        tuned = {name[6:]: array for name, array in arrays.items() if name.startswith("tuned.")}
+        return cls(arrays["latent"][sample][None], tuple(noise), tuned)
 
     def image(self, network: Generator) -> torch.Tensor:
-        """The image, (1, channels, H, W) in [0, 1]."""
+        """The image, (1, channels, H, W) in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            Where the latent, or the tuned weights, belong to another generator.
+        """
+        if self.tuned:
+            network = copy.deepcopy(network)
+            own = network.state_dict()
+            if any(name not in own or own[name].shape != tensor.shape for name, tensor in self.tuned.items()):
+                raise ValueError("the tuned weights are those of another generator")
+            network.load_state_dict(self.tuned, strict=False)
         noise = list(self.noise) if len(self.noise) == len(network.noise_shapes) > 0 else "stored"
         with torch.no_grad():
             return network.synthesis(self.latent, noise).clamp(0, 1)
@@ -89,7 +108,7 @@ class InvertedImage:
         ):
             wanted = " or ".join(str(shape) for shape in ((length,), (*layers, length)))
             raise ValueError(f"the direction must have the shape {wanted}, got {given}")
-        return InvertedImage(self.latent + strength * direction, self.noise)
+        return replace(self, latent=self.latent + strength * direction)
 
     def between(self, other: InvertedImage, share: float) -> InvertedImage:
         """At `share` of the way to `other`: 0 is this image, 1 the other; noise maps go along."""
@@ -97,7 +116,7 @@ class InvertedImage:
         noise = self.noise
         if len(noise) == len(other.noise):
             noise = tuple(one.lerp(two, share) for one, two in zip(noise, other.noise, strict=True))
-        return InvertedImage(self.latent.lerp(other.latent, share), noise)
+        return replace(self, latent=self.latent.lerp(other.latent, share), noise=noise)
 
     def mixed(self, other: InvertedImage, first: int, last: int) -> InvertedImage:
         """With the styles of `other` in the layers `first` to `last`, counted from 0, both included.
@@ -114,7 +133,7 @@ class InvertedImage:
             raise ValueError(f"layers must be a range within 0 to {layers - 1}, got {first} to {last}")
         latent = self.latent.clone()
         latent[:, first : last + 1] = other.latent[:, first : last + 1]
-        return InvertedImage(latent, self.noise)
+        return replace(self, latent=latent)
 
     def _require_alike(self, other: InvertedImage) -> None:
         if self.latent.shape != other.latent.shape:
@@ -137,7 +156,7 @@ def load_direction(path: str | Path) -> torch.Tensor:
         raise FileNotFoundError(f"there is no file of a direction {path}")
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, OSError):
+    except (ValueError, OSError, EOFError):
         raise ValueError(f"{path.name} is no .npy file of numbers") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim == 0:
         raise ValueError(f"{path.name} is no .npy file of numbers")

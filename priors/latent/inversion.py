@@ -16,7 +16,7 @@ from zeroshot.prior import Prior, require_known_settings
 from .codes import LatentSpace
 from .perceptual import perceptual_misfit, require_perceptual, with_features
 from .run import LatentRun
-from .weights import generator_for, misfit
+from .weights import file_of, generator_for, misfit
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -71,6 +71,7 @@ class Inversion(Prior):
     summary: ClassVar[str] = (
         "the latent of one image in a pretrained generator, and its tuning (needs weights=…)"
     )
+    finds_latent: ClassVar[bool] = True
 
     weights: str | Path | Generator | None = None
     mapping: str | Path | None = None
@@ -110,13 +111,10 @@ class Inversion(Prior):
     def supports(self, problem: Problem) -> str | None:
         """None where the generator makes images of the size asked for, and has what `space` needs."""
         network = generator_for(self.weights, self.mapping)
-        if self.space == "z" and network.w_dim is not None:
-            if not network.has_mapping:
-                return (
-                    "the file holds no mapping network, so that space='z' cannot be searched; use 'w' or 'w+'"
-                )
-            if network.label_dim and (self.label is None or not 0 <= self.label < network.label_dim):
-                return f"the generator has classes; give label, a number from 0 to {network.label_dim - 1}"
+        if self.space == "z" and network.w_dim is not None and not network.has_mapping:
+            return "the file holds no mapping network, so that space='z' cannot be searched; use 'w' or 'w+'"
+        if network.label_dim and (self.label is None or not 0 <= self.label < network.label_dim):
+            return f"the generator has classes; give label, a number from 0 to {network.label_dim - 1}"
         if self.noise == "optimised" and not network.noise_shapes:
             return f"noise='optimised' needs noise inputs, and this {network.architecture} has none"
         return misfit(network, problem) or perceptual_misfit(problem, self.features, self.perceptual)
@@ -144,8 +142,8 @@ class InversionRun(LatentRun):
         self._prior = prior
         if prior.tuning_iterations:
             self.network = copy.deepcopy(self.network)
-        is_file = not isinstance(prior.weights, Generator) and Path(str(prior.weights)).is_file()
-        self._space = LatentSpace(self.network, beside=prior.weights if is_file else None)
+        beside = None if isinstance(prior.weights, Generator) else file_of(prior.weights)
+        self._space = LatentSpace(self.network, beside=beside, label=prior.label)
         uses_z = prior.space == "z" or self.network.w_dim is None
         self._through_mapping = uses_z and self.network.w_dim is not None
         length = self.network.z_dim if uses_z else self._space.length
@@ -159,15 +157,15 @@ class InversionRun(LatentRun):
             for index, noise in enumerate(self.network.stored_noise()):
                 self.tensors[f"noise{index}"] = noise.detach().clone().to(self.device).requires_grad_()
         self._weights: dict[str, torch.Tensor] = {}
+        self._shown: dict[str, torch.Tensor] = {}
 
     @property
     def is_tuning(self) -> bool:
         """Whether the pivot is found and the weights are being changed."""
         return self._iteration >= self._prior.iterations
 
-    def latents(self) -> torch.Tensor:
+    def latents(self, latent: torch.Tensor) -> torch.Tensor:
         """The latent that the synthesis takes."""
-        latent = self.tensors["latent"]
         if not self._through_mapping:
             return self._space.latents(latent)
         label = None
@@ -179,10 +177,12 @@ class InversionRun(LatentRun):
 
     def image(self) -> torch.Tensor:
         """G of the latent."""
+        with torch.no_grad():
+            self._shown = {name: tensor.clone() for name, tensor in self.tensors.items()}
         noise: Any = self._prior.noise
         if noise == "optimised":
             noise = [self.tensors[f"noise{index}"] for index in range(len(self.network.noise_shapes))]
-        return self.network.synthesis(self.latents(), noise)
+        return self.network.synthesis(self.latents(self.tensors["latent"]), noise)
 
     def objective(self, image: torch.Tensor) -> torch.Tensor:
         """The data term, and how far the latent is from the middle."""
@@ -207,6 +207,16 @@ class InversionRun(LatentRun):
             if not name.startswith("mapping_network.")
         }
 
+    def _leave_tuning(self) -> None:
+        """Back before the pivot: the weights as they were given, and the latent free again."""
+        original = generator_for(self._prior.weights, self._prior.mapping).state_dict()
+        with torch.no_grad():
+            for name, parameter in self._weights.items():
+                parameter.requires_grad_(False).copy_(original[name])
+        self._weights = {}
+        for tensor in self.tensors.values():
+            tensor.requires_grad_()
+
     def after_step(self) -> None:
         """Change over to the weights once the pivot is found."""
         if self._iteration + 1 == self._prior.iterations and self._prior.tuning_iterations:
@@ -219,9 +229,15 @@ class InversionRun(LatentRun):
 
     @torch.no_grad()
     def arrays(self) -> dict[str, torch.Tensor]:
-        """The latent that `synthesis` takes, and the optimised noise: what can be edited."""
-        noise = {name: tensor for name, tensor in self.tensors.items() if name.startswith("noise")}
-        return {"latent": self.latents().clone(), **noise}
+        """The latent that `synthesis` was given last, the noise, and the tuned weights: what can be edited."""
+        if not self._shown:
+            return {}
+        latent = self.latents(self._shown["latent"])
+        noise = {name: tensor for name, tensor in self._shown.items() if name.startswith("noise")}
+        if self._prior.noise == "none":
+            noise = {f"noise{i}": torch.zeros(shape) for i, shape in enumerate(self.network.noise_shapes)}
+        tuned = {f"tuned.{name}": weight.clone() for name, weight in self._weights.items()}
+        return {"latent": latent.clone(), **noise, **tuned}
 
     def state_dict(self) -> dict[str, Any]:
         """The tensors, and the weights as far as they have been tuned."""
@@ -232,7 +248,9 @@ class InversionRun(LatentRun):
         """Continue exactly where `state` was taken."""
         # The iteration says which optimiser the state belongs to.
         self._iteration, self._optimiser = state["iteration"], None
-        if state["weights"]:
+        if not state["weights"]:
+            self._leave_tuning()
+        else:
             self._begin_tuning()
             with torch.no_grad():
                 for name, parameter in self._weights.items():

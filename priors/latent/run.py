@@ -12,6 +12,8 @@ from zeroshot.generators import Generator
 from zeroshot.prior import Estimate, Run
 from zeroshot.problem import Problem
 
+from .weights import own_copy
+
 #: Luma of ITU-R BT.601, for grey problems and generators of colours.
 _LUMA = (0.299, 0.587, 0.114)
 
@@ -31,7 +33,7 @@ class LatentRun(Run):
     def __init__(self, problem: Problem, generator: Generator) -> None:
         self.device = problem.y.device
         self.problem = problem
-        self.network = generator.to(self.device)
+        self.network = own_copy(generator, self.device)
         self.tensors: dict[str, torch.Tensor] = {}
         self._optimiser: torch.optim.Optimizer | None = None
         self._iteration = 0

@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import os
 import tempfile
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from torch.nn import functional
 from zeroshot.generators import Generator
 
 SLOPE = 0.2
+#: How many latents the statistics are computed from, unless another number is asked for.
+SAMPLES = 200_000
 _BATCH = 10_000
 
 
@@ -54,7 +58,10 @@ class LatentStatistics:
 
 
 def latent_statistics(
-    network: Generator, samples: int = 200_000, beside: str | Path | None = None
+    network: Generator,
+    samples: int = SAMPLES,
+    beside: str | Path | None = None,
+    label: int | None = None,
 ) -> LatentStatistics:
     """The statistics of a generator's mapping network.
 
@@ -67,19 +74,21 @@ def latent_statistics(
     beside : path, optional
         The file of the weights: the statistics are kept in a file next to it, and read from there as long as
         the mapping network is the same. A folder that cannot be written is passed over.
+    label : int, optional
+        The class, of generators with classes; by default all classes alike.
     """
     path = None if beside is None else Path(f"{beside}.latents.npz")
-    key = f"{_digest(network)} {samples}"
+    key = f"{_digest(network)} {samples} {label}"
     if path is not None and (found := _read(path, key)) is not None:
         return found
-    computed = _computed(network, samples)
+    computed = _computed(network, samples, label)
     if path is not None:
         _write(path, key, computed)
     return computed
 
 
 @torch.no_grad()
-def _computed(network: Generator, samples: int) -> LatentStatistics:
+def _computed(network: Generator, samples: int, wanted: int | None) -> LatentStatistics:
     device = next(network.parameters()).device
     draw = torch.Generator().manual_seed(0)
     total = squares = torch.zeros((), dtype=torch.float64)
@@ -89,6 +98,7 @@ def _computed(network: Generator, samples: int) -> LatentStatistics:
         label = None
         if network.label_dim:
             classes = torch.randint(network.label_dim, (count,), generator=draw)
+            classes = classes if wanted is None else torch.full_like(classes, wanted)
             label = functional.one_hot(classes, network.label_dim).to(z)
         before = functional.leaky_relu(network.mapping(z, label)[:, 0], 1 / SLOPE).double().cpu()
         total = total + before.sum(dim=0)
@@ -114,7 +124,16 @@ def _read(path: Path, key: str) -> LatentStatistics | None:
             if str(file["key"]) != key:
                 return None
             return LatentStatistics(torch.from_numpy(file["mean"]), torch.from_numpy(file["std"]))
-    except (OSError, ValueError, KeyError):
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ):
         return None
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from zeroshot.generators import Generator
 from zeroshot.generators.checkpoints import load
@@ -14,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def generator_for(weights: Any, mapping: str | Path | None = None) -> Generator:
-    """The generator that `weights` stand for, in evaluation mode, on the CPU.
+    """The generator that `weights` stand for; one from a file is on the CPU and in evaluation mode.
 
     Parameters
     ----------
     weights : Generator, path or str
-        A generator; a checkpoint; or the name of one in the zoo, which is downloaded on its first use.
+        A generator, used as it is; a checkpoint; or the name of one in the zoo, which is downloaded on its first use.
     mapping : path, optional
         The second file of checkpoints that come in two.
 
@@ -32,20 +35,44 @@ def generator_for(weights: Any, mapping: str | Path | None = None) -> Generator:
     """
     if isinstance(weights, Generator):
         return weights
+    path = file_of(weights)
+    beside = None if mapping is None else Path(mapping).expanduser().resolve()
+    changed = tuple(one.stat().st_mtime_ns for one in (path, beside) if one is not None and one.is_file())
+    return _loaded(path, changed, beside)
+
+
+def file_of(weights: Any) -> Path:
+    """The file that `weights` name, fetched from the zoo where they are a name of it.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        As for :func:`generator_for`.
+    """
     if weights is None:
         raise ValueError(
             "this prior needs weights=…: a checkpoint of a generator of such images, such as 'ffhq.pkl'"
         )
     path = Path(weights).expanduser()
-    if not path.is_file():
-        path = _from_zoo(str(weights))
-    beside = None if mapping is None else Path(mapping).expanduser()
-    return _loaded(path, path.stat().st_mtime_ns, beside)
+    return (path if path.is_file() else _from_zoo(str(weights))).resolve()
 
 
 @lru_cache(maxsize=2)
-def _loaded(path: Path, changed: int, mapping: Path | None) -> Generator:
+def _loaded(path: Path, changed: tuple[int, ...], mapping: Path | None) -> Generator:
     return load(path, mapping)
+
+
+def own_copy(network: Generator, device: torch.device) -> Generator:
+    """The generator on `device`, in evaluation mode and without gradients; itself where it is all that.
+
+    The one that was given, or that later runs will use, is not moved or changed.
+    """
+    parameters = list(network.parameters())
+    is_there = all(tensor.device == device for tensor in (*parameters, *network.buffers()))
+    is_still = not any(module.training for module in network.modules())
+    if is_there and is_still and not any(parameter.requires_grad for parameter in parameters):
+        return network
+    return copy.deepcopy(network).to(device).eval().requires_grad_(False)
 
 
 def _from_zoo(name: str) -> Path:
@@ -60,11 +87,14 @@ def _from_zoo(name: str) -> Path:
 def misfit(generator: Generator, problem: Problem) -> str | None:
     """Why the generator's images are not those that the problem looks for, or None."""
     count, channels, height, width = problem.reference_shape
-    side = generator.resolution
     if count != 1:
         return "a latent is fitted to one image; give the images of a batch one by one"
-    if side and (height, width) != (side, side):
-        return f"the generator makes images of {side} × {side}, and this asks for {height} × {width}"
-    if channels not in (1, generator.channels):
+    if generator.resolution == 0:
+        return "this is the decoder of an autoencoder, not a generator; use prior 'latent'"
+    size = getattr(generator, "image_size", (generator.resolution, generator.resolution))
+    if (height, width) != tuple(size):
+        return f"the generator makes images of {size[0]} × {size[1]}, and this asks for {height} × {width}"
+    can_be_grey = channels == 1 and generator.channels == 3
+    if channels != generator.channels and not can_be_grey:
         return f"the generator makes images of {generator.channels} channel(s), and this asks for {channels}"
     return None

@@ -33,7 +33,7 @@ class Perceptual(DataTerm):
     ECCV 2016.
     """
 
-    extractor: FeatureExtractor
+    extractor: FeatureExtractor = field(repr=False)
     layers: tuple[str, ...] = ("relu2_2",)
     pixels: float = 1.0
     features: float = 1.0

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import zeroshot
+from zeroshot.generators import TinyDecoder
 from zeroshot.metrics import psnr
 from zeroshot.operators import Identity
 from zeroshot.priors.latent.codes import LatentSpace
@@ -70,6 +71,28 @@ def test_a_resumed_run_goes_on_exactly_on_either_side_of_the_pivot(tame, problem
         assert one.loss == other.loss
 
 
+def test_going_back_over_the_pivot_takes_the_tuning_back(tame, problem):
+    prior = Inversion(weights=tame, iterations=4, tuning_iterations=10)
+    run, _ = drive(prior, problem, 2)
+    state = run.state_dict()
+    fresh = prior.start(problem, torch.Generator().manual_seed(9))
+    fresh.load_state_dict(state)
+    wanted = [fresh.step().loss for _ in range(5)]
+    for _ in range(5):
+        run.step()
+    run.load_state_dict(state)
+    assert [run.step().loss for _ in range(5)] == wanted
+
+
+def test_the_generator_that_was_given_is_not_changed(tame, problem):
+    tame.train().requires_grad_(True)
+    before = {name: tensor.clone() for name, tensor in tame.state_dict().items()}
+    drive(Inversion(weights=tame, iterations=3), problem, 3)
+    assert tame.training
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in tame.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in tame.state_dict().items())
+
+
 def test_distance_keeps_the_latent_in_the_middle(tame, problem):
     near, _ = drive(Inversion(weights=tame, distance=1.0), problem, 60)
     far, _ = drive(Inversion(weights=tame), problem, 60)
@@ -101,5 +124,9 @@ def test_what_makes_no_sense_is_refused(make_generator, tame, photograph):
         zeroshot.solve(crop, "denoise", Inversion(weights=make_generator("residual_with_classes"), space="z"))
     with pytest.raises(ValueError, match="needs noise inputs"):
         zeroshot.solve(crop, "denoise", Inversion(weights=make_generator("progressive"), noise="optimised"))
+    with pytest.raises(ValueError, match="give label, a number from 0 to 2"):
+        zeroshot.solve(crop, "denoise", Inversion(weights=make_generator("residual_with_classes"), label=9))
+    with pytest.raises(ValueError, match="use prior 'latent'"):
+        zeroshot.solve(crop, "denoise", Inversion(weights=TinyDecoder(4, 8)))
     with pytest.raises(ValueError, match="one image"):
         Inversion(weights=tame).start(Problem(crop.expand(2, -1, -1, -1), Identity()), torch.Generator())
