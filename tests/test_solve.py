@@ -17,6 +17,8 @@ import torch
 from PIL import Image
 
 import zeroshot
+from zeroshot import images
+from zeroshot.metrics import psnr
 from zeroshot.prior import Estimate, Prior, Run
 from zeroshot.stopping import MaxIterations
 
@@ -470,3 +472,16 @@ def test_prior_classes_are_found_on_the_package() -> None:
     assert zeroshot.TotalVariation.name == "tv"
     with pytest.raises(AttributeError):
         _ = zeroshot.NoSuchPrior
+
+
+def test_hints_are_spread_in_the_first_estimate(photograph):
+    from zeroshot.operators import Grayscale
+    from zeroshot.tasks import make_problem
+
+    drawn = zeroshot.noise.random_mask(tuple(photograph.shape), 0.97, torch.Generator().manual_seed(0))
+    grey = Grayscale()(photograph)
+    hints = torch.cat([photograph * drawn, drawn], dim=1)
+    problem, _, _ = make_problem("colorize", images.load(grey), {"hints": hints})
+    first = problem.operator.initial(problem.y)
+    torch.testing.assert_close(Grayscale()(first), grey, atol=1e-5, rtol=0)
+    assert psnr(first, photograph) > psnr(grey.expand(-1, 3, -1, -1), photograph) + 6

@@ -61,7 +61,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         say(command_listings.prior_listing() if name is None else command_listings.prior_description(name))
         return 0
     if options.command == "info":
-        return _show_provenance(options.image)
+        return max(_show_provenance(image, len(options.images) > 1) for image in options.images)
     if "settings" in vars(options):
         _prepare_solver(options)
     if "run" in vars(options):
@@ -69,14 +69,15 @@ def _dispatch(options: argparse.Namespace) -> int:
     return _restore(options)
 
 
-def _show_provenance(path: Path) -> int:
+def _show_provenance(path: Path, is_one_of_several: bool) -> int:
     from zeroshot.images import read_provenance
 
     provenance = read_provenance(path)
     if provenance is None:
         say(f"zeroshot: {path} was not written by zeroshot", sys.stderr)
         return 1
-    say(json.dumps(provenance, indent=2, ensure_ascii=False))
+    text = json.dumps(provenance, indent=2, ensure_ascii=False)
+    say(f"{path}: {text}" if is_one_of_several else text)
     return 0
 
 
@@ -267,11 +268,10 @@ def _summary(output: Path, restoration: Any) -> str:
     sigma = restoration.sigma
     noise = f", sigma {sigma * 255:.1f}" if sigma else ""
     ranking = restoration.findings.get("ranking")
-    chosen = f"chose {restoration.findings['chosen']} of {len(ranking)}; " if ranking else ""
-    return (
-        f"{output}: {chosen}{restoration.iterations} iterations in {restoration.seconds:.1f} s{noise}; "
-        f"{restoration.stopped_by}"
-    )
+    listed = ", ".join(f"{row['prior']} {row['held_out_loss']:.3g}" for row in ranking or ())
+    chosen = f"chose {restoration.findings['chosen']} (held-out loss: {listed}); " if ranking else ""
+    count = f"{restoration.iterations} iteration{'s' * (restoration.iterations != 1)}"
+    return f"{output}: {chosen}{count} in {restoration.seconds:.1f} s{noise}; {restoration.stopped_by}"
 
 
 if __name__ == "__main__":

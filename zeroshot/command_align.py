@@ -21,8 +21,8 @@ def add_parser(commands: Any) -> None:
         "--size 256",
     )
     add = parser.add_argument
-    add("photograph", type=Path)
-    add("-o", "--output", type=Path, required=True, metavar="OUT")
+    add("photograph", type=Path, help="the picture with the face in it")
+    add("-o", "--output", type=Path, required=True, metavar="OUT", help="the image to write")
     add("--landmarks", required=True, metavar="POINTS",
         help="left eye, right eye, nose, left and right mouth corner as they appear in the picture: "
         "'x,y x,y x,y x,y x,y' in pixels from the upper left corner, or a .json file of them")  # fmt: skip

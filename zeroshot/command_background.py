@@ -51,8 +51,13 @@ def run(options: argparse.Namespace) -> int:
     ValueError, OSError
         In one line, before any work.
     """
+    for given in options.inputs:
+        if not given.exists():
+            raise FileNotFoundError(f"there is no file or folder {given}")
     sources = files.images_among(options.inputs)
     folder = Path(options.output)
+    if any(given.is_dir() and folder.is_dir() and given.samefile(folder) for given in options.inputs):
+        raise ValueError(f"the output folder is the folder of the frames: {folder}; give another one")
     outputs = _outputs(folder, sources)
     _check_outputs(folder, sources, outputs, overwrite=options.overwrite)
     pictures = _frames(sources)

@@ -16,11 +16,13 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "edit",
         help="edit an image that was inverted in a generator (--prior inversion --latent FILE.npz)",
+        description="Edit an image that was inverted in a generator: first 'zeroshot denoise me.png -o o.png --sigma 0 "
+        "--prior inversion --weights ffhq.pkl --latent me.npz'.",
         epilog="example: zeroshot edit me.npz -o smiling.png --weights ffhq.pkl --direction smile.npy --strength 2",
     )
     add = parser.add_argument
-    add("latent", type=Path, metavar="LATENT.npz")
-    add("-o", "--output", type=Path, required=True, metavar="OUT")
+    add("latent", type=Path, metavar="LATENT.npz", help="the file that --latent wrote")
+    add("-o", "--output", type=Path, required=True, metavar="OUT", help="the image to write")
     add(
         "--weights",
         required=True,
@@ -46,18 +48,21 @@ def run(options: argparse.Namespace) -> int:
 
     if options.direction is None and options.towards is None and options.mix is None:
         raise ValueError("edit needs --direction, --towards or --mix: what to change")
+    if options.latent.suffix != ".npz":
+        raise ValueError(f"edit takes the .npz file that --latent wrote, got {options.latent}")
     if (options.mix is None) != (options.layers is None):
         raise ValueError("--mix and --layers go together: whose styles, and in which layers")
     layers = None if options.layers is None else _range(options.layers)
     images.check_output(options.output, overwrite=options.overwrite)
     edited = InvertedImage.load(options.latent, options.sample)
+    network = generator_for(options.weights, options.mapping)
+    edited.require_of(network)
     if options.direction is not None:
         edited = edited.moved(load_direction(options.direction), options.strength)
     if options.towards is not None:
         edited = edited.between(InvertedImage.load(options.towards), options.share)
     if layers is not None:
         edited = edited.mixed(InvertedImage.load(options.mix), *layers)
-    network = generator_for(options.weights, options.mapping)
     image = edited.image(network)
     changes = {
         name: described(value)

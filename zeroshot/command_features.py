@@ -15,10 +15,11 @@ def add_parser(commands: Any, add_run_options: Any) -> None:
     parser = commands.add_parser(
         "invert-features",
         help="the natural image that has the VGG features of the given one",
+        description="Draw what VGG still knows of an image after one of its layers, as an image.",
         epilog="example: zeroshot invert-features building.jpg -o seen.png --features vgg19 --layer relu4_1",
     )
-    parser.add_argument("image", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
+    parser.add_argument("image", type=Path, help="the picture whose features are kept")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the image to write")
     parser.add_argument(
         "--features",
         required=True,

@@ -180,7 +180,7 @@ def _parser() -> _Parser:
     info = commands.add_parser(
         "info", help="show how an output was made", epilog="example: zeroshot info clean.png"
     )
-    info.add_argument("image", type=Path)
+    info.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     command_background.add_parser(commands)
     command_weights.add_parser(commands)
     command_edit.add_parser(commands)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.nn import functional
 
+#: Standard deviation of the rounding error of 8-bit images, half a grey level wide on either side.
+QUANTISATION = 0.5 / 255 / math.sqrt(3)
 #: Side of the patches whose covariance is analysed, where the image is large enough.
 PATCH_SIZE = 8
 #: Smallest such side: below it, low and high frequencies cannot be told apart.

@@ -84,6 +84,7 @@ def create(prior: str | Prior, problem: Problem, settings: dict[str, Any] | None
 
 def unknown(what: str, name: str, known: Any) -> str:
     """The message for an unknown name: what there is, the likeliest first."""
-    near = difflib.get_close_matches(str(name), list(known), n=1)
+    lower = {one.lower(): one for one in known}
+    near = [lower[one] for one in difflib.get_close_matches(str(name).lower(), list(lower), n=1)]
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return f"there is no {what} {name!r}{hint}; there are: {', '.join(sorted(known))}"

@@ -26,6 +26,7 @@ from zeroshot.operators import (
     Operator,
     Stack,
     as_operator,
+    fill_holes,
     parse,
 )
 from zeroshot.problem import Problem
@@ -215,11 +216,24 @@ def _colorize(picture: images.Picture, options: dict[str, Any]) -> tuple[Problem
         )
         return _problem("colorize", picture, grayscale, options, grey), picture
     hints, given = hints_of(options["hints"], colours)
-    operator = Stack([grayscale, Mask(given)])
+    operator = Stack([grayscale, Mask(given)], _spreading_hints(grayscale, given))
     y = torch.cat([grey, hints * given], dim=1)
     measured = torch.cat([torch.ones_like(grey), given.expand(-1, 3, -1, -1)], dim=1)
     sigma = _noise_level(grey, Identity(), picture, options)
     return Problem(y, operator, checked_data_term(options), sigma, "colorize", measured=measured), picture
+
+
+def _spreading_hints(grayscale: Grayscale, given: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The first estimate of a hinted image: what the hints add to the grey is spread smoothly from them."""
+
+    def initial(y: torch.Tensor) -> torch.Tensor:
+        grey, hints = y[:, :1], y[:, 1:]
+        known = given.to(y).expand(-1, 3, -1, -1)
+        spread = grey + fill_holes((hints - grey) * known, known)
+        # Spreading moves the grey value a little; the measurement has it exactly.
+        return spread + (grey - grayscale.to(y.device)(spread)) / grayscale.weights.sum()
+
+    return initial
 
 
 def _demosaic(picture: images.Picture, options: dict[str, Any]) -> tuple[Problem, images.Picture]:

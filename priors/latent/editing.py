@@ -91,6 +91,16 @@ class InvertedImage:
         with torch.no_grad():
             return network.synthesis(self.latent, noise).clamp(0, 1)
 
+    def require_of(self, network: Generator) -> None:
+        """Raise a ValueError where the latent is not one that `network` takes."""
+        layers = () if network.w_dim is None else (network.num_latents,)
+        wanted = (1, *layers, network.z_dim if network.w_dim is None else network.w_dim)
+        if tuple(self.latent.shape) != wanted:
+            raise ValueError(
+                f"the latent is of another generator: it has the shape {tuple(self.latent.shape)}, and this "
+                f"{network.architecture} takes {wanted}"
+            )
+
     def moved(self, direction: torch.Tensor, strength: float) -> InvertedImage:
         """Moved along `direction`, one for all layers or one for each; `strength` is in its own length.
 

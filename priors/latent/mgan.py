@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 #: By task, chosen over eight real faces and the 32 × 32 generator of faces that has seen none of them. The paper
 #: composes early where much is missing; near the middle of the latents, late composition invents no less well.
 _DEFAULTS: dict[str, dict[str, Any]] = {
-    "denoise": {"distance": 1e-3},
-    "inpaint": {"distance": 1e-3},
+    "denoise": {"distance": 1e-4},
+    "inpaint": {"distance": 1e-4},
     "sr": {"distance": 1e-3},
     "colorize": {"distance": 1e-3},
 }

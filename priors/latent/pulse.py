@@ -78,6 +78,7 @@ class Pulse(Prior):
 
     name: ClassVar[str] = "pulse"
     summary: ClassVar[str] = "the latents of a StyleGAN, on the sphere where its images are (needs weights=…)"
+    finds_latent: ClassVar[bool] = True
 
     weights: str | Path | Generator | None = None
     mapping: str | Path | None = None

@@ -34,6 +34,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from zeroshot.settings import require_choice
 from zeroshot.solvers.data_step import DataStep
 
 Denoise = Callable[[torch.Tensor, float], torch.Tensor]
@@ -154,6 +155,5 @@ def splitting(scheme: str, data_step: DataStep, denoise: Denoise, start: torch.T
         "admm": AlternatingDirections,
         "red": RegularisationByDenoising,
     }
-    if scheme not in classes:
-        raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, got {scheme!r}")
+    require_choice({"scheme": scheme}, "scheme", classes)
     return classes[scheme](data_step, denoise, start)

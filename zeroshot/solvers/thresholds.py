@@ -32,13 +32,16 @@ def firm(values: torch.Tensor, threshold: Threshold, upper: Threshold | None = N
     threshold : float or torch.Tensor
         t, at least 0.
     upper : float or torch.Tensor, optional
-        u, above `threshold`; 2t by default. Towards t the rule becomes `hard`, towards infinity `soft`.
+        u, at least `threshold`; 2t by default. At t the rule is `hard`, towards infinity it becomes `soft`.
+        With t = 0 nothing changes, whatever u.
 
     References
     ----------
     H.-Y. Gao, A. G. Bruce: WaveShrink with firm shrinkage, Statistica Sinica 7 (1997).
     """
     upper = 2 * threshold if upper is None else upper
-    slope = upper / (upper - threshold)
+    # Where the two thresholds meet no value lies between them, and the slope is that of nothing.
+    gap = torch.as_tensor(upper - threshold, dtype=values.dtype, device=values.device)
+    slope = torch.where(gap > 0, upper / gap, 1.0)
     shrunk = soft(values, threshold) * slope
     return torch.where(values.abs() > upper, values, shrunk)
