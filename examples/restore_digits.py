@@ -37,7 +37,7 @@ def digits(count: int) -> torch.Tensor:
         Where scikit-learn is not installed.
     """
     try:
-        from sklearn.datasets import load_digits
+        from sklearn.datasets import load_digits  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError:
         raise SystemExit("the digits come with scikit-learn: pip install scikit-learn") from None
     data = load_digits()
@@ -52,7 +52,7 @@ def reduced(images: torch.Tensor) -> torch.Tensor:
     return functional.avg_pool2d(images, SCALE)
 
 
-def restored(small: torch.Tensor, prior: str, starts: int = 4, **settings: Any) -> torch.Tensor:
+def restored(small: torch.Tensor, prior: str, starts: int = 3, **settings: Any) -> torch.Tensor:
     """One digit of 7 × 7 as the prior's generator would have drawn it, (1, 1, 28, 28).
 
     A code may end at another digit: of several `starts`, the one whose 7 × 7 is nearest to the given is taken.

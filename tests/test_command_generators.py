@@ -99,7 +99,7 @@ def test_pulse_by_flags_writes_image_maps_and_latent(weights, small, tmp_path, c
     assert Image.open(output).size == (16, 16)
     assert "epsilon" in out
     assert {path.name for path in maps.iterdir()} == {"deviation.png", "sample0.png", "sample1.png"}
-    assert np.load(latent)["latent"].shape == (2, 6, 10)
+    assert np.load(latent)["latent"].shape == (3, 6, 10)
 
 
 def test_editing_what_was_inverted(weights, tmp_path, capsys):

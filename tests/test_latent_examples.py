@@ -69,6 +69,7 @@ def test_a_sheet_shows_rows_of_samples(weights, tmp_path, monkeypatch):
     assert Image.open(output).size == (128, 128)
 
 
+@pytest.mark.slow
 def test_digits_are_restored_and_drawn(weights, tmp_path, monkeypatch, capsys):
     pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
     output = tmp_path / "digits.png"

@@ -59,7 +59,7 @@ class LatentDecoder(Prior):
 
     weights: str | Path | Generator | None = None
     iterations: int = 300
-    learning_rate: float = 0.1
+    learning_rate: float = 0.2
     distance: float = 0.0
     averaging: float = 0.9
     held_out: float = 0.0

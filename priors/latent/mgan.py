@@ -17,14 +17,15 @@ from .averaging import IterateAverage
 from .codes import LatentSpace
 from .perceptual import perceptual_misfit, require_perceptual, with_features
 from .run import LatentRun
-from .weights import generator_for, misfit
+from .weights import file_of, generator_for, misfit
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
     from zeroshot.stopping import StoppingRule
 
-#: By task, chosen over eight real faces and the 32 × 32 generator of faces that has seen none of them. The paper
-#: composes early where much is missing; near the middle of the latents, late composition invents no less well.
+#: By task, chosen over six real faces, four at a time, and the 32 × 32 generator of faces that has seen none of
+#: them. The paper composes early where much is missing; near the middle of the latents, late composition
+#: invents no less well.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "denoise": {"distance": 1e-4},
     "inpaint": {"distance": 1e-4},
@@ -47,6 +48,8 @@ class MultiCodeGAN(Prior):
         The generator: a checkpoint, a name of the zoo, or an object.
     mapping : path or None
         The mapping network, of checkpoints that come in two files.
+    label : int or None
+        The class, for generators with classes.
     codes : int
         N, how many codes.
     layer : int or None
@@ -87,6 +90,7 @@ class MultiCodeGAN(Prior):
 
     weights: str | Path | Generator | None = None
     mapping: str | Path | None = None
+    label: int | None = None
     codes: int = 20
     layer: int | None = None
     depth: float = 0.6
@@ -138,6 +142,8 @@ class MultiCodeGAN(Prior):
     def supports(self, problem: Problem) -> str | None:
         """None where the generator makes images of the size asked for, and can be divided at the layer."""
         network = generator_for(self.weights, self.mapping)
+        if network.label_dim and (self.label is None or not 0 <= self.label < network.label_dim):
+            return f"the generator has classes; give label, a number from 0 to {network.label_dim - 1}"
         layer = self.composed_at(network)
         if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer <= network.num_layers:
             return f"layer must be a whole number from 0 to {network.num_layers}, got {layer!r}"
@@ -166,12 +172,8 @@ class MultiCodeRun(LatentRun):
         super().__init__(seen, generator_for(prior.weights, prior.mapping))
         self._prior = prior
         self._layer = prior.composed_at(self.network)
-        beside = (
-            None
-            if isinstance(prior.weights, Generator) or not Path(str(prior.weights)).is_file()
-            else prior.weights
-        )
-        self._space = LatentSpace(self.network, beside=beside)
+        beside = None if isinstance(prior.weights, Generator) else file_of(prior.weights)
+        self._space = LatentSpace(self.network, beside=beside, label=prior.label)
         codes = prior.spread * self._space.draw(prior.codes, 1, generator).to(self.device)
         with torch.no_grad():
             maps = self.network.head(self._space.latents(codes), self._layer, prior.noise).maps

@@ -13,8 +13,8 @@ from zeroshot.prior import Estimate, Prior, require_known_settings
 
 from .run import LatentRun
 from .sphere import SphericalProjection, geodesic_cross, learning_rate_factor
-from .statistics import LatentStatistics, latent_statistics
-from .weights import generator_for, misfit
+from .statistics import SAMPLES, LatentStatistics, latent_statistics
+from .weights import file_of, generator_for, misfit
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -31,7 +31,7 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class Pulse(Prior):
-    """min over v on spheres of `fidelity` · max(2 D(A G(g(v σ + μ)), y), ε) + `geocross` · GEOCROSS(v).
+    """min over v on spheres of `fidelity` · max(2 D(A G(g(v σ + μ)), y), ε) + `geocross` · GEOCROSS(g(v σ + μ)).
 
     v has one latent a layer, standard normal and thus near a sphere: any optimiser's step is followed by the
     projection to the radius at the start. g is the rectifier that ends the mapping network, μ and σ the
@@ -61,8 +61,14 @@ class Pulse(Prior):
         The learning rate over the iterations.
     iterations : int
         The most iterations to make.
-    fidelity, absolute, geocross : float
-        Weights of the data term, of 10 · mean |A x − y|, and of GEOCROSS.
+    fidelity : float
+        Weight of the data term.
+    absolute : float
+        Weight of 10 · mean |A x − y|.
+    geocross : float
+        Weight of GEOCROSS, the distance of the latents of different layers from each other.
+    label : int or None
+        The class, for generators with classes.
     epsilon : float
         ε: what the mean squared error should come down to.
     stop : {"iterations", "epsilon"}
@@ -73,7 +79,8 @@ class Pulse(Prior):
     References
     ----------
     S. Menon, A. Damian, S. Hu, N. Ravi, C. Rudin: PULSE: self-supervised photo upsampling via latent space
-    exploration of generative models, CVPR 2020; all defaults are its own.
+    exploration of generative models, CVPR 2020; the defaults are its own, but for the number of samples of the
+    statistics, which was a million.
     """
 
     name: ClassVar[str] = "pulse"
@@ -95,7 +102,8 @@ class Pulse(Prior):
     geocross: float = 0.05
     epsilon: float = 2e-3
     stop: str = "iterations"
-    statistics_samples: int = 200_000
+    label: int | None = None
+    statistics_samples: int = SAMPLES
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -131,6 +139,8 @@ class Pulse(Prior):
             return f"PULSE needs a generator with a mapping network, and {network.architecture} has none"
         if not network.has_mapping:
             return "the file holds no mapping network; give the other file as mapping=…"
+        if network.label_dim and (self.label is None or not 0 <= self.label < network.label_dim):
+            return f"the generator has classes; give label, a number from 0 to {network.label_dim - 1}"
         return misfit(network, problem)
 
     def start(self, problem: Problem, generator: torch.Generator) -> PulseRun:
@@ -154,11 +164,9 @@ class PulseRun(LatentRun):
         super().__init__(problem, generator_for(prior.weights, prior.mapping))
         self._prior = prior
         network = self.network
-        beside = prior.weights if not isinstance(prior.weights, Generator) else None
-        beside = beside if beside is not None and Path(beside).is_file() else None
-        self._statistics: LatentStatistics = latent_statistics(network, prior.statistics_samples, beside).to(
-            self.device
-        )
+        beside = None if isinstance(prior.weights, Generator) else file_of(prior.weights)
+        statistics = latent_statistics(network, prior.statistics_samples, beside, prior.label)
+        self._statistics: LatentStatistics = statistics.to(self.device)
         layers = network.num_latents if prior.latent == "w+" else 1
         draw = torch.randn(prior.samples, layers, network.w_dim or 0, generator=generator)
         self.tensors["latent"] = draw.to(self.device).requires_grad_()
@@ -174,6 +182,7 @@ class PulseRun(LatentRun):
         self._project = SphericalProjection(self.tensors.values())
         self._best_loss = float("inf")
         self._best = torch.empty(0)
+        self._best_arrays: dict[str, torch.Tensor] = {}
         self._images = torch.empty(0)
         self._errors: list[float] = []
 
@@ -196,9 +205,9 @@ class PulseRun(LatentRun):
         losses = prior.fidelity * errors.clamp(min=prior.epsilon)
         if prior.absolute:
             distances = [(problem.operator(one[None]) - problem.y).abs().mean() for one in image]
-            losses = losses + prior.absolute * (10 * torch.stack(distances)).clamp(min=prior.epsilon)
+            losses = losses + prior.absolute * 10 * torch.stack(distances).clamp(min=prior.epsilon)
         if prior.geocross:
-            losses = losses + prior.geocross * geodesic_cross(self.tensors["latent"])
+            losses = losses + prior.geocross * geodesic_cross(self._statistics.to_w(self.tensors["latent"]))
         self._remember(image.detach(), losses.detach(), errors.detach())
         return losses.sum()
 
@@ -208,6 +217,9 @@ class PulseRun(LatentRun):
         if losses[index].item() < self._best_loss:
             self._best_loss = losses[index].item()
             self._best, self._best_error = self._images[index : index + 1].clone(), errors[index].item()
+            self._best_arrays = {
+                name: array[index : index + 1].clone() for name, array in self._latents().items()
+            }
 
     def learning_rate_factor(self, iteration: int) -> float:
         """The schedule's factor."""
@@ -256,14 +268,19 @@ class PulseRun(LatentRun):
         return {"deviation": self._images.std(dim=0, keepdim=True), **several}
 
     @torch.no_grad()
-    def arrays(self) -> dict[str, torch.Tensor]:
-        """The last latents of all samples as w, and the noise maps."""
+    def _latents(self) -> dict[str, torch.Tensor]:
+        """The latents of all samples as w, and their noise maps."""
         w = self._statistics.to_w(self.tensors["latent"]).expand(-1, self.network.num_latents, -1)
         noise = {
             f"noise{index}": self.tensors.get(f"noise{index}", fixed)
             for index, fixed in enumerate(self._fixed_noise)
         }
-        return {"latent": w.clone(), **noise}
+        return {"latent": w, **noise}
+
+    def arrays(self) -> dict[str, torch.Tensor]:
+        """The latent of the result as w, with its noise maps; after it, those of the last of every sample."""
+        last = self._latents()
+        return {name: torch.cat([best, last[name].detach()]) for name, best in self._best_arrays.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """The tensors, the fixed noise, the radii of the spheres and the best image."""
@@ -271,6 +288,7 @@ class PulseRun(LatentRun):
             "fixed_noise": [noise.detach().clone() for noise in self._fixed_noise],
             "radii": [radius.clone() for radius in self._project.radii],
             "best": self._best.clone(),
+            "best_arrays": {name: array.clone() for name, array in self._best_arrays.items()},
             "best_loss": self._best_loss,
             "best_error": self._best_error,
         }
@@ -285,3 +303,4 @@ class PulseRun(LatentRun):
         self._project.radii = [radius.to(self.device) for radius in state["radii"]]
         self._best, self._best_loss = state["best"].to(self.device), state["best_loss"]
         self._best_error = state["best_error"]
+        self._best_arrays = {name: array.to(self.device) for name, array in state["best_arrays"].items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import tempfile
@@ -19,7 +18,7 @@ from zeroshot.generators import Generator
 
 SLOPE = 0.2
 #: How many latents the statistics are computed from, unless another number is asked for.
-SAMPLES = 200_000
+SAMPLES = 100_000
 _BATCH = 10_000
 
 
@@ -73,18 +72,27 @@ def latent_statistics(
         How many latents are drawn, with a seed of their own. The error of the mean is 1/√samples.
     beside : path, optional
         The file of the weights: the statistics are kept in a file next to it, and read from there as long as
-        the mapping network is the same. A folder that cannot be written is passed over.
+        the mapping network is the same. Where its folder cannot be written, they go to the user's cache.
     label : int, optional
         The class, of generators with classes; by default all classes alike.
     """
-    path = None if beside is None else Path(f"{beside}.latents.npz")
     key = f"{_digest(network)} {samples} {label}"
-    if path is not None and (found := _read(path, key)) is not None:
-        return found
+    places = [] if beside is None else [Path(f"{beside}.latents.npz"), _cached(key)]
+    for path in places:
+        if (found := _read(path, key)) is not None:
+            return found
     computed = _computed(network, samples, label)
-    if path is not None:
-        _write(path, key, computed)
+    for path in places:
+        if _write(path, key, computed):
+            break
     return computed
+
+
+def _cached(key: str) -> Path:
+    """Where statistics are kept whose weights lie in a folder that cannot be written."""
+    cache = os.environ.get("XDG_CACHE_HOME")
+    folder = Path(cache) if cache else Path.home() / ".cache"
+    return folder / "zeroshot" / "latents" / f"{key.replace(' ', '-')}.npz"
 
 
 @torch.no_grad()
@@ -137,8 +145,11 @@ def _read(path: Path, key: str) -> LatentStatistics | None:
         return None
 
 
-def _write(path: Path, key: str, statistics: LatentStatistics) -> None:
-    with contextlib.suppress(OSError):
+def _write(path: Path, key: str, statistics: LatentStatistics) -> bool:
+    """Whether the statistics could be written."""
+    try:
+        if path == _cached(key):
+            path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         try:
             with os.fdopen(handle, "wb") as file:
@@ -146,3 +157,6 @@ def _write(path: Path, key: str, statistics: LatentStatistics) -> None:
             os.replace(temporary, path)
         finally:
             Path(temporary).unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True

@@ -10,7 +10,7 @@ import torch
 
 import zeroshot
 from zeroshot.generators import ProgressiveGAN, StyleGAN, StyleGAN2
-from zeroshot.generators.checkpoints import save
+from zeroshot.generators.checkpoints import load, save
 from zeroshot.metrics import psnr
 from zeroshot.operators import Downsample, Grayscale, Identity, Mask
 from zeroshot.priors.latent.pulse import Pulse
@@ -69,7 +69,10 @@ def test_statistics_are_those_of_the_mapping_before_its_rectifier(make_generator
     torch.testing.assert_close(statistics.to_w(normal), w, atol=1e-5, rtol=1e-4)
 
 
-def test_statistics_are_kept_beside_the_weights_until_the_network_changes(make_generator, tmp_path):
+def test_statistics_are_kept_beside_the_weights_until_the_network_changes(
+    make_generator, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     network = make_generator("skip")
     beside = tmp_path / "face.safetensors"
     first = latent_statistics(network, 1000, beside)
@@ -84,6 +87,8 @@ def test_statistics_are_kept_beside_the_weights_until_the_network_changes(make_g
     latent_statistics(network, 1000, beside)
     unwritable = tmp_path / "nowhere" / "face.pkl"
     latent_statistics(network, 1000, unwritable)
+    # A folder that cannot be written: the user's cache keeps them.
+    assert len(list((tmp_path / "cache" / "zeroshot" / "latents").iterdir())) == 1
 
 
 def made_by(network, seed=5):
@@ -106,7 +111,7 @@ def test_it_finds_an_image_that_the_damage_turns_into_the_measurement(tame, oper
     for _ in range(149):
         last = run.step()
     assert problem.residual(last.image) < 0.5 * problem.residual(first.image)
-    assert run.findings()["misfit"] == pytest.approx(problem.residual(last.image) ** 2, rel=0.3)
+    assert run.findings()["misfit"] == pytest.approx(problem.residual(last.image) ** 2, rel=0.7)
 
 
 def test_latents_stay_on_their_spheres(tame):
@@ -126,6 +131,24 @@ def test_an_unreached_epsilon_is_said_and_the_best_image_returned(tame):
     assert "epsilon 1e-09 was not reached" in result.stopped_by
     assert not result.findings["epsilon_reached"]
     assert result.image.shape == (1, 3, 16, 16)
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 1e-7])
+def test_a_published_file_reaches_epsilon_or_it_is_said(shared, epsilon):
+    network = load(shared / "oracles" / "generators" / "stylegan3t_32.pkl")
+    truth = made_by(network)
+    problem = Problem(Downsample(4)(truth), Downsample(4), sigma=0.0, task="sr")
+    prior = Pulse(weights=network, noise="none", statistics_samples=2000, epsilon=epsilon, iterations=25)
+    run = prior.start(problem, torch.Generator().manual_seed(0))
+    first = run.step()
+    for _ in range(24):
+        last = run.step()
+    found = run.findings()
+    assert found["epsilon_reached"] == (found["misfit"] <= epsilon)
+    assert ("was reached" if found["epsilon_reached"] else "was not reached") in run.remark()
+    # Below epsilon the latents come closer to each other instead, and the misfit may grow up to it.
+    assert problem.residual(last.image) <= max(problem.residual(first.image), epsilon**0.5)
+    assert found["epsilon_reached"] == (epsilon == 0.05)
 
 
 def test_epsilon_as_a_stopping_rule(tame):
@@ -170,6 +193,11 @@ def test_weights_can_be_a_file(tame, tmp_path):
     small = Downsample(4)(made_by(tame))
     settings = {"weights": str(path), "iterations": 3, "statistics_samples": 1000}
     result = zeroshot.solve(small, "sr", "pulse", scale=4, settings=settings)
+    latent = result.arrays["latent"]
+    with torch.no_grad():
+        noise = [result.arrays[f"noise{index}"][:1] for index in range(len(tame.noise_shapes))]
+        again = tame.synthesis(latent[:1], noise).clamp(0, 1)
+    torch.testing.assert_close(again, result.image, atol=1e-4, rtol=1e-3)
     assert "sha256" in result.provenance["settings"]["weights"]
     assert (tmp_path / "small.safetensors.latents.npz").exists()
 
