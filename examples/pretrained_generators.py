@@ -18,13 +18,14 @@ from torch import nn
 
 import zeroshot.images
 from zeroshot.generators import Generator
+from zeroshot.generators.checkpoints.torch_files import load_tensors
 
 State = dict[str, torch.Tensor]
 
 
 def read(path: str | Path) -> State:
     """The tensors in a file; nothing else is read."""
-    state = torch.load(path, weights_only=True, map_location="cpu")
+    state = load_tensors(Path(path))
     return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
 
 
@@ -55,7 +56,8 @@ def celeba(path: str | Path) -> Generator:
         nn.Sequential(nn.ConvTranspose2d(32, 3, 4, 2, 1), nn.Tanh()),
     )
     state = {name.removeprefix("generator_deconv."): tensor for name, tensor in read(path).items()}
-    return Generator.wrap(frozen(chain, state), (100, 1, 1), output_range=(-1, 1))
+    network = frozen(chain, state)
+    return Generator.wrap(network, (100, 1, 1), output_range=(-1, 1), latent_distribution="uniform")
 
 
 def anime(path: str | Path) -> Generator:
@@ -119,7 +121,11 @@ GENERATORS: dict[str, Callable[[str | Path], Generator]] = {
 
 def sheet(generator: Generator, rows: int = 4, seed: int = 0) -> torch.Tensor:
     """Rows × rows samples as one image, (1, channels, H, W)."""
-    z = torch.randn(rows * rows, generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    draw = torch.Generator().manual_seed(seed)
+    if generator.latent_distribution == "uniform":
+        z = 2 * torch.rand(rows * rows, generator.z_dim, generator=draw) - 1
+    else:
+        z = torch.randn(rows * rows, generator.z_dim, generator=draw)
     with torch.no_grad():
         images = generator(z).clamp(0, 1)
     return torch.cat([torch.cat(list(row), dim=-1) for row in images.split(rows)], dim=-2)[None]

@@ -7,9 +7,10 @@ The head and the tail are what multi-code inversion composes features between.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -53,7 +54,13 @@ class Generator(nn.Module, ABC):
     num_layers : int
         How many layers `head` and `tail` can be divided at: l from 0 to num_layers.
     resolution : int
-        Side of the images.
+        Side of the images, the longer one where they are not square; 0 where they may have any size.
+    image_size : tuple of int
+        (height, width) of the images; (0, 0) where they may have any size.
+    latent_distribution : str
+        What z is drawn from: "normal", or "uniform" in [−1, 1].
+    is_copyable : bool
+        Whether `copy.deepcopy` gives a generator whose weights are its own.
     channels : int
         Colour channels of the images.
     noise_shapes : list of tuple of int
@@ -69,6 +76,13 @@ class Generator(nn.Module, ABC):
     resolution: int
     channels: int = 3
     noise_shapes: list[tuple[int, ...]]
+    latent_distribution: str = "normal"
+    is_copyable: bool = True
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) of the images; (0, 0) where they may have any size."""
+        return self.resolution, self.resolution
 
     @property
     def has_mapping(self) -> bool:
@@ -87,7 +101,7 @@ class Generator(nn.Module, ABC):
         Parameters
         ----------
         z : torch.Tensor
-            (N, z_dim), standard normal.
+            (N, z_dim), drawn from `latent_distribution`.
         label : torch.Tensor, optional
             (N, label_dim), one-hot; needed where label_dim is not 0.
         truncation : float
@@ -164,9 +178,37 @@ class Generator(nn.Module, ABC):
         latent_shape: Sequence[int],
         stages: Sequence[Callable[[torch.Tensor], torch.Tensor]] | None = None,
         output_range: tuple[float, float] = (-1.0, 1.0),
+        latent_distribution: str = "normal",
     ) -> WrappedGenerator:
-        """Any module that turns latents into images, as a generator; see :class:`WrappedGenerator`."""
-        return WrappedGenerator(module, latent_shape, stages, output_range)
+        """Any module that turns latents into images, as a generator.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            Called with latents (N, *latent_shape), returns images (N, C, H, W). It is put into evaluation mode,
+            and stays in it, as every synthesis would change the statistics of its batch normalisation else.
+        latent_shape : sequence of int
+            Shape of one latent; z is handed over flat, (N, ∏ latent_shape), and reshaped.
+        stages : sequence of callable, optional
+            The module as a chain, so that it can be divided: head(z, l) runs the first l of them. By default the
+            children of a `torch.nn.Sequential`, else the module as one stage. With functions among them the
+            generator cannot be copied, as a copied function would go on using the weights of the original.
+        output_range : tuple of float
+            The values of black and white in the module's images.
+        latent_distribution : {"normal", "uniform"}
+            What the module was trained with: standard normal, or uniform in [−1, 1].
+
+        Returns
+        -------
+        WrappedGenerator
+            The generator; it holds the module itself, not a copy.
+
+        Raises
+        ------
+        ValueError
+            Where the range or the distribution is none, or the module returns no images.
+        """
+        return WrappedGenerator(module, latent_shape, stages, output_range, latent_distribution)
 
     def as_latents(self, latent: torch.Tensor) -> torch.Tensor:
         """`latent` in the shape that the layers index: (N, num_latents, w_dim), or (N, z_dim).
@@ -235,15 +277,8 @@ class WrappedGenerator(Generator):
 
     Parameters
     ----------
-    module : torch.nn.Module
-        Called with latents (N, *latent_shape), returns images (N, C, H, W).
-    latent_shape : sequence of int
-        Shape of one latent; z is handed over flat, (N, ∏ latent_shape), and reshaped.
-    stages : sequence of callable, optional
-        The module as a chain of functions, so that it can be divided: head(z, l) runs the first l of them.
-        By default the children of a `torch.nn.Sequential`, else the module as one stage.
-    output_range : tuple of float
-        The values of black and white in the module's images.
+    module, latent_shape, stages, output_range, latent_distribution
+        See :meth:`Generator.wrap`.
     """
 
     architecture = "wrapped"
@@ -254,29 +289,51 @@ class WrappedGenerator(Generator):
         latent_shape: Sequence[int],
         stages: Sequence[Callable[[torch.Tensor], torch.Tensor]] | None = None,
         output_range: tuple[float, float] = (-1.0, 1.0),
+        latent_distribution: str = "normal",
     ) -> None:
         super().__init__()
         if not output_range[0] < output_range[1]:
             raise ValueError(
                 f"output_range must be (black, white) with black below white, got {output_range}"
             )
-        self.module = module
-        self.latent_shape = tuple(latent_shape)
+        if latent_distribution not in ("normal", "uniform"):
+            raise ValueError(
+                f"latent_distribution must be 'normal' or 'uniform', got {latent_distribution!r}"
+            )
+        self.module = module.eval()
+        self.latent_shape, self.latent_distribution = tuple(latent_shape), latent_distribution
         if stages is None:
             stages = list(module.children()) if isinstance(module, nn.Sequential) else [module]
-        self._stages = tuple(stages)
+        self._stages = nn.ModuleList(
+            stage if isinstance(stage, nn.Module) else _FunctionStage(stage) for stage in stages
+        ).eval()
+        self.is_copyable = not any(isinstance(stage, _FunctionStage) for stage in self._stages)
         self._black, self._white = output_range
         self.z_dim = int(torch.Size(self.latent_shape).numel())
         self.num_layers = len(self._stages)
         self.noise_shapes = []
         with torch.no_grad():
-            was_training = module.training
-            module.eval()
             image = self.synthesis(torch.zeros(1, self.z_dim, device=self._device()))
-            module.train(was_training)
         if image.ndim != 4:
             raise ValueError(f"the module must return images (N, C, H, W), got {tuple(image.shape)}")
         self.channels, self.resolution = image.shape[1], max(image.shape[-2:])
+        self._image_size = (image.shape[-2], image.shape[-1])
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        return self._image_size
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> WrappedGenerator:
+        if not self.is_copyable:
+            raise TypeError(
+                "this generator has functions as stages, which go on using the weights of the original when "
+                "copied; give modules as stages"
+            )
+        # Modules among the stages that are parts of `module` stay so.
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        copied.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return copied
 
     def _device(self) -> torch.device:
         parameter = next(self.module.parameters(), None)
@@ -292,3 +349,14 @@ class WrappedGenerator(Generator):
 
     def _finish(self, features: Features, latent: torch.Tensor) -> torch.Tensor:
         return 2 * (features.maps - self._black) / (self._white - self._black) - 1
+
+
+class _FunctionStage(nn.Module):
+    """A stage that is a function, in the place of a module."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self._function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._function(x)

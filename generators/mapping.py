@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 SLOPE, GAIN = 0.2, math.sqrt(2)
+_MOST_LAYERS = 64
 
 
 def normalise(x: torch.Tensor, epsilon: float = 1e-8) -> torch.Tensor:
@@ -68,6 +69,8 @@ class Mapping(nn.Module):
         embedding: int | None = None,
     ) -> None:
         super().__init__()
+        if len(widths) > _MOST_LAYERS:
+            raise ValueError(f"the mapping may have {_MOST_LAYERS} layers, got {len(widths)}")
         self.label_dim, self.num_latents = label_dim, num_latents
         embedding = (w_dim if embedding is None else embedding) if label_dim else 0
         if label_dim:

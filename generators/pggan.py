@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -11,10 +12,21 @@ from torch.nn import functional
 
 from .generator import Features, Generator
 
+_MOST_RESOLUTIONS = 12
+
 
 def pixel_norm(x: torch.Tensor, epsilon: float = 1e-8) -> torch.Tensor:
     """X / √(mean over the channels of x² + ε)."""
     return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + epsilon)
+
+
+def require_widths(resolution: int, widths: Sequence[int]) -> None:
+    """ValueError unless there is one width for each of 4, 8, … `resolution` pixels, up to 8192."""
+    if not 1 <= len(widths) <= _MOST_RESOLUTIONS:
+        raise ValueError(f"there must be 1 to {_MOST_RESOLUTIONS} widths, got {len(widths)}")
+    side = 4 * 2 ** (len(widths) - 1)
+    if resolution != side:
+        raise ValueError(f"{len(widths)} widths make images of {side}, not {resolution}")
 
 
 class EqualisedConvolution(nn.Module):
@@ -72,10 +84,7 @@ class ProgressiveGAN(Generator):
 
     def __init__(self, resolution: int, z_dim: int, widths: list[int], channels: int = 3) -> None:
         super().__init__()
-        if resolution != 4 * 2 ** (len(widths) - 1):
-            raise ValueError(
-                f"{len(widths)} widths make images of {4 * 2 ** (len(widths) - 1)}, not {resolution}"
-            )
+        require_widths(resolution, widths)
         self.settings = {
             "resolution": resolution,
             "z_dim": z_dim,

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from .generator import Features, Generator
 from .mapping import SLOPE, EqualisedLinear, Mapping
-from .pggan import EqualisedConvolution
+from .pggan import EqualisedConvolution, require_widths
 
 #: From this resolution up the enlargement is part of the convolution.
 FUSED_FROM = 128
@@ -59,8 +59,14 @@ class StyledConvolution(nn.Module):
         self._scale = math.sqrt(2) / math.sqrt(in_channels * 9)
         self._enlarge = enlarge
         self.epilogue = Epilogue(width, w_dim, size, epsilon)
+        for name, buffer in self.fixed_buffers().items():
+            self.register_buffer(name, buffer, persistent=False)
+
+    @staticmethod
+    def fixed_buffers() -> dict[str, torch.Tensor]:
+        """What is the same in every network, and not saved."""
         tent = torch.tensor([1.0, 2.0, 1.0]) / 4
-        self.register_buffer("blur_kernel", tent.outer(tent).expand(width, 1, 3, 3).clone(), persistent=False)
+        return {"blur_kernel": tent.outer(tent)}
 
     def forward(self, x: torch.Tensor, w: torch.Tensor, noise: torch.Tensor | None) -> torch.Tensor:
         weight = self.weight * self._scale
@@ -74,7 +80,9 @@ class StyledConvolution(nn.Module):
                 x = functional.interpolate(x, scale_factor=2, mode="nearest")
             x = functional.conv2d(x, weight, padding=1)
         if self._enlarge != "none":
-            x = functional.conv2d(x, self.blur_kernel, padding=1, groups=x.shape[1])
+            x = functional.conv2d(
+                x, self.blur_kernel.expand(x.shape[1], 1, 3, 3), padding=1, groups=x.shape[1]
+            )
         return self.epilogue(x, w, noise)
 
 
@@ -124,10 +132,7 @@ class StyleGAN(Generator):
         epsilon: float = 1e-8,
     ) -> None:
         super().__init__()
-        if resolution != 4 * 2 ** (len(widths) - 1):
-            raise ValueError(
-                f"{len(widths)} widths make images of {4 * 2 ** (len(widths) - 1)}, not {resolution}"
-            )
+        require_widths(resolution, widths)
         self.settings = {
             "resolution": resolution,
             "z_dim": z_dim,

@@ -11,9 +11,21 @@ from torch.nn import functional
 
 from .generator import Features, Generator
 from .mapping import GAIN, SLOPE, EqualisedLinear, Mapping
+from .pggan import require_widths
 from .resampling import filtered_resample
 
 _TAPS = (1.0, 3.0, 3.0, 1.0)
+
+
+def resample_filter() -> torch.Tensor:
+    """The (4, 4) binomial filter that images and maps are enlarged with."""
+    taps = torch.tensor(_TAPS)
+    return taps.outer(taps) / taps.sum() ** 2
+
+
+def default_filters(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The resampling filters of a network by their names, for files that leave them out."""
+    return {name: resample_filter() for name in network.state_dict() if name.endswith("resample_filter")}
 
 
 def modulated_convolution(
@@ -79,8 +91,7 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("noise_const", torch.randn(size, size))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(out_channels))
-        taps = torch.tensor(_TAPS)
-        self.register_buffer("resample_filter", taps.outer(taps) / taps.sum() ** 2)
+        self.register_buffer("resample_filter", resample_filter())
         self._up, self._clamp = up, clamp
 
     def forward(
@@ -122,8 +133,7 @@ class Shortcut(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, 1, 1))
-        taps = torch.tensor(_TAPS)
-        self.register_buffer("resample_filter", taps.outer(taps) / taps.sum() ** 2)
+        self.register_buffer("resample_filter", resample_filter())
         self._scale = 1 / math.sqrt(in_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -148,8 +158,7 @@ class SynthesisBlock(nn.Module):
         clamp: float | None,
     ) -> None:
         super().__init__()
-        taps = torch.tensor(_TAPS)
-        self.register_buffer("resample_filter", taps.outer(taps) / taps.sum() ** 2)
+        self.register_buffer("resample_filter", resample_filter())
         self.is_first = in_channels == 0
         if self.is_first:
             self.const = nn.Parameter(torch.randn(width, size, size))
@@ -215,10 +224,7 @@ class StyleGAN2(Generator):
         embedding: int | None = None,
     ) -> None:
         super().__init__()
-        if resolution != 4 * 2 ** (len(widths) - 1):
-            raise ValueError(
-                f"{len(widths)} widths make images of {4 * 2 ** (len(widths) - 1)}, not {resolution}"
-            )
+        require_widths(resolution, widths)
         if synthesis_architecture not in ("skip", "resnet", "orig"):
             raise ValueError(
                 f"synthesis_architecture must be 'skip', 'resnet' or 'orig', got {synthesis_architecture!r}"

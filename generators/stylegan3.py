@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import astuple
 from typing import Any
@@ -14,6 +15,28 @@ from .alias_free import LayerPlan, layer_plans, low_pass_filter
 from .generator import Features, Generator
 from .mapping import GAIN, SLOPE, EqualisedLinear, Mapping
 from .resampling import filtered_resample
+
+_MOST_LAYERS, _LARGEST_SIDE, _LARGEST_FACTOR, _LARGEST_FILTER = 64, 8192, 16, 64
+
+
+def _require_bounds(plans: list[LayerPlan], filter_size: int, lrelu_upsampling: int) -> None:
+    """ValueError where filters or maps would be larger than those of any alias-free network."""
+    if not 1 <= len(plans) <= _MOST_LAYERS:
+        raise ValueError(f"there must be 1 to {_MOST_LAYERS} layers, got {len(plans)}")
+    if not 1 <= filter_size <= _LARGEST_FILTER:
+        raise ValueError(f"filter_size must be 1 to {_LARGEST_FILTER}, got {filter_size}")
+    for plan in plans:
+        if not 1 <= plan.size <= _LARGEST_SIDE or not 1 <= plan.rate <= _LARGEST_SIDE:
+            raise ValueError(
+                f"sizes and rates must be 1 to {_LARGEST_SIDE}, got a size of {plan.size} at the rate {plan.rate}"
+            )
+        if not (math.isfinite(plan.cutoff) and math.isfinite(plan.half_width) and plan.cutoff > 0):
+            raise ValueError(f"the cut-off must be a positive number, got {plan.cutoff}")
+    rates = [plans[0].rate, *(plan.rate for plan in plans)]
+    for before, after in itertools.pairwise(rates):
+        factor = max(before, after) * lrelu_upsampling // min(before, after)
+        if not 1 <= factor <= _LARGEST_FACTOR:
+            raise ValueError(f"a layer may change the rate by up to {_LARGEST_FACTOR}, got {factor}")
 
 
 class FourierInput(nn.Module):
@@ -211,6 +234,7 @@ class StyleGAN3(Generator):
     ) -> None:
         super().__init__()
         plans = [plan if isinstance(plan, LayerPlan) else LayerPlan(*plan) for plan in plans]
+        _require_bounds(plans, filter_size, lrelu_upsampling)
         if len(kinds) != len(plans) or not set(kinds) <= {"radial", "separable"}:
             raise ValueError(f"kinds must say 'radial' or 'separable' for {len(plans)} layers, got {kinds}")
         self.settings: dict[str, Any] = {

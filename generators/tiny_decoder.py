@@ -120,22 +120,38 @@ def is_tiny_decoder(state: dict[str, torch.Tensor]) -> bool:
     return "3.conv.0.weight" in state and "19.weight" in state and "1.weight" in state
 
 
-def tiny_decoder(state: dict[str, torch.Tensor]) -> TinyDecoder:
-    """From a state dict whose names are places in one long chain of layers."""
-    pooled = "pooled" if "3.pool.0.weight" in state else "plain"
+def settings_of(state: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """The settings of the decoder that a state dict is of."""
     width, latent_channels = state["1.weight"].shape[:2]
-    decoder = TinyDecoder(latent_channels, width, pooled, state["19.weight"].shape[0])
-    # Places of the layers with weights in the chain, which counts bounds, rectifiers and enlargements too.
-    places = {1: "0.0", 19: f"{decoder.num_layers - 1}.0", 18: f"{decoder.num_layers - 2}.0"}
+    return {
+        "latent_channels": latent_channels,
+        "width": width,
+        "pooled": "pooled" if "3.pool.0.weight" in state else "plain",
+        "channels": state["19.weight"].shape[0],
+    }
+
+
+def place_of(name: str) -> str:
+    """Our name for a weight of the published decoders, whose names are places in one long chain of layers.
+
+    Raises
+    ------
+    ValueError
+        Where no layer has that place.
+    """
+    match = re.fullmatch(r"(\d+)\.(.+)", name)
+    place = None if match is None else _places().get(int(match[1]))
+    if match is None or place is None:
+        raise ValueError(f"the decoder has a layer of unknown name: {name}")
+    return f"stages.{place}.{match[2]}"
+
+
+def _places() -> dict[int, str]:
+    """Of the layers with weights in the chain, which counts bounds, rectifiers and enlargements too."""
+    last = 1 + _LEVELS * (_BLOCKS + 1)
+    places = {1: "0.0", 18: f"{last}.0", 19: f"{last + 1}.0"}
     for level in range(_LEVELS):
         first, stage = 3 + 5 * level, 1 + 4 * level
         places |= {first + block: f"{stage + block}.0" for block in range(_BLOCKS)}
         places[first + 4] = f"{stage + 3}.1"
-    renamed = {}
-    for name, tensor in state.items():
-        match = re.fullmatch(r"(\d+)\.(.+)", name)
-        if match is None or int(match[1]) not in places:
-            raise ValueError(f"the decoder has a layer of unknown name: {name}")
-        renamed[f"stages.{places[int(match[1])]}.{match[2]}"] = tensor.detach().float()
-    decoder.load_state_dict(renamed)
-    return decoder
+    return places

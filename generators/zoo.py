@@ -2,16 +2,18 @@
 
 Files lie in the user's cache, or in the folder that the environment variable ZEROSHOT_WEIGHTS names, which is
 looked into first, so that a machine without a network can be given them. A download that breaks off goes on where
-it stopped; what arrives is compared with the published checksum, or, where none is published, with that of the
-first download.
+it stopped, if the file is still the same there; what arrives is compared with the published checksum, or, where none
+is published, with that of the first download. ZEROSHOT_MIRROR may name one more address, under which every file is
+looked for by its name when its publisher does not give it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ _NVIDIA = (
 _NGC = "https://api.ngc.nvidia.com/v2/models/nvidia/research"
 _LISTED = "https://github.com/NVlabs/stylegan3"
 _ADA = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained"
+_ADA_LISTED = "https://github.com/NVlabs/stylegan2-ada-pytorch"
 _ALIGNED = "faces cropped and aligned as in FFHQ (zeroshot align)"
 
 
@@ -58,11 +61,14 @@ class Entry:
         return self.addresses[0].rpartition("/")[2]
 
 
-def _ngc(collection: str, file: str, domain: str, alignment: str, mirror: str | None = None) -> Entry:
-    addresses = [f"{_NGC}/{collection}/versions/1/files/{file}"]
-    if mirror:
-        addresses.append(f"{_ADA}/{mirror}")
-    return Entry(tuple(addresses), _NVIDIA, domain, alignment, _LISTED)
+def _ngc(collection: str, file: str, domain: str, alignment: str) -> Entry:
+    address = f"{_NGC}/{collection}/versions/1/files/{file}"
+    return Entry((address,), _NVIDIA, domain, alignment, _LISTED)
+
+
+def _ada(file: str, domain: str, alignment: str) -> Entry:
+    """Trained with adaptive augmentation; other files than those of similar names above."""
+    return Entry((f"{_ADA}/{file}",), _NVIDIA, domain, alignment, _ADA_LISTED)
 
 
 ENTRIES: dict[str, Entry] = {
@@ -94,11 +100,17 @@ ENTRIES: dict[str, Entry] = {
     "stylegan3-r-afhqv2-512": _ngc(
         "stylegan3", "stylegan3-r-afhqv2-512x512.pkl", "animals", "the head fills the image"
     ),
-    "stylegan2-ada-ffhq-1024": Entry(
-        (f"{_ADA}/ffhq.pkl",), _NVIDIA, "faces", _ALIGNED, "https://github.com/NVlabs/stylegan2-ada-pytorch"
-    ),
+    "stylegan2-ada-ffhq-1024": _ada("ffhq.pkl", "faces", _ALIGNED),
+    "stylegan2-ada-metfaces-1024": _ada("metfaces.pkl", "painted faces", _ALIGNED),
+    "stylegan2-ada-afhqcat-512": _ada("afhqcat.pkl", "cats", "the head fills the image"),
+    "stylegan2-ada-afhqdog-512": _ada("afhqdog.pkl", "dogs", "the head fills the image"),
+    "stylegan2-ada-afhqwild-512": _ada("afhqwild.pkl", "wild animals", "the head fills the image"),
+    "stylegan2-ada-brecahad-512": _ada("brecahad.pkl", "breast cancer histology", "none"),
     "taef2-decoder": Entry(
-        ("https://github.com/madebyollin/taesd/raw/main/taef2_decoder.pth",),
+        (
+            "https://github.com/madebyollin/taesd/raw/5cccb12dc72074a4be35680c3b108548a7c69978/"
+            "taef2_decoder.pth",
+        ),
         "MIT: https://github.com/madebyollin/taesd/blob/main/LICENSE",
         "any photograph (autoencoder of the FLUX.2 latents)",
         "none",
@@ -168,15 +180,30 @@ def fetch(name: str, progress: str = "bar", say: Callable[[str], None] | None = 
         if path.is_file():
             _require_checksum(path, entry.sha256, f"{entry.file} in ZEROSHOT_WEIGHTS")
             return path
-    folder = cache_folder()
-    path = folder / entry.file
-    if path.is_file():
-        _require_checksum(path, _known_checksum(path, entry), f"{path} (remove it to download it again)")
-        return path
-    (say or _say)(f"{name}: {entry.domain}; from {entry.source}; terms: {entry.licence}")
-    folder.mkdir(parents=True, exist_ok=True)
-    _download(entry, path, progress)
+    path = cache_folder() / entry.file
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _only_one(path):
+            # Another process may have fetched it meanwhile.
+            if not path.is_file():
+                (say or _say)(f"{name}: {entry.domain}; from {entry.source}; terms: {entry.licence}")
+                _download(entry, path, progress)
+    what = f"{path} (to download it again, remove it and {_record(path)})"
+    _require_checksum(path, _known_checksum(path, entry), what)
     return path
+
+
+@contextlib.contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """One download of a file at a time, over all processes; without effect where the system has no such locks."""
+    with open(path.with_name(f".{path.name}.lock"), "w") as file:
+        try:
+            import fcntl
+        except ImportError:
+            yield
+            return
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _say(text: str) -> None:
@@ -204,31 +231,51 @@ def _known_checksum(path: Path, entry: Entry) -> str | None:
     return None
 
 
-def _require_checksum(path: Path, wanted: str | None, what: str) -> str:
+#: Files found to be the right ones by this process: path, time of change, size and checksum.
+_verified: set[tuple[str, int, int, str]] = set()
+
+
+def _require_checksum(path: Path, wanted: str | None, what: str) -> None:
+    """ChecksumError unless the file has the checksum; one that has not changed is not read again."""
+    if wanted is None:
+        return
+    about = path.stat()
+    seen = (str(path), about.st_mtime_ns, about.st_size, wanted)
+    if seen in _verified:
+        return
     found = _pooch().file_hash(str(path))
-    if wanted is not None and not found.startswith(wanted):
+    if not found.startswith(wanted):
         raise ChecksumError(
             f"{what} is not the published file: its sha256 is {found[:16]}…, wanted {wanted[:16]}…"
         )
-    return found
+    _verified.add(seen)
+
+
+def _addresses(entry: Entry) -> tuple[str, ...]:
+    mirror = os.environ.get("ZEROSHOT_MIRROR")
+    return (*entry.addresses, f"{mirror.rstrip('/')}/{entry.file}") if mirror else entry.addresses
 
 
 def _download(entry: Entry, path: Path, progress: str) -> None:
     """From the first address that gives the right file."""
-    part = path.with_name(path.name + ".part")
     failures: list[Exception] = []
-    for address in entry.addresses:
+    for address in _addresses(entry):
+        # What one address sent is not gone on with from another, whose file may differ.
+        place = hashlib.sha256(address.encode()).hexdigest()[:8]
+        part = path.with_name(f"{path.name}.{place}.part")
         try:
             _receive(address, part, progress)
-            found = _require_checksum(part, _known_checksum(path, entry), f"what {address} sent")
+            _require_checksum(part, _known_checksum(path, entry), f"what {address} sent")
         except ChecksumError as error:
             # A wrong file must not be gone on with.
             os.replace(part, path.with_name(path.name + ".rejected"))
+            _validator_file(part).unlink(missing_ok=True)
             failures.append(error)
         except OSError as error:
             failures.append(OSError(f"{address}: {error}"))
         else:
-            _record(path).write_text(found + "\n")
+            _record(path).write_text(_pooch().file_hash(str(part)) + "\n")
+            _validator_file(part).unlink(missing_ok=True)
             os.replace(part, path)
             return
     if all(isinstance(failure, ChecksumError) for failure in failures):
@@ -239,26 +286,62 @@ def _download(entry: Entry, path: Path, progress: str) -> None:
     )
 
 
+def _validator_file(part: Path) -> Path:
+    """Where the version of the file that a part is of is kept."""
+    return part.with_name(part.name + ".version")
+
+
+def _validator(headers: Any) -> str | None:
+    """What a server calls this version of a file; only strong tags promise the same bytes."""
+    tag = headers.get("ETag", "")
+    return tag if tag.startswith('"') else headers.get("Last-Modified")
+
+
 def _receive(address: str, part: Path, progress: str) -> None:
-    """Append what is missing of the file; a server that cannot go on sends it from the start."""
+    """Append what is missing of the file; one that has changed since, or cannot be gone on with, from the start."""
     import requests
 
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    version = _validator_file(part)
+    known = version.read_text() if version.exists() else ""
+    have = part.stat().st_size if part.exists() and known else 0
+    # Compressed on the way, a part of the file would be no part of what arrives.
+    headers = {"Accept-Encoding": "identity"}
+    if have:
+        headers |= {"Range": f"bytes={have}-", "If-Range": known}
     with requests.get(address, headers=headers, stream=True, timeout=30) as answer:
-        if answer.status_code == 416:
-            return  # Nothing is missing.
+        if answer.status_code == 416 and have:
+            if answer.headers.get("Content-Range", "").replace(" ", "") == f"bytes*/{have}":
+                return  # Nothing is missing.
+            version.unlink()
+            return _receive(address, part, progress)
         answer.raise_for_status()
         goes_on = answer.status_code == 206
-        length = int(answer.headers.get("Content-Length", 0))
-        bar = _progress_bar(progress, part.stem, length + (have if goes_on else 0), have if goes_on else 0)
-        received = 0
-        with open(part, "ab" if goes_on else "wb") as file, bar:
-            for piece in answer.iter_content(1 << 16):
-                file.write(piece)
-                received += len(piece)
-                bar.update(len(piece))
-    if length and received < length and "Content-Encoding" not in answer.headers:
+        if goes_on and not _continues(answer.headers, have, known):
+            version.unlink(missing_ok=True)
+            raise OSError("the server sent another part of the file than asked for; the next try starts anew")
+        if not goes_on:
+            have = 0
+            version.unlink(missing_ok=True)
+        _append(answer, part, "ab" if goes_on else "wb", have, progress)
+
+
+def _continues(headers: Any, have: int, known: str) -> bool:
+    """Whether an answer with a part of the file goes on where ours ends, in the same version of it."""
+    place = headers.get("Content-Range", "")
+    return place.startswith(f"bytes {have}-") and _validator(headers) in (None, known)
+
+
+def _append(answer: Any, part: Path, mode: str, have: int, progress: str) -> None:
+    length, received = int(answer.headers.get("Content-Length", 0)), 0
+    with open(part, mode) as file, _progress_bar(progress, part.stem, length + have, have) as bar:
+        name = _validator(answer.headers)
+        if name:
+            _validator_file(part).write_text(name)
+        for piece in answer.iter_content(1 << 16):
+            file.write(piece)
+            received += len(piece)
+            bar.update(len(piece))
+    if length and received < length:
         raise OSError(
             f"the transfer broke off after {received} of {length} bytes; the next try goes on from there"
         )

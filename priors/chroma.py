@@ -9,7 +9,8 @@ import torch
 
 from zeroshot.operators.mosaic import Mosaic
 
-from .convex import counted
+from .convex import minimise
+from .measurement import counted
 from .tv import TotalVariation
 
 if TYPE_CHECKING:
@@ -58,10 +59,7 @@ def chosen_chroma(problem: Problem, generator: torch.Generator) -> float:
 def _error(problem: Problem, chroma: float) -> float:
     """The mean penalty of the held-out measurements, for an approximate solution."""
     prior = TotalVariation(chroma=chroma, tolerance=1e-2, iterations=300)
-    run, rule = prior.start(problem, torch.Generator()), prior.default_stopping(problem)
-    rule.start(problem)
-    while not rule.update(estimate := run.step()):
-        pass
+    estimate, _ = minimise(prior, problem)
     return float(problem.validation_loss(estimate.image))
 
 

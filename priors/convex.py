@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
 
-from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
+from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber
+from zeroshot.noise import QUANTISATION
 from zeroshot.prior import Estimate, Prior, Run, require_known_settings
+from zeroshot.settings import require_positive, require_whole
 from zeroshot.solvers.finite_differences import Coupling, TotalVariationNorm
 from zeroshot.solvers.pdhg import PrimalDualHybridGradient
 from zeroshot.solvers.penalties import Penalty
+
+from .measurement import counted, noise_rms
+from .unchanged import Unchanged, is_clean
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
     from zeroshot.stopping import StoppingRule
 
-#: The rounding error of 8-bit images, half a grey level wide on either side: no residual is asked to be
-#: smaller.
-QUANTISATION = 0.5 / 255 / math.sqrt(3)
 #: λ over the largest slope of the data term and √(channels under one norm), where there is no noise level to
 #: choose it by. An isolated wrong pixel goes where λ exceeds 1/(2 + √2) ≈ 0.3.
 ROBUST_WEIGHT = 0.58
@@ -91,21 +93,9 @@ class PenaltyPrior(Prior):
 
     def __post_init__(self) -> None:
         TotalVariationNorm(coupling=self.coupling)
-        self._require_positive("discrepancy", "tolerance")
-        self._require_positive(*(name for name in ("weight", "chroma") if getattr(self, name) is not None))
-        self._require_counts("iterations", "block")
-
-    def _require_positive(self, *names: str) -> None:
-        for name in names:
-            value = getattr(self, name)
-            if not (_is_number(value) and 0 < value < math.inf):
-                raise ValueError(f"{name} must be a positive number, got {value!r}")
-
-    def _require_counts(self, *names: str, least: int = 1) -> None:
-        for name in names:
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        require_positive(self, "discrepancy", "tolerance")
+        require_positive(self, "weight", "chroma", none="allowed")
+        require_whole(self, "iterations", "block")
 
     @abstractmethod
     def penalty(self, problem: Problem, estimate: torch.Tensor) -> Penalty:
@@ -146,11 +136,16 @@ class PenaltyPrior(Prior):
             return f"{self.name} needs a data term with a conjugate, and {name} has none"
         return None
 
-    def start(self, problem: Problem, generator: torch.Generator) -> PenaltyRun:
-        """Begin a run; the only randomness is in the choice of `chroma`."""
+    def start(self, problem: Problem, generator: torch.Generator) -> PenaltyRun | Unchanged:
+        """Begin a run; the only randomness is in the choice of `chroma`.
+
+        A whole image without noise is left as it is where the weight is to be chosen.
+        """
         reason = self.supports(problem)
         if reason is not None:
             raise ValueError(reason)
+        if self.weight is None and is_clean(problem):
+            return Unchanged(problem)
         return self._run(self._with_chroma(problem, generator), problem)
 
     def _run(self: Family, prior: Family, problem: Problem) -> PenaltyRun:
@@ -172,9 +167,26 @@ class PenaltyPrior(Prior):
         return DualityGap(self.tolerance) | MaxIterations(self.iterations)
 
 
+def minimise(
+    prior: PenaltyPrior, problem: Problem, generator: torch.Generator | None = None
+) -> tuple[Estimate, PenaltyRun | Unchanged]:
+    """The estimate at which the default stopping rule of `prior` is satisfied, and the run that made it.
+
+    `generator` is that of the run; one with the seed 0 by default.
+    """
+    run = prior.start(problem, torch.Generator().manual_seed(0) if generator is None else generator)
+    rule = prior.default_stopping(problem)
+    rule.start(problem)
+    while not rule.update(estimate := run.step()):
+        pass
+    return estimate, run
+
+
 class Solver(Protocol):
     """What a run asks of a scheme."""
 
+    #: The most that λ may become while it follows a residual.
+    largest_weight: float
     weight: float
 
     @property
@@ -194,8 +206,9 @@ class PenaltyRun(Run):
     """Blocks of iterations, the duality gap after each, and the search for λ.
 
     While λ is looked for the solver lets it follow the residual. It is frozen once the residual is right
-    within 1 %, λ has come to rest and the gap is moderate; if the residual of the solution then turns out to
-    be off, the search goes on. The second half of the iterations is kept for a frozen λ.
+    within 1 %, λ has come to rest and the gap is moderate, or at its largest where no λ is large enough; if
+    the residual of the solution then turns out to be off, the search goes on. The second half of the
+    iterations is kept for a frozen λ.
 
     Attributes
     ----------
@@ -205,6 +218,9 @@ class PenaltyRun(Run):
 
     #: Relative error of the residual at which λ is frozen, and at which a solution is accepted.
     freeze_within, accept_within = 0.01, 0.015
+    #: The most that λ may become, in units of the first guess: images that hold less than the noise level want
+    #: more and more of it.
+    most_of_first = 100.0
     #: Relative change of λ over a block, and relative gap, at which λ is frozen.
     rest, moderate_gap = 0.02, 0.03
 
@@ -215,9 +231,15 @@ class PenaltyRun(Run):
         self.residual_wanted = _residual_wanted(prior, problem)
         weight = _first_weight(prior, problem, self.residual_wanted)
         self._solver = prior.solver(problem, self._measured, weight)
+        self._solver.largest_weight = self.most_of_first * weight
         self._frozen = self.residual_wanted is None
         self._iteration = 0
-        self._tiny = 1e-9 * problem.y.numel()
+        count = problem.y.numel() if self._measured is None else self._measured.sum().item()
+        #: What the gap is relative to at least: an objective of 0 has no relative gap.
+        self._least = 1e-9 * problem.y.numel()
+        if self.residual_wanted is not None:
+            # Half of what the data term alone is at that residual.
+            self._least = max(self._least, 0.25 * count * self.residual_wanted * weight)
 
     @property
     def weight(self) -> float:
@@ -236,7 +258,7 @@ class PenaltyRun(Run):
         self._solver.advance(count, None if self._frozen else self.residual_wanted)
         self._iteration += count
         objective, bound = self._solver.evaluate()
-        gap = max(objective - bound, 0.0) / max(abs(objective), self._tiny)
+        gap = max(objective - bound, 0.0) / max(abs(objective), self._least)
         if self.residual_wanted is not None and 2 * self._iteration <= self.prior.iterations:
             self._frozen = self._settled(before, gap)
         elif self.residual_wanted is not None:
@@ -247,6 +269,10 @@ class PenaltyRun(Run):
         """Whether λ may stay as it is."""
         assert self.residual_wanted is not None
         deviation = abs(self._solver.residual / self.residual_wanted - 1)
+        capped = self._solver.weight >= (1 - 1e-6) * self._solver.largest_weight
+        if capped and self._solver.residual < self.residual_wanted and gap <= self.moderate_gap:
+            # The image holds less than the noise that was to be removed.
+            return True
         if self._frozen:
             return gap > self.prior.tolerance or deviation <= self.accept_within
         at_rest = abs(self._solver.weight / weight_before - 1) <= self.rest
@@ -274,47 +300,16 @@ class PenaltyRun(Run):
         self._iteration, self._frozen = state["iteration"], state["frozen"]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def counted(problem: Problem) -> torch.Tensor | None:
-    """1 at the measurements that enter the data term, of y's shape; None: all."""
-    if problem.measured is None and problem.held_out is None:
-        return None
-    result = torch.ones_like(problem.y)
-    if problem.measured is not None:
-        result *= problem.measured > 0.5
-    if problem.held_out is not None:
-        result *= problem.held_out < 0.5
-    return None if bool(result.all()) else result
-
-
-def noise_level(problem: Problem) -> float:
-    """Standard deviation of the noise in y: what the noise law says, is known or is estimated from y.
-
-    It is never less than the rounding error of 8-bit images.
-    """
-    term = problem.data_term
-    if isinstance(term, Poisson):
-        which = counted(problem)
-        variance = (term.gain * problem.y + term.readout**2).clamp(min=0)
-        which = torch.ones_like(variance) if which is None else which
-        sigma = math.sqrt((variance * which).sum(dtype=torch.float64).item() / max(which.sum().item(), 1))
-    elif problem.sigma is not None:
-        sigma = problem.sigma
-    else:
-        from zeroshot.noise import estimate_sigma
-
-        sigma = estimate_sigma(problem.y, problem.measured)
-    return max(sigma, QUANTISATION)
+def expected_residual(problem: Problem) -> float:
+    """The root mean square of A x − y at the true image: the noise in y, or the rounding error of 8-bit images."""
+    return max(noise_rms(problem), QUANTISATION)
 
 
 def _residual_wanted(prior: PenaltyPrior, problem: Problem) -> float | None:
     """The root mean square of A x − y by which λ is chosen, or None where it is not chosen by that."""
     if prior.weight is not None or isinstance(problem.data_term, L1 | Huber):
         return None
-    return prior.discrepancy * noise_level(problem)
+    return prior.discrepancy * expected_residual(problem)
 
 
 def _first_weight(prior: PenaltyPrior, problem: Problem, residual: float | None) -> float:

@@ -8,6 +8,8 @@ from typing import ClassVar
 
 import torch
 
+from zeroshot.settings import require_choice, require_positive, require_whole
+
 from .denoising import DenoisingPrior
 from .opponent import from_opponent, to_opponent
 
@@ -59,13 +61,9 @@ class OverlappingDCT(DenoisingPrior):
     refinement: str = "wiener"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.patch, int) or isinstance(self.patch, bool) or not 2 <= self.patch <= 32:
-            raise ValueError(f"patch must be a whole number from 2 to 32, got {self.patch!r}")
-        number = isinstance(self.threshold, int | float) and not isinstance(self.threshold, bool)
-        if not (number and 0 < self.threshold < math.inf):
-            raise ValueError(f"threshold must be a positive number, got {self.threshold!r}")
-        if self.refinement not in ("wiener", "none"):
-            raise ValueError(f"refinement must be 'wiener' or 'none', got {self.refinement!r}")
+        require_whole(self, "patch", least=2, most=32)
+        require_positive(self, "threshold")
+        require_choice(self, "refinement", ("wiener", "none"))
 
     def passes(self, sigma: float) -> int:
         """Two with the Wiener refinement, else one."""

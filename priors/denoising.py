@@ -7,13 +7,17 @@ scheme (:mod:`zeroshot.priors.plug_and_play`), which alternates it with the data
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
 from zeroshot.data_terms import Gaussian, Poisson
 from zeroshot.operators.identity import Identity
 from zeroshot.prior import Estimate, Prior, Run, require_known_settings
+from zeroshot.settings import is_number
+
+from .measurement import as_image, noise_level
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -27,6 +31,9 @@ class DenoisingPrior(Prior):
     each does; whole images are denoised by :meth:`denoise`, and :meth:`start` gives a run that makes one pass
     a step.
     """
+
+    #: Whether plug and play with it gains on the operator's first estimate.
+    suits_plug_and_play: ClassVar[bool] = True
 
     @abstractmethod
     def passes(self, sigma: float) -> int:
@@ -59,8 +66,28 @@ class DenoisingPrior(Prior):
 
     @torch.no_grad()
     def denoise(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
-        """The denoised image, (N, C, H, W), not clipped; `noisy` itself where `sigma` is 0."""
-        if sigma <= 0:
+        """The denoised image; a copy of `noisy` where `sigma` is 0.
+
+        Parameters
+        ----------
+        noisy : torch.Tensor
+            (N, C, H, W), floating-point and finite, nominally in [0, 1] but not confined to it; left unchanged.
+        sigma : float
+            Standard deviation of the noise on the [0, 1] scale.
+
+        Returns
+        -------
+        torch.Tensor
+            (N, C, H, W), not clipped.
+
+        Raises
+        ------
+        ValueError
+            Where either is not as described.
+        """
+        _require_image(noisy)
+        _require_level(sigma)
+        if sigma == 0:
             return noisy.clone()
         estimate = noisy
         for index in range(self.passes(sigma)):
@@ -69,11 +96,19 @@ class DenoisingPrior(Prior):
 
     @classmethod
     def for_problem(cls, problem: Problem, **settings: Any) -> DenoisingPrior:
-        """The defaults of the family with `settings` put over them."""
-        require_known_settings(cls, settings)
-        return cls(**settings)
+        """The defaults of the family with `settings` put over them.
 
-    def _is_direct(self, problem: Problem) -> bool:
+        For everything but denoising they are those of :meth:`repeated`, as where the denoiser is named to plug
+        and play: the two are one method.
+        """
+        require_known_settings(cls, settings)
+        prior = cls(**settings)
+        if cls._is_direct(problem):
+            return prior
+        return replace(prior.repeated(), **settings)  # type: ignore[type-var]  # they are dataclasses
+
+    @staticmethod
+    def _is_direct(problem: Problem) -> bool:
         """Whether the denoiser alone is the answer."""
         return (
             type(problem.operator) is Identity
@@ -83,9 +118,14 @@ class DenoisingPrior(Prior):
         )
 
     def supports(self, problem: Problem) -> str | None:
-        """None for denoising and for every linear operator."""
+        """None for denoising and for every linear operator, where the denoiser gains by plug and play."""
         if self._is_direct(problem):
             return None
+        if not self.suits_plug_and_play:
+            return (
+                f"{self.name} is a denoiser that makes holes and enlargements worse; "
+                "use prior 'pnp' with denoiser='nlm'"
+            )
         return self._plugged_in(problem).supports(problem)
 
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
@@ -108,17 +148,21 @@ class DenoisingPrior(Prior):
         return PlugAndPlay.for_problem(problem, denoiser=self)
 
 
-def _noise_level(problem: Problem) -> tuple[torch.Tensor, float]:
-    """The measurement with noise of one level everywhere, and that level."""
-    if isinstance(problem.data_term, Poisson):
-        from zeroshot.variance_stabilisation import forward
+def _require_image(noisy: torch.Tensor) -> None:
+    if not isinstance(noisy, torch.Tensor) or not noisy.is_floating_point():
+        kind = noisy.dtype if isinstance(noisy, torch.Tensor) else type(noisy).__name__
+        raise ValueError(f"noisy must be a floating-point tensor (N, C, H, W), got {kind}")
+    if noisy.ndim != 4 or 0 in noisy.shape:
+        raise ValueError(f"noisy must be (N, C, H, W) and not empty, got the shape {tuple(noisy.shape)}")
+    if not bool(noisy.isfinite().all()):
+        raise ValueError("noisy must be finite, and holds NaN or infinity")
 
-        return forward(problem.y, problem.data_term.gain, problem.data_term.readout)
-    if problem.sigma is not None:
-        return problem.y, problem.sigma
-    from zeroshot.noise import estimate_sigma
 
-    return problem.y, estimate_sigma(problem.y)
+def _require_level(sigma: float) -> None:
+    if not is_number(sigma) or sigma < 0:
+        raise ValueError(f"sigma must be a number from 0 to 1, got {sigma!r}")
+    if sigma > 1:
+        raise ValueError(f"sigma is on the [0, 1] scale: {sigma:g}/255, got {sigma:g}")
 
 
 class DenoisingRun(Run):
@@ -131,7 +175,7 @@ class DenoisingRun(Run):
     def __init__(self, prior: DenoisingPrior, problem: Problem) -> None:
         self.device = problem.y.device
         self._prior, self._problem = prior, problem
-        self._noisy, self._sigma = _noise_level(problem)
+        self._noisy, self._sigma = noise_level(problem)
         self._passes = prior.passes(self._sigma) if self._sigma > 0 else 0
         self._estimate = self._noisy
         self._index = 0
@@ -147,15 +191,8 @@ class DenoisingRun(Run):
         if self._index < self._passes:
             self._estimate = self._prior.refine(self._noisy, self._estimate, self._sigma, self._index)
             self._index += 1
-        image = self._as_image(self._estimate).clamp(0, 1)
+        image = as_image(self._estimate, self._problem).clamp(0, 1)
         return Estimate(image, self._problem.loss(image).item(), max(self._index, 1))
-
-    def _as_image(self, estimate: torch.Tensor) -> torch.Tensor:
-        if isinstance(self._problem.data_term, Poisson):
-            from zeroshot.variance_stabilisation import inverse
-
-            return inverse(estimate, self._problem.data_term.gain, self._problem.data_term.readout)
-        return estimate
 
     def state_dict(self) -> dict[str, Any]:
         """The estimate, and how many passes it has seen."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from zeroshot.prior import Estimate, Prior, Run, require_known_settings
+from zeroshot.settings import require_choice, require_positive, require_whole
 
 from .lowrank.groups import RULES, Centre, PatchGroups, Shrinkage
-from .lowrank.passes import is_number
 from .plug_and_play import PlugAndPlay, PlugAndPlayRun
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 THRESHOLDS: dict[str, tuple[float, Centre]] = {
     # The paper's √(2τ) = 125.5/255 for noise-free inpainting is that of noise of level 8/255.
     "hard": (1.0, "none"),
-    # 2 √(c √n) σ with c = 2√2, as in weighted nuclear norm minimisation, for the default groups.
+    # 2 √(c √n) σ with the c = 2√2 of :class:`WeightedNuclearNorm`, √2 times below the paper's, for the default
+    # groups.
     "weighted": (0.6, "mean"),
     "soft": (0.5, "mean"),
 }
@@ -55,7 +56,7 @@ class GroupSparseRepresentation(Prior):
         How the singular values are shrunk; "hard" is group-based sparse representation, "weighted" the
         weighted nuclear norm, "soft" the nuclear norm.
     patch : int
-        Side of a patch.
+        Side of a patch; images smaller than that are one patch high or wide.
     group : int
         Patches in a group.
     stride : int
@@ -100,19 +101,11 @@ class GroupSparseRepresentation(Prior):
     weight: float = 1.15
 
     def __post_init__(self) -> None:
-        if self.shrinkage not in RULES:
-            raise ValueError(f"shrinkage must be one of {', '.join(RULES)}, got {self.shrinkage!r}")
-        wholes = (("patch", 2), ("group", 2), ("stride", 1), ("radius", 1), ("iterations", 1), ("refresh", 1))
-        for name, least in wholes:
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-        for name in ("sigma_start", "sigma_end", "sigma_least", "weight"):
-            value = getattr(self, name)
-            if value is None and name == "sigma_end":
-                continue
-            if not is_number(value) or value <= 0:
-                raise ValueError(f"{name} must be a positive number, got {value!r}")
+        require_choice(self, "shrinkage", RULES)
+        require_whole(self, "patch", "group", least=2)
+        require_whole(self, "stride", "radius", "iterations", "refresh")
+        require_positive(self, "sigma_start", "sigma_least", "weight")
+        require_positive(self, "sigma_end", none="allowed")
 
     @classmethod
     def for_problem(cls, problem: Problem, **settings: Any) -> GroupSparseRepresentation:
@@ -121,12 +114,12 @@ class GroupSparseRepresentation(Prior):
         return cls(**{**TASK_DEFAULTS.get(problem.task, {}), **settings})
 
     def supports(self, problem: Problem) -> str | None:
-        """None for linear operators and images of at least a patch."""
+        """None for linear operators and data terms with a proximal map."""
         if not problem.operator.linear:
             return f"group sparsity needs a linear operator, and {problem.operator.describe()} is not"
-        height, width = problem.reference_shape[-2:]
-        if min(height, width) < self.patch:
-            return f"the image ({height} × {width}) is smaller than a patch of {self.patch} × {self.patch}"
+        if not problem.data_term.has_prox:
+            name = type(problem.data_term).__name__
+            return f"group sparsity needs a data term with a proximal map, and {name} has none"
         return None
 
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
@@ -199,17 +192,21 @@ class GroupShrinkage:
         self._calls += 1
         factor, centre = THRESHOLDS[self._prior.shrinkage]
         rule = RULES[self._prior.shrinkage]
-        elements = noisy.shape[1] * self._prior.patch**2
+        elements = noisy.shape[1] * self._size(noisy) ** 2
         images = []
         for image, groups in zip(noisy, self._groups, strict=True):
             threshold = factor * sigma * (math.sqrt(groups.count) + math.sqrt(elements))
             images.append(groups.shrink(image, rule, threshold, centre))
         return torch.stack(images)
 
+    def _size(self, images: torch.Tensor) -> int:
+        """Side of a patch: no larger than the images."""
+        return min(self._prior.patch, *images.shape[-2:])
+
     def _match(self, images: torch.Tensor) -> None:
-        prior = self._prior
+        prior, size = self._prior, self._size(images)
         self._matched = images.clone()
-        self._groups = [PatchGroups(x, prior.patch, prior.group, prior.stride, prior.radius) for x in images]
+        self._groups = [PatchGroups(x, size, prior.group, prior.stride, prior.radius) for x in images]
 
     def state_dict(self) -> dict[str, Any]:
         """The image of the last search, from which the groups follow, and the number of calls."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from zeroshot.prior import Estimate
+from zeroshot.settings import require_whole
 from zeroshot.solvers.nonlocal_gradient import NonlocalPenalty, similarity_graph
 from zeroshot.solvers.pdhg import PrimalDualHybridGradient
 from zeroshot.solvers.penalties import Penalty
 
-from .convex import PenaltyPrior, PenaltyRun
+from .convex import PenaltyPrior, PenaltyRun, minimise
 from .tv import TotalVariation
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ class NonlocalTotalVariation(PenaltyPrior):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_counts("neighbours", "patch", "radius")
-        self._require_counts("updates", least=0)
-        if self.patch % 2 == 0 or self.patch > 31:
+        require_whole(self, "neighbours")
+        require_whole(self, "updates", least=0)
+        require_whole(self, "radius", most=50)
+        require_whole(self, "patch", most=31)
+        if self.patch % 2 == 0:
             raise ValueError(f"patch must be an odd whole number from 1 to 31, got {self.patch}")
-        if self.radius > 50:
-            raise ValueError(f"radius must be a whole number from 1 to 50, got {self.radius}")
 
     @classmethod
     def for_problem(cls, problem: Problem, **settings: Any) -> NonlocalTotalVariation:
@@ -90,11 +91,7 @@ class NonlocalTotalVariation(PenaltyPrior):
     ) -> PrimalDualHybridGradient:
         """The scheme, begun at a total variation estimate."""
         first = TotalVariation(coupling=self.coupling, chroma=self.chroma, tolerance=1e-2, iterations=200)
-        run, rule = PenaltyRun(first, problem), first.default_stopping(problem)
-        rule.start(problem)
-        while not rule.update(estimate := run.step()):
-            pass
-        guide = estimate.image.clone()
+        guide = minimise(first, problem)[0].image.clone()
         return PrimalDualHybridGradient(
             problem.operator,
             problem.y,

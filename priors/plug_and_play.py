@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
+from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber
+from zeroshot.noise import QUANTISATION
 from zeroshot.operators.identity import Identity
 from zeroshot.prior import Estimate, Prior, Run, require_known_settings
+from zeroshot.settings import require_choice, require_number, require_positive, require_whole
 from zeroshot.solvers.data_step import DataStep
 from zeroshot.solvers.finite_differences import weight_chroma_
 from zeroshot.solvers.plug_and_play import SCHEMES, Denoise, Scheme, splitting
 
 from .denoising import DenoisingPrior
+from .measurement import counted, noise_rms
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
     from zeroshot.stopping import StoppingRule
 
-#: The rounding error of 8-bit images, half a grey level wide on either side: no measurement that is not met
-#: in closed form is trusted further.
-QUANTISATION = 0.5 / 255 / math.sqrt(3)
 #: Huber's δ is usually 1.345 standard deviations of the noise without its outliers.
 HUBER_DELTA = 1.345
 
@@ -59,11 +59,12 @@ class PlugAndPlay(Prior):
         The weight of the prior against the data term, λ in ρ = λ / σ².
     constant : float
         The share of the iterations, at the end, that all have the level `sigma_end`.
-    chroma : float
+    chroma : float or None
         The denoiser sees the image with the differences of its channels from their mean divided by this, so
-        that they are denoised that many times more. `for_problem` sets 2 where fewer channels are measured
-        than looked for: with BM3D it raised demosaicking by 1.9 dB in the mean of five small crops of Kodak
-        and McMaster. The former want more, the latter less.
+        that they are denoised that many times more. None takes the square root of the factor at which total
+        variation predicts held-out measurements best: denoisers know by themselves that colours vary less.
+        `for_problem` sets None in demosaicking, and 2 elsewhere where fewer channels are measured than looked
+        for.
 
     References
     ----------
@@ -84,7 +85,7 @@ class PlugAndPlay(Prior):
     sigma_least: float = 1 / 255
     weight: float = 0.23
     constant: float = 0.0
-    chroma: float = 1.0
+    chroma: float | None = 1.0
 
     def __post_init__(self) -> None:
         if not (isinstance(self.denoiser, str | DenoisingPrior) or callable(self.denoiser)):
@@ -92,18 +93,11 @@ class PlugAndPlay(Prior):
             raise ValueError(
                 f"denoiser must be a name, a DenoisingPrior or a function (noisy, sigma) → image, got {kind}"
             )
-        if self.scheme not in SCHEMES:
-            raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}, got {self.scheme!r}")
-        for name in ("sigma_start", "sigma_end", "sigma_least", "weight", "chroma"):
-            value = getattr(self, name)
-            if name == "sigma_end" and value is None:
-                continue
-            if not (_is_number(value) and 0 < value < math.inf):
-                raise ValueError(f"{name} must be a positive number, got {value!r}")
-        if not isinstance(self.iterations, int) or isinstance(self.iterations, bool) or self.iterations < 1:
-            raise ValueError(f"iterations must be a whole number of at least 1, got {self.iterations!r}")
-        if not (_is_number(self.constant) and 0 <= self.constant <= 1):
-            raise ValueError(f"constant must be a share from 0 to 1, got {self.constant!r}")
+        require_choice(self, "scheme", SCHEMES)
+        require_positive(self, "sigma_start", "sigma_least", "weight")
+        require_positive(self, "sigma_end", "chroma", none="allowed")
+        require_whole(self, "iterations")
+        require_number(self, "constant", most=1)
 
     @classmethod
     def for_problem(cls, problem: Problem, **settings: Any) -> PlugAndPlay:
@@ -115,15 +109,18 @@ class PlugAndPlay(Prior):
     def _defaults(cls, problem: Problem) -> dict[str, Any]:
         found = dict(TASK_DEFAULTS.get(problem.task, {}))
         if problem.y.shape[1] < problem.reference_shape[1]:
-            found = {"chroma": 2.0, **found}
+            found = {"chroma": FEWER_CHANNELS, **found}
         if isinstance(problem.data_term, L1 | Huber):
             found |= OUTLIERS
         return found
 
     def supports(self, problem: Problem) -> str | None:
-        """None for linear operators, where the denoiser takes such images."""
+        """None for linear operators and data terms with a proximal map, where the denoiser takes such images."""
         if not problem.operator.linear:
             return f"plug and play needs a linear operator, and {problem.operator.describe()} is not"
+        if not problem.data_term.has_prox:
+            name = type(problem.data_term).__name__
+            return f"plug and play needs a data term with a proximal map, and {name} has none"
         try:
             denoiser = self._configured(problem)
         except ValueError as error:
@@ -131,11 +128,12 @@ class PlugAndPlay(Prior):
         return denoiser.supports(_denoising(problem)) if isinstance(denoiser, DenoisingPrior) else None
 
     def start(self, problem: Problem, generator: torch.Generator) -> PlugAndPlayRun:
-        """Begin a run; it uses no randomness."""
+        """Begin a run; the only randomness is in the choice of `chroma`."""
         reason = self.supports(problem)
         if reason is not None:
             raise ValueError(reason)
-        return PlugAndPlayRun(self, problem, self._configured(problem))
+        prior = self if self.chroma is not None else replace(self, chroma=_chroma(problem, generator))
+        return PlugAndPlayRun(prior, problem, self._configured(problem))
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
         """After the last iteration."""
@@ -174,13 +172,15 @@ class PlugAndPlay(Prior):
         return levels + [end] * (self.iterations - falling)
 
 
+#: `chroma` where fewer channels are measured than looked for, and it is not chosen.
+FEWER_CHANNELS = 2.0
 #: What differs from the defaults, by task; chosen with BM3D and the DCT on crops of Kodak, McMaster and
 #: inpaint11, three images of Set5, and four pictures of Levin et al.
 TASK_DEFAULTS: dict[str, dict[str, Any]] = {
     "deblur": {"iterations": 8},
     "sr": {"iterations": 8, "sigma_least": 5 / 255},
     # Colours are wrong by little after the first interpolation, so that strong denoising has nothing to undo.
-    "demosaic": {"iterations": 8, "sigma_start": 10 / 255, "sigma_least": 3 / 255},
+    "demosaic": {"iterations": 8, "sigma_start": 10 / 255, "sigma_least": 3 / 255, "chroma": None},
     "restore": {"iterations": 8, "sigma_start": 20 / 255},
     # ADMM gained 1 dB over HQS; elsewhere the latter is safer, as it goes on from images it can rely on.
     "inpaint": {"scheme": "admm", "iterations": 24, "sigma_start": 50 / 255, "sigma_least": 5 / 255},
@@ -229,13 +229,15 @@ class PlugAndPlayRun(Run):
     def __init__(self, prior: PlugAndPlay, problem: Problem, denoiser: DenoisingPrior | Denoise) -> None:
         self.device = problem.y.device
         self._prior, self._problem, self._denoiser = prior, problem, denoiser
+        if prior.chroma is None:
+            raise ValueError("chroma is chosen when a run starts; give a number, or use the prior's start")
+        self._chroma = prior.chroma
         noise = _noise_level(problem)
         self._levels = prior.levels(noise)
-        weight = None if problem.measured is None and problem.held_out is None else _fitted(problem)
         term: DataTerm = problem.data_term
         if isinstance(term, Gaussian):
             term = Gaussian(max(noise, QUANTISATION))
-        self._data_step = DataStep(problem.operator, problem.y, term, weight)
+        self._data_step = DataStep(problem.operator, problem.y, term, counted(problem))
         self._is_exact = noise == 0 and isinstance(term, Gaussian) and self._data_step.projects
         self._splitting = splitting(prior.scheme, self._data_step, self._denoise, _first_image(problem))
         self._index = 0
@@ -272,7 +274,7 @@ class PlugAndPlayRun(Run):
         return 1.0
 
     def _denoise(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
-        denoiser, chroma = self._denoiser, self._prior.chroma
+        denoiser, chroma = self._denoiser, self._chroma
         if chroma != 1:
             noisy = weight_chroma_(noisy.clone(), 1 / chroma)
         image = (
@@ -281,6 +283,9 @@ class PlugAndPlayRun(Run):
         if not isinstance(image, torch.Tensor) or image.shape != noisy.shape:
             got = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
             raise ValueError(f"the denoiser must return an image of shape {tuple(noisy.shape)}, got {got}")
+        if not bool(image.isfinite().all()):
+            call = self._index + 1
+            raise ValueError(f"the denoiser returned values that are not finite at iteration {call}")
         return weight_chroma_(image.to(noisy, copy=True), chroma) if chroma != 1 else image.to(noisy)
 
     def _image(self) -> torch.Tensor:
@@ -297,32 +302,32 @@ class PlugAndPlayRun(Run):
         self._index = state["index"]
 
     def findings(self) -> dict[str, Any]:
-        """The scheme, the denoiser and its last noise level."""
+        """The scheme, the denoiser with its last noise level, and how much more colours were denoised."""
         return {
             "scheme": self._prior.scheme,
             "denoiser": _title(self._denoiser),
+            "chroma": self._chroma,
             "last_noise_level": self._levels[max(self._index, 1) - 1],
         }
+
+
+def _chroma(problem: Problem, generator: torch.Generator) -> float:
+    """The root of what total variation wants of its `chroma`, where that can solve the problem.
+
+    The measurements held out of noise-free mosaics do not tell the factors of a denoiser apart.
+    """
+    from .chroma import chosen_chroma
+    from .tv import TotalVariation
+
+    if TotalVariation().supports(problem) is not None:
+        return FEWER_CHANNELS
+    return math.sqrt(chosen_chroma(problem, generator))
 
 
 def _title(denoiser: DenoisingPrior | Callable[..., Any]) -> str:
     if isinstance(denoiser, DenoisingPrior):
         return denoiser.name
     return getattr(denoiser, "__qualname__", type(denoiser).__qualname__)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _fitted(problem: Problem) -> torch.Tensor:
-    """1 at the measurements that enter the data term, of y's shape."""
-    fitted = torch.ones_like(problem.y)
-    if problem.measured is not None:
-        fitted = fitted * (problem.measured > 0.5)
-    if problem.held_out is not None:
-        fitted = fitted * (problem.held_out < 0.5)
-    return fitted
 
 
 def _first_image(problem: Problem) -> torch.Tensor:
@@ -346,21 +351,13 @@ def _median(plane: torch.Tensor) -> torch.Tensor:
 
 
 def _noise_level(problem: Problem) -> float:
-    """The standard deviation of the noise in the measurement; for photon noise its root mean square."""
+    """The standard deviation of the noise in the measurement, as far as it is no outliers."""
     term = problem.data_term
-    if isinstance(term, Poisson):
-        variance = (term.gain * problem.y + term.readout**2).clamp(min=0)
-        fitted = _fitted(problem)
-        return math.sqrt(float((variance * fitted).sum() / fitted.sum().clamp(min=1)))
     if isinstance(term, L1):
         return 0.0
     if isinstance(term, Huber):
         return term.delta / HUBER_DELTA
-    if problem.sigma is not None:
-        return problem.sigma
-    from zeroshot.noise import estimate_sigma
-
-    return estimate_sigma(problem.y, problem.measured)
+    return noise_rms(problem)
 
 
 def _denoising(problem: Problem) -> Problem:

@@ -15,8 +15,10 @@ import torch
 
 from zeroshot import registry
 from zeroshot.prior import Estimate, Prior, Run, require_known_settings
+from zeroshot.settings import is_number, require_positive
 
-from .validation_split import put_aside
+from .unchanged import Unchanged, is_clean
+from .validation_split import pixels_to_judge_by, put_aside
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -25,14 +27,18 @@ if TYPE_CHECKING:
 #: Candidates by task, the strongest on the test sets first: where the image does not tell two of them apart,
 #: the one that comes first is taken.
 CANDIDATES = {
-    "denoise": ("bm3d", "nlm", "dct", "wavelet", "tgv", "tv"),
-    "inpaint": ("ksvd", "pnp", "tgv", "tv", "wavelet"),
-    "sr": ("ncsr", "pnp", "tgv", "tv"),
-    "deblur": ("pnp", "tgv", "tv", "wavelet"),
-    "demosaic": ("pnp", "tgv", "tv", "wavelet"),
+    "denoise": ("bm3d", "ncsr", "dct", "wavelet", "nlm", "tgv", "tv"),
+    "inpaint": ("gsr", "ksvd", "pnp", "tgv", "tv"),
+    "sr": ("ncsr", "pnp", "wavelet", "tgv", "tv"),
+    "deblur": ("pnp", "gsr", "wavelet", "tgv", "tv"),
+    "demosaic": ("wavelet", "pnp", "tv"),
     "colorize": ("tgv", "tv"),
-    "restore": ("pnp", "tgv", "tv"),
+    "restore": ("pnp", "wavelet", "tgv", "tv"),
 }
+
+#: What a candidate may raise without ending the selection.
+FAILURES = (ValueError, RuntimeError, NotImplementedError, MemoryError)
+NOT_FINITE = "its image is not finite"
 
 
 @dataclass(frozen=True)
@@ -41,9 +47,10 @@ class ModelSelection(Prior):
 
     In denoising the pixels put aside are replaced by what their neighbours suggest, in the manner of
     Noise2Self, so that every denoiser runs as it is; elsewhere they count as not measured. The noise is the
-    same for all candidates, so that the difference of two losses is a difference in the error of the image.
-    A candidate replaces one before it in the list only where it is better by more than one standard error of
-    the difference. Behind a blur the measurements say little about fine detail, and the choice is weaker.
+    same for all candidates, so that the difference of two losses is a difference in the error of the image. A
+    candidate replaces one before it in the list only where it is better by more than one standard error of
+    the difference; one that fails is passed over. With fewer than two measured pixels the first is taken.
+    Behind a blur the measurements say little about fine detail, and the choice is weaker.
 
     Parameters
     ----------
@@ -54,8 +61,9 @@ class ModelSelection(Prior):
         How much of the measured pixels is put aside, above 0 and at most 0.5.
     seconds : float or None
         The time for all of it, the final run included; every candidate is given an equal share of what is
-        left, is judged by what it has reached then, and what the best one needs is kept for the final run.
-        ``solve(…, seconds=…)`` sets it. None lets every candidate come to its own end.
+        left, is judged by what it has reached then, and what the best one needs is kept for the final run, if
+        need be by skipping the candidates that are left. ``solve(…, seconds=…)`` sets it. None lets every
+        candidate come to its own end.
 
     References
     ----------
@@ -83,10 +91,9 @@ class ModelSelection(Prior):
                 raise ValueError("'auto' cannot be a candidate of itself")
             if isinstance(candidate, str):
                 registry.prior_class(candidate)
-        if not _is_number(self.fraction) or not 0 < self.fraction <= 0.5:
+        if not is_number(self.fraction) or not 0 < self.fraction <= 0.5:
             raise ValueError(f"fraction must be above 0 and at most 0.5, got {self.fraction!r}")
-        if self.seconds is not None and not (_is_number(self.seconds) and self.seconds > 0):
-            raise ValueError(f"seconds must be a positive number, got {self.seconds!r}")
+        require_positive(self, "seconds", none="allowed")
 
     @classmethod
     def for_problem(cls, problem: Problem, **settings: Any) -> ModelSelection:
@@ -111,11 +118,13 @@ class ModelSelection(Prior):
             return None
         return "no candidate can solve this (" + "; ".join(reasons) + ")"
 
-    def start(self, problem: Problem, generator: torch.Generator) -> ModelSelectionRun:
-        """Begin with the first candidate that supports the problem."""
+    def start(self, problem: Problem, generator: torch.Generator) -> Run:
+        """Begin with the first candidate that supports the problem; a clean image is left as it is."""
         reason = self.supports(problem)
         if reason is not None:
             raise ValueError(reason)
+        if is_clean(problem):
+            return Unchanged(problem)
         priors = [prior for prior in self._configured(problem) if prior.supports(problem) is None]
         return ModelSelectionRun(self, priors, problem, generator)
 
@@ -129,46 +138,71 @@ class ModelSelection(Prior):
         return [registry.create(candidate, problem) for candidate in self.candidates]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 @dataclass
 class _Trial:
     """One candidate on its way: its run, its rule, and what it has come to."""
 
-    prior: Prior
-    problem: Problem
     run: Run
     rule: StoppingRule
-    spent: float = 0.0
+    spent: float
+    iteration: int = 0
     image: torch.Tensor | None = None
 
     @classmethod
     def begin(cls, prior: Prior, problem: Problem, seed: int) -> _Trial:
+        began = time.monotonic()
         generator = torch.Generator().manual_seed(seed)
         rule = prior.default_stopping(problem)
         if rule.holds_out:
             problem = problem.hold_out(rule.holds_out, generator)
         rule.start(problem)
-        return cls(prior, problem, prior.start(problem, generator), rule)
+        run = prior.start(problem, generator)
+        return cls(run, rule, time.monotonic() - began)
 
-    def step(self) -> tuple[Estimate, bool]:
-        """Make one step; the estimate, and whether the candidate's own rule ends it here."""
+    def step(self) -> bool:
+        """Make one step; whether the candidate's own rule ends it here."""
         began = time.monotonic()
         estimate = self.run.step()
+        self.iteration = estimate.iteration
         ended = self.rule.update(estimate) or self.run.finished or not math.isfinite(estimate.loss)
         best = self.rule.best()
-        if math.isfinite(estimate.loss) or self.image is None:
-            self.image = (estimate.image if best is None else best).clone()
+        image = estimate.image if best is None else best
+        if self.image is None or (math.isfinite(estimate.loss) and bool(image.isfinite().all())):
+            self.image = image.clone()
         self.spent += time.monotonic() - began
-        return estimate, ended
+        return ended
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "run": self.run.state_dict(),
+            "rule": self.rule.state_dict(),
+            "spent": self.spent,
+            "iteration": self.iteration,
+            "image": None if self.image is None else self.image.clone(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.run.load_state_dict(state["run"])
+        self.rule.load_state_dict(state["rule"])
+        self.spent, self.iteration = state["spent"], state["iteration"]
+        self.image = None if state["image"] is None else state["image"].to(self.run.device)
+
+
+@dataclass
+class _Verdict:
+    """What became of a candidate: its errors on what was put aside, or the reason why it has none."""
+
+    errors: torch.Tensor | None
+    reason: str = ""
+    spent: float = 0.0
+    iteration: int = 0
 
 
 class ModelSelectionRun(Run):
     """Each candidate in turn on a part of the measurements, then the best one on all of them.
 
-    The estimates show the best image so far: that of the best candidate until the final run has ended.
+    The estimates show the best image so far: that of the best candidate, until the final run has made as many
+    iterations as it had. A candidate that fails is passed over, and if all do, so does the run.
     """
 
     def __init__(
@@ -177,16 +211,17 @@ class ModelSelectionRun(Run):
         self.device = problem.y.device
         self._priors, self._problem = priors, problem
         self._left = math.inf if selection.seconds is None else selection.seconds
-        self._part, self._aside = put_aside(problem, selection.fraction, generator)
         self._seed = int(torch.randint(2**31, (1,), generator=generator))
-        self._index = 0
+        self._verdicts: list[_Verdict] = []
         self._iteration = 0
-        self._errors: list[torch.Tensor] = []
-        self._spent: list[float] = []
         self._chosen: int | None = None
         self._image = problem.initial()
         self._ended = False
-        self._trial = self._begin()
+        self._trial: _Trial | None = None
+        if pixels_to_judge_by(problem) < 2:
+            self._choose_untried()
+        else:
+            self._part, self._aside = put_aside(problem, selection.fraction, generator)
 
     @property
     def finished(self) -> bool:
@@ -196,86 +231,146 @@ class ModelSelectionRun(Run):
     @property
     def choosing(self) -> bool:
         """Whether candidates are still being tried."""
-        return self._index < len(self._priors)
-
-    def _begin(self) -> _Trial:
-        if self.choosing:
-            return _Trial.begin(self._priors[self._index], self._part, self._seed)
-        assert self._chosen is not None
-        return _Trial.begin(self._priors[self._chosen], self._problem, self._seed)
+        return len(self._verdicts) < len(self._priors)
 
     def step(self) -> Estimate:
         """Make one step of the candidate at hand, or of the final run."""
-        if self._ended:
-            return Estimate(self._image, self._problem.loss(self._image).item(), self._iteration)
-        _, ended = self._trial.step()
-        self._iteration += 1
+        if not self._ended:
+            self._iteration += 1
+            try:
+                self._advance()
+            except FAILURES as error:
+                self._fail(error)
+        image = self._shown()
+        return Estimate(image, self._problem.loss(image).item(), self._iteration)
+
+    def _advance(self) -> None:
+        if self._trial is None:
+            self._trial = self._begin()
+        trial = self._trial
+        ended = trial.step()
+        if not ended and trial.spent < self._share():
+            return
         if self.choosing:
-            if ended or self._trial.spent >= self._share():
-                self._judge()
-        elif ended:
-            assert self._trial.image is not None
-            self._image, self._ended = self._trial.image, True
-        return Estimate(self._image, self._problem.loss(self._image).item(), self._iteration)
+            self._judge(trial)
+            return
+        assert trial.image is not None
+        if not bool(trial.image.isfinite().all()):
+            raise ValueError(NOT_FINITE)
+        self._image, self._ended = trial.image if ended else self._shown(), True
+
+    def _begin(self) -> _Trial:
+        if self.choosing:
+            return _Trial.begin(self._priors[len(self._verdicts)], self._part, self._seed)
+        assert self._chosen is not None
+        return _Trial.begin(self._priors[self._chosen], self._problem, self._seed)
+
+    def _shown(self) -> torch.Tensor:
+        """The final run's image, once it has come as far as the trial; before that the best candidate's."""
+        trial = self._trial
+        if self._ended or self.choosing or trial is None or trial.image is None or self._chosen is None:
+            return self._image
+        far = trial.iteration >= self._verdicts[self._chosen].iteration
+        return trial.image if far and bool(trial.image.isfinite().all()) else self._image
+
+    def _remaining(self) -> float:
+        return self._left - sum(verdict.spent for verdict in self._verdicts)
 
     def _share(self) -> float:
         """The seconds that the candidate at hand may use: one final run as long as its own must fit in."""
-        waiting = len(self._priors) - self._index
-        return (self._left - sum(self._spent)) / (waiting + 1)
+        return self._remaining() / (len(self._priors) - len(self._verdicts) + 1)
 
-    def _judge(self) -> None:
+    def _judge(self, trial: _Trial) -> None:
         """Compare the candidate with the best so far, and go on to the next one or to the final run."""
-        image = self._trial.image
+        image, problem = trial.image, self._problem
         assert image is not None
-        problem = self._problem
         with torch.no_grad():
             penalty = problem.data_term.penalty(problem.operator(image), problem.y)
-        self._errors.append(penalty[self._aside.expand_as(penalty) > 0].double().cpu())
-        self._spent.append(self._trial.spent)
-        if self._chosen is None or _is_better(self._errors[-1], self._errors[self._chosen]):
-            self._chosen, self._image = self._index, image
-        self._index += 1
-        self._trial = self._begin()
+        errors = penalty[self._aside.expand_as(penalty) > 0].double().cpu()
+        if not (bool(errors.isfinite().all()) and bool(image.isfinite().all())):
+            raise ValueError(NOT_FINITE)
+        self._verdicts.append(_Verdict(errors, "", trial.spent, trial.iteration))
+        self._trial = None
+        if self._choose() == len(self._verdicts) - 1:
+            self._image = image
+        self._skip_without_time()
+
+    def _choose(self) -> int:
+        """Set which of the candidates judged so far is the best."""
+        self._chosen = None
+        for index, verdict in enumerate(self._verdicts):
+            if verdict.errors is None:
+                continue
+            best: torch.Tensor | None = None if self._chosen is None else self._verdicts[self._chosen].errors
+            if best is None or _is_better(verdict.errors, best):
+                self._chosen = index
+        if self._chosen is None:
+            reasons = "; ".join(f"{row['prior']}: {row['reason']}" for row in self.findings()["ranking"])
+            raise ValueError(f"no candidate came to a result ({reasons})")
+        return self._chosen
+
+    def _choose_untried(self) -> None:
+        """Take the first candidate, where there is nothing to judge any by."""
+        reason = "not tried: too few pixels to judge by"
+        self._verdicts = [_Verdict(None, reason) for _ in self._priors]
+        self._chosen = 0
+
+    def _skip_without_time(self) -> None:
+        """Try no further candidate where what is left is no more than the final run needs."""
+        assert self._chosen is not None
+        if self._remaining() <= self._verdicts[self._chosen].spent:
+            while self.choosing:
+                self._verdicts.append(_Verdict(None, "skipped: no time was left for it"))
+
+    def _fail(self, error: BaseException) -> None:
+        """Pass over the candidate at hand; if it was the final run's, take the next best."""
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        spent = 0.0 if self._trial is None else self._trial.spent
+        if self.choosing:
+            self._verdicts.append(_Verdict(None, reason, spent))
+        else:
+            assert self._chosen is not None
+            before = self._verdicts[self._chosen]
+            self._verdicts[self._chosen] = _Verdict(None, reason, before.spent + spent)
+        self._trial = None
+        if not self.choosing:
+            self._choose()
 
     def findings(self) -> dict[str, Any]:
-        """The choice, and the candidates with their mean penalty on what was put aside, the best first."""
-        tried = [
-            {"prior": prior.name, "held_out_loss": errors.mean().item()}
-            for prior, errors in zip(self._priors, self._errors, strict=False)
-        ]
+        """The choice, and the candidates: by mean penalty on what was put aside, then those without, and why."""
+        judged, others = [], []
+        for prior, verdict in zip(self._priors, self._verdicts, strict=False):
+            if verdict.errors is None:
+                others.append({"prior": prior.name, "reason": verdict.reason})
+            else:
+                judged.append({"prior": prior.name, "held_out_loss": verdict.errors.mean().item()})
         chosen = None if self._chosen is None else self._priors[self._chosen].name
-        return {"chosen": chosen, "ranking": sorted(tried, key=lambda row: row["held_out_loss"])}
+        return {"chosen": chosen, "ranking": sorted(judged, key=lambda row: row["held_out_loss"]) + others}
 
     def state_dict(self) -> dict[str, Any]:
         """The losses so far, the best image, and the state of the candidate at hand."""
         return {
-            "index": self._index,
+            "verdicts": [
+                {**vars(verdict), "errors": None if verdict.errors is None else verdict.errors.clone()}
+                for verdict in self._verdicts
+            ],
             "iteration": self._iteration,
-            "errors": [errors.clone() for errors in self._errors],
-            "spent": list(self._spent),
             "chosen": self._chosen,
             "image": self._image.clone(),
             "ended": self._ended,
-            "trial": {
-                "run": self._trial.run.state_dict(),
-                "rule": self._trial.rule.state_dict(),
-                "spent": self._trial.spent,
-                "image": None if self._trial.image is None else self._trial.image.clone(),
-            },
+            "trial": None if self._trial is None else self._trial.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state` was taken."""
-        self._index, self._iteration = state["index"], state["iteration"]
-        self._errors, self._spent = list(state["errors"]), list(state["spent"])
+        self._verdicts = [_Verdict(**verdict) for verdict in state["verdicts"]]
+        self._iteration = state["iteration"]
         self._chosen, self._ended = state["chosen"], state["ended"]
         self._image = state["image"].to(self.device)
-        self._trial = self._begin()
-        trial = state["trial"]
-        self._trial.run.load_state_dict(trial["run"])
-        self._trial.rule.load_state_dict(trial["rule"])
-        self._trial.spent = trial["spent"]
-        self._trial.image = None if trial["image"] is None else trial["image"].to(self.device)
+        self._trial = None
+        if state["trial"] is not None:
+            self._trial = self._begin()
+            self._trial.load_state_dict(state["trial"])
 
 
 def _is_better(errors: torch.Tensor, than: torch.Tensor) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from zeroshot.settings import require_positive
 from zeroshot.solvers.penalties import Penalty
 from zeroshot.solvers.tgv import GeneralizedVariation
 
@@ -52,7 +53,7 @@ class TotalGeneralizedVariation(PenaltyPrior):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require_positive("ratio")
+        require_positive(self, "ratio")
 
     @classmethod
     def for_problem(cls, problem: Problem, **settings: Any) -> TotalGeneralizedVariation:

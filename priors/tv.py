@@ -9,11 +9,12 @@ import torch
 
 from zeroshot.data_terms import Gaussian
 from zeroshot.operators.identity import Identity
+from zeroshot.settings import require_positive
 from zeroshot.solvers.finite_differences import Kind, TotalVariationNorm
 from zeroshot.solvers.penalties import GradientPenalty, Penalty
 from zeroshot.solvers.rof import RudinOsherFatemi
 
-from .convex import PenaltyPrior, Solver, noise_level
+from .convex import PenaltyPrior, Solver, expected_residual
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -104,12 +105,11 @@ class HuberTotalVariation(TotalVariation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.smoothing is not None:
-            self._require_positive("smoothing")
+        require_positive(self, "smoothing", none="allowed")
 
     def norm(self, problem: Problem) -> TotalVariationNorm:
         """The norm with its smoothing, from the noise level where none is given."""
         alpha = self.smoothing
         if alpha is None:
-            alpha = SMOOTHING * noise_level(problem)
+            alpha = SMOOTHING * expected_residual(problem)
         return TotalVariationNorm(self.kind, self.coupling, alpha)

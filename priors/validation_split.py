@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from zeroshot.data_terms import Gaussian, Poisson
-from zeroshot.operators import Composition, Identity, Mask, Mosaic, Operator, fill_holes
+from zeroshot.operators import Composition, Grayscale, Identity, Mask, Mosaic, Operator, Stack, fill_holes
+
+from .measurement import known_pixels
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -19,7 +21,8 @@ def put_aside(problem: Problem, fraction: float, generator: torch.Generator) -> 
 
     What is put aside is replaced in y by a smooth filling from the measurements around it, so that no first
     estimate shows it. In plain denoising the result is a denoising problem as before; in inpainting the holes
-    grow; elsewhere the pixels are marked as not measured.
+    grow; elsewhere the pixels are marked as not measured. Of a grey image with colour hints only hints are put
+    aside, since grey values say nothing of colours.
 
     Parameters
     ----------
@@ -36,18 +39,45 @@ def put_aside(problem: Problem, fraction: float, generator: torch.Generator) -> 
         To be solved.
     aside : torch.Tensor
         1 at the measurements to judge by, of y's shape.
+
+    Raises
+    ------
+    ValueError
+        Where there are fewer than two pixels to choose from, see :func:`pixels_to_judge_by`.
     """
-    held = problem.hold_out(fraction, generator).held_out
+    known = known_pixels(problem)
+    problem = replace(problem, measured=known)
+    held = replace(problem, measured=_judges(problem)).hold_out(fraction, generator).held_out
     assert held is not None
-    kept = 1 - held if problem.measured is None else (1 - held) * problem.measured.expand_as(problem.y)
+    kept = 1 - held if known is None else (1 - held) * known
     operator = problem.operator
     if isinstance(operator, Mask):
-        return replace(problem, y=problem.y * kept, operator=Mask(kept), measured=kept), held
+        smaller = Mask(kept).to(problem.y.device)
+        return replace(problem, y=problem.y * kept, operator=smaller, measured=kept), held
     filled = _filled(problem.y, kept, operator)
     if problem.measured is not None:
         filled = torch.where(problem.measured.expand_as(filled) > 0, filled, problem.y)
-    plain = type(operator) is Identity and isinstance(problem.data_term, Gaussian | Poisson)
+    plain = type(operator) is Identity and known is None and isinstance(problem.data_term, Gaussian | Poisson)
     return replace(problem, y=filled, measured=None if plain else kept), held
+
+
+def pixels_to_judge_by(problem: Problem) -> int:
+    """How many pixels could be put aside; at least two are needed."""
+    judges = _judges(replace(problem, measured=known_pixels(problem)))
+    if judges is None:
+        return problem.y.shape[-2] * problem.y.shape[-1]
+    return int((judges.amax(dim=1) > 0).flatten(1).sum(dim=1).min())
+
+
+def _judges(problem: Problem) -> torch.Tensor | None:
+    """1 at the measurements that a restoration may be judged by; None: all."""
+    operator, measured = problem.operator, problem.measured
+    hinted = isinstance(operator, Stack) and isinstance(operator.operators[0], Grayscale)
+    if measured is None or not hinted:
+        return measured
+    hints = measured.clone()
+    hints[:, :1] = 0
+    return hints
 
 
 def _filled(y: torch.Tensor, kept: torch.Tensor, operator: Operator) -> torch.Tensor:

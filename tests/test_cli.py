@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import os
@@ -18,10 +19,12 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
+import zeroshot
 from zeroshot.cli import main
-from zeroshot.command_listings import documented_parameters
+from zeroshot.command_listings import documented_parameters, prior_description
 from zeroshot.command_messages import in_command_words
 from zeroshot.priors.tv import TotalVariation
+from zeroshot.registry import prior_class
 from zeroshot.restoration import Restoration
 
 FAST = ["--quiet", "--set", "iterations=3"]
@@ -506,6 +509,20 @@ def test_a_prior_without_its_own_help_is_described_by_its_docstring(
 ) -> None:
     described = " ".join(run(["priors", "tv"], capsys)[1].split())
     assert "tolerance = 0.001 The relative duality gap" in described
+    assert "kind = 'isotropic' isotropic, anisotropic: The Euclidean length" in described
+
+
+@pytest.mark.parametrize("name", zeroshot.prior_names())
+def test_every_setting_of_every_prior_is_described(name: str) -> None:
+    described = prior_description(name)
+    found = prior_class(name)
+    if callable(getattr(found, "settings_help", None)):
+        return
+    meanings = documented_parameters(found)
+    for field in dataclasses.fields(found):  # type: ignore[arg-type]
+        assert field.name in described
+        assert meanings.get(field.name), f"{field.name} has no meaning"
+        assert not re.match("(See|As for|As in) ", meanings[field.name])
 
 
 def test_a_prior_may_describe_itself(
@@ -539,6 +556,40 @@ def test_documented_parameters_are_read_by_name() -> None:
         "left": "The *sides*, in pixels.",
         "right": "The *sides*, in pixels.",
     }
+
+
+def test_inherited_parameters_are_described_by_the_class_that_documents_them() -> None:
+    class Base:
+        """Base.
+
+        Parameters
+        ----------
+        first, second : float
+            As the base has it.
+        """
+
+    class Derived(Base):
+        """Derived.
+
+        Parameters
+        ----------
+        first
+            See :class:`Base`.
+        second
+            Its own meaning.
+        third : int
+            A new one.
+        """
+
+    class Silent(Derived):
+        pass
+
+    for documented in (Derived, Silent):
+        assert documented_parameters(documented) == {
+            "first": "As the base has it.",
+            "second": "Its own meaning.",
+            "third": "A new one.",
+        }
 
 
 def test_the_operators_are_listed_with_their_arguments(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,8 @@ from zeroshot.metrics import psnr
 from zeroshot.operators import Identity
 from zeroshot.perceptual import FeatureExtractor, FeatureMap, Perceptual, invert_features
 from zeroshot.perceptual.vgg import layer_names
+from zeroshot.priors.gsr import GroupSparseRepresentation
+from zeroshot.priors.plug_and_play import PlugAndPlay
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +125,8 @@ def test_gradients_lead_to_the_measurement(network, photograph):
 
 def test_proximal_priors_refuse_it(network, photograph):
     problem = zeroshot.Problem(photograph, Identity(), Perceptual(network), sigma=0.1)
+    for proximal in (PlugAndPlay(), GroupSparseRepresentation()):
+        assert "a proximal map, and Perceptual has none" in proximal.supports(problem)
     assert (
         "needs a data term with a conjugate, and Perceptual has none"
         in zeroshot.TotalVariation().supports(problem)

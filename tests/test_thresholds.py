@@ -52,10 +52,15 @@ def test_rules_are_odd_and_never_enlarge(rule: Callable) -> None:
     assert bool((shrunk[VALUES.abs() <= 0.99] == 0).all())
 
 
-@pytest.mark.parametrize("rule", [soft, hard])
+@pytest.mark.parametrize("rule", [soft, hard, firm])
 def test_a_threshold_of_zero_changes_nothing(rule: Callable) -> None:
     assert torch.equal(rule(VALUES, 0.0), VALUES)
     assert torch.equal(rule(VALUES, torch.zeros(())), VALUES)
+
+
+def test_firm_shrinkage_is_hard_where_its_thresholds_meet() -> None:
+    assert torch.equal(firm(VALUES, 1.05, 1.05), hard(VALUES, 1.05))
+    assert torch.equal(firm(VALUES, torch.tensor(1.05), torch.tensor(1.05)), hard(VALUES, 1.05))
 
 
 def test_firm_lies_between_hard_and_soft() -> None:

@@ -81,3 +81,14 @@ def test_shape_and_type_are_kept() -> None:
     restored = inverse(transformed, 1 / 50, 0.01)
     assert transformed.shape == restored.shape == y.shape
     assert transformed.dtype == restored.dtype == torch.float32
+
+
+@pytest.mark.parametrize("gain", [1e-2, 1e-4, 1e-6])
+def test_strong_readout_noise_costs_no_digits(gain: float) -> None:
+    """Where all noise is readout noise the transform is the identity, and its level that noise."""
+    y = torch.linspace(0, 1, 1001)
+    transformed, sigma = forward(y, gain, 0.3)
+    exact, level = forward(y.double(), gain, 0.3)
+    torch.testing.assert_close(transformed.double(), exact, atol=1e-6, rtol=0)
+    assert sigma == level == pytest.approx(0.3, rel=20 * gain)
+    torch.testing.assert_close(inverse(transformed, gain, 0.3), y, atol=1e-6 + 2 * gain, rtol=0)

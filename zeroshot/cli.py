@@ -268,8 +268,10 @@ def _summary(output: Path, restoration: Any) -> str:
     sigma = restoration.sigma
     noise = f", sigma {sigma * 255:.1f}" if sigma else ""
     ranking = restoration.findings.get("ranking")
-    listed = ", ".join(f"{row['prior']} {row['held_out_loss']:.3g}" for row in ranking or ())
-    chosen = f"chose {restoration.findings['chosen']} (held-out loss: {listed}); " if ranking else ""
+    judged = [row for row in ranking or () if "held_out_loss" in row]
+    listed = ", ".join(f"{row['prior']} {row['held_out_loss']:.3g}" for row in judged)
+    losses = f" (held-out loss: {listed})" if listed else ""
+    chosen = f"chose {restoration.findings['chosen']}{losses}; " if ranking else ""
     count = f"{restoration.iterations} iteration{'s' * (restoration.iterations != 1)}"
     return f"{output}: {chosen}{count} in {restoration.seconds:.1f} s{noise}; {restoration.stopped_by}"
 

@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:
         "mask/NAME.png (white where something does)")  # fmt: skip
     add("--weight", type=_weight, metavar="WEIGHT",
         help="how dear what moves is, as a multiple of the default, from which smaller leaves less in the "
-        "background: 0.5 to 2 (default 1)")  # fmt: skip
+        "background: 0.1 to 10, mostly 0.5 to 2 (default 1)")  # fmt: skip
     add("--overwrite", action="store_true", help="replace outputs that exist (never an input)")
     add("--quiet", action="store_true", help="print errors only")
     command.set_defaults(run=run)
@@ -81,12 +81,12 @@ def _robust_pca() -> Any:
 
 
 def _weight(text: str) -> float:
-    wanted = "a positive number"
+    wanted = "a number from 0.1 to 10"
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
+    if not 0.1 <= value <= 10:
         raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
     return value
 
@@ -160,7 +160,8 @@ def _separate(pictures: list[images.Picture], options: argparse.Namespace) -> An
             bar.set_postfix_str(f"residual {residual:.1e}", refresh=False)
             bar.update()
 
-        return _robust_pca().separate_background(frames, weight, progress=show)
+        noise = _robust_pca().noise_in_time(frames)
+        return _robust_pca().separate_background(frames, weight, noise=noise, progress=show)
 
 
 def _write(

@@ -9,12 +9,16 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 
 class DataTerm(ABC):
     """D(p, y) = mean over the measured values of d(pᵢ, yᵢ)."""
+
+    #: Whether `prox` is known; splitting schemes need it.
+    has_prox: ClassVar[bool] = True
 
     @abstractmethod
     def penalty(self, prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,10 @@ The format is recognised by what the file holds, and sizes, widths and depths ar
     save(generator, "ffhq.safetensors")
 """
 
+from .arrays import Recorded
+from .budget import UnsafePickleError
 from .files import describe, load, save
-from .unpickler import Recorded, UnsafePickleError, read_pickle
+from .torch_files import load_tensors
+from .unpickler import read_pickle
 
-__all__ = ["Recorded", "UnsafePickleError", "describe", "load", "read_pickle", "save"]
+__all__ = ["Recorded", "UnsafePickleError", "describe", "load", "load_tensors", "read_pickle", "save"]

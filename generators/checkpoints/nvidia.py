@@ -12,29 +12,64 @@ from ..alias_free import LayerPlan
 from ..generator import Generator
 from ..stylegan2 import StyleGAN2
 from ..stylegan3 import StyleGAN3
-from .unpickler import Recorded
+from .arrays import Recorded
+from .assembly import assembled, outline
+from .budget import as_floats
 
 _PERSISTENT = "torch_utils.persistence._reconstruct_persistent_obj"
 
 
 class Network:
-    """A recorded module: its class's name, its plain attributes, and its parts."""
+    """A recorded module: its class's name, its plain attributes, and its parts.
 
-    def __init__(self, recorded: Any) -> None:
+    Parameters
+    ----------
+    recorded : Recorded
+        What the unpickler kept of the module.
+    met : set of int, optional
+        Identities of the modules and attributes met so far.
+
+    Attributes
+    ----------
+    class_name : str
+        The name of the module's class.
+    attributes : dict
+        Its attributes by name.
+    parts : dict of str to Network
+        The modules that are part of it.
+
+    Raises
+    ------
+    ValueError
+        Where it is no module, or one of its parts occurs twice: such a network could be far larger than its file.
+    """
+
+    def __init__(self, recorded: Any, met: set[int] | None = None) -> None:
         if not isinstance(recorded, Recorded) or recorded.name != _PERSISTENT:
             raise ValueError("the file holds no network where one is expected")
         (meta,) = recorded.arguments
         self.class_name = str(meta["class_name"])
         self.attributes: dict[str, Any] = meta["state"]
-        self.parts = {name: Network(part) for name, part in self.attributes["_modules"].items()}
+        met = set() if met is None else met
+        for one in (recorded, self.attributes):
+            if id(one) in met:
+                raise ValueError(f"the file uses one {self.class_name} twice, as no known network does")
+            met.add(id(one))
+        self.parts = {name: Network(part, met) for name, part in self.attributes["_modules"].items()}
 
     def tensors(self, prefix: str = "") -> dict[str, torch.Tensor]:
-        """Every parameter and buffer by its dotted name."""
+        """Every parameter and buffer by its dotted name, as stored.
+
+        Parameters
+        ----------
+        prefix : str
+            What the names begin with.
+        """
         found: dict[str, torch.Tensor] = {}
         for kind in ("_parameters", "_buffers"):
             for name, tensor in self.attributes[kind].items():
                 if isinstance(tensor, torch.Tensor):
-                    found[prefix + name] = tensor.detach().float()
+                    found[prefix + name] = tensor
         for name, part in self.parts.items():
             found.update(part.tensors(f"{prefix}{name}."))
         return found
@@ -49,14 +84,15 @@ def is_network_file(content: Any) -> bool:
     return isinstance(content, dict) and isinstance(content.get("G_ema"), Recorded)
 
 
-def read(content: Any) -> Generator:
-    """The generator with averaged weights of a snapshot."""
+def read(content: Any, file_size: int) -> Generator:
+    """The generator with averaged weights of a snapshot, from a file of so many bytes."""
     network = Network(content["G_ema"])
     if "synthesis" not in network.parts or "mapping" not in network.parts:
         raise ValueError(f"the file's network {network.class_name} is no StyleGAN")
+    state = as_floats(network.tensors(), file_size)
     if "input" in network.parts["synthesis"].parts:
-        return _stylegan3(network)
-    return _stylegan2(network)
+        return _stylegan3(network, state)
+    return _stylegan2(network, state)
 
 
 def mapping_widths(state: dict[str, torch.Tensor], pattern: str) -> list[int]:
@@ -69,7 +105,7 @@ def mapping_widths(state: dict[str, torch.Tensor], pattern: str) -> list[int]:
     return [found[index] for index in sorted(found)]
 
 
-def _mapping_settings(network: Network, state: dict[str, torch.Tensor]) -> dict[str, Any]:
+def _mapping_settings(state: dict[str, torch.Tensor]) -> dict[str, Any]:
     widths = mapping_widths(state, r"mapping\.fc(\d+)\.weight")
     embedding = state.get("mapping.embed.weight")
     first = state["mapping.fc0.weight"].shape[1]
@@ -82,30 +118,29 @@ def _mapping_settings(network: Network, state: dict[str, torch.Tensor]) -> dict[
     }
 
 
-def _stylegan2(network: Network) -> StyleGAN2:
-    state = network.tensors()
+def _stylegan2(network: Network, state: dict[str, torch.Tensor]) -> StyleGAN2:
     synthesis = network.parts["synthesis"]
     sizes = sorted(int(name[1:]) for name in synthesis.parts)
     widths = [state[f"synthesis.b{size}.conv1.weight"].shape[0] for size in sizes]
     last = synthesis.parts[f"b{sizes[-1]}"]
-    generator = StyleGAN2(
-        resolution=sizes[-1],
-        widths=widths,
-        channels=state[f"synthesis.b{sizes[-1]}.torgb.weight"].shape[0],
-        synthesis_architecture=last.get("architecture", "skip"),
-        clamp=last.parts["conv1"].get("conv_clamp", None),
-        **_mapping_settings(network, state),
+    generator = outline(
+        lambda: StyleGAN2(
+            resolution=sizes[-1],
+            widths=widths,
+            channels=state[f"synthesis.b{sizes[-1]}.torgb.weight"].shape[0],
+            synthesis_architecture=last.get("architecture", "skip"),
+            clamp=last.parts["conv1"].get("conv_clamp", None),
+            **_mapping_settings(state),
+        )
     )
     renamed = {}
     for name, tensor in state.items():
         name = re.sub(r"^synthesis\.b(\d+)\.", lambda match: f"blocks.{sizes.index(int(match[1]))}.", name)
         renamed[re.sub(r"^mapping\.", "mapping_network.", name)] = tensor
-    generator.load_state_dict(renamed)
-    return generator
+    return assembled(generator, renamed)
 
 
-def _stylegan3(network: Network) -> StyleGAN3:
-    state = network.tensors()
+def _stylegan3(network: Network, state: dict[str, torch.Tensor]) -> StyleGAN3:
     synthesis = network.parts["synthesis"]
     names = sorted((name for name in synthesis.parts if name != "input"), key=_layer_number)
     layers = [synthesis.parts[name] for name in names]
@@ -123,25 +158,26 @@ def _stylegan3(network: Network) -> StyleGAN3:
         down = state.get(f"synthesis.{name}.down_filter")
         kinds.append("radial" if down is not None and down.ndim == 2 else "separable")
     clamp = layers[0].get("conv_clamp", 256)
-    generator = StyleGAN3(
-        resolution=plans[-1].size,
-        plans=plans,
-        kinds=kinds,
-        channels=plans[-1].channels,
-        output_scale=float(synthesis.get("output_scale", 0.25)),
-        conv_kernel=state[f"synthesis.{names[0]}.weight"].shape[-1],
-        filter_size=int(layers[0].get("filter_size", 6)),
-        lrelu_upsampling=int(layers[0].get("lrelu_upsampling", 2)),
-        clamp=None if clamp is None else float(clamp),
-        **_mapping_settings(network, state),
+    generator = outline(
+        lambda: StyleGAN3(
+            resolution=plans[-1].size,
+            plans=plans,
+            kinds=kinds,
+            channels=plans[-1].channels,
+            output_scale=float(synthesis.get("output_scale", 0.25)),
+            conv_kernel=state[f"synthesis.{names[0]}.weight"].shape[-1],
+            filter_size=int(layers[0].get("filter_size", 6)),
+            lrelu_upsampling=int(layers[0].get("lrelu_upsampling", 2)),
+            clamp=None if clamp is None else float(clamp),
+            **_mapping_settings(state),
+        )
     )
     renamed = {}
     for name, tensor in state.items():
         name = re.sub(r"^synthesis\.L(\d+)_[^.]*\.", r"layers.\1.", name)
         name = re.sub(r"^synthesis\.input\.", "input.", name)
         renamed[re.sub(r"^mapping\.", "mapping_network.", name)] = tensor
-    generator.load_state_dict(renamed)
-    return generator
+    return assembled(generator, renamed)
 
 
 def _layer_number(name: str) -> int:

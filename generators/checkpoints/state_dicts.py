@@ -13,11 +13,16 @@ import torch
 from ..generator import Generator
 from ..pggan import ProgressiveGAN
 from ..stylegan import StyleGAN
-from ..stylegan2 import StyleGAN2
-from ..tiny_decoder import is_tiny_decoder, tiny_decoder
+from ..stylegan2 import StyleGAN2, default_filters
+from ..tiny_decoder import TinyDecoder, is_tiny_decoder, place_of, settings_of
+from .assembly import assembled, no_noise, outline
+from .budget import as_floats
 from .nvidia import mapping_widths
 
 State = dict[str, torch.Tensor]
+#: Under which names files with more than weights keep them, and how deep.
+_HOLDERS = ("generator_smooth", "g_ema", "generator", "state_dict")
+_MOST_HOLDERS = 3
 #: Spellings of mGANprior → those of genforce.
 _OLDER_NAMES = (
     (r"\.conv\.weight$", ".weight"),
@@ -29,12 +34,18 @@ _OLDER_NAMES = (
 
 
 def modernised(state: State) -> State:
-    """A state dict of genforce or mGANprior in the names of genforce, kernels as (out, in, k, k)."""
+    """A state dict of genforce or mGANprior in the names of genforce, kernels as (out, in, k, k).
+
+    Parameters
+    ----------
+    state : dict of str to torch.Tensor
+        In 32 bits.
+    """
     renamed = {}
     for name, tensor in state.items():
         for pattern, replacement in _OLDER_NAMES:
             name = re.sub(pattern, replacement, name)
-        renamed[name] = tensor.detach().float()
+        renamed[name] = tensor
     for name, tensor in renamed.items():
         if tensor.ndim == 4 and name.endswith(".weight"):
             renamed[name] = _kernel(tensor, renamed.get(name.replace(".weight", ".bias")))
@@ -56,24 +67,37 @@ def _kernel(weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
 
 
 def is_pggan(state: State) -> bool:
+    """Whether a state dict has the names of a progressive GAN, modernised."""
     return "layer0.weight" in state and "output0.weight" in state
 
 
 def pggan(state: State) -> ProgressiveGAN:
-    """From a modernised state dict."""
+    """From a modernised state dict.
+
+    Parameters
+    ----------
+    state : dict of str to torch.Tensor
+        From :func:`modernised`.
+
+    Raises
+    ------
+    KeyError, ValueError
+        Where weights are missing or do not fit together.
+    """
     _require_grown(state.get("lod"))
     depth = sum(bool(re.fullmatch(r"layer\d+\.weight", name)) for name in state)
     widths = [state[f"layer{index}.weight"].shape[0] for index in range(0, depth, 2)]
     last = f"output{depth // 2 - 1}"
-    generator = ProgressiveGAN(
-        4 * 2 ** (depth // 2 - 1), state["layer0.weight"].shape[1], widths, len(state[f"{last}.bias"])
+    generator = outline(
+        lambda: ProgressiveGAN(
+            4 * 2 ** (depth // 2 - 1), state["layer0.weight"].shape[1], widths, len(state[f"{last}.bias"])
+        )
     )
     ours = {
         f"layers.{i}.{part}": state[f"layer{i}.{part}"] for i in range(depth) for part in ("weight", "bias")
     }
     ours |= {f"output.{part}": state[f"{last}.{part}"] for part in ("weight", "bias")}
-    generator.load_state_dict(ours)
-    return generator
+    return assembled(generator, ours)
 
 
 def _require_grown(level: torch.Tensor | None) -> None:
@@ -84,23 +108,37 @@ def _require_grown(level: torch.Tensor | None) -> None:
 
 
 def is_genforce_stylegan(state: State) -> bool:
+    """Whether a state dict has the names of genforce's StyleGAN, modernised."""
     return "synthesis.layer0.const" in state
 
 
 def genforce_stylegan(state: State) -> StyleGAN:
-    """From a modernised state dict."""
+    """From a modernised state dict.
+
+    Parameters
+    ----------
+    state : dict of str to torch.Tensor
+        From :func:`modernised`.
+
+    Raises
+    ------
+    KeyError, ValueError
+        Where weights are missing or do not fit together.
+    """
     _require_grown(state.get("synthesis.lod"))
     widths_of_mapping = mapping_widths(state, r"mapping\.dense(\d+)\.weight")
     depth = 1 + sum(bool(re.fullmatch(r"synthesis\.layer\d+\.weight", name)) for name in state)
     widths = [len(state[f"synthesis.layer{index}.bias"]) for index in range(0, depth, 2)]
     last = f"synthesis.output{depth // 2 - 1}"
-    generator = StyleGAN(
-        resolution=4 * 2 ** (depth // 2 - 1),
-        z_dim=state["mapping.dense0.weight"].shape[1],
-        w_dim=widths_of_mapping[-1],
-        widths=widths,
-        mapping_widths=widths_of_mapping,
-        channels=len(state[f"{last}.bias"]),
+    generator = outline(
+        lambda: StyleGAN(
+            resolution=4 * 2 ** (depth // 2 - 1),
+            z_dim=state["mapping.dense0.weight"].shape[1],
+            w_dim=widths_of_mapping[-1],
+            widths=widths,
+            mapping_widths=widths_of_mapping,
+            channels=len(state[f"{last}.bias"]),
+        )
     )
     ours = _mapping(state, r"mapping.dense{}", len(widths_of_mapping))
     ours["mapping_network.w_avg"] = state["truncation.w_avg"].reshape(-1)
@@ -115,8 +153,7 @@ def genforce_stylegan(state: State) -> StyleGAN:
         for part in ("weight", "bias"):
             ours[f"{there}.epilogue.style.{part}"] = state[f"{here}.style.{part}"]
     ours |= {f"output.{part}": state[f"{last}.{part}"] for part in ("weight", "bias")}
-    generator.load_state_dict(ours)
-    return generator
+    return assembled(generator, ours)
 
 
 def _mapping(state: State, pattern: str, depth: int, bias_divisor: float = math.sqrt(2)) -> State:
@@ -130,21 +167,35 @@ def _mapping(state: State, pattern: str, depth: int, bias_divisor: float = math.
 
 
 def is_genforce_stylegan2(state: State) -> bool:
+    """Whether a state dict has the names of genforce's StyleGAN2, modernised."""
     return "synthesis.early_layer.const" in state
 
 
 def genforce_stylegan2(state: State) -> StyleGAN2:
-    """From a modernised state dict."""
+    """From a modernised state dict.
+
+    Parameters
+    ----------
+    state : dict of str to torch.Tensor
+        From :func:`modernised`.
+
+    Raises
+    ------
+    KeyError, ValueError
+        Where weights are missing or do not fit together.
+    """
     widths_of_mapping = mapping_widths(state, r"mapping\.dense(\d+)\.weight")
     depth = sum(bool(re.fullmatch(r"synthesis\.layer\d+\.weight", name)) for name in state)
     widths = [len(state[f"synthesis.layer{index}.bias"]) for index in range(0, depth, 2)]
-    generator = StyleGAN2(
-        resolution=4 * 2 ** (len(widths) - 1),
-        z_dim=state["mapping.dense0.weight"].shape[1],
-        w_dim=widths_of_mapping[-1],
-        widths=widths,
-        mapping_widths=widths_of_mapping,
-        channels=len(state["synthesis.output0.bias"]),
+    generator = outline(
+        lambda: StyleGAN2(
+            resolution=4 * 2 ** (len(widths) - 1),
+            z_dim=state["mapping.dense0.weight"].shape[1],
+            w_dim=widths_of_mapping[-1],
+            widths=widths,
+            mapping_widths=widths_of_mapping,
+            channels=len(state["synthesis.output0.bias"]),
+        )
     )
     ours = _mapping(state, r"mapping.dense{}", len(widths_of_mapping), bias_divisor=1)
     ours["mapping_network.w_avg"] = state["truncation.w_avg"].reshape(-1)
@@ -159,7 +210,7 @@ def genforce_stylegan2(state: State) -> StyleGAN2:
             ours[f"{there}.{part}"] = state[f"{here}.{part}"]
             ours[f"{there}.affine.{part}"] = state[f"{here}.style.{part}"]
         ours[f"{there}.affine.bias"] = ours[f"{there}.affine.bias"] + 1
-    return _with_default_filters(generator, ours)
+    return assembled(generator, {**ours, **default_filters(generator)})
 
 
 def _genforce_layer(state: State, here: str, there: str, enlarges: bool) -> State:
@@ -177,37 +228,45 @@ def _genforce_layer(state: State, here: str, there: str, enlarges: bool) -> Stat
     }
 
 
-def _with_default_filters(generator: StyleGAN2, ours: State) -> StyleGAN2:
-    """Load all but the resampling filters, which are the same in every published StyleGAN2."""
-    filters = {k: v for k, v in generator.state_dict().items() if k.endswith("resample_filter")}
-    generator.load_state_dict({**ours, **filters})
-    return generator
-
-
 def is_rosinality(state: State) -> bool:
+    """Whether a state dict has the names of rosinality's StyleGAN2."""
     return "to_rgb1.conv.weight" in state
 
 
 def rosinality(state: State, mean: torch.Tensor | None) -> StyleGAN2:
-    """From the state dict of `g_ema`, with the mean latent stored beside it."""
-    state = {name: tensor.detach().float() for name, tensor in state.items()}
+    """From the state dict of `g_ema`, with the mean latent stored beside it.
+
+    Parameters
+    ----------
+    state : dict of str to torch.Tensor
+        The state dict.
+    mean : torch.Tensor or None
+        The mean latent; zero where the file has none.
+
+    Raises
+    ------
+    KeyError, ValueError
+        Where weights are missing or do not fit together.
+    """
     widths_of_mapping = mapping_widths(state, r"style\.(\d+)\.weight")
     pairs = len({name.split(".")[1] for name in state if re.match(r"to_rgbs\.\d+\.", name)})
     widths = [state["conv1.activate.bias"].shape[0]]
     widths += [len(state[f"convs.{2 * index + 1}.activate.bias"]) for index in range(pairs)]
-    generator = StyleGAN2(
-        resolution=4 * 2**pairs,
-        z_dim=state["style.1.weight"].shape[1],
-        w_dim=widths_of_mapping[-1],
-        widths=widths,
-        mapping_widths=widths_of_mapping,
-        channels=state["to_rgb1.bias"].numel(),
+    generator = outline(
+        lambda: StyleGAN2(
+            resolution=4 * 2**pairs,
+            z_dim=state["style.1.weight"].shape[1],
+            w_dim=widths_of_mapping[-1],
+            widths=widths,
+            mapping_widths=widths_of_mapping,
+            channels=state["to_rgb1.bias"].numel(),
+        )
     )
     ours = {"blocks.0.const": state["input.input"][0]}
     for index in range(len(widths_of_mapping)):
         for part in ("weight", "bias"):
             ours[f"mapping_network.fc{index}.{part}"] = state[f"style.{index + 1}.{part}"]
-    average = torch.zeros(widths_of_mapping[-1]) if mean is None else mean.detach().float().reshape(-1)
+    average = torch.zeros(widths_of_mapping[-1]) if mean is None else mean.reshape(-1)
     ours["mapping_network.w_avg"] = average
     for index in range(2 * pairs + 1):
         here = "conv1" if index == 0 else f"convs.{index - 1}"
@@ -219,13 +278,13 @@ def rosinality(state: State, mean: torch.Tensor | None) -> StyleGAN2:
         ours[f"{there}.bias"] = state[f"{here}.bias"].reshape(-1)
         for part in ("weight", "bias"):
             ours[f"{there}.affine.{part}"] = state[f"{here}.conv.modulation.{part}"]
-    return _with_default_filters(generator, ours)
+    return assembled(generator, {**ours, **default_filters(generator)})
 
 
 def _rosinality_layer(state: State, here: str, there: str, index: int) -> State:
     weight = state[f"{here}.conv.weight"][0]
     size = 4 * 2 ** ((index + 1) // 2)
-    noise = state.get(f"noises.noise_{index}", torch.zeros(1, 1, size, size))
+    noise = state.get(f"noises.noise_{index}", no_noise(1, 1, size, size))
     return {
         f"{there}.weight": weight / math.sqrt(weight[0].numel()),
         f"{there}.bias": state[f"{here}.activate.bias"],
@@ -237,31 +296,48 @@ def _rosinality_layer(state: State, here: str, there: str, index: int) -> State:
 
 
 def is_pulse_synthesis(state: State) -> bool:
+    """Whether a state dict has the names of PULSE's synthesis network."""
     return "blocks.4x4.const" in state
 
 
 def is_pulse_mapping(state: State) -> bool:
+    """Whether a state dict has the names of PULSE's mapping network."""
     return "dense0.weight" in state and not any(name.startswith("blocks.") for name in state)
 
 
 def pulse(synthesis: State, mapping: State | None) -> StyleGAN:
-    """From the two files that PULSE loads; without the mapping only w is known."""
-    state = {name: tensor.detach().float() for name, tensor in synthesis.items()}
+    """From the two files that PULSE loads; without the mapping only w is known.
+
+    Parameters
+    ----------
+    synthesis : dict of str to torch.Tensor
+        The state dict of the synthesis network.
+    mapping : dict of str to torch.Tensor or None
+        The state dict of the mapping network.
+
+    Raises
+    ------
+    KeyError, ValueError
+        Where weights are missing or do not fit together.
+    """
+    state = synthesis
     sizes = sorted(
         int(name.split("x")[0]) for name in {key.split(".")[1] for key in state if "blocks." in key}
     )
     widths = [len(state[f"blocks.{size}x{size}.epi2.noise.weight"]) for size in sizes]
     w_dim = state["blocks.4x4.epi1.style_mod.lin.weight"].shape[1]
-    of_mapping = {name: tensor.detach().float() for name, tensor in (mapping or {}).items()}
+    of_mapping = mapping or {}
     widths_of_mapping = mapping_widths(of_mapping, r"dense(\d+)\.weight")
-    generator = StyleGAN(
-        resolution=sizes[-1],
-        z_dim=of_mapping["dense0.weight"].shape[1] if widths_of_mapping else w_dim,
-        w_dim=w_dim,
-        widths=widths,
-        mapping_widths=widths_of_mapping,
-        channels=len(state["torgb.bias"]),
-        epsilon=1e-5,
+    generator = outline(
+        lambda: StyleGAN(
+            resolution=sizes[-1],
+            z_dim=of_mapping["dense0.weight"].shape[1] if widths_of_mapping else w_dim,
+            w_dim=w_dim,
+            widths=widths,
+            mapping_widths=widths_of_mapping,
+            channels=len(state["torgb.bias"]),
+            epsilon=1e-5,
+        )
     )
     ours = _mapping(of_mapping, "dense{}", len(widths_of_mapping))
     ours["mapping_network.w_avg"] = torch.zeros(w_dim)
@@ -277,30 +353,87 @@ def pulse(synthesis: State, mapping: State | None) -> StyleGAN:
                 ours[f"{there}.weight"] = state[f"{block}.{convolution}.weight"]
             ours[f"{there}.epilogue.noise_weight"] = state[f"{block}.{epilogue}.noise.weight"]
             # PULSE draws its noise; none is stored.
-            ours[f"{there}.epilogue.noise"] = torch.zeros(1, 1, size, size)
+            ours[f"{there}.epilogue.noise"] = no_noise(1, 1, size, size)
             for part in ("weight", "bias"):
                 ours[f"{there}.epilogue.style.{part}"] = state[f"{block}.{epilogue}.style_mod.lin.{part}"]
     ours |= {"output.weight": state["torgb.weight"], "output.bias": state["torgb.bias"]}
-    generator.load_state_dict(ours)
-    return generator
+    return assembled(generator, ours)
 
 
-def from_state_dict(content: dict[str, object], mapping: State | None = None) -> Generator | None:
-    """A generator from the content of a torch file, or None where the names are of no known kind."""
-    for holder in ("generator_smooth", "g_ema", "generator", "state_dict"):
-        inner = content.get(holder)
-        if isinstance(inner, dict):
-            mean = content.get("latent_avg")
-            if is_rosinality(inner):
-                return rosinality(inner, mean if isinstance(mean, torch.Tensor) else None)
-            return from_state_dict(inner, mapping)
-    state = {name: tensor for name, tensor in content.items() if isinstance(tensor, torch.Tensor)}
-    if is_rosinality(state):
-        return rosinality(state, None)
+def tiny(state: State) -> TinyDecoder:
+    """From a state dict whose names are places in one long chain of layers.
+
+    Parameters
+    ----------
+    state : dict of str to torch.Tensor
+        As the repository of the tiny autoencoders publishes it.
+
+    Raises
+    ------
+    KeyError, ValueError
+        Where weights are missing or do not fit together.
+    """
+    settings = settings_of(state)
+    return assembled(
+        outline(lambda: TinyDecoder(**settings)), {place_of(name): one for name, one in state.items()}
+    )
+
+
+def tensors_of(content: object, file_size: int) -> State:
+    """The tensors of a state dict in 32 bits, all else left out; bounded by the size of the file.
+
+    Parameters
+    ----------
+    content : object
+        What a file holds; nothing is found in what is no dict.
+    file_size : int
+        Bytes of the file.
+
+    Raises
+    ------
+    UnsafePickleError
+        Where they together are many times larger than the file.
+    """
+    if not isinstance(content, dict):
+        return {}
+    return as_floats({k: v for k, v in content.items() if isinstance(v, torch.Tensor)}, file_size)
+
+
+def from_state_dict(
+    content: dict[str, object], file_size: int, mapping: State | None = None
+) -> Generator | None:
+    """A generator from the content of a torch file, or None where the names are of no known kind.
+
+    Parameters
+    ----------
+    content : dict
+        What the file holds: a state dict, or one or more of them by name.
+    file_size : int
+        Bytes of the file, and of the one that `mapping` is from.
+    mapping : dict of str to torch.Tensor, optional
+        PULSE's mapping network.
+
+    Raises
+    ------
+    ValueError
+        Where the weights do not fit together, or `mapping` belongs to no network of PULSE.
+    """
+    mean = None
+    for _ in range(_MOST_HOLDERS):
+        holder = next((name for name in _HOLDERS if isinstance(content.get(name), dict)), None)
+        if holder is None:
+            break
+        mean = tensors_of(content, file_size).get("latent_avg")
+        content = content[holder]  # type: ignore[assignment]
+    state = tensors_of(content, file_size)
     if is_pulse_synthesis(state):
         return pulse(state, mapping)
+    if mapping is not None:
+        raise ValueError("mapping=… belongs to the synthesis network of PULSE, and this file holds another")
+    if is_rosinality(state):
+        return rosinality(state, mean)
     if is_tiny_decoder(state):
-        return tiny_decoder(state)
+        return tiny(state)
     state = modernised(state)
     for is_kind, read in (
         (is_pggan, pggan),

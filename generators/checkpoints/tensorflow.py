@@ -11,21 +11,25 @@ import torch
 
 from ..generator import Generator
 from ..stylegan import StyleGAN
-from ..stylegan2 import StyleGAN2
+from ..stylegan2 import StyleGAN2, default_filters
+from .arrays import Recorded
+from .assembly import assembled, no_noise, outline
+from .budget import Budget
 from .nvidia import mapping_widths
-from .unpickler import Recorded
 
 State = dict[str, torch.Tensor]
 _NETWORK = "dnnlib.tflib.network.Network"
 
 
-def read(content: Any) -> Generator | None:
-    """The generator with averaged weights, the last of the pickled networks; None where there is none."""
+def read(content: Any, file_size: int) -> Generator | None:
+    """The generator with averaged weights, the last of the networks in a file of so many bytes; None without."""
     networks = content if isinstance(content, tuple | list) else [content]
     recorded = [one for one in networks if isinstance(one, Recorded) and one.name == _NETWORK]
     if not recorded:
         return None
-    variables = _variables(recorded[-1])
+    variables = _variables(recorded[-1], Budget(file_size), set())
+    if "mapping/LabelConcat/weight" in variables:
+        raise ValueError("a StyleGAN of TensorFlow with class labels is not read: it does not normalise them")
     if "synthesis/4x4/Const/Noise/weight" in variables:
         return _stylegan(variables)
     if "synthesis/4x4/Conv/mod_weight" in variables:
@@ -33,14 +37,21 @@ def read(content: Any) -> Generator | None:
     return None
 
 
-def _variables(network: Recorded) -> State:
+def _variables(network: Recorded, budget: Budget, met: set[int]) -> State:
     """The variables of a network and of its components, by `component/name`."""
-    state = network.state
-    found = {str(name): torch.from_numpy(np.array(value, np.float32)) for name, value in state["variables"]}
-    components = state.get("components") or {}
+    if id(network) in met:
+        raise ValueError("the file uses one network twice, as no known network does")
+    met.add(id(network))
+    found: State = {}
+    for name, value in network.state["variables"]:
+        # Several names may share an array, and each gets a copy of its own.
+        budget.charge(4 * np.size(value))
+        found[str(name)] = torch.from_numpy(np.array(value, np.float32))
+    components = network.state.get("components") or {}
     for name, component in dict(components).items():
         if isinstance(component, Recorded):
-            found |= {f"{name}/{key}": value for key, value in _variables(component).items()}
+            inner = _variables(component, budget, met)
+            found |= {f"{name}/{key}": value for key, value in inner.items()}
     return found
 
 
@@ -67,7 +78,7 @@ def _dense(variables: State, here: str, there: str, bias_divisor: float = 1.0, o
 
 
 def _noise(variables: State, index: int, size: int) -> torch.Tensor:
-    return variables.get(f"synthesis/noise{index}", torch.zeros(1, 1, size, size))
+    return variables.get(f"synthesis/noise{index}", no_noise(1, 1, size, size))
 
 
 def _stylegan(variables: State) -> StyleGAN:
@@ -77,13 +88,15 @@ def _stylegan(variables: State) -> StyleGAN:
         variables[prefix.format(size) + ("Conv1" if size > 4 else "Conv") + "/bias"].numel() for size in sizes
     ]
     of_mapping = _mapping_widths(variables)
-    generator = StyleGAN(
-        resolution=sizes[-1],
-        z_dim=variables["mapping/Dense0/weight"].shape[0],
-        w_dim=of_mapping[-1],
-        widths=widths,
-        mapping_widths=of_mapping,
-        channels=variables["synthesis/ToRGB_lod0/bias"].numel(),
+    generator = outline(
+        lambda: StyleGAN(
+            resolution=sizes[-1],
+            z_dim=variables["mapping/Dense0/weight"].shape[0],
+            w_dim=of_mapping[-1],
+            widths=widths,
+            mapping_widths=of_mapping,
+            channels=variables["synthesis/ToRGB_lod0/bias"].numel(),
+        )
     )
     ours: State = {"mapping_network.w_avg": variables["dlatent_avg"].reshape(-1)}
     for index in range(len(of_mapping)):
@@ -103,8 +116,7 @@ def _stylegan(variables: State) -> StyleGAN:
             ours |= _dense(variables, f"{here}StyleMod/", f"{there}.epilogue.style")
     ours["output.weight"] = variables["synthesis/ToRGB_lod0/weight"].permute(3, 2, 0, 1)
     ours["output.bias"] = variables["synthesis/ToRGB_lod0/bias"]
-    generator.load_state_dict(ours)
-    return generator
+    return assembled(generator, ours)
 
 
 def _stylegan2(variables: State, constants: dict[str, Any]) -> StyleGAN2:
@@ -114,19 +126,18 @@ def _stylegan2(variables: State, constants: dict[str, Any]) -> StyleGAN2:
         variables[prefix.format(size) + ("Conv1" if size > 4 else "Conv") + "/bias"].numel() for size in sizes
     ]
     of_mapping = _mapping_widths(variables)
-    label = variables.get("mapping/LabelConcat/weight")
     architecture = "resnet" if f"{prefix.format(8)}Skip/weight" in variables else "skip"
-    generator = StyleGAN2(
-        resolution=sizes[-1],
-        z_dim=variables["mapping/Dense0/weight"].shape[0] - (0 if label is None else label.shape[1]),
-        w_dim=of_mapping[-1],
-        widths=widths,
-        mapping_widths=of_mapping,
-        channels=variables[f"{prefix.format(sizes[-1])}ToRGB/bias"].numel(),
-        synthesis_architecture=str(constants.get("architecture", architecture)),
+    generator = outline(
+        lambda: StyleGAN2(
+            resolution=sizes[-1],
+            z_dim=variables["mapping/Dense0/weight"].shape[0],
+            w_dim=of_mapping[-1],
+            widths=widths,
+            mapping_widths=of_mapping,
+            channels=variables[f"{prefix.format(sizes[-1])}ToRGB/bias"].numel(),
+            synthesis_architecture=str(constants.get("architecture", architecture)),
+        )
     )
-    if label is not None:
-        raise ValueError("StyleGAN2 of TensorFlow with class labels is not read: it does not normalise them")
     ours: State = {"mapping_network.w_avg": variables["dlatent_avg"].reshape(-1)}
     for index in range(len(of_mapping)):
         ours |= _dense(variables, f"mapping/Dense{index}/", f"mapping_network.fc{index}")
@@ -141,9 +152,7 @@ def _stylegan2(variables: State, constants: dict[str, Any]) -> StyleGAN2:
         if f"{block}Skip/weight" in variables:
             # A 1 × 1 kernel has no orientation.
             ours[f"blocks.{number}.skip.weight"] = variables[f"{block}Skip/weight"].permute(3, 2, 0, 1)
-    filters = {k: v for k, v in generator.state_dict().items() if k.endswith("resample_filter")}
-    generator.load_state_dict({**ours, **filters})
-    return generator
+    return assembled(generator, {**ours, **default_filters(generator)})
 
 
 def _convolution(variables: State, here: str, there: str, index: int, size: int) -> State:

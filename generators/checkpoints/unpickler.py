@@ -3,8 +3,9 @@
 A pickle is a program. This one is run by Python's own unpickler, with every name looked up in a closed list of
 constructors that are known to be harmless; what describes an object of some class is kept as a
 :class:`Recorded`, which holds its arguments and state as data. A name outside the list, an extension code or a
-persistent identifier is refused before anything is built. So is a pickle that could fill the memory: it is
-scanned first, opcode by opcode.
+persistent identifier is refused before anything is built; nothing but a constructor of that list is called, and
+nothing but what they made is given a state. A pickle that could fill the memory is refused too: it is scanned
+first, opcode by opcode, and what it builds may take no more than a multiple of the file's own size.
 """
 
 from __future__ import annotations
@@ -13,224 +14,185 @@ import collections
 import io
 import pickle
 import pickletools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 import torch
 
+from . import arrays
+from .arrays import Array, Recorded, Storage
+from .budget import Budget, UnsafePickleError
 
-class UnsafePickleError(ValueError):
-    """The file asks for something that data does not need; the message names it."""
+__all__ = ["Constructor", "Reader", "Recorded", "UnsafePickleError", "finished", "read_pickle", "scan"]
+
+#: What one entry of a container takes, roughly.
+_ENTRY = 64
 
 
-class Recorded:
-    """An object of a class that is not imported: what it was to be built from.
+class Constructor:
+    """What a name in a pickle stands for; it cannot be altered.
 
-    Attributes
+    Parameters
     ----------
-    name : str
-        Module and name of what would have been called.
-    arguments : tuple
-        What it would have been called with.
-    state : Any
-        What would have been given to the object afterwards.
+    full : str
+        Module and name.
+    build : callable or None
+        Called with the budget and the arguments; None where the name may be mentioned only.
     """
 
-    # The unpickler hands the state over through this method, so that nothing is set by name.
-    __slots__ = ("arguments", "name", "state")
-    state: Any
+    __slots__ = ("_build", "_full")
+    _full: str
+    _build: Callable[..., Any] | None
 
-    def __init__(self, name: str, arguments: tuple[Any, ...]) -> None:
-        self.name, self.arguments, self.state = name, arguments, None
+    def __init__(self, full: str, build: Callable[..., Any] | None) -> None:
+        object.__setattr__(self, "_full", full)
+        object.__setattr__(self, "_build", build)
 
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a constructor cannot be altered")
 
-    def __reduce__(self) -> Any:
-        raise TypeError("a recorded object cannot be pickled again")
+    @property
+    def full(self) -> str:
+        """Module and name."""
+        return self._full
 
-    def __repr__(self) -> str:
-        return f"<recorded {self.name}>"
-
-
-def _recorder(full: str) -> type[Recorded]:
-    """A class that stands for another one, or for a function: to be called, it records what with."""
-
-    class Recorder(Recorded):
-        __slots__ = ()
-
-        def __new__(cls, *arguments: Any) -> Recorded:  # type: ignore[misc]
-            return Recorded(full, arguments)
-
-    return Recorder
+    def __call__(self, budget: Budget, *arguments: Any) -> Any:
+        if self._build is None:
+            raise UnsafePickleError(f"the file calls {self._full}, which data does not need")
+        return self._build(budget, *arguments)
 
 
-class _Array(Recorded):
-    """A NumPy array on its way: its state says shape, type and bytes."""
-
-    __slots__ = ()
-
-
-def _begin_array(*arguments: Any) -> _Array:
-    return _Array("numpy.ndarray", arguments)
+def _require_plain_keys(keys: Iterable[Any]) -> None:
+    """Nested tuples would be hashed as often as they can be reached."""
+    for key in keys:
+        parts = key if isinstance(key, tuple) else (key,)
+        if not all(part is None or isinstance(part, str | bytes | int | float) for part in parts):
+            raise UnsafePickleError(f"the file files something under a {type(key).__name__}")
 
 
-_KINDS = frozenset("?bhilqpBHILQPefdg")
+def _ordered(budget: Budget, pairs: Any = ()) -> dict[Any, Any]:
+    return collections.OrderedDict(_dict(budget, pairs))
 
 
-def _dtype(*arguments: Any) -> Recorded:
-    return Recorded("numpy.dtype", arguments)
+def _dict(budget: Budget, pairs: Any = ()) -> dict[Any, Any]:
+    if isinstance(pairs, dict):
+        pairs = list(pairs.items())
+    if not isinstance(pairs, list | tuple) or any(
+        not isinstance(pair, list | tuple) or len(pair) != 2 for pair in pairs
+    ):
+        raise UnsafePickleError("the file holds a dictionary of something else than pairs")
+    budget.charge(_ENTRY * len(pairs))
+    _require_plain_keys(pair[0] for pair in pairs)
+    return dict(pairs)
 
 
-def _as_dtype(recorded: Any) -> np.dtype:
-    """A dtype of numbers; objects and records are refused."""
-    if not isinstance(recorded, Recorded) or recorded.name != "numpy.dtype" or not recorded.arguments:
-        raise UnsafePickleError("the file holds an array without a type")
-    code = recorded.arguments[0]
-    if not isinstance(code, str) or len(code) > 8:
-        raise UnsafePickleError("the file holds an array of unknown type")
-    dtype = np.dtype(code)
-    if dtype.char not in _KINDS:
-        raise UnsafePickleError(f"the file holds an array of type {code!r}; only numbers are read")
-    order: Any = recorded.state[1] if isinstance(recorded.state, tuple) and len(recorded.state) > 1 else "|"
-    return dtype.newbyteorder(order) if order in ("<", ">") else dtype
+def _set(budget: Budget, items: Any = ()) -> set[Any]:
+    if not isinstance(items, list | tuple):
+        raise UnsafePickleError(f"the file makes a set of a {type(items).__name__}")
+    budget.charge(_ENTRY * len(items))
+    _require_plain_keys(items)
+    return set(items)
 
 
-def _scalar(dtype: Any, content: Any = b"") -> Any:
-    kind = _as_dtype(dtype)
-    if isinstance(content, str):
-        content = content.encode("latin-1")
-    if not isinstance(content, bytes) or len(content) != kind.itemsize:
-        raise UnsafePickleError("the file holds a number whose bytes do not fit its type")
-    return np.frombuffer(content, kind)[0].item()
-
-
-def as_array(recorded: _Array) -> np.ndarray:
-    """The array that the unpickler has collected the parts of."""
-    state = recorded.state
-    if not isinstance(state, tuple) or len(state) != 5:
-        raise UnsafePickleError("the file holds an array in a form that is not known")
-    _, shape, dtype, fortran, content = state
-    kind = _as_dtype(dtype)
-    if isinstance(content, str):
-        content = content.encode("latin-1")
-    if not isinstance(content, bytes) or not isinstance(shape, tuple):
-        raise UnsafePickleError("the file holds an array that is not one of numbers")
-    if not all(isinstance(side, int) and side >= 0 for side in shape):
-        raise UnsafePickleError("the file holds an array of impossible shape")
-    values = np.frombuffer(content, kind)
-    if values.size != int(np.prod(shape, dtype=np.int64)):
-        raise UnsafePickleError("the file holds an array whose bytes do not fit its shape")
-    return values.reshape(shape, order="F" if fortran else "C").astype(kind.newbyteorder("="))
-
-
-def _storage(content: Any) -> Any:
+def _storage(budget: Budget, content: Any) -> Storage:
     """A tensor storage, saved inside the pickle as a file of its own."""
+    from .torch_files import read_torch
+
     if not isinstance(content, bytes):
         raise UnsafePickleError("the file holds a tensor that is not stored as bytes")
+    budget.charge(len(content))
     try:
-        return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
-    except pickle.UnpicklingError as error:
-        raise UnsafePickleError(f"a tensor in the file is refused: {_first_line(error)}") from None
+        found = read_torch(io.BytesIO(content), len(content))
+    except ValueError as error:
+        raise UnsafePickleError(f"a tensor in the file is refused: {error}") from None
+    if not isinstance(found, Storage):
+        raise UnsafePickleError(f"a tensor in the file is refused: it is a {type(found).__name__}")
+    return found
 
 
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_rest: Any) -> torch.Tensor:
-    if not isinstance(storage, torch.storage.TypedStorage | torch.storage.UntypedStorage):
-        raise UnsafePickleError("the file holds a tensor without its values")
-    numbers = (offset, *size, *stride)
-    if not all(isinstance(number, int) and number >= 0 for number in numbers) or len(size) != len(stride):
-        raise UnsafePickleError("the file holds a tensor of impossible shape")
-    dtype = storage.dtype if isinstance(storage, torch.storage.TypedStorage) else torch.uint8
-    flat = torch.empty(0, dtype=dtype).set_(storage)  # type: ignore[call-overload]
-    last = offset + sum((side - 1) * step for side, step in zip(size, stride, strict=True))
-    if (0 not in size and last >= flat.numel()) or any(
-        step == 0 and side > 1 for side, step in zip(size, stride, strict=True)
-    ):
-        raise UnsafePickleError("the file holds a tensor that is larger than its values")
-    return flat.as_strided(size, stride, offset)
-
-
-def _parameter(data: Any, *_rest: Any) -> Any:
-    return data
-
-
-def _empty_bytes(*arguments: Any) -> bytes:
+def _empty_bytes(_budget: Budget, *arguments: Any) -> bytes:
     """Python 2 style pickles spell empty bytes as a call; with an argument it could ask for any length."""
     if arguments:
         raise UnsafePickleError("the file asks for builtins.bytes with an argument")
     return b""
 
 
-def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
-    """An array as pickles of protocol 5 hold it."""
-    array = _Array("numpy.ndarray", ())
-    array.state = (
-        1,
-        shape,
-        dtype,
-        order == "F",
-        bytes(content) if isinstance(content, bytearray) else content,
-    )
-    return as_array(array)
-
-
-def _encode(text: Any, encoding: Any = "latin-1") -> bytes:
+def _encode(budget: Budget, text: Any, encoding: Any = "latin-1") -> bytes:
     """Bytes that Python 2 style pickles spell as text."""
     if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
         raise UnsafePickleError("the file asks for codecs.encode")
+    budget.charge(len(text))
     return text.encode("latin-1")
 
 
-#: What is built: containers and numbers.
-_BUILT: dict[str, Callable[..., Any]] = {
-    "collections.OrderedDict": collections.OrderedDict,
-    "dnnlib.util.EasyDict": dict,
-    "builtins.set": set,
-    "__builtin__.set": set,
+#: What is built of any pickle: containers and numbers.
+BUILT: dict[str, Callable[..., Any]] = {
+    "collections.OrderedDict": _ordered,
+    "builtins.set": _set,
+    "__builtin__.set": _set,
     "builtins.bytes": _empty_bytes,
     "__builtin__.bytes": _empty_bytes,
     "_codecs.encode": _encode,
-    "numpy.dtype": _dtype,
-    "numpy.core.multiarray._reconstruct": _begin_array,
-    "numpy._core.multiarray._reconstruct": _begin_array,
-    "numpy.core.multiarray.scalar": _scalar,
-    "numpy._core.multiarray.scalar": _scalar,
-    "numpy.core.numeric._frombuffer": _from_buffer,
-    "numpy._core.numeric._frombuffer": _from_buffer,
-    "torch.storage._load_from_bytes": _storage,
-    "torch._utils._rebuild_tensor_v2": _tensor,
-    "torch._utils._rebuild_parameter": _parameter,
+    "numpy.dtype": arrays.begin_dtype,
+    "numpy.core.multiarray._reconstruct": arrays.begin_array,
+    "numpy._core.multiarray._reconstruct": arrays.begin_array,
+    "numpy.core.multiarray.scalar": arrays.scalar,
+    "numpy._core.multiarray.scalar": arrays.scalar,
+    "numpy.core.numeric._frombuffer": arrays.array_from_buffer,
+    "numpy._core.numeric._frombuffer": arrays.array_from_buffer,
+    "torch._utils._rebuild_tensor": arrays.tensor,
+    "torch._utils._rebuild_tensor_v2": arrays.tensor,
+    "torch._utils._rebuild_parameter": arrays.parameter,
 }
-#: What is recorded: the networks that the published files describe.
-_RECORDED = frozenset(
-    {
-        "numpy.ndarray",
-        "torch_utils.persistence._reconstruct_persistent_obj",
-        "dnnlib.tflib.network.Network",
-    }
-)
-_MOST_OPCODES = 5_000_000
+
+
+def _recorder(full: str) -> Constructor:
+    return Constructor(full, lambda _budget, *arguments: Recorded(full, arguments))
+
+
+#: Names in the published pickles: what BUILT has, tensors as files of their own, and networks, which are recorded.
+_NAMES = {
+    **{full: Constructor(full, build) for full, build in BUILT.items()},
+    "dnnlib.util.EasyDict": Constructor("dnnlib.util.EasyDict", _dict),
+    "torch.storage._load_from_bytes": Constructor("torch.storage._load_from_bytes", _storage),
+    "numpy.ndarray": Constructor("numpy.ndarray", None),
+    **{
+        full: _recorder(full)
+        for full in (
+            "torch_utils.persistence._reconstruct_persistent_obj",
+            "dnnlib.tflib.network.Network",
+        )
+    },
+}
+_MOST_OPCODES = 500_000
 #: A memo index beyond the number of opcodes serves no purpose but to make the memo large.
 _MEMO_SLACK = 1024
 
 
-def scan(content: bytes) -> None:
-    """Raise where a pickle is broken, uses codes that reach outside it, or could fill the memory.
+def scan(file: BinaryIO, persistent: str = "refused") -> int:
+    """The length of the pickle that begins here, broken ones and those that reach outside themselves refused.
+
+    Parameters
+    ----------
+    file : binary file
+        At the beginning of the pickle; it is left behind its end.
+    persistent : {"refused", "allowed"}
+        Whether persistent identifiers may occur, which torch's files name their storages by.
 
     Raises
     ------
     UnsafePickleError
         With the reason in one line.
     """
-    count = 0
+    count, start, last = 0, file.tell(), 0
     try:
-        for opcode, given, _ in pickletools.genops(content):
+        for opcode, given, place in pickletools.genops(file):
             argument: Any = given
-            count += 1
+            count, last = count + 1, place or 0
             if opcode.name in ("EXT1", "EXT2", "EXT4"):
                 raise UnsafePickleError(f"the file asks for extension code {argument}")
-            if opcode.name in ("PERSID", "BINPERSID"):
+            if opcode.name == "PERSID" or (opcode.name == "BINPERSID" and persistent == "refused"):
                 raise UnsafePickleError("the file asks for an object outside itself (persistent identifier)")
             if opcode.name in ("NEXT_BUFFER", "READONLY_BUFFER"):
                 raise UnsafePickleError("the file asks for a buffer outside itself")
@@ -244,21 +206,130 @@ def scan(content: bytes) -> None:
         raise
     except Exception as error:
         raise UnsafePickleError(f"the file is not a whole pickle: {_first_line(error)}") from None
+    return last + 1 - start
 
 
-class _Reader(pickle._Unpickler):  # type: ignore[name-defined, misc]
-    """Python's unpickler in its slow form, which has no caches of its own behind `find_class`."""
+class Reader(pickle._Unpickler):  # type: ignore[name-defined, misc]
+    """Python's unpickler in its slow form, with the opcodes that act on objects confined to our own.
+
+    Parameters
+    ----------
+    content : bytes
+        A pickle that was scanned.
+    names : dict
+        What the names in it stand for.
+    budget : Budget
+        What it may take.
+    persistent : callable, optional
+        Gives the object of a persistent identifier; by default there are none.
+    """
+
+    stack: list[Any]
+    append: Callable[[Any], None]
+    pop_mark: Callable[[], list[Any]]
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+
+    def __init__(
+        self,
+        content: bytes,
+        names: dict[str, Constructor],
+        budget: Budget,
+        persistent: Callable[[Any], Any] | None = None,
+    ) -> None:
+        super().__init__(io.BytesIO(content), encoding="latin-1")
+        self._names, self._budget, self._persistent = names, budget, persistent
 
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
-        if full in _BUILT:
-            return _BUILT[full]
-        if full in _RECORDED:
-            return _recorder(full)
+        if full in self._names:
+            return self._names[full]
         raise UnsafePickleError(f"the file asks for {full}, which data does not need; it is not read")
 
     def persistent_load(self, pid: Any) -> Any:
-        raise UnsafePickleError("the file asks for an object outside itself (persistent identifier)")
+        if self._persistent is None:
+            raise UnsafePickleError("the file asks for an object outside itself (persistent identifier)")
+        return self._persistent(pid)
+
+    def _call(self, function: Any, arguments: Any) -> None:
+        if not isinstance(function, Constructor) or not isinstance(arguments, list | tuple):
+            raise UnsafePickleError(f"the file calls a {type(function).__name__}")
+        self.append(function(self._budget, *arguments))
+
+    def _instantiate(self, klass: Any, args: Any) -> None:
+        self._call(klass, args)
+
+    def load_reduce(self) -> None:
+        arguments = self.stack.pop()
+        self._call(self.stack.pop(), arguments)
+
+    def load_newobj_ex(self) -> None:
+        if self.stack.pop():
+            raise UnsafePickleError("the file calls something with named arguments")
+        self.load_reduce()
+
+    def load_build(self) -> None:
+        state = self.stack.pop()
+        target = self.stack[-1]
+        if isinstance(target, Recorded):
+            target.state = state
+        elif type(target) is not collections.OrderedDict:
+            # The state of a state dict is the versions of its modules, which nobody needs.
+            kind = target.full if isinstance(target, Constructor) else type(target).__name__
+            raise UnsafePickleError(f"the file sets the state of a {kind}, which data does not need")
+
+    def load_append(self) -> None:
+        value = self.stack.pop()
+        self._target(list).append(value)
+
+    def load_appends(self) -> None:
+        items = self.pop_mark()
+        self._target(list).extend(items)
+
+    def load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        _require_plain_keys((key,))
+        self._target(dict)[key] = value
+
+    def load_setitems(self) -> None:
+        items = self.pop_mark()
+        _require_plain_keys(items[::2])
+        self._target(dict).update(zip(items[::2], items[1::2], strict=True))
+
+    def load_dict(self) -> None:
+        items = self.pop_mark()
+        _require_plain_keys(items[::2])
+        self.append(dict(zip(items[::2], items[1::2], strict=True)))
+
+    def load_additems(self) -> None:
+        items = self.pop_mark()
+        _require_plain_keys(items)
+        self._target(set).update(items)
+
+    def load_frozenset(self) -> None:
+        items = self.pop_mark()
+        _require_plain_keys(items)
+        self.append(frozenset(items))
+
+    def _target(self, kind: type) -> Any:
+        if not isinstance(self.stack[-1], kind):
+            raise UnsafePickleError(f"the file adds items to a {type(self.stack[-1]).__name__}")
+        return self.stack[-1]
+
+    for _code, _method in (
+        (pickle.REDUCE, load_reduce),
+        (pickle.NEWOBJ, load_reduce),
+        (pickle.NEWOBJ_EX, load_newobj_ex),
+        (pickle.BUILD, load_build),
+        (pickle.APPEND, load_append),
+        (pickle.APPENDS, load_appends),
+        (pickle.SETITEM, load_setitem),
+        (pickle.SETITEMS, load_setitems),
+        (pickle.DICT, load_dict),
+        (pickle.ADDITEMS, load_additems),
+        (pickle.FROZENSET, load_frozenset),
+    ):
+        dispatch[_code[0]] = _method
+    del _code, _method
 
 
 def read_pickle(content: bytes) -> Any:
@@ -269,14 +340,29 @@ def read_pickle(content: bytes) -> Any:
     content : bytes
         The pickle.
 
+    Returns
+    -------
+    Any
+        Containers, numbers, text, arrays that cannot be written to, tensors, and recorded objects.
+
     Raises
     ------
     UnsafePickleError
         Where the file asks for anything but data; the message names what it asked for.
     """
-    scan(content)
+    scan(io.BytesIO(content))
+    return built(content, _NAMES, Budget(len(content)))
+
+
+def built(
+    content: bytes,
+    names: dict[str, Constructor],
+    budget: Budget,
+    persistent: Callable[[Any], Any] | None = None,
+) -> Any:
+    """What a scanned pickle describes; as for :class:`Reader`, with arrays made of what was collected."""
     try:
-        return _finished(_Reader(io.BytesIO(content), encoding="latin-1").load())
+        return finished(Reader(content, names, budget, persistent).load(), budget, {})
     except UnsafePickleError:
         raise
     except RecursionError:
@@ -285,29 +371,30 @@ def read_pickle(content: bytes) -> Any:
         raise UnsafePickleError(f"the file is not data: {_first_line(error)}") from None
 
 
-def _finished(value: Any, seen: dict[int, Any] | None = None) -> Any:
+def finished(value: Any, budget: Budget, seen: dict[int, Any]) -> Any:
     """`value` with every collected array made into one, whatever it is nested in."""
-    seen = {} if seen is None else seen
-    if isinstance(value, str | bytes | int | float | bool | torch.Tensor | np.ndarray) or value is None:
+    if isinstance(value, str | bytes | int | float | torch.Tensor | np.ndarray) or value is None:
         return value
     if id(value) in seen:
         return seen[id(value)]
-    if isinstance(value, _Array):
-        seen[id(value)] = as_array(value)
+    if isinstance(value, Array):
+        seen[id(value)] = arrays.as_array(value, budget)
     elif isinstance(value, dict):
         made: dict[Any, Any] = {}
         seen[id(value)] = made
-        made.update({key: _finished(item, seen) for key, item in value.items()})
+        made.update({key: finished(item, budget, seen) for key, item in value.items()})
     elif isinstance(value, list):
         items: list[Any] = []
         seen[id(value)] = items
-        items.extend(_finished(item, seen) for item in value)
+        items.extend(finished(item, budget, seen) for item in value)
     elif isinstance(value, tuple):
-        seen[id(value)] = tuple(_finished(item, seen) for item in value)
+        seen[id(value)] = tuple(finished(item, budget, seen) for item in value)
     elif isinstance(value, Recorded):
+        # What is recorded stays alive, so that no other object can take its identity.
         seen[id(value)] = value
-        value.arguments = _finished(value.arguments, seen)
-        value.state = _finished(value.state, seen)
+        before = (value.arguments, value.state)
+        seen.setdefault(-id(value), before)
+        value.arguments, value.state = (finished(part, budget, seen) for part in before)
     else:
         seen[id(value)] = value
     return seen[id(value)]

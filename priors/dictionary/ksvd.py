@@ -7,6 +7,7 @@ import math
 import torch
 from torch.nn import functional
 
+from ..opponent import AXES
 from .matching_pursuit import SparseCodes
 
 #: Two atoms whose cosine exceeds this in magnitude are the same.
@@ -52,8 +53,7 @@ def cosine_dictionary(size: int, channels: int, atoms: int) -> torch.Tensor:
 
 def _colour_directions(channels: int) -> torch.Tensor:
     if channels == 3:
-        opponent = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 2.0, -1.0]])
-        return functional.normalize(opponent, dim=1)
+        return torch.tensor(AXES)
     return torch.eye(channels)
 
 

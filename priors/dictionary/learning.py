@@ -68,14 +68,16 @@ class Learner:
         self.replaced = 0
 
     def _chosen_corners(self, generator: torch.Generator) -> torch.Tensor:
-        """The corners of the patches to learn from; of those with known pixels, where some are missing."""
+        """The corners of the patches to learn from; of those with a known pixel, where some are missing."""
         height, width = self._image.shape[-2:]
         rows, columns = corners_shape(height, width, self.size)
         if self._known is None:
             usable = torch.arange(rows * columns)
         else:
-            any_known = functional.max_pool2d(self._known[None], self.size, stride=1)[0].amin(0)
+            any_known = functional.max_pool2d(self._known[None], self.size, stride=1)[0].amax(0)
             usable = any_known.flatten().nonzero()[:, 0].cpu()
+            if not len(usable):
+                usable = torch.arange(rows * columns)
         order = torch.randperm(len(usable), generator=generator)
         return usable[order[: self._prior.training]].sort().values
 

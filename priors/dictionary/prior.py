@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -14,8 +13,10 @@ from zeroshot.data_terms import Gaussian, Poisson
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.prior import Run, require_known_settings
+from zeroshot.settings import require_positive, require_whole
 
 from ..denoising import DenoisingPrior
+from ..measurement import known_pixels
 from .averaging import Coder
 from .learning import Learner
 from .run import LearnedDictionaryRun
@@ -113,13 +114,8 @@ class LearnedDictionary(DenoisingPrior):
             ("training", 1, 10_000_000),
             ("stride", 1, 32),
         ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-                raise ValueError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
-        for name in ("gain", "fidelity", "trust", "coarsest", "finest"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
-                raise ValueError(f"{name} must be a positive number, got {value!r}")
+            require_whole(self, name, least=least, most=most)
+        require_positive(self, "gain", "fidelity", "trust", "coarsest", "finest")
         if self.finest > self.coarsest:
             raise ValueError(f"finest must be at most coarsest ({self.coarsest}), got {self.finest}")
         if self.stride > self.patch:
@@ -129,12 +125,16 @@ class LearnedDictionary(DenoisingPrior):
     def for_problem(cls, problem: Problem, **settings: Any) -> LearnedDictionary:
         """The defaults for denoising, for inpainting, or for being plugged in, with `settings` put over them."""
         require_known_settings(cls, settings)
-        defaults: dict[str, Any] = dict(COLOUR) if problem.reference_shape[1] > 1 else {}
+        prior = cls(**COLOUR) if problem.reference_shape[1] > 1 else cls()
         if not _is_own(problem):
-            defaults |= PLUGGED_IN
-        elif _known(problem) is not None:
-            defaults |= INPAINTING
-        return cls(**{**defaults, **settings})
+            prior = prior.repeated()
+        elif known_pixels(problem) is not None:
+            prior = replace(prior, **INPAINTING)
+        return replace(prior, **settings)
+
+    def repeated(self) -> LearnedDictionary:
+        """Fewer sweeps, from fewer patches, and every second patch along each axis."""
+        return replace(self, **PLUGGED_IN)
 
     def passes(self, sigma: float) -> int:
         """One: a dictionary is learned and used within it."""
@@ -159,7 +159,7 @@ class LearnedDictionary(DenoisingPrior):
         """Begin a run; `generator` chooses the patches to learn from."""
         if not _is_own(problem):
             return self._plugged_in(problem).start(problem, generator)
-        known = _known(problem)
+        known = known_pixels(problem)
         if known is not None:
             _warn_of_large_holes(known, min(self.patch, *problem.y.shape[-2:]))
         return LearnedDictionaryRun(self, problem, known, generator)
@@ -178,18 +178,6 @@ def _is_own(problem: Problem) -> bool:
     if type(problem.operator) is Identity and problem.measured is None and problem.held_out is None:
         return isinstance(problem.data_term, Gaussian | Poisson)
     return type(problem.operator) in (Identity, Mask) and isinstance(problem.data_term, Gaussian)
-
-
-def _known(problem: Problem) -> torch.Tensor | None:
-    """1 at the pixels that are known and not held out, of y's shape; None where all are."""
-    known = torch.ones_like(problem.y, dtype=torch.bool)
-    if isinstance(problem.operator, Mask):
-        known = known & (problem.operator.mask.to(problem.y.device) > 0.5)
-    if problem.measured is not None:
-        known = known & (problem.measured > 0.5)
-    if problem.held_out is not None:
-        known = known & (problem.held_out < 0.5)
-    return None if bool(known.all()) else known.to(problem.y.dtype)
 
 
 def _warn_of_large_holes(known: torch.Tensor, size: int) -> None:

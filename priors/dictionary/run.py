@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zeroshot.data_terms import Poisson
 from zeroshot.operators.mask import fill_holes
 from zeroshot.prior import Estimate, Run
 
+from ..measurement import as_image, noise_level
 from .learning import Learner
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class LearnedDictionaryRun(Run):
     ) -> None:
         self.device = problem.y.device
         self._prior, self._problem = prior, problem
-        noisy, self._sigma = _noise_level(problem, known)
+        noisy, self._sigma = noise_level(problem, known)
         if known is not None:
             noisy = fill_holes(noisy, known)
         # One seed for all: an image of a batch is restored as if it were alone.
@@ -79,7 +79,7 @@ class LearnedDictionaryRun(Run):
             if not self._nothing_to_do:
                 self._advance()
             self._index += 1
-        return Estimate(self._as_image().clamp(0, 1), self._loss, self._index)
+        return Estimate(as_image(self._image, self._problem).clamp(0, 1), self._loss, self._index)
 
     def _advance(self) -> None:
         sweeps = self._prior.sweeps
@@ -93,13 +93,6 @@ class LearnedDictionaryRun(Run):
     @staticmethod
     def _mean(values: list[float]) -> float:
         return sum(values) / len(values)
-
-    def _as_image(self) -> torch.Tensor:
-        if isinstance(self._problem.data_term, Poisson):
-            from zeroshot.variance_stabilisation import inverse
-
-            return inverse(self._image, self._problem.data_term.gain, self._problem.data_term.readout)
-        return self._image
 
     @property
     def dictionaries(self) -> list[torch.Tensor]:
@@ -129,16 +122,3 @@ class LearnedDictionaryRun(Run):
             learner.load_state_dict(saved)
         self._image = state["image"].to(self._image)
         self._index, self._loss = state["index"], state["loss"]
-
-
-def _noise_level(problem: Problem, known: torch.Tensor | None) -> tuple[torch.Tensor, float]:
-    """The measurement with noise of one level everywhere, and that level."""
-    if isinstance(problem.data_term, Poisson):
-        from zeroshot.variance_stabilisation import forward
-
-        return forward(problem.y, problem.data_term.gain, problem.data_term.readout)
-    if problem.sigma is not None:
-        return problem.y, problem.sigma
-    from zeroshot.noise import estimate_sigma
-
-    return problem.y, estimate_sigma(problem.y, known)

@@ -8,9 +8,10 @@ from typing import ClassVar
 
 import torch
 
+from zeroshot.settings import require_positive
+
 from ..denoising import DenoisingPrior
 from .pairs import Pair, pairs_within, strip_height
-from .settings import require_positive, require_positive_or_none
 
 #: The window reaches so many spatial standard deviations.
 REACH = 2.5
@@ -43,14 +44,17 @@ class Bilateral(DenoisingPrior):
     """
 
     name: ClassVar[str] = "bilateral"
-    summary: ClassVar[str] = "bilateral filter: averages neighbours of like value; below a second"
+    suits_plug_and_play: ClassVar[bool] = False
+    summary: ClassVar[str] = (
+        "bilateral filter: denoises by averaging neighbours of like value; below a second"
+    )
 
     spatial: float = 1.5
     strength: float | None = None
 
     def __post_init__(self) -> None:
         require_positive(self, "spatial")
-        require_positive_or_none(self, "strength")
+        require_positive(self, "strength", none="allowed")
 
     def passes(self, sigma: float) -> int:
         """One."""

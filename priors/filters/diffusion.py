@@ -13,9 +13,10 @@ from typing import ClassVar, Literal, get_args
 
 import torch
 
+from zeroshot.settings import require_choice, require_number, require_positive
+
 from ..denoising import DenoisingPrior
 from .pairs import reflected
-from .settings import require_choice, require_positive, require_positive_or_none
 
 Conductance = Literal["exponential", "rational"]
 Kind = Literal["edge", "coherence"]
@@ -117,7 +118,10 @@ class PeronaMalik(Diffusion):
     """
 
     name: ClassVar[str] = "perona_malik"
-    summary: ClassVar[str] = "Perona-Malik diffusion: heat flow that stops at edges; below a second"
+    suits_plug_and_play: ClassVar[bool] = False
+    summary: ClassVar[str] = (
+        "Perona-Malik diffusion: denoising by heat flow that stops at edges; below a second"
+    )
 
     strength: float | None = None
     conductance: Conductance = "rational"
@@ -125,10 +129,9 @@ class PeronaMalik(Diffusion):
     discrepancy: float | None = None
 
     def __post_init__(self) -> None:
-        require_positive_or_none(self, "strength", "discrepancy")
+        require_positive(self, "strength", "discrepancy", none="allowed")
         require_choice(self, "conductance", get_args(Conductance))
-        if self.presmoothing != 0:
-            require_positive_or_none(self, "presmoothing")
+        require_number(self, "presmoothing", none="allowed")
 
     def velocity(self, sigma: float) -> Velocity:
         """The divergence of the flux."""
@@ -240,7 +243,7 @@ class CoherenceDiffusion(Diffusion):
     def __post_init__(self) -> None:
         require_choice(self, "kind", get_args(Kind))
         require_positive(self, "presmoothing", "integration")
-        require_positive_or_none(self, "strength", "discrepancy")
+        require_positive(self, "strength", "discrepancy", none="allowed")
 
     def velocity(self, sigma: float) -> Velocity:
         """The divergence of D ∇x."""

@@ -13,9 +13,10 @@ from typing import ClassVar, Literal, get_args
 
 import torch
 
+from zeroshot.settings import require_choice, require_positive, require_whole
+
 from ..denoising import DenoisingPrior
 from .diffusion import gaussian_blur
-from .settings import require_choice, require_positive, require_positive_or_none
 
 Method = Literal["recursive", "normalized"]
 Order = Literal["both", "rows_first"]
@@ -61,7 +62,8 @@ class DomainTransform(DenoisingPrior):
     """
 
     name: ClassVar[str] = "domain_transform"
-    summary: ClassVar[str] = "domain transform: edge-aware smoothing in linear time; a fraction of a second"
+    suits_plug_and_play: ClassVar[bool] = False
+    summary: ClassVar[str] = "domain transform: edge-aware denoising in linear time; a fraction of a second"
 
     method: Method = "recursive"
     spatial: float | None = None
@@ -75,11 +77,8 @@ class DomainTransform(DenoisingPrior):
         require_choice(self, "method", get_args(Method))
         require_choice(self, "order", get_args(Order))
         require_positive(self, "presmoothing")
-        require_positive_or_none(self, "spatial", "strength")
-        for name in ("rounds", "iterations"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        require_positive(self, "spatial", "strength", none="allowed")
+        require_whole(self, "rounds", "iterations")
 
     def passes(self, sigma: float) -> int:
         """As many as `rounds`."""

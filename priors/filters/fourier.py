@@ -8,8 +8,10 @@ from typing import ClassVar, Literal, get_args
 
 import torch
 
+from zeroshot.settings import require_choice
+
 from ..denoising import DenoisingPrior
-from .settings import require_choice
+from ..opponent import from_opponent, to_opponent
 
 Response = Literal["wiener", "gaussian"]
 
@@ -58,12 +60,11 @@ class FourierLowPass(DenoisingPrior):
 
     def refine(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
         """The filtered images; every channel and image has a spectrum of its own."""
-        axes = _opponent_axes(noisy.shape[1]).to(noisy)
-        coefficients = cosine_transform(torch.einsum("dc,nchw->ndhw", axes, noisy))
+        coefficients = cosine_transform(to_opponent(noisy))
         frequency = _frequencies(noisy.shape[-2], noisy.shape[-1], noisy.device)
         gains = [self._gain(plane, frequency, sigma) for plane in coefficients.flatten(0, 1)]
         filtered = coefficients * torch.stack(gains).view_as(coefficients)
-        return torch.einsum("dc,ndhw->nchw", axes, inverse_cosine_transform(filtered))
+        return from_opponent(inverse_cosine_transform(filtered))
 
     def _gain(self, plane: torch.Tensor, frequency: torch.Tensor, sigma: float) -> torch.Tensor:
         """G on the grid of frequencies, (H, W), 1 at frequency 0."""
@@ -104,11 +105,6 @@ def _best_cut_off(spectrum: torch.Tensor, count: torch.Tensor, sigma: float) -> 
     gain = torch.exp(middle.square() / (-2 * candidates[:, None].square()))
     error = ((1 - gain).square() * spectrum + gain.square() * sigma**2) * count
     return float(candidates[error.sum(dim=1).argmin()])
-
-
-def _opponent_axes(channels: int) -> torch.Tensor:
-    """An orthonormal basis of the channels whose first direction is their mean, (channels, channels)."""
-    return inverse_cosine_transform(torch.eye(channels, dtype=torch.float64)[:, None])[:, 0]
 
 
 def _frequencies(height: int, width: int, device: torch.device) -> torch.Tensor:

@@ -115,6 +115,10 @@ class Inversion(Prior):
             return "the file holds no mapping network, so that space='z' cannot be searched; use 'w' or 'w+'"
         if network.label_dim and (self.label is None or not 0 <= self.label < network.label_dim):
             return f"the generator has classes; give label, a number from 0 to {network.label_dim - 1}"
+        if self.tuning_iterations and not network.is_copyable:
+            return (
+                "this generator cannot be copied, and tuning must not change it; give its stages as modules"
+            )
         if self.noise == "optimised" and not network.noise_shapes:
             return f"noise='optimised' needs noise inputs, and this {network.architecture} has none"
         return misfit(network, problem) or perceptual_misfit(problem, self.features, self.perceptual)

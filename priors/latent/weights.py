@@ -89,9 +89,9 @@ def misfit(generator: Generator, problem: Problem) -> str | None:
     count, channels, height, width = problem.reference_shape
     if count != 1:
         return "a latent is fitted to one image; give the images of a batch one by one"
-    if generator.resolution == 0:
+    if generator.image_size == (0, 0):
         return "this is the decoder of an autoencoder, not a generator; use prior 'latent'"
-    size = getattr(generator, "image_size", (generator.resolution, generator.resolution))
+    size = generator.image_size
     if (height, width) != tuple(size):
         return f"the generator makes images of {size[0]} × {size[1]}, and this asks for {height} × {width}"
     can_be_grey = channels == 1 and generator.channels == 3

@@ -12,7 +12,9 @@ from zeroshot.data_terms import Gaussian
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.prior import Estimate, Prior, Run, require_known_settings
+from zeroshot.settings import require_positive, require_whole
 
+from ..measurement import known_pixels, noise_level
 from .singular_values import shrink_singular_values, spectral_norm
 
 if TYPE_CHECKING:
@@ -145,15 +147,8 @@ class MatrixCompletion(Prior):
     block: int = 5
 
     def __post_init__(self) -> None:
-        for name in ("discrepancy", "tolerance"):
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (number and 0 < value < math.inf):
-                raise ValueError(f"{name} must be a positive number, got {value!r}")
-        for name in ("iterations", "block"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+        require_positive(self, "discrepancy", "tolerance")
+        require_whole(self, "iterations", "block")
 
     @classmethod
     def for_problem(cls, problem: Problem, **settings: Any) -> MatrixCompletion:
@@ -168,7 +163,7 @@ class MatrixCompletion(Prior):
                 "matrix completion fills in missing pixels and needs a mask, "
                 f"not {problem.operator.describe()}"
             )
-        if _known(problem) is None:
+        if known_pixels(problem) is None:
             return "matrix completion fills in missing pixels, and none are missing here"
         if not isinstance(problem.data_term, Gaussian):
             name = type(problem.data_term).__name__
@@ -195,12 +190,12 @@ class MatrixCompletionRun(Run):
     def __init__(self, prior: MatrixCompletion, problem: Problem) -> None:
         self.device = problem.y.device
         self.prior = prior
-        known = _known(problem)
+        known = known_pixels(problem)
         assert known is not None
         self._y, self._known = problem.y, known
         count = known.sum(dim=(-2, -1), keepdim=True)
         self._mean = (problem.y * known).sum(dim=(-2, -1), keepdim=True) / count.clamp(min=1)
-        sigma = _noise(problem)
+        sigma = noise_level(problem, known_pixels(problem))[1]
         self._solvers = [
             NuclearNormCompletion(
                 _side_by_side(image),
@@ -255,23 +250,3 @@ def _side_by_side(image: torch.Tensor) -> torch.Tensor:
 def _stacked(matrix: torch.Tensor, channels: int) -> torch.Tensor:
     """(H, C · W) → (C, H, W)."""
     return matrix.unflatten(1, (channels, -1)).transpose(0, 1)
-
-
-def _known(problem: Problem) -> torch.Tensor | None:
-    """1 at the pixels that are known and fitted, of y's shape; None where all are."""
-    known = torch.ones_like(problem.y)
-    if isinstance(problem.operator, Mask):
-        known *= problem.operator.mask
-    if problem.measured is not None:
-        known *= problem.measured > 0.5
-    if problem.held_out is not None:
-        known *= problem.held_out < 0.5
-    return None if bool(known.all()) else known
-
-
-def _noise(problem: Problem) -> float:
-    if problem.sigma is not None:
-        return problem.sigma
-    from zeroshot.noise import estimate_sigma
-
-    return estimate_sigma(problem.y, _known(problem))

@@ -29,7 +29,7 @@ from typing import Literal, TypeAlias
 
 import torch
 
-from zeroshot.patches import PatchAverage, corners_shape, match_blocks, pixel_rows
+from zeroshot.patches import PatchAverage, corners_shape, grid_steps, match_blocks, pixel_rows
 
 #: From singular values (B, m) and thresholds (B, 1) or (B, m) to new singular values, (B, m).
 Rule: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -39,7 +39,7 @@ Centre: TypeAlias = Literal["mean", "none"]
 
 #: Elements of the groups worked on at a time: enough to keep matrix products busy, few enough for a cache.
 CHUNK = 2**21
-#: Elements of all patches of a band of rows; larger images are worked through band by band.
+#: Elements of all patches that a band reaches; larger images are worked through band by band.
 BAND = 2**26
 #: Squared thresholds below this share of the largest squared singular value need double precision: rounding in
 #: the eigenvalues of a Gram matrix is a few 1e-7 of the largest.
@@ -124,20 +124,18 @@ def _suffices(gram: torch.Tensor, thresholds: torch.Tensor) -> bool:
 
 @dataclass(frozen=True)
 class _Band:
-    """The rows `first` to `last` of an image, of which `begin` to `end` are kept, and the groups in them."""
+    """Groups whose references lie side by side, and the rows `first` to `last` of the image that they reach."""
 
     first: int
     last: int
-    begin: int
-    end: int
     corners: torch.Tensor
 
 
 class PatchGroups:
     """Groups of similar patches of an image.
 
-    Images whose patches would take too much memory are worked through in bands of rows, which overlap by the
-    reach of the search.
+    Images whose patches would take too much memory are worked through in bands of reference patches, with the
+    rows that their searches reach; the groups are those of the whole image.
 
     Parameters
     ----------
@@ -169,10 +167,16 @@ class PatchGroups:
         window = 2 * radius + 1
         self.size, self.count = size, min(count, min(rows, window) * min(columns, window))
         self._bands = []
-        for first, last, begin, end in _band_rows(height, width * channels * size**2, radius + size):
-            patches = pixel_rows(image[:, first:last], size)
-            matches = match_blocks(patches, columns, self.count, stride, radius)
-            self._bands.append(_Band(first, last, begin, end, matches.corners.to(torch.int32)))
+        for references, first, last in _reaches(rows, width * channels * size**2, stride, radius):
+            matches = match_blocks(
+                pixel_rows(image[:, first : last + size - 1], size),
+                columns,
+                self.count,
+                stride,
+                radius,
+                reference_rows=references - first,
+            )
+            self._bands.append(_Band(first, last + size - 1, matches.corners.to(torch.int32)))
 
     def shrink(
         self, image: torch.Tensor, rule: Rule, thresholds: torch.Tensor | float, centre: Centre = "mean"
@@ -199,12 +203,14 @@ class PatchGroups:
         if not isinstance(thresholds, torch.Tensor):
             thresholds = torch.tensor(thresholds, device=image.device)
         limits = thresholds.expand(corners_shape(image.shape[-2], image.shape[-1], self.size))
-        strips = []
+        sums, weights = torch.zeros_like(image), torch.zeros_like(image[:1])
         for band in self._bands:
+            across = slice(band.first, band.last)
             inside = limits[band.first : band.last - self.size + 1]
-            strip = self._shrink_band(image[:, band.first : band.last], band.corners, rule, inside, centre)
-            strips.append(strip[:, band.begin - band.first : band.end - band.first])
-        return strips[0] if len(strips) == 1 else torch.cat(strips, dim=1)
+            total, weight = self._shrink_band(image[:, across], band.corners, rule, inside, centre)
+            sums[:, across] += total
+            weights[:, across] += weight
+        return torch.where(weights > 0, sums.div_(weights.clamp(min=1e-12)), image)
 
     def _shrink_band(
         self,
@@ -213,7 +219,8 @@ class PatchGroups:
         rule: Rule,
         limits: torch.Tensor,
         centre: Centre,
-    ) -> torch.Tensor:
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The sums of the patches of the groups of a band, and how many there are at each pixel."""
         patches = pixel_rows(image, self.size)
         channels, height, width = image.shape
         average = PatchAverage(channels, height, width, self.size, image.device)
@@ -224,17 +231,20 @@ class PatchGroups:
             mean = groups.mean(dim=1, keepdim=True) if centre == "mean" else groups.new_zeros(())
             groups = shrink_singular_values(groups - mean, rule, limits[corners[:, 0]]) + mean
             average.add(groups, corners)
-        return average.image(where_none=image)
+        return average.totals()
 
 
-def _band_rows(height: int, elements: int, margin: int) -> Iterator[tuple[int, int, int, int]]:
-    """(first, last, begin, end) of each band of an image with `elements` a row."""
-    share = max(BAND // elements - 2 * margin, margin)
-    if height <= share + 2 * margin:
-        share = height
-    for begin in range(0, height, share):
-        end = min(begin + share, height)
-        yield max(begin - margin, 0), min(end + margin, height), begin, end
+def _reaches(rows: int, elements: int, stride: int, radius: int) -> Iterator[tuple[torch.Tensor, int, int]]:
+    """Reference rows, and the `rows` of corners first to last that their windows reach, with `elements` a row."""
+    references = grid_steps(rows, stride)
+    share = len(references)
+    if rows * elements > BAND:
+        share = max(4, (BAND // elements - 2 * radius) // stride)
+    window = min(2 * radius + 1, rows)
+    for part in references.split(share):
+        first = min(max(int(part[0]) - radius, 0), rows - window)
+        last = max(min(int(part[-1]) + radius + 1, rows), window)
+        yield part, first, last
 
 
 def _chunks(count: int, elements: int) -> Iterator[slice]:

@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from zeroshot.settings import require_positive
+
 from .groups import Shrinkage
-from .passes import GroupedDenoiser, Level, is_number
+from .passes import GroupedDenoiser, Level
 
 
 @dataclass(frozen=True)
@@ -24,23 +26,12 @@ class NuclearNorm(GroupedDenoiser):
 
     Parameters
     ----------
-    patch : int or None
-        Side of a patch; None: 6 up to σ = 20/255, 7 up to 40/255, 8 up to 60/255, else 9.
-    group : int or None
-        Patches in a group in the beginning; every pass takes ten less, down to twenty. None: 70, 90, 120
-        or 140 by noise level.
+    patch, group, stride, radius, feedback, coupling
+        As for :class:`GroupedDenoiser`.
     iterations : int or None
         How often the groups are shrunk; None: 4 up to σ = 20/255, else 6.
     remaining : float or None
         λ, which multiplies the noise that is taken to be left; None: 0.56.
-    stride : int or None
-        Distance between reference patches; None: half a patch.
-    radius : int
-        Half the side of the window in which similar patches are looked for.
-    feedback : float
-        δ, the part of the residual that is given back.
-    coupling : {"joint", "channels"}
-        The colours of a patch in one row of the group, or each channel on its own.
     strength : float
         k. Below 1, since what is shrunk off the structure of every group costs more than what the noise leaves
         in the average of many.
@@ -66,8 +57,7 @@ class NuclearNorm(GroupedDenoiser):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not is_number(self.strength) or self.strength <= 0:
-            raise ValueError(f"strength must be a positive number, got {self.strength!r}")
+        require_positive(self, "strength")
 
     def threshold(self, count: int, patch: int, channels: int) -> float:
         """The largest singular value of noise times k: k (√n + √d)."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import torch
 from torch.nn import functional
+
+from zeroshot.prior import require_known_settings
+from zeroshot.settings import require_choice, require_number, require_whole
 
 from ..denoising import DenoisingPrior
 from .groups import RULES, PatchGroups, Shrinkage
@@ -26,6 +28,8 @@ PER_MATCHING = 2
 FEWER = 10
 #: The smallest group.
 LEAST = 20
+#: Settings that the splitting scheme for everything but denoising has too.
+SHARED = ("patch", "group", "iterations", "stride", "radius")
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,15 @@ class GroupedDenoiser(DenoisingPrior):
     Parameters
     ----------
     patch : int or None
-        Side of a patch; None chooses by the noise level, as for all that follow.
+        Side of a patch; None: 6 up to σ = 20/255, 7 up to 40/255, 8 up to 60/255, else 9. Images smaller than
+        that are one patch high or wide.
     group : int or None
-        Patches in a group in the beginning; every pass takes ten less, down to twenty.
+        Patches in a group in the beginning; every pass takes ten less, down to twenty. None: 70, 90, 120
+        or 140 by noise level.
     iterations : int or None
-        How often the groups are shrunk.
+        How often the groups are shrunk; None chooses by the noise level.
     remaining : float or None
-        λ.
+        λ, which multiplies the noise that is taken to be left; None chooses by the noise level.
     stride : int or None
         Distance between reference patches; None: half a patch.
     radius : int
@@ -88,20 +94,12 @@ class GroupedDenoiser(DenoisingPrior):
     coupling: Coupling = "joint"
 
     def __post_init__(self) -> None:
-        for name, least in (("patch", 2), ("group", 2), ("iterations", 1), ("stride", 1), ("radius", 1)):
-            value = getattr(self, name)
-            if value is None and name != "radius":
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-        for name in ("remaining", "feedback"):
-            value = getattr(self, name)
-            if value is None and name == "remaining":
-                continue
-            if not is_number(value) or not 0 <= value <= 1:
-                raise ValueError(f"{name} must be a number from 0 to 1, got {value!r}")
-        if self.coupling not in get_args(Coupling):
-            raise ValueError(f"coupling must be 'joint' or 'channels', got {self.coupling!r}")
+        require_whole(self, "patch", "group", least=2, none="allowed")
+        require_whole(self, "iterations", "stride", none="allowed")
+        require_whole(self, "radius")
+        require_number(self, "remaining", most=1, none="allowed")
+        require_number(self, "feedback", most=1)
+        require_choice(self, "coupling", get_args(Coupling))
 
     @abstractmethod
     def threshold(self, count: int, patch: int, channels: int) -> float:
@@ -128,7 +126,8 @@ class GroupedDenoiser(DenoisingPrior):
 
     def level(self, sigma: float) -> Level:
         """The settings for noise of this standard deviation."""
-        default = next(level for level in self.levels if sigma <= level.up_to)
+        # 20/255 given in single precision is a little more than 20/255.
+        default = next(level for level in self.levels if sigma <= level.up_to + 1e-6)
         return Level(
             default.up_to,
             default.patch if self.patch is None else self.patch,
@@ -140,7 +139,8 @@ class GroupedDenoiser(DenoisingPrior):
     def _pass(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
         """Pass `index` over one image (C, H, W)."""
         level = self.level(sigma)
-        size, stride = level.patch, self.stride or max(level.patch // 2, 1)
+        size = min(level.patch, *noisy.shape[-2:])
+        stride = self.stride or max(size // 2, 1)
         count = max(level.group - FEWER * (index + 1), min(level.group, LEAST))
         begin = index * PER_MATCHING
         groups: PatchGroups | None = None
@@ -153,10 +153,30 @@ class GroupedDenoiser(DenoisingPrior):
             estimate = groups.shrink(start, RULES[self.shrinkage], threshold * noise)
         return estimate
 
+    @classmethod
+    def for_problem(cls, problem: Problem, **settings: Any) -> GroupedDenoiser:
+        """The defaults of the family with `settings` put over them."""
+        require_known_settings(cls, settings)
+        # No :meth:`repeated` here: the splitting scheme shrinks the groups itself.
+        return cls(**settings)
+
+    def supports(self, problem: Problem) -> str | None:
+        """None for denoising; for every other linear operator where all settings changed have a meaning."""
+        changed = [name for name in self._changed() if name not in SHARED]
+        if changed and not self._is_direct(problem):
+            return f"{self.name} has no {changed[0]} but in denoising; leave it at its default"
+        return super().supports(problem)
+
+    def _changed(self) -> list[str]:
+        """The names of the settings that are not their defaults."""
+        fields = dataclasses.fields(self)
+        return [field.name for field in fields if getattr(self, field.name) != field.default]
+
     def _plugged_in(self, problem: Problem) -> Prior:
         from ..gsr import GroupSparseRepresentation
 
-        return GroupSparseRepresentation.for_problem(problem, shrinkage=self.shrinkage)
+        settings = {name: getattr(self, name) for name in self._changed() if name in SHARED}
+        return GroupSparseRepresentation.for_problem(problem, shrinkage=self.shrinkage, **settings)
 
 
 def noise_left(residual: torch.Tensor, sigma: float, size: int) -> torch.Tensor:
@@ -164,8 +184,3 @@ def noise_left(residual: torch.Tensor, sigma: float, size: int) -> torch.Tensor:
     energy = residual.square().mean(dim=0, keepdim=True)
     removed = functional.avg_pool2d(energy[None], size, stride=1)[0, 0]
     return (sigma**2 - removed).abs().sqrt()
-
-
-def is_number(value: Any) -> bool:
-    """Whether `value` is a finite int or float, and not a bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -13,12 +13,17 @@ from typing import Any
 import torch
 
 from zeroshot.memory import available_memory
+from zeroshot.settings import require_number, require_positive
 from zeroshot.solvers.thresholds import soft
 
 from .singular_values import shrink_singular_values, spectral_norm
 
 #: Matrices of the data's size in double precision that the computation holds at a time.
-_COPIES = 7
+_COPIES = 10
+#: A pixel moves where it differs by more than so many standard deviations of the noise.
+NOISE_LEVELS = 4.0
+#: The standard deviation of Gaussian noise over the median of its magnitude.
+MEDIAN_TO_DEVIATION = 1.4826
 
 
 @dataclass(frozen=True)
@@ -86,10 +91,8 @@ class PrincipalComponentPursuit:
             raise ValueError(f"matrix must have two axes and entries, got the shape {tuple(matrix.shape)}")
         if not bool(torch.isfinite(matrix).all()):
             raise ValueError("matrix must be finite, and holds NaN or infinity")
-        if weight is not None and not (_is_number(weight) and 0 < weight < math.inf):
-            raise ValueError(f"weight must be a positive number, got {weight!r}")
-        if not (_is_number(noise) and 0 <= noise < math.inf):
-            raise ValueError(f"noise must be a number of at least 0, got {noise!r}")
+        require_positive({"weight": weight}, "weight", none="allowed")
+        require_number({"noise": noise}, "noise")
         self._matrix = matrix.double()
         longest = max(matrix.shape)
         self.weight = 1 / math.sqrt(longest) if weight is None else float(weight)
@@ -236,7 +239,7 @@ def separate_background(
     weight: float | None = None,
     *,
     noise: float = 0.0,
-    tolerance: float = 1e-6,
+    tolerance: float | None = None,
     iterations: int = 200,
     progress: Callable[[int, float], object] | None = None,
 ) -> BackgroundSeparation:
@@ -248,8 +251,11 @@ def separate_background(
     ----------
     frames : torch.Tensor
         (T, C, H, W) in [0, 1], at least two.
-    weight, noise, tolerance, iterations, progress
+    weight, noise, iterations, progress
         As for :func:`principal_component_pursuit`. A smaller weight leaves less in the background.
+    tolerance : float, optional
+        The same; 1e-6 by default, and 3e-4 with noise, where the change falls slowly (on frames of an escalator
+        the mask at 1e-5 then differs in 0.3 % of the pixels).
 
     Raises
     ------
@@ -259,6 +265,8 @@ def separate_background(
     if frames.ndim != 4 or frames.shape[0] < 2:
         raise ValueError(f"frames must be (T, C, H, W) with T of at least 2, got {tuple(frames.shape)}")
     require_memory(frames.numel())
+    if tolerance is None:
+        tolerance = 3e-4 if noise > 0 else 1e-6
     columns = frames.flatten(1).T
     parts = principal_component_pursuit(
         columns, weight, noise=noise, tolerance=tolerance, iterations=iterations, progress=progress
@@ -268,7 +276,7 @@ def separate_background(
     return BackgroundSeparation(
         background.clamp(0, 1),
         foreground.clamp(-1, 1),
-        moving(foreground),
+        moving(foreground, noise),
         parts.rank,
         parts.iterations,
         parts.residual,
@@ -285,15 +293,30 @@ def require_memory(values: int) -> None:
         )
 
 
-def moving(foreground: torch.Tensor) -> torch.Tensor:
-    """1 where the largest difference over the channels exceeds Otsu's threshold, (T, 1, H, W).
+def noise_in_time(frames: torch.Tensor) -> float:
+    """σ of the noise of (T, C, H, W): the median difference of frames that follow each other, as Gaussian noise has.
+
+    It takes no notice of what moves, as long as that is less than half of the pixels.
+    """
+    largest = max(1, frames.shape[0] * frames.shape[1] * frames.shape[2] * frames.shape[3] // 2**22)
+    differences = (frames[1:] - frames[:-1]).abs().flatten()[::largest]
+    return MEDIAN_TO_DEVIATION / math.sqrt(2) * differences.median().item()
+
+
+def moving(foreground: torch.Tensor, noise: float = 0.0) -> torch.Tensor:
+    """1 where the largest difference over the channels is more than noise and exceeds Otsu's threshold, (T, 1, H, W).
+
+    More than noise is 4 standard deviations: of `noise`, or, if that is more, of noise that has the median
+    magnitude of the differences.
 
     References
     ----------
     N. Otsu: A threshold selection method from gray-level histograms, IEEE Trans. SMC 9 (1979).
     """
     size = foreground.abs().amax(dim=1, keepdim=True)
-    return (size > _otsu(size)).to(foreground)
+    magnitudes = foreground.abs().flatten()
+    level = max(noise, MEDIAN_TO_DEVIATION * magnitudes.median().item())
+    return (size > max(_otsu(size), NOISE_LEVELS * level)).to(foreground)
 
 
 def _otsu(values: torch.Tensor, bins: int = 256) -> float:
@@ -308,7 +331,3 @@ def _otsu(values: torch.Tensor, bins: int = 256) -> float:
     difference = sums / below.clamp(min=1) - (sums[-1] - sums) / above.clamp(min=1)
     best = int((below * above * difference.square()).argmax())
     return (best + 1) * highest / bins
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

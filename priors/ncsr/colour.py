@@ -1,4 +1,4 @@
-"""Brightness and colour differences: where similar patches are found, and what is restored."""
+"""The luma of colour images, and where it can be restored on its own."""
 
 from __future__ import annotations
 
@@ -8,30 +8,10 @@ import torch
 
 from zeroshot.operators.operator import Operator
 
-#: Rows: brightness, red − blue, red − 2 green + blue; orthonormal, so that white noise stays white.
-_OPPONENT = (
-    (1 / math.sqrt(3), 1 / math.sqrt(3), 1 / math.sqrt(3)),
-    (1 / math.sqrt(2), 0.0, -1 / math.sqrt(2)),
-    (1 / math.sqrt(6), -2 / math.sqrt(6), 1 / math.sqrt(6)),
-)
 #: Luma of ITU-R BT.601 from R, G, B.
 _LUMA = (0.299, 0.587, 0.114)
 #: What the noise of a colour image is multiplied by in its luma.
 LUMA_NOISE = math.sqrt(math.fsum(weight**2 for weight in _LUMA))
-
-
-def to_opponent(image: torch.Tensor) -> torch.Tensor:
-    """Opponent colours (…, 3, H, W) of R, G, B; images that have not three channels stay as they are."""
-    if image.shape[-3] != 3:
-        return image
-    return torch.einsum("ij,...jhw->...ihw", image.new_tensor(_OPPONENT), image)
-
-
-def from_opponent(image: torch.Tensor) -> torch.Tensor:
-    """The inverse of :func:`to_opponent`."""
-    if image.shape[-3] != 3:
-        return image
-    return torch.einsum("ji,...jhw->...ihw", image.new_tensor(_OPPONENT), image)
 
 
 def luma(image: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from zeroshot.operators.operator import Operator
+from zeroshot.solvers.conjugate_gradients import conjugate_gradients
 
 
 @torch.no_grad()
@@ -40,17 +41,8 @@ def towards_measurement(
     def back(values: torch.Tensor) -> torch.Tensor:
         return operator.adjoint(values if weight is None else values * weight)
 
-    def dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        return (a * b).sum(dim=(1, 2, 3), keepdim=True)
+    def normal(values: torch.Tensor) -> torch.Tensor:
+        return back(operator(values)).add(values, alpha=proximity)
 
-    residual = back(y - operator(image))
-    change, direction, energy = torch.zeros_like(image), residual, dot(residual, residual)
-    for _ in range(iterations):
-        curved = back(operator(direction)) + proximity * direction
-        # Where the measurement is met the direction is 0, and so must the step be.
-        length = energy / dot(direction, curved).clamp(min=1e-30)
-        change = change + length * direction
-        residual = residual - length * curved
-        previous, energy = energy, dot(residual, residual)
-        direction = residual + energy / previous.clamp(min=1e-30) * direction
-    return image + change
+    right = back(y - operator(image))
+    return image + conjugate_gradients(normal, right, iterations=iterations, tolerance=0.0)

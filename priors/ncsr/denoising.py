@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zeroshot.data_terms import Poisson
 from zeroshot.prior import Estimate, Run
 
+from ..measurement import as_image, noise_level
+from ..opponent import from_opponent, to_opponent
 from .centralisation import Centralisation, find_similar
-from .colour import from_opponent, to_opponent
 from .dictionaries import learn
 from .strips import strips
 
@@ -90,11 +90,9 @@ class DenoisingRun(Run):
     def __init__(
         self, prior: NonlocallyCentralizedSparse, problem: Problem, generator: torch.Generator
     ) -> None:
-        from ..denoising import _noise_level
-
         self.device = problem.y.device
         self._prior, self._problem = prior, problem
-        noisy, self._sigma = _noise_level(problem)
+        noisy, self._sigma = noise_level(problem)
         self._noisy = to_opponent(noisy)
         self._level = level_of(self._sigma)
         self._rounds = prior.rounds_of(self._sigma) if self._sigma > 0 else 0
@@ -113,15 +111,16 @@ class DenoisingRun(Run):
             pairs = zip(self._noisy, self._estimate, strict=True)
             self._estimate = torch.stack([self._round(noisy, estimate) for noisy, estimate in pairs])
             self._index += 1
-        image = self._as_image(from_opponent(self._estimate)).clamp(0, 1)
+        image = as_image(from_opponent(self._estimate), self._problem).clamp(0, 1)
         return Estimate(image, self._problem.loss(image).item(), max(self._index, 1))
 
     def _round(self, noisy: torch.Tensor, estimate: torch.Tensor) -> torch.Tensor:
         """The next estimate of one image (C, H, W)."""
         result = torch.empty_like(estimate)
         self._clusters = 0
-        overlap = self._prior.radius + self._level.patch
-        for strip in strips(noisy.shape[-2], noisy.shape[-1], overlap):
+        size = self._size(noisy)
+        overlap = self._prior.radius + size
+        for strip in strips(noisy.shape[-2], noisy.shape[-1], overlap, len(noisy) * size**2):
             part = self._round_of_strip(noisy[:, strip.cut], estimate[:, strip.cut])
             result[:, strip.own] = part[:, strip.kept]
         return result
@@ -144,9 +143,13 @@ class DenoisingRun(Run):
         removed = (noisy - estimate).square().mean().item()
         return self._level.remaining * math.sqrt(abs(self._sigma**2 - removed))
 
+    def _size(self, image: torch.Tensor) -> int:
+        """Side of a patch: no larger than the image."""
+        return min(self._level.patch if self._prior.patch is None else self._prior.patch, *image.shape[-2:])
+
     def _model(self, estimate: torch.Tensor, remaining: float) -> Centralisation:
         prior, level = self._prior, self._level
-        size = min(level.patch if prior.patch is None else prior.patch, *estimate.shape[-2:])
+        size = self._size(estimate)
         stride = min(prior.stride, size)
         generator = torch.Generator().manual_seed(self._seed + self._index)
         dictionaries = learn(
@@ -158,13 +161,6 @@ class DenoisingRun(Run):
         count = level.similar if prior.similar is None else prior.similar
         similar = find_similar(estimate[:1], size, count, stride, prior.radius, bandwidth)
         return Centralisation(estimate, dictionaries, similar, size, stride, level.high_pass)
-
-    def _as_image(self, estimate: torch.Tensor) -> torch.Tensor:
-        if isinstance(self._problem.data_term, Poisson):
-            from zeroshot.variance_stabilisation import inverse
-
-            return inverse(estimate, self._problem.data_term.gain, self._problem.data_term.readout)
-        return estimate
 
     def findings(self) -> dict[str, Any]:
         """The noise level, the rounds made, and the clusters that the patches fell into."""

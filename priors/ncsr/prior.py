@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
@@ -11,6 +10,7 @@ import torch
 from zeroshot.data_terms import Gaussian, Poisson
 from zeroshot.operators.identity import Identity
 from zeroshot.prior import Prior, Run, require_known_settings
+from zeroshot.settings import require_choice, require_positive, require_whole
 
 from .colour import treats_channels_alike
 from .denoising import DenoisingRun, level_of
@@ -104,25 +104,13 @@ class NonlocallyCentralizedSparse(Prior):
     _general_rounds: ClassVar[int] = 8
 
     def __post_init__(self) -> None:
-        least = {"patch": 2, "similar": 2, "stride": 1, "clusters": 1, "radius": 1}
-        least |= {"rounds": 1, "inner": 1, "gradients": 1, "block": 1}
-        for name, smallest in least.items():
-            value = getattr(self, name)
-            if value is None and name in ("patch", "similar", "rounds"):
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < smallest:
-                raise ValueError(f"{name} must be a whole number of at least {smallest}, got {value!r}")
-        if self.patch is not None and self.patch > 32:
-            raise ValueError(f"patch must be a whole number from 2 to 32, got {self.patch}")
-        for name in ("strength", "assumed_noise"):
-            value = getattr(self, name)
-            if name == "strength" and value is None:
-                continue
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (is_number and 0 < value < math.inf):
-                raise ValueError(f"{name} must be a positive number, got {value!r}")
-        if self.colour is not None and self.colour not in get_args(Colour):
-            raise ValueError(f"colour must be 'luminance', 'all' or None, got {self.colour!r}")
+        require_whole(self, "patch", least=2, most=32, none="allowed")
+        require_whole(self, "similar", least=2, none="allowed")
+        require_whole(self, "rounds", none="allowed")
+        require_whole(self, "clusters", "stride", "radius", "inner", "gradients", "block")
+        require_positive(self, "strength", none="allowed")
+        require_positive(self, "assumed_noise")
+        require_choice(self, "colour", get_args(Colour), none="allowed")
 
     @classmethod
     def for_problem(cls, problem: Problem, **settings: Any) -> NonlocallyCentralizedSparse:

@@ -11,8 +11,10 @@ import torch
 from zeroshot.patches import pixel_rows
 from zeroshot.prior import Estimate, Run
 
+from ..measurement import counted, noise_rms
+from ..opponent import from_opponent, to_opponent
 from .centralisation import Centralisation, find_similar
-from .colour import LUMA_NOISE, from_opponent, luma, to_opponent
+from .colour import LUMA_NOISE, luma
 from .data_step import towards_measurement
 from .dictionaries import learn
 from .strips import Strip, strips
@@ -78,8 +80,9 @@ class RestorationRun(Run):
         self._y = luma(problem.y) if self._luminance else problem.y
         self._image = luma(initial) if self._luminance else initial
         self._colours = initial - self._image if self._luminance else None
-        self._weight = _weight_of(problem, self._luminance)
-        self._sigma = _noise_of(problem) * (LUMA_NOISE if self._luminance else 1.0)
+        weight = counted(problem)
+        self._weight = weight[:, :1] if weight is not None and self._luminance else weight
+        self._sigma = noise_rms(problem) * (LUMA_NOISE if self._luminance else 1.0)
         self._energy = max(problem.operator.norm(tuple(problem.y.shape)) ** 2, 1e-6)
         self._seed = int(torch.randint(2**31, (), generator=generator))
         self._begun, self._iteration = self._image, 0
@@ -127,7 +130,8 @@ class RestorationRun(Run):
         parts = []
         for index, opponent in enumerate(to_opponent(image)):
             generator = torch.Generator().manual_seed(self._seed + number)
-            for strip in strips(opponent.shape[-2], opponent.shape[-1], self._prior.radius + self._size):
+            overlap, numbers = self._prior.radius + self._size, len(opponent) * self._size**2
+            for strip in strips(opponent.shape[-2], opponent.shape[-1], overlap, numbers):
                 patch = opponent[:, strip.cut]
                 model = self._model(patch, generator)
                 parts.append(_Part(index, strip, model, self._threshold(model, patch, number)))
@@ -198,23 +202,3 @@ class RestorationRun(Run):
         self._image, self._begun = state["image"].to(self.device), state["begun"].to(self.device)
         self._iteration, self._seed = state["iteration"], state["seed"]
         self._clusters, self._parts = state["clusters"], []
-
-
-def _weight_of(problem: Problem, luminance: bool) -> torch.Tensor | None:
-    """1 at the measurements that count, 0 at the others; None: all count."""
-    if problem.measured is None and problem.held_out is None:
-        return None
-    weight = torch.ones_like(problem.y)
-    if problem.measured is not None:
-        weight *= problem.measured
-    if problem.held_out is not None:
-        weight *= 1 - problem.held_out
-    return weight[:, :1] if luminance else weight
-
-
-def _noise_of(problem: Problem) -> float:
-    if problem.sigma is not None:
-        return problem.sigma
-    from zeroshot.noise import estimate_sigma
-
-    return estimate_sigma(problem.y, problem.measured)

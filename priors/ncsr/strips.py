@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-#: Pixels of a strip at most: its patches of 7 × 7 take 200 MiB a copy, and there are a few copies.
-PIXELS = 2**20
+#: Numbers in all patches of a strip at most: 200 MiB a copy, and there are a few copies.
+NUMBERS = 50 * 2**20
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,12 @@ class Strip:
         return slice(self.first - self.begin, self.last - self.begin)
 
 
-def strips(height: int, width: int, overlap: int, pixels: int | None = None) -> Iterator[Strip]:
-    """Strips of about `pixels` pixels (PIXELS by default) that reach `overlap` rows into their neighbours."""
-    limit = PIXELS if pixels is None else pixels
-    count = max(1, -(-height * width // limit))
+def strips(height: int, width: int, overlap: int, numbers: int) -> Iterator[Strip]:
+    """Strips that reach `overlap` rows into their neighbours, with at most about NUMBERS numbers in all patches.
+
+    A patch has so many `numbers`: channels × patch².
+    """
+    count = max(1, -(-height * width * numbers // NUMBERS))
     # A strip thinner than its overlaps would mostly be thrown away.
     count = min(count, max(1, height // (2 * overlap + 1)))
     for index in range(count):

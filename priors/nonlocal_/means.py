@@ -13,9 +13,10 @@ from typing import ClassVar, Literal, get_args
 
 import torch
 
+from zeroshot.settings import require_choice, require_positive
+
 from ..denoising import DenoisingPrior
 from ..filters.pairs import Pair, pairs_within, reflected, strip_height
-from ..filters.settings import require_choice, require_positive_or_none
 
 Aggregation = Literal["pixelwise", "patchwise"]
 
@@ -78,7 +79,7 @@ class NonlocalMeans(DenoisingPrior):
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 1 or value % 2 == 0:
                 raise ValueError(f"{name} must be an odd whole number of at least 1, got {value!r}")
-        require_positive_or_none(self, "strength")
+        require_positive(self, "strength", none="allowed")
         require_choice(self, "aggregation", get_args(Aggregation))
 
     def passes(self, sigma: float) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import torch
 
 from zeroshot.prior import Run, require_known_settings
+from zeroshot.settings import require_choice, require_positive, require_whole
 from zeroshot.solvers.fista import DataFidelity
 
 from ..denoising import DenoisingPrior
@@ -131,20 +131,11 @@ class Wavelet(DenoisingPrior):
     def __post_init__(self) -> None:
         words = {"transform": Transform, "penalty": Penalty, "choice": Choice}
         for name, values in {**words, "refinement": Literal["wiener", "none"]}.items():
-            if getattr(self, name) not in get_args(values):
-                *most, last = (repr(value) for value in get_args(values))
-                raise ValueError(f"{name} must be {', '.join(most)} or {last}, got {getattr(self, name)!r}")
-        for name in ("strength", "chroma"):
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (number and 0 < value < math.inf):
-                raise ValueError(f"{name} must be a positive number, got {value!r}")
-        for name, most_allowed in (("levels", 12), ("shifts", 4096), ("iterations", None), ("block", None)):
-            value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            if not whole or (most_allowed is not None and value > most_allowed):
-                wanted = "of at least 1" if most_allowed is None else f"from 1 to {most_allowed}"
-                raise ValueError(f"{name} must be a whole number {wanted}, got {value!r}")
+            require_choice(self, name, get_args(values))
+        require_positive(self, "strength", "chroma")
+        require_whole(self, "levels", most=12)
+        require_whole(self, "shifts", most=4096)
+        require_whole(self, "iterations", "block")
         Filters.named(self.wavelet)
 
     @classmethod

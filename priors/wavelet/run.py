@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zeroshot.data_terms import L1, Huber, Poisson
+from zeroshot.data_terms import L1, Huber
 from zeroshot.prior import Estimate, Run
 from zeroshot.solvers.fista import ENVELOPE, DataFidelity, FastIterativeShrinkage
 
+from ..measurement import counted, noise_rms
 from ..opponent import from_opponent, to_opponent
 from .subbands import clean_threshold, penalty_value, shrunk
 
@@ -44,7 +45,7 @@ class WaveletRun(Run):
         self._size = problem.reference_shape[-2:]
         self._transform, self._frame = prior.frame_for(*self._size)
         self._radius = RADIUS[prior.transform]
-        fidelity = DataFidelity(problem.operator, problem.y, problem.data_term, _counted(problem))
+        fidelity = DataFidelity(problem.operator, problem.y, problem.data_term, counted(problem))
         self.lipschitz = fidelity.lipschitz
         norm = max(problem.operator.norm(tuple(problem.y.shape)), 1e-6)
         self._robust = isinstance(problem.data_term, L1 | Huber)
@@ -98,8 +99,7 @@ class WaveletRun(Run):
             else:
                 threshold = self._factor * self._threshold(band, level)
                 self._thresholds.append(threshold)
-            shorter = math.sqrt(scale) if self.prior.penalty == "hard" else scale
-            return shrunk(band, shorter * threshold, self.prior.penalty)
+            return shrunk(band, threshold, self.prior.penalty, scale)
 
         return from_opponent(self._transform.shrink(to_opponent(point), rule))
 
@@ -160,18 +160,6 @@ class _Framed:
         return value, self._frame.padded(gradient)
 
 
-def _counted(problem: Problem) -> torch.Tensor | None:
-    """1 at the measurements that enter the data term; None: all."""
-    if problem.measured is None and problem.held_out is None:
-        return None
-    counted = torch.ones_like(problem.y)
-    if problem.measured is not None:
-        counted *= problem.measured > 0.5
-    if problem.held_out is not None:
-        counted *= problem.held_out < 0.5
-    return None if bool(counted.all()) else counted
-
-
 def _noise(problem: Problem) -> float:
     """The noise level that the thresholds answer to, on the scale of the measurement."""
     term = problem.data_term
@@ -179,11 +167,4 @@ def _noise(problem: Problem) -> float:
         return ENVELOPE
     if isinstance(term, Huber):
         return term.delta
-    if isinstance(term, Poisson):
-        variance = (term.gain * problem.y + term.readout**2).clamp(min=0)
-        return max(math.sqrt(variance.mean().item()), LEAST_NOISE)
-    if problem.sigma is not None:
-        return max(problem.sigma, LEAST_NOISE)
-    from zeroshot.noise import estimate_sigma
-
-    return max(estimate_sigma(problem.y, problem.measured), LEAST_NOISE)
+    return max(noise_rms(problem), LEAST_NOISE)

@@ -17,13 +17,15 @@ Choice = Literal["local", "bayes", "sure", "universal"]
 _LEAST_ENERGY = 0.1
 
 
-def shrunk(band: torch.Tensor, threshold: torch.Tensor, penalty: Penalty) -> torch.Tensor:
-    """The proximal map of the penalty at the coefficients."""
+def shrunk(band: torch.Tensor, threshold: torch.Tensor, penalty: Penalty, step: float = 1.0) -> torch.Tensor:
+    """The proximal map of `step` times the penalty at the coefficients, the step at most 1."""
     if penalty == "hard":
-        return hard(band, threshold)
+        return hard(band, math.sqrt(step) * threshold)
     if penalty == "firm":
-        return firm(band, threshold.clamp(min=1e-12))
-    return soft(band, threshold)
+        # From where on the penalty is constant does not depend on the step.
+        threshold = threshold.clamp(min=1e-12)
+        return firm(band, step * threshold, 2 * threshold)
+    return soft(band, step * threshold)
 
 
 def penalty_value(band: torch.Tensor, threshold: torch.Tensor, penalty: Penalty) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -34,7 +36,7 @@ def test_images_of_a_batch_do_not_influence_each_other(any_generator):
 
 def test_gradients_reach_the_latent_and_every_noise_map(any_generator):
     latent = latent_of(any_generator, 1).clone().requires_grad_()
-    noise = [torch.randn(shape, requires_grad=True) for shape in any_generator.noise_shapes]
+    noise = [drawn(*shape).requires_grad_() for shape in any_generator.noise_shapes]
     # Alias-free and styled layers are normalised, so that a plain sum may have no slope.
     any_generator.synthesis(latent, noise).square().sum().backward()
     assert latent.grad is not None
@@ -63,7 +65,7 @@ def test_noise_modes(any_generator):
 
 def test_truncation_moves_towards_the_mean_and_only_the_layers_asked_for(make_generator):
     generator = make_generator("skip")
-    z = torch.randn(2, generator.z_dim)
+    z = drawn(2, generator.z_dim)
     mean = generator.mapping_network.w_avg
     w = generator.mapping(z)
     half = generator.mapping(z, truncation=0.5, truncation_layers=2)
@@ -94,9 +96,13 @@ def test_wrong_latents_and_layers_are_told_what_would_be_right(make_generator):
 
 def test_labels_change_the_image(make_generator):
     generator = make_generator("residual_with_classes")
-    z = torch.randn(1, generator.z_dim).expand(2, -1)
+    z = drawn(1, generator.z_dim).expand(2, -1)
     images = generator(z, torch.eye(3)[:2])
     assert (images[0] - images[1]).abs().max() > 1e-3
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(5))
 
 
 class Pair(nn.Module):
@@ -114,7 +120,7 @@ class Pair(nn.Module):
 def test_any_module_can_be_wrapped_and_divided():
     module = Pair().eval()
     stages = (lambda z: module.grow(z).tanh(), lambda x: module.paint(x).sigmoid())
-    z = torch.randn(3, 5)
+    z = drawn(3, 5)
     for generator in (
         Generator.wrap(module, (5, 1, 1), output_range=(0, 1)),
         Generator.wrap(module, (5, 1, 1), stages, output_range=(0, 1)),
@@ -131,13 +137,56 @@ def test_any_module_can_be_wrapped_and_divided():
 
 def test_the_output_range_becomes_zero_to_one():
     module = nn.Sequential(nn.Linear(4, 4), nn.Unflatten(1, (1, 2, 2)))
-    z = torch.randn(2, 4)
+    z = drawn(2, 4)
     generator = Generator.wrap(module, (4,), output_range=(-3.0, 5.0))
     torch.testing.assert_close(generator(z), (module(z) + 3) / 8)
     with pytest.raises(ValueError, match="black below white"):
         Generator.wrap(module, (4,), output_range=(1, 0))
     with pytest.raises(ValueError, match="must return images"):
         Generator.wrap(nn.Linear(4, 4), (4,))
+
+
+def test_images_need_not_be_square():
+    generator = Generator.wrap(nn.Sequential(nn.Linear(4, 6), nn.Unflatten(1, (1, 2, 3))), (4,))
+    assert (generator.image_size, generator.resolution) == ((2, 3), 3)
+
+
+def test_a_wrapped_module_keeps_its_statistics():
+    module = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Unflatten(1, (1, 2, 2))).train()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    generator = Generator.wrap(module, (4,))
+    generator(drawn(5, 4))
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+def test_copies_have_weights_of_their_own_or_are_refused():
+    module = Pair()
+    whole = Generator.wrap(module, (5, 1, 1))
+    chain = Generator.wrap(nn.Sequential(module.grow, nn.Tanh(), module.paint), (5, 1, 1))
+    z = drawn(2, 5)
+    for generator in (whole, chain):
+        assert generator.is_copyable
+        copied = copy.deepcopy(generator)
+        assert torch.equal(copied(z), generator(z))
+        # Stages and module are the same network in the copy too.
+        assert len(list(copied.parameters())) == len(list(generator.parameters()))
+        before = generator(z)
+        for parameter in copied.parameters():
+            parameter.data.zero_()
+        assert copied(z).std() == 0
+        assert torch.equal(generator(z), before)
+    closures = Generator.wrap(module, (5, 1, 1), [lambda z: module.grow(z), lambda x: module.paint(x)])
+    assert not closures.is_copyable
+    with pytest.raises(TypeError, match="give modules as stages"):
+        copy.deepcopy(closures)
+
+
+def test_the_distribution_of_the_latent_is_kept():
+    module = nn.Sequential(nn.Linear(4, 4), nn.Unflatten(1, (1, 2, 2)))
+    assert Generator.wrap(module, (4,)).latent_distribution == "normal"
+    assert Generator.wrap(module, (4,), latent_distribution="uniform").latent_distribution == "uniform"
+    with pytest.raises(ValueError, match="must be 'normal' or 'uniform'"):
+        Generator.wrap(module, (4,), latent_distribution="cauchy")
 
 
 def test_designed_filters_pass_low_and_stop_high_frequencies(make_generator):

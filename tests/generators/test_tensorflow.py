@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from zeroshot.generators import StyleGAN, StyleGAN2
-from zeroshot.generators.checkpoints import load
+from zeroshot.generators.checkpoints import Recorded, UnsafePickleError, load, tensorflow
 
 
 @pytest.fixture
@@ -158,3 +158,30 @@ def test_a_network_of_another_kind_is_refused(tmp_path, network_class):
     )
     with pytest.raises(ValueError, match="no generator of a known architecture"):
         load(path)
+
+
+@pytest.mark.parametrize("kind", ["4x4/Const/Noise/weight", "4x4/Conv/mod_weight"])
+def test_class_labels_are_refused(tmp_path, network_class, kind):
+    mapping = {"LabelConcat/weight": torch.zeros(3, 5), "Dense0/weight": torch.zeros(10, 4)}
+    path = written(tmp_path / "cars.pkl", network_class, {}, mapping, {kind: torch.zeros(4, 4)})
+    with pytest.raises(ValueError, match=r"cars\.pkl: .*class labels is not read"):
+        load(path)
+
+
+def test_networks_that_share_their_parts_are_refused():
+    network = Recorded("dnnlib.tflib.network.Network", ())
+    network.state = {"variables": [], "components": {}}
+    for _ in range(60):
+        outer = Recorded("dnnlib.tflib.network.Network", ())
+        outer.state = {"variables": [], "components": {"a": network, "b": network}}
+        network = outer
+    with pytest.raises(ValueError, match="uses one network twice"):
+        tensorflow.read(network, 1000)
+
+
+def test_names_that_share_an_array_are_bounded():
+    network = Recorded("dnnlib.tflib.network.Network", ())
+    shared = np.zeros(250_000, np.float32)
+    network.state = {"variables": [(str(index), shared) for index in range(100)]}
+    with pytest.raises(UnsafePickleError, match="describe more than"):
+        tensorflow.read(network, shared.nbytes)

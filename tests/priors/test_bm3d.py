@@ -262,6 +262,15 @@ def test_sizes_odd_and_smaller_than_window_or_patch(shape: tuple[int, ...], sigm
         assert decibels(denoised, image) > decibels(noisy, image) + 5
 
 
+@pytest.mark.parametrize("side", range(1, 9))
+@pytest.mark.parametrize("profile", ["fast", "normal", "high"])
+def test_patches_of_small_images_leave_no_gap(profile: str, side: int) -> None:
+    prior = BlockMatching3D(profile=profile)
+    for shape in ((side, side), (side, 31)):
+        noisy = noisy_version(torch.full((1, 1, *shape), 0.5))
+        assert prior.denoise(noisy, SIGMA).isfinite().all()
+
+
 def test_strong_noise_takes_larger_groups() -> None:
     assert stages("normal", 50 / 255)[0].group == 2 * stages("normal", 25 / 255)[0].group
 

@@ -201,6 +201,50 @@ def test_every_task_is_restored_better_than_the_first_estimate(task: str, photog
     assert restored.iterations == len(estimates)
 
 
+@dataclasses.dataclass(frozen=True)
+class Thorough(TwoPasses):
+    """One that is less thorough where it is repeated."""
+
+    factor: float = 2.0
+
+    def repeated(self) -> Thorough:
+        return dataclasses.replace(self, factor=3.0)
+
+
+def test_where_it_is_plugged_in_the_defaults_are_those_for_repeated_use(photograph: torch.Tensor) -> None:
+    problem = denoising(photograph)
+    blurred = Problem(photograph, Blur.gaussian(1.0), sigma=SIGMA, task="deblur")
+    assert Thorough.for_problem(problem).factor == 2.0
+    assert Thorough.for_problem(blurred).factor == 3.0
+    assert Thorough.for_problem(blurred, factor=2.5).factor == 2.5
+
+
+@pytest.mark.parametrize("name", ["bilateral", "domain_transform", "perona_malik"])
+def test_denoisers_that_plug_and_play_makes_worse_are_refused(name: str, photograph: torch.Tensor) -> None:
+    problem = Problem(Downsample(2)(photograph), Downsample(2), sigma=0.0, task="sr")
+    family = zeroshot.registry.prior_class(name)
+    assert f"{name} is a denoiser that makes holes" in (family().supports(problem) or "")
+    assert family().supports(denoising(photograph)) is None
+
+
+@pytest.mark.parametrize(
+    ("noisy", "sigma", "words"),
+    [
+        (torch.zeros(1, 8, 8), 0.1, r"\(N, C, H, W\) and not empty, got the shape \(1, 8, 8\)"),
+        (torch.zeros(1, 1, 0, 8), 0.1, "not empty"),
+        (torch.zeros(1, 1, 8, 8, dtype=torch.uint8), 0.1, "floating-point tensor .* got torch.uint8"),
+        ([[0.0]], 0.1, "floating-point tensor .* got list"),
+        (torch.full((1, 1, 8, 8), math.nan), 0.1, "noisy must be finite"),
+        (torch.zeros(1, 1, 8, 8), 25, r"sigma is on the \[0, 1\] scale: 25/255, got 25"),
+        (torch.zeros(1, 1, 8, 8), -0.1, "sigma must be a number from 0 to 1, got -0.1"),
+        (torch.zeros(1, 1, 8, 8), math.nan, "sigma must be a number from 0 to 1, got nan"),
+    ],
+)
+def test_what_cannot_be_denoised_is_refused_in_one_line(noisy: Any, sigma: float, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        TwoPasses().denoise(noisy, sigma)
+
+
 def test_an_unknown_setting_lists_the_right_ones(photograph: torch.Tensor) -> None:
     problem = denoising(photograph)
     with pytest.raises(ValueError, match="prior 'two-passes' has no setting 'lambda_'; it has: factor"):

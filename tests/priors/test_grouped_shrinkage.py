@@ -181,16 +181,17 @@ def test_each_group_gets_the_threshold_at_its_reference(photograph: torch.Tensor
     assert (result[..., 60:] - image[..., 60:]).abs().mean() > 1e-3
 
 
-def test_bands_change_next_to_nothing(photograph: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bands_change_nothing(photograph: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     noisy = add_gaussian(photograph[0, :1], 0.1, torch.Generator().manual_seed(0))
     whole = PatchGroups(noisy, 6, 30, 3, 9).shrink(noisy, weighted, 1.0)
+    references = len(PatchGroups(noisy, 6, 30, 3, 9)._bands[0].corners)
     monkeypatch.setattr(grouped, "BAND", 50 * 96 * 36)
     monkeypatch.setattr(grouped, "CHUNK", 10_000)
     groups = PatchGroups(noisy, 6, 30, 3, 9)
     assert len(groups._bands) > 2
+    assert sum(len(band.corners) for band in groups._bands) == references
     banded = groups.shrink(noisy, weighted, 1.0)
-    assert banded.shape == whole.shape
-    assert (banded - whole).square().mean().sqrt() < 0.1 * (noisy - whole).square().mean().sqrt()
+    assert (banded - whole).square().mean().sqrt() < 1e-3 * (noisy - whole).square().mean().sqrt()
 
 
 def test_groups_are_no_larger_than_the_window() -> None:

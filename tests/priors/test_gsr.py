@@ -24,6 +24,12 @@ from zeroshot.problem import Problem
 QUICK = {"iterations": 8, "radius": 10}
 
 
+class WithoutProx(Huber):
+    """A data term for schemes that follow the gradient only."""
+
+    has_prox = False
+
+
 def seeded() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
@@ -95,8 +101,17 @@ def test_what_cannot_be_solved_is_refused_with_a_reason(grey: torch.Tensor) -> N
 
     prior = GroupSparseRepresentation()
     assert "linear" in (prior.supports(Problem(grey, Square())) or "")
-    with pytest.raises(ValueError, match=r"image \(7 × 64\) is smaller than a patch of 8 × 8"):
-        prior.start(Problem(grey[..., :7, :], Identity()), seeded())
+    assert "needs a data term with a proximal map" in (
+        prior.supports(Problem(grey, Identity(), WithoutProx())) or ""
+    )
+
+
+@pytest.mark.parametrize("height", [1, 2, 7])
+def test_images_smaller_than_a_patch_are_one_patch_high(height: int, grey: torch.Tensor) -> None:
+    problem = holes(grey[..., :height, :])
+    estimate, _ = solve(GroupSparseRepresentation(**QUICK), problem)
+    assert estimate.image.shape == (1, 1, height, 64)
+    assert estimate.image.isfinite().all()
 
 
 # --- holes -------------------------------------------------------------------------------------------------

@@ -7,11 +7,10 @@ import math
 import pytest
 import torch
 
-from zeroshot.noise import add_gaussian, random_mask
+from zeroshot.noise import QUANTISATION, add_gaussian, random_mask
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
-from zeroshot.prior import Estimate
-from zeroshot.priors.convex import QUANTISATION, PenaltyPrior, PenaltyRun
+from zeroshot.priors.convex import PenaltyPrior, minimise
 from zeroshot.priors.tv import SMOOTHING, HuberTotalVariation, TotalVariation
 from zeroshot.problem import Problem
 from zeroshot.solvers.finite_differences import TotalVariationNorm, gradient
@@ -21,14 +20,6 @@ SIGMA = 25 / 255
 
 def seeded() -> torch.Generator:
     return torch.Generator().manual_seed(0)
-
-
-def solve(prior: PenaltyPrior, problem: Problem) -> tuple[Estimate, PenaltyRun]:
-    run, rule = prior.start(problem, seeded()), prior.default_stopping(problem)
-    rule.start(problem)
-    while not rule.update(estimate := run.step()):
-        pass
-    return estimate, run
 
 
 def denoising(x: torch.Tensor) -> Problem:
@@ -81,7 +72,7 @@ def test_the_lower_bound_meets_the_objective(name: str, photograph: torch.Tensor
     prior = HuberTotalVariation(weight=0.05, smoothing=0.02, tolerance=2e-4, iterations=3000)
     run = prior.start(problem, seeded())
     first = run.step()
-    estimate, _ = solve(prior, problem)
+    estimate, _ = minimise(prior, problem)
     assert first.gap is not None
     assert estimate.gap is not None
     assert estimate.gap <= 2e-4
@@ -98,8 +89,8 @@ def test_the_lower_bound_meets_the_objective(name: str, photograph: torch.Tensor
 
 def test_without_smoothing_it_is_total_variation(photograph: torch.Tensor) -> None:
     problem = denoising(photograph)
-    huber_image = solve(HuberTotalVariation(weight=0.1, smoothing=1e-7, tolerance=1e-5), problem)[0].image
-    image = solve(TotalVariation(weight=0.1, tolerance=1e-5), problem)[0].image
+    huber_image = minimise(HuberTotalVariation(weight=0.1, smoothing=1e-7, tolerance=1e-5), problem)[0].image
+    image = minimise(TotalVariation(weight=0.1, tolerance=1e-5), problem)[0].image
     torch.testing.assert_close(huber_image, image, atol=3e-3, rtol=0)
 
 
@@ -108,7 +99,7 @@ def test_shading_is_not_broken_into_terraces() -> None:
     problem = denoising(ramp.contiguous())
 
     def flat_share(prior: PenaltyPrior) -> float:
-        image = solve(prior, problem)[0].image
+        image = minimise(prior, problem)[0].image
         inner = image[..., 8:-8, 8:-8]
         return (torch.diff(inner, dim=-1).abs() < 2e-4).float().mean().item()
 
@@ -126,7 +117,7 @@ def test_the_smoothing_comes_from_the_noise(photograph: torch.Tensor) -> None:
 def test_the_chosen_weight_satisfies_the_discrepancy_principle(photograph: torch.Tensor) -> None:
     problem = denoising(photograph)
     prior = HuberTotalVariation.for_problem(problem)
-    estimate, run = solve(prior, problem)
+    estimate, run = minimise(prior, problem)
     assert problem.residual(estimate.image) == pytest.approx(prior.discrepancy * SIGMA, rel=0.02)
     assert run.findings()["weight"] == run.weight
 
@@ -134,7 +125,7 @@ def test_the_chosen_weight_satisfies_the_discrepancy_principle(photograph: torch
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 1, 9), (2, 3, 7, 5), (2, 1, 33, 17)], ids=str)
 def test_odd_sizes_and_batches(shape: tuple[int, ...], generator: torch.Generator) -> None:
     problem = Problem(torch.rand(shape, generator=generator), Identity(), sigma=0.1, task="denoise")
-    estimate, _ = solve(HuberTotalVariation(iterations=100), problem)
+    estimate, _ = minimise(HuberTotalVariation(iterations=100), problem)
     assert estimate.image.shape == shape
     assert torch.isfinite(estimate.image).all()
 

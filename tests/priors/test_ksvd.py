@@ -300,6 +300,27 @@ def test_texture_comes_back_from_a_fifth_of_its_pixels(shared: Path) -> None:
     assert decibels(estimate.image, x) > decibels(problem.initial(), x) + 1.2
 
 
+def test_a_channel_without_any_known_pixel_is_no_reason_to_fail(photograph: torch.Tensor) -> None:
+    x = photograph[..., :24, :24].contiguous()
+    known = random_mask(x.shape, 0.3, seeded()).expand_as(x).clone()
+    known[:, 2] = 0
+    problem = Problem(x * known, Mask(known), sigma=0.0, task="inpaint", measured=known)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimate = finish(LearnedDictionary(sweeps=2, training=400).start(problem, seeded()))
+    assert bool(estimate.image.isfinite().all())
+    assert torch.equal(estimate.image[known > 0], x[known > 0])
+
+
+def test_repeated_use_takes_fewer_sweeps_and_patches() -> None:
+    repeated = LearnedDictionary().repeated()
+    assert (repeated.sweeps, repeated.stride, repeated.training) == (3, 2, 20_000)
+    x = torch.zeros(1, 1, 16, 16)
+    blurred = Problem(x, Blur.gaussian(1.0), sigma=SIGMA, task="deblur")
+    assert LearnedDictionary.for_problem(blurred) == repeated
+    assert LearnedDictionary.for_problem(blurred, sweeps=5).sweeps == 5
+
+
 def test_scratches_in_colour_are_filled(photograph: torch.Tensor) -> None:
     x = photograph[..., 16:64, 16:64].contiguous()
     mask = torch.ones(48, 48)

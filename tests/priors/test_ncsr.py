@@ -24,7 +24,7 @@ from zeroshot.prior import Estimate
 from zeroshot.priors.ncsr import NonlocallyCentralizedSparse
 from zeroshot.priors.ncsr import strips as strips_module
 from zeroshot.priors.ncsr.centralisation import Centralisation, Similar, find_similar
-from zeroshot.priors.ncsr.colour import from_opponent, to_opponent, treats_channels_alike
+from zeroshot.priors.ncsr.colour import treats_channels_alike
 from zeroshot.priors.ncsr.data_step import towards_measurement
 from zeroshot.priors.ncsr.denoising import level_of
 from zeroshot.priors.ncsr.dictionaries import Dictionaries, k_means, learn, principal_components
@@ -201,7 +201,7 @@ def test_similar_patches_are_weighted_by_their_distance(photograph: torch.Tensor
 def test_strips_cover_every_row_once_and_overlap(shape: tuple[int, int]) -> None:
     height, width = shape
     rows = torch.zeros(height)
-    for strip in strips(height, width, 20, 2000):
+    for strip in strips(height, width, 20, 3 * 49):
         rows[strip.own] += 1
         assert strip.begin == max(0, strip.first - 20)
         assert strip.end == min(height, strip.last + 20)
@@ -209,20 +209,20 @@ def test_strips_cover_every_row_once_and_overlap(shape: tuple[int, int]) -> None
     assert (rows == 1).all()
 
 
+def test_strips_are_thinner_the_more_numbers_a_patch_holds() -> None:
+    for numbers in (49, 2 * 49, 3 * 49):
+        parts = list(strips(4000, 3000, 40, numbers))
+        largest = max(part.last - part.first for part in parts) * 3000 * numbers
+        assert 0.5 * strips_module.NUMBERS < largest < 1.1 * strips_module.NUMBERS
+
+
 def test_strips_change_the_image_little(photograph: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     x = grey(photograph)
     whole = solve(denoising(x), rounds=1, radius=8).image
-    monkeypatch.setattr(strips_module, "PIXELS", 96 * 48)
+    monkeypatch.setattr(strips_module, "NUMBERS", 96 * 48 * 49)
     parts = solve(denoising(x), rounds=1, radius=8).image
     assert not torch.equal(whole, parts)
     assert decibels(parts, x) > decibels(whole, x) - 0.3
-
-
-def test_opponent_colours_are_orthonormal(photograph: torch.Tensor) -> None:
-    opponent = to_opponent(photograph)
-    torch.testing.assert_close(from_opponent(opponent), photograph)
-    assert opponent.norm().item() == pytest.approx(photograph.norm().item(), rel=1e-5)
-    torch.testing.assert_close(opponent[:, 0] * 3**0.5, photograph.sum(1))
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
-from zeroshot.prior import Estimate
-from zeroshot.priors.convex import PenaltyPrior, PenaltyRun
+from zeroshot.priors.convex import minimise
 from zeroshot.priors.nonlocal_tv import NonlocalTotalVariation
 from zeroshot.priors.tv import TotalVariation
 from zeroshot.problem import Problem
@@ -31,14 +30,6 @@ def seeded() -> torch.Generator:
 
 def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
     return -10 * math.log10((estimate - truth).square().mean().item())
-
-
-def solve(prior: PenaltyPrior, problem: Problem) -> tuple[Estimate, PenaltyRun]:
-    run, rule = prior.start(problem, seeded()), prior.default_stopping(problem)
-    rule.start(problem)
-    while not rule.update(estimate := run.step()):
-        pass
-    return estimate, run
 
 
 def denoising(x: torch.Tensor, sigma: float = SIGMA) -> Problem:
@@ -150,15 +141,15 @@ def test_the_norm_is_bounded(generator: torch.Generator) -> None:
 
 def test_a_constant_image_comes_back() -> None:
     y = torch.full((1, 3, 20, 17), 0.6)
-    estimate, _ = solve(NonlocalTotalVariation(iterations=100), Problem(y, Identity(), sigma=0.0))
+    estimate, _ = minimise(NonlocalTotalVariation(iterations=100), Problem(y, Identity(), sigma=0.0))
     torch.testing.assert_close(estimate.image, y, atol=1e-4, rtol=0)
 
 
 def test_a_periodic_texture_is_kept_where_total_variation_flattens_it() -> None:
     clean = weave()
     problem = denoising(clean)
-    ours = solve(NonlocalTotalVariation.for_problem(problem), problem)[0].image
-    theirs = solve(TotalVariation.for_problem(problem), problem)[0].image
+    ours = minimise(NonlocalTotalVariation.for_problem(problem), problem)[0].image
+    theirs = minimise(TotalVariation.for_problem(problem), problem)[0].image
     assert decibels(ours, clean) > decibels(theirs, clean) + 2
 
 
@@ -179,7 +170,7 @@ def test_restores_better_than_the_first_estimate(name: str, photograph: torch.Te
         y, term = add_salt_and_pepper(crop, 0.1, seeded()), L1()
     measured = mask if name == "inpaint" else None
     problem = Problem(y, operator, term, sigma=sigma, task=name, measured=measured)
-    estimate, _ = solve(NonlocalTotalVariation.for_problem(problem), problem)
+    estimate, _ = minimise(NonlocalTotalVariation.for_problem(problem), problem)
     gain = decibels(estimate.image, crop) - decibels(problem.initial(), crop)
     assert gain > {"denoise": 6, "inpaint": 1, "deblur": 0.5, "demosaic": 3, "outliers": 6}[name]
 
@@ -200,15 +191,15 @@ def test_small_weights_keep_the_measurement_and_large_ones_flatten_it(photograph
     x = photograph[..., :24, :24].contiguous()
     problem = Problem(x, Identity(), sigma=0.1)
     prior = NonlocalTotalVariation(weight=5e-4, updates=0, iterations=400, tolerance=1e-4)
-    torch.testing.assert_close(solve(prior, problem)[0].image, x, atol=6e-3, rtol=0)
-    flat = solve(NonlocalTotalVariation(weight=3.0, updates=0, iterations=2000), problem)[0].image
+    torch.testing.assert_close(minimise(prior, problem)[0].image, x, atol=6e-3, rtol=0)
+    flat = minimise(NonlocalTotalVariation(weight=3.0, updates=0, iterations=2000), problem)[0].image
     assert flat.std(dim=(-2, -1)).max() < 0.2 * x.std(dim=(-2, -1)).min()
 
 
 def test_the_chosen_weight_satisfies_the_discrepancy_principle(photograph: torch.Tensor) -> None:
     problem = denoising(photograph[..., :64, :64].contiguous())
     prior = NonlocalTotalVariation.for_problem(problem)
-    estimate, _ = solve(prior, problem)
+    estimate, _ = minimise(prior, problem)
     assert problem.residual(estimate.image) == pytest.approx(prior.discrepancy * SIGMA, rel=0.02)
 
 
@@ -218,7 +209,7 @@ def test_the_chosen_weight_satisfies_the_discrepancy_principle(photograph: torch
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 1, 9), (2, 3, 7, 5)], ids=str)
 def test_images_smaller_than_patches_and_windows(shape: tuple[int, ...], generator: torch.Generator) -> None:
     problem = Problem(torch.rand(shape, generator=generator), Identity(), sigma=0.1, task="denoise")
-    estimate, _ = solve(NonlocalTotalVariation(iterations=60), problem)
+    estimate, _ = minimise(NonlocalTotalVariation(iterations=60), problem)
     assert estimate.image.shape == shape
     assert torch.isfinite(estimate.image).all()
 

@@ -46,6 +46,27 @@ def run_to_end(prior: PlugAndPlay | DenoisingPrior, problem: Problem) -> Estimat
             return estimate
 
 
+class WithoutProx(Huber):
+    """A data term for schemes that follow the gradient only."""
+
+    has_prox = False
+
+
+@pytest.mark.parametrize("family", [PlugAndPlay, RegularisationByDenoising])
+def test_a_data_term_without_a_proximal_map_is_refused(family: type[PlugAndPlay]) -> None:
+    problem = Problem(torch.zeros(1, 1, 8, 8), Blur.gaussian(1.0), WithoutProx(), task="deblur")
+    reason = family(DENOISER).supports(problem)
+    assert reason == "plug and play needs a data term with a proximal map, and WithoutProx has none"
+    assert reason == DENOISER.supports(problem)
+
+
+def test_a_denoiser_that_returns_nan_is_named() -> None:
+    problem = Problem(torch.rand(1, 1, 8, 8), Blur.gaussian(1.0), sigma=0.1, task="deblur")
+    run = PlugAndPlay(lambda noisy, sigma: noisy / 0).start(problem, seeded())
+    with pytest.raises(ValueError, match="denoiser returned values that are not finite at iteration 1"):
+        run.step()
+
+
 # --- minima that are known ---------------------------------------------------------------------------------
 
 
@@ -264,6 +285,7 @@ def test_a_function_is_a_denoiser(photograph: torch.Tensor) -> None:
     assert run.findings() == {
         "scheme": "hqs",
         "denoiser": halfway.__qualname__,
+        "chroma": 1.0,
         "last_noise_level": pytest.approx(0.0125),
     }
     assert prior.settings()["denoiser"] == halfway.__qualname__
@@ -281,14 +303,14 @@ def test_the_last_level_is_that_of_the_noise() -> None:
     ("settings", "message"),
     [
         ({"denoiser": 3}, "denoiser must be a name, a DenoisingPrior or a function .*got int"),
-        ({"scheme": "ista"}, "scheme must be one of hqs, admm, red, got 'ista'"),
+        ({"scheme": "ista"}, "scheme must be 'hqs', 'admm' or 'red', got 'ista'"),
         ({"iterations": 0}, "iterations must be a whole number of at least 1, got 0"),
         ({"sigma_start": 0}, "sigma_start must be a positive number, got 0"),
         ({"sigma_end": math.nan}, "sigma_end must be a positive number, got nan"),
         ({"sigma_least": True}, "sigma_least must be a positive number, got True"),
         ({"weight": -1}, "weight must be a positive number, got -1"),
         ({"chroma": 0}, "chroma must be a positive number, got 0"),
-        ({"constant": 1.5}, "constant must be a share from 0 to 1, got 1.5"),
+        ({"constant": 1.5}, "constant must be a number from 0 to 1, got 1.5"),
     ],
     ids=str,
 )
@@ -299,12 +321,36 @@ def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None
 
 def test_the_defaults_follow_the_problem(photograph: torch.Tensor) -> None:
     mosaic, mask = damaged("mosaic", photograph), damaged("mask", photograph)
-    assert PlugAndPlay.for_problem(mosaic).chroma > 1 == PlugAndPlay.for_problem(mask).chroma
+    assert PlugAndPlay.for_problem(mosaic).chroma is None
+    fewer = dataclasses.replace(mosaic, task="restore")
+    assert PlugAndPlay.for_problem(fewer).chroma == 2 > 1 == PlugAndPlay.for_problem(mask).chroma
     assert PlugAndPlay.for_problem(mosaic, chroma=1.0).chroma == 1
     assert PlugAndPlay.for_problem(mask).scheme == "admm"
     assert RegularisationByDenoising.for_problem(mask).scheme == "red"
     robust = PlugAndPlay.for_problem(dataclasses.replace(mask, data_term=L1()))
     assert robust.sigma_start < PlugAndPlay.for_problem(mask).sigma_start
+
+
+def test_chroma_is_chosen_by_the_colours_of_the_image(photograph: torch.Tensor) -> None:
+    grey = photograph.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+    gaudy = (grey + 2 * (photograph.roll(40, -1) - grey)).clamp(0, 1)
+    chosen = []
+    for image in (grey, gaudy):
+        problem = Problem(Mosaic("RGGB")(image), Mosaic("RGGB"), sigma=0.0, task="demosaic")
+        prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER)
+        runs = [prior.start(problem, seeded()) for _ in range(2)]
+        assert runs[0].findings()["chroma"] == runs[1].findings()["chroma"]
+        chosen.append(runs[0].findings()["chroma"])
+    assert chosen[0] > 1.5 * chosen[1] > 1.5
+
+
+def test_a_chosen_chroma_demosaicks_better_than_none(photograph: torch.Tensor) -> None:
+    problem = Problem(Mosaic("RGGB")(photograph), Mosaic("RGGB"), sigma=0.0, task="demosaic")
+    chosen, none = (
+        run_to_end(PlugAndPlay.for_problem(problem, denoiser=DENOISER, **settings), problem).image
+        for settings in ({}, {"chroma": 1.0})
+    )
+    assert decibels(chosen, photograph) > decibels(none, photograph) + 0.5
 
 
 def test_chroma_is_denoised_as_if_it_were_noisier(photograph: torch.Tensor) -> None:

@@ -14,6 +14,7 @@ from zeroshot.priors.lowrank import robust_pca
 from zeroshot.priors.lowrank.robust_pca import (
     PrincipalComponentPursuit,
     moving,
+    noise_in_time,
     principal_component_pursuit,
     separate_background,
 )
@@ -191,6 +192,24 @@ def test_nothing_moves_in_equal_frames() -> None:
     assert found.rank == 1
     assert found.foreground.abs().max() < 1e-4
     assert not moving(torch.zeros(2, 3, 4, 4)).any()
+
+
+@pytest.mark.parametrize("sigma", [2 / 255, 10 / 255])
+def test_noise_does_not_count_as_motion(sigma: float) -> None:
+    scene = torch.rand(1, 1, 40, 48, generator=seeded())
+    noise = sigma * torch.randn(10, 1, 40, 48, generator=seeded())
+    still = scene + noise
+    assert noise_in_time(still) == pytest.approx(sigma, rel=0.05)
+    assert separate_background(still).mask.mean() < 0.003
+    film = still.clone()
+    for t in range(10):
+        film[t, :, 10:18, 4 * t : 4 * t + 8] += 1
+    assert noise_in_time(film) == pytest.approx(sigma, rel=0.1)
+    found = separate_background(film, noise=noise_in_time(film))
+    assert found.rank == 1
+    for t in range(10):
+        assert found.mask[t, :, 10:18, 4 * t : 4 * t + 8].mean() > 0.9
+    assert found.mask.sum() < 1.1 * 10 * 64
 
 
 def test_too_few_frames_and_too_little_memory_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

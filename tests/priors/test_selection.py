@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
 import torch
 
 import zeroshot
+from zeroshot import registry
 from zeroshot.metrics import psnr
 from zeroshot.noise import add_gaussian, random_mask
-from zeroshot.operators import Blur, Downsample, Identity, Mask, Mosaic
+from zeroshot.operators import Blur, Downsample, Grayscale, Identity, Mask, Mosaic, Stack
+from zeroshot.prior import Estimate
 from zeroshot.priors.dip import DeepImagePrior
 from zeroshot.priors.selection import CANDIDATES, ModelSelection, _is_better
 from zeroshot.priors.tv import TotalVariation
@@ -28,6 +31,45 @@ class Unsupporting(TotalVariation):
 
     def supports(self, problem: Problem) -> str | None:
         return "not today"
+
+
+@dataclasses.dataclass(frozen=True)
+class Failing(TotalVariation):
+    """A prior that fails: when it begins, at its first step, or by an image that is not finite."""
+
+    at: str = "start"
+
+    def start(self, problem, generator):
+        if self.at == "start":
+            raise RuntimeError("out of luck\nand more")
+        run = super().start(problem, generator)
+        if self.at == "step":
+            run.step = lambda: _raise(MemoryError())
+        else:
+            step = run.step
+            run.step = lambda: _spoiled(step())
+        return run
+
+
+@dataclasses.dataclass(frozen=True)
+class Slow(TotalVariation):
+    """A prior whose start takes its time, and whose steps are endless."""
+
+    seconds: float = 0.2
+    iterations: int = 10**7
+    tolerance: float = 1e-12
+
+    def start(self, problem, generator):
+        time.sleep(self.seconds)
+        return super().start(problem, generator)
+
+
+def _raise(error):
+    raise error
+
+
+def _spoiled(estimate):
+    return Estimate(estimate.image * float("nan"), estimate.loss, estimate.iteration, gap=estimate.gap)
 
 
 def drive(run, steps=10_000):
@@ -122,7 +164,7 @@ def test_the_held_out_loss_ranks_as_the_truth_does(photograph, generator):
     run = ModelSelection(priors).start(problem, generator)
     drive(run)
     truth = [psnr(drive_to_gap(prior, problem), photograph) for prior in priors]
-    judged = [errors.mean().item() for errors in run._errors]
+    judged = [verdict.errors.mean().item() for verdict in run._verdicts]
     by_truth = sorted(range(5), key=lambda index: -truth[index])
     by_judgement = sorted(range(5), key=lambda index: judged[index])
     assert by_truth[0] == by_judgement[0]
@@ -160,7 +202,99 @@ def test_a_budget_cuts_slow_candidates_short_and_still_ends(photograph, generato
         if not run.choosing:
             break
     assert len(run.findings()["ranking"]) == 2
-    assert sum(run._spent) <= 0.6
+    assert sum(verdict.spent for verdict in run._verdicts) <= 0.6
+
+
+@pytest.mark.parametrize("at", ["start", "step", "image"])
+def test_a_candidate_that_fails_is_passed_over_and_listed_with_its_reason(at, photograph, generator):
+    problem = noisy_problem(photograph, generator)
+    for candidates in ((Failing(at=at), GOOD), (GOOD, Failing(at=at))):
+        run = ModelSelection(candidates).start(problem, generator)
+        drive(run)
+        assert run._priors[run._chosen] is GOOD
+        judged, failed = run.findings()["ranking"]
+        assert "held_out_loss" in judged
+        expected = {"start": "out of luck", "step": "MemoryError", "image": "its image is not finite"}
+        assert failed == {"prior": "tv", "reason": expected[at]}
+
+
+def test_where_all_candidates_fail_so_does_the_selection(photograph, generator):
+    run = ModelSelection((Failing(), Failing(at="image"))).start(
+        noisy_problem(photograph, generator), generator
+    )
+    with pytest.raises(ValueError, match=r"to a result \(tv: out of luck; tv: its image is not"):
+        drive(run)
+
+
+def test_the_time_of_a_start_counts_and_candidates_without_a_turn_are_listed(photograph, generator):
+    problem = noisy_problem(photograph, generator)
+    run = ModelSelection((Slow(), GOOD, BLUNT), seconds=0.35).start(problem, generator)
+    began = time.monotonic()
+    drive(run, 10**6)
+    assert run.finished
+    assert time.monotonic() - began < 3
+    _, second, third = run.findings()["ranking"]
+    assert second["reason"] == third["reason"] == "skipped: no time was left for it"
+    assert run.findings()["chosen"] == "tv"
+
+
+def test_a_final_run_cut_short_before_it_came_as_far_as_the_trial_is_not_shown(photograph, generator):
+    problem = noisy_problem(photograph, generator)
+    run = ModelSelection((GOOD,), seconds=30.0).start(problem, generator)
+    while run.choosing:
+        run.step()
+    tried = run._image.clone()
+    run._left = run._verdicts[0].spent
+    assert torch.equal(run.step().image, tried)
+    assert run.finished
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 9, 9)])
+def test_one_pixel_judges_nobody(shape):
+    y = torch.full(shape, 0.5)
+    known = torch.zeros(1, 1, *shape[-2:])
+    known[..., :1, :1] = 1
+    problem = Problem(y * known, Mask(known), sigma=0.1, task="inpaint", measured=known)
+    run = ModelSelection((Unsupporting(), BLUNT, GOOD)).start(problem, torch.Generator().manual_seed(0))
+    assert drive(run).image.isfinite().all()
+    assert run._priors[run._chosen] is BLUNT
+    assert "too few pixels" in run.findings()["ranking"][0]["reason"]
+
+
+def test_only_known_pixels_are_put_aside_whoever_says_which_they_are(photograph):
+    known = random_mask(tuple(photograph.shape), 0.5, torch.Generator().manual_seed(1))
+    by_mask = Problem(photograph * known, Mask(known), sigma=0.1, task="inpaint")
+    by_weights = Problem(photograph * known, Identity(), sigma=0.1, task="denoise", measured=known)
+    for problem in (by_mask, by_weights):
+        part, aside = put_aside(problem, 0.1, torch.Generator().manual_seed(3))
+        assert not ((aside > 0) & (known == 0)).any()
+        assert torch.equal(part.measured, known * (1 - aside))
+        assert part.measured.device == problem.y.device
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_mask_of_what_is_left_is_where_the_measurement_is(photograph):
+    known = random_mask(tuple(photograph.shape), 0.5, torch.Generator().manual_seed(1))
+    problem = Problem(photograph * known, Mask(known), sigma=0.1, task="inpaint").to("cuda")
+    part, _ = put_aside(problem, 0.1, torch.Generator().manual_seed(3))
+    assert part.operator.mask.is_cuda
+    assert part.loss(part.initial()).isfinite()
+
+
+def test_colours_are_judged_by_hints_only(photograph):
+    given = random_mask(tuple(photograph.shape), 0.9, torch.Generator().manual_seed(1))
+    y = torch.cat([Grayscale()(photograph), photograph * given], dim=1)
+    measured = torch.cat([torch.ones_like(y[:, :1]), given.expand(-1, 3, -1, -1)], dim=1)
+    problem = Problem(y, Stack([Grayscale(), Mask(given)]), sigma=0.0, task="colorize", measured=measured)
+    part, aside = put_aside(problem, 0.2, torch.Generator().manual_seed(3))
+    assert not aside[:, :1].any()
+    assert 0.15 < aside[:, 1:].sum() / measured[:, 1:].sum() < 0.25
+    assert torch.equal(part.measured, measured * (1 - aside))
+
+
+def test_a_clean_image_is_left_as_it_is(photograph):
+    result = zeroshot.solve(photograph, "denoise", "auto", sigma=0.0)
+    assert torch.equal(result.image, photograph)
 
 
 def test_a_resumed_run_goes_on_exactly(photograph):
@@ -209,6 +343,15 @@ def test_candidates_can_be_typed_as_text():
 
 def test_every_task_has_candidates():
     assert set(CANDIDATES) == set(zeroshot.tasks())
+
+
+@pytest.mark.parametrize("task", CANDIDATES)
+def test_every_candidate_is_registered_and_needs_no_weights(task):
+    names = CANDIDATES[task]
+    assert set(names) <= set(zeroshot.prior_names()) - {"auto"}
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert "weights=" not in registry.prior_class(name).summary
 
 
 def test_a_batch_is_refused(photograph, generator):

@@ -16,8 +16,7 @@ from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
-from zeroshot.prior import Estimate
-from zeroshot.priors.convex import PenaltyPrior, PenaltyRun
+from zeroshot.priors.convex import minimise
 from zeroshot.priors.tgv import TotalGeneralizedVariation
 from zeroshot.priors.tv import TotalVariation
 from zeroshot.problem import Problem
@@ -32,14 +31,6 @@ def seeded() -> torch.Generator:
 
 def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
     return -10 * math.log10((estimate - truth).square().mean().item())
-
-
-def solve(prior: PenaltyPrior, problem: Problem) -> tuple[Estimate, PenaltyRun]:
-    run, rule = prior.start(problem, seeded()), prior.default_stopping(problem)
-    rule.start(problem)
-    while not rule.update(estimate := run.step()):
-        pass
-    return estimate, run
 
 
 def denoising(x: torch.Tensor) -> Problem:
@@ -122,8 +113,8 @@ def test_an_affine_ramp_costs_nothing_and_total_variation_flattens_it() -> None:
     ramp = (0.05 + rows + columns)[None, None]
     problem = Problem(ramp, Identity(), sigma=0.1, task="denoise")
     prior = TotalGeneralizedVariation(weight=0.3, iterations=1500, tolerance=1e-9)
-    kept = solve(prior, problem)[0].image
-    flattened = solve(TotalVariation(weight=0.3), problem)[0].image
+    kept = minimise(prior, problem)[0].image
+    flattened = minimise(TotalVariation(weight=0.3), problem)[0].image
     assert (kept - ramp).abs().max() < 0.01
     assert (flattened - ramp).abs().max() > 0.05
 
@@ -131,8 +122,8 @@ def test_an_affine_ramp_costs_nothing_and_total_variation_flattens_it() -> None:
 def test_dearly_paid_slopes_give_total_variation(photograph: torch.Tensor) -> None:
     """Slopes that may not change follow the mean slope only, which a photograph has next to none of."""
     problem = denoising(photograph)
-    stiff = solve(TotalGeneralizedVariation(weight=0.1, ratio=1e3, iterations=600), problem)[0].image
-    image = solve(TotalVariation(weight=0.1), problem)[0].image
+    stiff = minimise(TotalGeneralizedVariation(weight=0.1, ratio=1e3, iterations=600), problem)[0].image
+    image = minimise(TotalVariation(weight=0.1), problem)[0].image
     assert (stiff - image).square().mean().sqrt() < 4e-3
 
 
@@ -145,7 +136,7 @@ def test_the_gap_closes_for_every_data_term(term: DataTerm, photograph: torch.Te
     y = add_salt_and_pepper(clean, 0.1, seeded()) if isinstance(term, L1 | Huber) else denoising(clean).y
     problem = Problem(y.clamp(0, 1), Identity(), term, sigma=SIGMA)
     prior = TotalGeneralizedVariation(weight=5.0 if isinstance(term, Poisson) else None, iterations=3000)
-    estimate, _ = solve(replace(prior, tolerance=3e-3), problem)
+    estimate, _ = minimise(replace(prior, tolerance=3e-3), problem)
     assert estimate.gap is not None
     assert estimate.gap <= 3e-3
     assert decibels(estimate.image, clean) > decibels(problem.y, clean) + 3
@@ -165,7 +156,7 @@ def test_the_lower_bound_never_exceeds_an_objective(photograph: torch.Tensor) ->
 def test_restores_better_than_the_first_estimate(name: str, photograph: torch.Tensor) -> None:
     crop = photograph[..., :64, :64].contiguous()
     problem = damaged(name, crop)
-    estimate, _ = solve(TotalGeneralizedVariation.for_problem(problem, iterations=400), problem)
+    estimate, _ = minimise(TotalGeneralizedVariation.for_problem(problem, iterations=400), problem)
     gain = decibels(estimate.image, crop) - decibels(problem.initial(), crop)
     assert gain > {"inpaint": 0.4, "sr": 0.5, "deblur": 1.0, "demosaic": 3.0}[name]
 
@@ -173,17 +164,17 @@ def test_restores_better_than_the_first_estimate(name: str, photograph: torch.Te
 def test_random_holes_are_filled_better_than_by_total_variation(photograph: torch.Tensor) -> None:
     photograph = photograph[..., :64, :64].contiguous()
     problem = damaged("inpaint", photograph)
-    ours = solve(TotalGeneralizedVariation.for_problem(problem), problem)[0].image
-    theirs = solve(TotalVariation.for_problem(problem), problem)[0].image
+    ours = minimise(TotalGeneralizedVariation.for_problem(problem), problem)[0].image
+    theirs = minimise(TotalVariation.for_problem(problem), problem)[0].image
     assert decibels(ours, photograph) > decibels(theirs, photograph) + 0.5
 
 
 def test_small_and_large_weights_keep_the_measurement_and_leave_a_plane() -> None:
     x = torch.rand(1, 1, 12, 11, generator=seeded()) * 0.2 + 0.4
     problem = Problem(x, Identity(), sigma=0.1)
-    kept = solve(TotalGeneralizedVariation(weight=1e-5, iterations=300), problem)[0].image
+    kept = minimise(TotalGeneralizedVariation(weight=1e-5, iterations=300), problem)[0].image
     torch.testing.assert_close(kept, x, atol=2e-3, rtol=0)
-    plane = solve(TotalGeneralizedVariation(weight=1.0, tolerance=1e-2), problem)[0].image
+    plane = minimise(TotalGeneralizedVariation(weight=1.0, tolerance=1e-2), problem)[0].image
     rows, columns = torch.meshgrid(torch.arange(12.0), torch.arange(11.0), indexing="ij")
     basis = torch.stack([torch.ones(12, 11), rows, columns], dim=-1).view(-1, 3)
     fitted = (basis @ torch.linalg.lstsq(basis, x.view(-1, 1)).solution).view(x.shape)
@@ -194,7 +185,7 @@ def test_the_chosen_weight_satisfies_the_discrepancy_principle(photograph: torch
     photograph = photograph[..., :64, :64].contiguous()
     problem = denoising(photograph)
     prior = TotalGeneralizedVariation.for_problem(problem)
-    estimate, _ = solve(prior, problem)
+    estimate, _ = minimise(prior, problem)
     assert problem.residual(estimate.image) == pytest.approx(prior.discrepancy * SIGMA, rel=0.02)
     assert decibels(estimate.image, photograph) > decibels(problem.y, photograph) + 6
 
@@ -205,7 +196,7 @@ def test_the_chosen_weight_satisfies_the_discrepancy_principle(photograph: torch
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 1, 9), (2, 3, 7, 5)], ids=str)
 def test_odd_sizes_and_batches(shape: tuple[int, ...], generator: torch.Generator) -> None:
     problem = Problem(torch.rand(shape, generator=generator), Identity(), sigma=0.1, task="denoise")
-    estimate, _ = solve(TotalGeneralizedVariation(iterations=100), problem)
+    estimate, _ = minimise(TotalGeneralizedVariation(iterations=100), problem)
     assert estimate.image.shape == shape
     assert torch.isfinite(estimate.image).all()
 

@@ -8,8 +8,9 @@ import math
 import pytest
 import torch
 
+import zeroshot
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
-from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
+from zeroshot.noise import QUANTISATION, add_gaussian, add_poisson, add_salt_and_pepper, random_mask
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.downsample import Downsample
 from zeroshot.operators.grayscale import Grayscale
@@ -18,7 +19,7 @@ from zeroshot.operators.mask import Mask
 from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
 from zeroshot.prior import Estimate
-from zeroshot.priors.convex import QUANTISATION, PenaltyRun
+from zeroshot.priors.convex import minimise
 from zeroshot.priors.tv import TotalVariation
 from zeroshot.problem import Problem
 from zeroshot.solvers.finite_differences import total_variation
@@ -32,15 +33,6 @@ def seeded() -> torch.Generator:
 
 def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
     return -10 * math.log10((estimate - truth).square().mean().item())
-
-
-def solve(prior: TotalVariation, problem: Problem) -> tuple[Estimate, PenaltyRun]:
-    run = prior.start(problem, seeded())
-    while True:
-        estimate = run.step()
-        converged = estimate.gap is not None and estimate.gap <= prior.tolerance
-        if converged or estimate.iteration >= prior.iterations:
-            return estimate, run
 
 
 def denoising(x: torch.Tensor) -> Problem:
@@ -138,7 +130,7 @@ def test_a_data_term_without_a_conjugate_is_refused(photograph: torch.Tensor) ->
 
 def test_denoising_gains_and_is_certified(photograph: torch.Tensor) -> None:
     problem = denoising(photograph)
-    estimate, _ = solve(TotalVariation.for_problem(problem), problem)
+    estimate, _ = minimise(TotalVariation.for_problem(problem), problem)
     assert estimate.gap is not None
     assert estimate.gap <= 1e-3
     assert decibels(estimate.image, photograph) > decibels(problem.initial(), photograph) + 5
@@ -147,14 +139,14 @@ def test_denoising_gains_and_is_certified(photograph: torch.Tensor) -> None:
 @pytest.mark.parametrize("name", ["mask", "downsample", "blur", "mosaic"])
 def test_restores_better_than_the_first_estimate(name: str, photograph: torch.Tensor) -> None:
     problem = damaged(name, photograph)
-    estimate, _ = solve(TotalVariation.for_problem(problem), problem)
+    estimate, _ = minimise(TotalVariation.for_problem(problem), problem)
     gain = decibels(estimate.image, photograph) - decibels(problem.initial(), photograph)
     assert gain > {"mask": 1.0, "downsample": 0.3, "blur": 1.0, "mosaic": 3.0}[name]
 
 
 def test_a_grey_measurement_is_met_and_gets_no_false_colours(photograph: torch.Tensor) -> None:
     problem = damaged("grayscale", photograph)
-    estimate, _ = solve(TotalVariation.for_problem(problem), problem)
+    estimate, _ = minimise(TotalVariation.for_problem(problem), problem)
     assert problem.residual(estimate.image) < 1.02 * QUANTISATION
     assert decibels(estimate.image, photograph) > decibels(problem.initial(), photograph) - 0.3
 
@@ -171,7 +163,7 @@ def test_every_data_term_reduces_its_objective(
     y = add_gaussian(photograph, SIGMA, seeded()).clamp(0, 1) if y is None else y
     problem = Problem(y, Identity(), term)
     prior = TotalVariation(weight=weight)
-    estimate, run = solve(prior, problem)
+    estimate, run = minimise(prior, problem)
 
     def objective(x: torch.Tensor) -> float:
         return term.penalty(x, y).sum().item() + run.weight * total_variation(x)
@@ -186,7 +178,7 @@ def test_every_data_term_reduces_its_objective(
 def test_vectorial_and_channels_are_the_same_for_grey_images(photograph: torch.Tensor) -> None:
     problem = denoising(photograph.mean(dim=1, keepdim=True))
     images = [
-        solve(TotalVariation(weight=0.1, coupling=coupling), problem)[0].image
+        minimise(TotalVariation(weight=0.1, coupling=coupling), problem)[0].image
         for coupling in ("vectorial", "channels")
     ]
     assert torch.equal(*images)
@@ -195,15 +187,15 @@ def test_vectorial_and_channels_are_the_same_for_grey_images(photograph: torch.T
 def test_channels_on_their_own_are_denoised_as_grey_images(photograph: torch.Tensor) -> None:
     problem = denoising(photograph)
     prior = TotalVariation(weight=0.1, coupling="channels", tolerance=1e-5)
-    together, _ = solve(prior, problem)
-    red, _ = solve(prior, dataclasses.replace(problem, y=problem.y[:, :1], reference_shape=(1, 1, 96, 96)))
+    together, _ = minimise(prior, problem)
+    red, _ = minimise(prior, dataclasses.replace(problem, y=problem.y[:, :1], reference_shape=(1, 1, 96, 96)))
     torch.testing.assert_close(together.image[:, :1], red.image, atol=5e-3, rtol=0)
 
 
 def test_a_constant_image_comes_back(photograph: torch.Tensor) -> None:
     y = torch.full((1, 3, 40, 30), 0.6)
     for prior in (TotalVariation(iterations=200), TotalVariation(weight=0.1, iterations=200)):
-        estimate, _ = solve(prior, Problem(y, Identity(), sigma=0.0, task="denoise"))
+        estimate, _ = minimise(prior, Problem(y, Identity(), sigma=0.0, task="denoise"))
         torch.testing.assert_close(estimate.image, y, atol=1e-5, rtol=0)
 
 
@@ -213,7 +205,7 @@ def test_held_out_measurements_do_not_enter(photograph: torch.Tensor) -> None:
     spoiled = dataclasses.replace(problem, y=torch.where(problem.held_out > 0, 0.5, problem.y))
     prior = TotalVariation(weight=0.1, iterations=100)
     # The first estimate of the identity is y itself, so that only the solutions agree.
-    images = [solve(dataclasses.replace(prior, tolerance=1e-6), p)[0].image for p in (problem, spoiled)]
+    images = [minimise(dataclasses.replace(prior, tolerance=1e-6), p)[0].image for p in (problem, spoiled)]
     torch.testing.assert_close(images[0], images[1], atol=0.02, rtol=0)
 
 
@@ -224,7 +216,7 @@ def test_held_out_measurements_do_not_enter(photograph: torch.Tensor) -> None:
 def test_the_chosen_weight_satisfies_the_discrepancy_principle(name: str, photograph: torch.Tensor) -> None:
     problem = denoising(photograph) if name == "denoise" else damaged(name, photograph)
     prior = TotalVariation.for_problem(problem)
-    estimate, _ = solve(prior, problem)
+    estimate, _ = minimise(prior, problem)
     wanted = prior.discrepancy * max(problem.sigma or 0.0, QUANTISATION)
     assert problem.residual(estimate.image) == pytest.approx(wanted, rel=0.02)
     assert estimate.gap is not None
@@ -234,7 +226,7 @@ def test_super_resolution_by_four_converges(photograph: torch.Tensor) -> None:
     operator = Downsample(4)
     problem = Problem(operator(photograph), operator, sigma=0.0, task="sr")
     prior = TotalVariation.for_problem(problem)
-    estimate, _ = solve(prior, problem)
+    estimate, _ = minimise(prior, problem)
     assert estimate.gap is not None
     assert estimate.gap <= prior.tolerance
     assert problem.residual(estimate.image) == pytest.approx(prior.discrepancy * QUANTISATION, rel=0.02)
@@ -249,7 +241,7 @@ def test_an_unknown_noise_level_is_estimated(photograph: torch.Tensor) -> None:
 def test_poisson_noise_leaves_the_residual_that_its_law_predicts(photograph: torch.Tensor) -> None:
     problem = Problem(add_poisson(photograph, 30, seeded()), Identity(), Poisson(1 / 30), task="denoise")
     prior = TotalVariation.for_problem(problem)
-    estimate, _ = solve(prior, problem)
+    estimate, _ = minimise(prior, problem)
     law = (problem.y / 30).mean().sqrt().item()
     assert problem.residual(estimate.image) == pytest.approx(prior.discrepancy * law, rel=0.02)
     assert decibels(estimate.image, photograph) > decibels(problem.y.clamp(0, 1), photograph) + 4
@@ -257,7 +249,7 @@ def test_poisson_noise_leaves_the_residual_that_its_law_predicts(photograph: tor
 
 def test_more_noise_asks_for_a_larger_weight(photograph: torch.Tensor) -> None:
     y = denoising(photograph).y
-    weights = [solve(TotalVariation(), Problem(y, Identity(), sigma=s))[1].weight for s in (0.05, 0.1)]
+    weights = [minimise(TotalVariation(), Problem(y, Identity(), sigma=s))[1].weight for s in (0.05, 0.1)]
     assert weights[0] < weights[1]
 
 
@@ -302,7 +294,7 @@ def test_a_resumed_run_gives_the_same_bytes(
 def test_shorter_steps_still_converge(name: str, photograph: torch.Tensor) -> None:
     problem = denoising(photograph) if name == "denoise" else damaged(name, photograph)
     prior = TotalVariation(weight=0.05)
-    reference, _ = solve(prior, problem)
+    reference, _ = minimise(prior, problem)
     run = prior.start(problem, seeded())
     run.shrink_step(0.5)
     for _ in range(60):
@@ -319,3 +311,28 @@ def test_default_stopping_stops_at_the_gap(photograph: torch.Tensor) -> None:
     assert not rule.update(Estimate(photograph, 1.0, 20, gap=10 * prior.tolerance))
     assert rule.update(Estimate(photograph, 1.0, 30, gap=prior.tolerance))
     assert "gap" in rule.reason
+
+
+# --- nothing to do, and nothing to find -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prior", ["tv", "huber_tv", "tgv", "nltv"])
+def test_an_image_without_noise_is_left_as_it_is(prior: str, photograph: torch.Tensor) -> None:
+    result = zeroshot.solve(photograph, "denoise", prior, sigma=0.0, device="cpu", progress=False)
+    assert torch.equal(result.image, photograph)
+    assert result.iterations == 1
+
+
+def test_a_weight_that_is_given_is_used_without_noise_too(photograph: torch.Tensor) -> None:
+    problem = Problem(photograph, Identity(), sigma=0.0, task="denoise")
+    assert not torch.equal(minimise(TotalVariation(weight=0.1), problem)[0].image, photograph)
+
+
+@pytest.mark.parametrize("prior", ["tv", "huber_tv", "tgv"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_constant_image_is_recognised_at_once(prior: str, channels: int) -> None:
+    flat = torch.full((1, channels, 24, 20), 0.37)
+    result = zeroshot.solve(flat, "denoise", prior, sigma=25 / 255, device="cpu", progress=False)
+    assert result.iterations <= 100
+    assert "gap" in result.stopped_by
+    torch.testing.assert_close(result.image, flat, atol=1e-5, rtol=0)

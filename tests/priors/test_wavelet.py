@@ -60,7 +60,7 @@ def solve(prior: Wavelet, problem: Problem) -> Estimate:
     run, rule = prior.start(problem, seeded()), prior.default_stopping(problem)
     while True:
         estimate = run.step()
-        if rule.update(estimate):
+        if rule.update(estimate) or run.finished:
             return estimate
 
 
@@ -200,14 +200,19 @@ def test_local_means_are_those_of_a_literal_window() -> None:
         assert means[0, 0, row, column].item() == pytest.approx(window.mean().item())
 
 
+@pytest.mark.parametrize("step", [1.0, 0.3])
 @pytest.mark.parametrize("penalty", ["soft", "hard", "firm"])
-def test_the_shrinkage_minimises_its_penalty(penalty: str) -> None:
+def test_the_shrinkage_minimises_its_penalty(penalty: str, step: float) -> None:
     band, threshold = 2 * noise(1, 1, 6, 6), torch.full((1, 1, 1, 1), 0.8, dtype=torch.float64)
 
     def objective(x: torch.Tensor) -> float:
-        return penalty_value(x, threshold, penalty) + 0.5 * (x - band).square().sum().item()  # type: ignore[arg-type]
+        value = penalty_value(x, threshold, penalty)  # type: ignore[arg-type]
+        return step * value + 0.5 * (x - band).square().sum().item()
 
-    best = shrunk(band, threshold, penalty)  # type: ignore[arg-type]
+    best = shrunk(band, threshold, penalty, step)  # type: ignore[arg-type]
+    for size in (1e-3, 1e-2):
+        for trial in range(20):
+            assert objective(best) <= objective(best + size * noise(1, 1, 6, 6).roll(trial)) + 1e-9
     for trial in range(50):
         assert objective(best) <= objective(best + 0.1 * noise(1, 1, 6, 6).roll(trial)) + 1e-9
     assert objective(best) <= objective(band)

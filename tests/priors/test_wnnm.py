@@ -13,7 +13,7 @@ from zeroshot.data_terms import Poisson
 from zeroshot.noise import add_gaussian, add_poisson, random_mask
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
-from zeroshot.priors.gsr import GroupSparseRun
+from zeroshot.priors.gsr import GroupSparseRepresentation, GroupSparseRun
 from zeroshot.priors.lowrank.nnm import NuclearNorm
 from zeroshot.priors.lowrank.passes import GroupedDenoiser, noise_left
 from zeroshot.priors.lowrank.wnnm import WeightedNuclearNorm
@@ -149,8 +149,9 @@ def test_images_of_a_batch_do_not_mix(grey: torch.Tensor) -> None:
 def test_images_smaller_than_a_window_or_a_patch(grey: torch.Tensor) -> None:
     noisy = add_gaussian(grey[..., :11, :9], SIGMA, seeded())
     assert WeightedNuclearNorm().denoise(noisy, SIGMA).isfinite().all()
-    with pytest.raises(ValueError, match=r"image \(6 × 9\) is smaller than a patch of 7 × 7"):
-        WeightedNuclearNorm().denoise(noisy[..., :6, :], SIGMA)
+    for family in FAMILIES:
+        for side in (6, 2, 1):
+            assert family().denoise(noisy[..., :side, :], SIGMA).isfinite().all()
 
 
 def test_photon_noise(grey: torch.Tensor) -> None:
@@ -197,6 +198,29 @@ def test_holes_go_by_the_splitting_scheme(grey: torch.Tensor) -> None:
         prior = family.for_problem(problem)
         assert prior.supports(problem) is None
         assert isinstance(prior.start(problem, seeded()), GroupSparseRun)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_settings_reach_the_splitting_scheme_or_are_refused(
+    family: type[GroupedDenoiser], grey: torch.Tensor
+) -> None:
+    mask = random_mask(grey.shape, 0.5, seeded())
+    problem = Problem(grey * mask, Mask(mask), sigma=0.0, task="inpaint", measured=mask)
+    plugged = family.for_problem(problem, **QUICK)._plugged_in(problem)
+    assert {name: getattr(plugged, name) for name in QUICK} == QUICK
+    defaults = GroupSparseRepresentation.for_problem(problem, shrinkage=family.shrinkage)
+    assert family.for_problem(problem)._plugged_in(problem) == defaults
+    strength = {"constant": 1.0} if family is WeightedNuclearNorm else {"strength": 1.0}
+    for refused in ({"feedback": 0.2}, {"remaining": 0.5}, {"coupling": "channels"}, strength):
+        (name,) = refused
+        assert f"has no {name} but in denoising" in (family(**refused).supports(problem) or "")
+
+
+def test_a_level_given_in_single_precision_takes_the_same_settings() -> None:
+    prior = WeightedNuclearNorm()
+    assert prior.level(float(torch.tensor(20 / 255))) == prior.level(20 / 255)
+    assert prior.level(20 / 255 + 1e-7) == prior.level(20 / 255)
+    assert prior.level(20.1 / 255) != prior.level(20 / 255)
 
 
 def test_held_out_pixels_are_not_seen(grey: torch.Tensor) -> None:

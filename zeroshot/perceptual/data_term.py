@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 
@@ -32,6 +33,8 @@ class Perceptual(DataTerm):
     J. Johnson, A. Alahi, L. Fei-Fei: Perceptual losses for real-time style transfer and super-resolution,
     ECCV 2016.
     """
+
+    has_prox: ClassVar[bool] = False
 
     extractor: FeatureExtractor = field(repr=False)
     layers: tuple[str, ...] = ("relu2_2",)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +25,11 @@ def layer_names(depth: int) -> list[str]:
             names += [f"conv{block}_{index}", f"relu{block}_{index}"]
         names.append(f"pool{block}")
     return names
+
+
+def _colours(values: tuple[float, ...]) -> torch.Tensor:
+    """One number per colour, (1, 3, 1, 1)."""
+    return torch.tensor(values).view(1, 3, 1, 1)
 
 
 class FeatureExtractor(nn.Module):
@@ -65,8 +69,8 @@ class FeatureExtractor(nn.Module):
             else:
                 layers.append(nn.MaxPool2d(2) if name.startswith("pool") else nn.ReLU())
         self.features = nn.ModuleList(layers)
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", _colours(_MEAN), persistent=False)
+        self.register_buffer("deviation", _colours(_DEVIATION), persistent=False)
         self.eval().requires_grad_(False)
 
     @classmethod
@@ -78,20 +82,22 @@ class FeatureExtractor(nn.Module):
         FileNotFoundError, ValueError
             Where there is no such file, or it holds something else.
         """
+        from zeroshot.generators.checkpoints import load_tensors
+
         path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no file of weights {path}")
-        try:
-            state = torch.load(path, weights_only=True, map_location="cpu")
-        except (pickle.UnpicklingError, RuntimeError, EOFError):
-            raise ValueError(f"{path.name} is no file of tensors") from None
-        found = [name for name in state if re.fullmatch(r"features\.\d+\.weight", name)]
+        state = load_tensors(path)
+        if not isinstance(state, dict):
+            raise ValueError(f"{path.name} holds a {type(state).__name__}, not a state dict")
+        state = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+        found = [name for name in state if re.fullmatch(r"features\.\d+\.weight", str(name))]
         depth = {sum(counts): depth for depth, counts in _CONVOLUTIONS.items()}.get(len(found))
         if depth is None:
             raise ValueError(
                 f"{path.name} holds no VGG16 or VGG19: {len(found)} convolutions, wanted 13 or 16"
             )
-        network = cls(depth)
+        # Without memory for weights that are replaced at once, and without drawing them.
+        with torch.device("meta"):
+            network = cls(depth)
         wanted = network.state_dict()
         for name, tensor in wanted.items():
             if name not in state or state[name].shape != tensor.shape:
@@ -99,8 +105,9 @@ class FeatureExtractor(nn.Module):
                 raise ValueError(
                     f"{path.name}: {name} should have the shape {tuple(tensor.shape)}, got {got}"
                 )
-        network.load_state_dict({name: state[name].float() for name in wanted})
-        return network
+        network.load_state_dict({name: state[name].float() for name in wanted}, assign=True)
+        network.mean, network.deviation = _colours(_MEAN), _colours(_DEVIATION)
+        return network.requires_grad_(False)
 
     def index(self, layer: str) -> int:
         """The place of a layer; ValueError where there is none of that name."""

@@ -21,8 +21,6 @@ _GRAIN = 32767
 _CACHED = 262143
 #: With more threads than this, whole-image operations are faster than strips in one thread.
 _FEW_THREADS = 4
-#: λ at which the search ends where no λ leaves the residual that is asked for.
-_LARGEST_WEIGHT = 1e3
 
 
 @dataclass(frozen=True)
@@ -99,6 +97,8 @@ class RudinOsherFatemi:
     Sciences 15 (2022), for the 4/3.
     """
 
+    #: λ at which the search ends where no λ leaves the residual that is asked for.
+    largest_weight = 1e3
     #: γ, at most the modulus 1 of strong convexity; ½ took the fewest iterations on a 512 × 512 photograph.
     acceleration = 0.5
     #: τ at the start; the scaled problem has no units.
@@ -317,7 +317,7 @@ class RudinOsherFatemi:
         self._rescale(min(max(ratio, 0.25), 4.0))
 
     def _rescale(self, factor: float) -> None:
-        factor = min(factor, _LARGEST_WEIGHT / self.weight)
+        factor = min(factor, self.largest_weight / self.weight)
         self.weight *= factor
         self._scale_measurement()
         torch._foreach_div_(self._all["u"], factor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 Profile = Literal["fast", "normal", "high"]
 
@@ -40,8 +40,8 @@ class Stage:
     beta: float = 2.0
 
     def fitted(self, side: int) -> Stage:
-        """The same for an image whose shorter side is `side`: with patches that fit into it."""
-        return self if side >= self.patch else replace(self, patch=side)
+        """The same for an image whose shorter side is `side`: with patches that fit into it and leave no gap."""
+        return self if side >= self.patch else replace(self, patch=side, stride=min(self.stride, side))
 
 
 def stages(profile: Profile, sigma: float) -> tuple[Stage, Stage]:
@@ -68,12 +68,6 @@ def stages(profile: Profile, sigma: float) -> tuple[Stage, Stage]:
     if 255 * sigma > STRONG_NOISE:
         hard = replace(hard, group=2 * hard.group)
     return hard, wiener
-
-
-def require_profile(profile: object) -> None:
-    """Raise a ValueError where there is no such profile."""
-    if profile not in get_args(Profile):
-        raise ValueError(f"profile must be one of {', '.join(get_args(Profile))}, got {profile!r}")
 
 
 _PROFILES: dict[Profile, tuple[Stage, Stage]] = {

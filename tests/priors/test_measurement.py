@@ -1,0 +1,78 @@
+"""Which measurements count, and how noisy they are."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from zeroshot.data_terms import Poisson
+from zeroshot.noise import add_gaussian, add_poisson, random_mask
+from zeroshot.operators.identity import Identity
+from zeroshot.operators.mask import Mask
+from zeroshot.priors.measurement import as_image, counted, known_pixels, noise_level, noise_rms
+from zeroshot.problem import Problem
+
+
+def test_what_is_measured_and_not_held_out_counts(generator: torch.Generator) -> None:
+    y = torch.rand(1, 3, 20, 30, generator=generator)
+    measured = torch.rand(y.shape, generator=generator).round()
+    problem = Problem(y, Identity(), sigma=0.0, measured=measured)
+    held = problem.hold_out(0.2, generator)
+    assert counted(Problem(y, Identity(), sigma=0.0)) is None
+    assert counted(Problem(y, Identity(), sigma=0.0, measured=torch.ones_like(y))) is None
+    assert torch.equal(counted(problem), measured)  # type: ignore[arg-type]
+    assert torch.equal(counted(held), measured * (1 - held.held_out))  # type: ignore[operator, arg-type]
+
+
+@pytest.mark.parametrize("kind", ["pixels", "values"])
+def test_pixels_that_a_mask_hides_are_not_known(kind: str, generator: torch.Generator) -> None:
+    y = torch.rand(2, 3, 9, 7, generator=generator)
+    mask = torch.rand((1, 1, 9, 7) if kind == "pixels" else y.shape, generator=generator).round()
+    problem = Problem(y * mask, Mask(mask), sigma=0.0)
+    assert torch.equal(known_pixels(problem), mask.expand_as(y))  # type: ignore[arg-type]
+    held = problem.hold_out(0.3, generator)
+    assert torch.equal(known_pixels(held), mask * (1 - held.held_out))  # type: ignore[operator, arg-type]
+    assert known_pixels(Problem(y, Mask(torch.ones_like(y)), sigma=0.0)) is None
+
+
+def test_the_noise_is_known_or_estimated(photograph: torch.Tensor, generator: torch.Generator) -> None:
+    noisy = add_gaussian(photograph, 0.1, generator)
+    assert noise_rms(Problem(noisy, Identity(), sigma=0.3)) == 0.3
+    assert noise_rms(Problem(noisy, Identity())) == pytest.approx(0.1, rel=0.1)
+    same, sigma = noise_level(Problem(noisy, Identity()))
+    assert torch.equal(same, noisy)
+    assert sigma == pytest.approx(0.1, rel=0.1)
+
+
+def test_an_unknown_noise_is_that_of_the_known_pixels(
+    photograph: torch.Tensor, generator: torch.Generator
+) -> None:
+    known = random_mask(tuple(photograph.shape), 0.3, generator).expand_as(photograph)
+    holed = add_gaussian(photograph, 0.1, generator) * known
+    assert noise_level(Problem(holed, Identity()), known)[1] == pytest.approx(0.1, rel=0.2)
+
+
+def test_photon_noise_is_the_laws_root_mean_square_where_it_is_measured(
+    photograph: torch.Tensor, generator: torch.Generator
+) -> None:
+    term = Poisson(1 / 50, 0.02)
+    noisy = add_poisson(photograph, 50, generator)
+    expected = math.sqrt((noisy.clamp(min=-0.02) / 50 + 0.02**2).mean().item())
+    assert noise_rms(Problem(noisy, Identity(), term)) == pytest.approx(expected, rel=1e-4)
+    left = torch.zeros_like(noisy)
+    left[..., :40] = 1
+    spoiled = torch.where(left > 0, noisy, 7.0)
+    part = noise_rms(Problem(spoiled, Identity(), term, measured=left))
+    assert part == pytest.approx(noise_rms(Problem(noisy[..., :40].contiguous(), Identity(), term)), rel=1e-6)
+
+
+def test_stabilised_photon_noise_has_one_level_and_is_mapped_back(
+    photograph: torch.Tensor, generator: torch.Generator
+) -> None:
+    problem = Problem(add_poisson(photograph, 500, generator), Identity(), Poisson(1 / 500))
+    stabilised, sigma = noise_level(problem)
+    truth, _ = noise_level(Problem(photograph, Identity(), Poisson(1 / 500)))
+    assert (stabilised - truth).std().item() == pytest.approx(sigma, rel=0.1)
+    torch.testing.assert_close(as_image(truth, problem), photograph, atol=0.01, rtol=0)
