@@ -2,7 +2,7 @@
 
     python benchmarks/collaborative_filtering.py --set set12 --sigma 15 25 50
     python benchmarks/collaborative_filtering.py --set colour9 --sigma 25
-    python benchmarks/collaborative_filtering.py --set set12 --sigma 25 --images 3 --threads 1 --profile fast normal high
+    python benchmarks/collaborative_filtering.py --set set12 --images 3 --threads 1 --profile fast normal high
     python benchmarks/collaborative_filtering.py --speed --threads 2        # 512 × 512 grey, runs alternate
 
 The peer is `pip install bm3d` (not free for commercial use); without it, or with --alone, only our own figures
