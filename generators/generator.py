@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from .mapping import Mapping
+
 #: Noise inputs: one map (N or 1, 1, H, W) per entry of `noise_shapes`; the ones stored with the weights; new
 #: ones; or none at all.
 Noise = Sequence[torch.Tensor] | str
@@ -67,6 +69,8 @@ class Generator(nn.Module, ABC):
         (1, 1, H, W) of every noise input; empty where there are none.
     """
 
+    #: From z to w; architectures without styles have none.
+    mapping_network: Mapping
     architecture: str = ""
     z_dim: int
     w_dim: int | None = None
@@ -87,7 +91,7 @@ class Generator(nn.Module, ABC):
     @property
     def has_mapping(self) -> bool:
         """Whether there is a mapping network from z to w."""
-        return False
+        return "mapping_network" in self._modules and self.mapping_network.depth > 0
 
     def mapping(
         self,
@@ -114,6 +118,10 @@ class Generator(nn.Module, ABC):
         torch.Tensor
             (N, num_latents, w_dim); z itself where there is no mapping.
         """
+        if self.has_mapping:
+            return self.mapping_network(z, label, truncation, truncation_layers)
+        if self.w_dim is not None:
+            raise ValueError("this file holds no mapping network; give w to synthesis")
         if truncation != 1:
             raise ValueError(f"{self.architecture} has no mapping network, and nothing to truncate")
         return z

@@ -157,21 +157,6 @@ class StyleGAN(Generator):
         self.layers = nn.ModuleList(layers)
         self.output = EqualisedConvolution(widths[-1], channels, 1, gain=1.0)
 
-    @property
-    def has_mapping(self) -> bool:
-        return self.mapping_network.depth > 0
-
-    def mapping(
-        self,
-        z: torch.Tensor,
-        label: torch.Tensor | None = None,
-        truncation: float = 1.0,
-        truncation_layers: int | None = None,
-    ) -> torch.Tensor:
-        if not self.has_mapping:
-            raise ValueError("this file holds no mapping network; give w to synthesis")
-        return self.mapping_network(z, label, truncation, truncation_layers)
-
     def stored_noise(self) -> list[torch.Tensor]:
         return [layer.epilogue.noise for layer in self.layers]  # type: ignore[union-attr, misc]
 

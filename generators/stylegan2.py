@@ -268,21 +268,6 @@ class StyleGAN2(Generator):
         for index in range(1, len(widths)):
             self.noise_shapes += [(1, 1, 4 * 2**index, 4 * 2**index)] * 2
 
-    @property
-    def has_mapping(self) -> bool:
-        return self.mapping_network.depth > 0
-
-    def mapping(
-        self,
-        z: torch.Tensor,
-        label: torch.Tensor | None = None,
-        truncation: float = 1.0,
-        truncation_layers: int | None = None,
-    ) -> torch.Tensor:
-        if not self.has_mapping:
-            raise ValueError("this file holds no mapping network; give w to synthesis")
-        return self.mapping_network(z, label, truncation, truncation_layers)
-
     def stored_noise(self) -> list[torch.Tensor]:
         return [layer.noise_const[None, None] for layer in self._convolutions()]
 

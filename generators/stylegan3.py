@@ -325,19 +325,6 @@ class StyleGAN3(Generator):
         kernel = 1 if configuration == "R" else 3
         return cls(resolution, z_dim, w_dim, widths, plans, kinds, channels=channels, conv_kernel=kernel)
 
-    @property
-    def has_mapping(self) -> bool:
-        return self.mapping_network.depth > 0
-
-    def mapping(
-        self,
-        z: torch.Tensor,
-        label: torch.Tensor | None = None,
-        truncation: float = 1.0,
-        truncation_layers: int | None = None,
-    ) -> torch.Tensor:
-        return self.mapping_network(z, label, truncation, truncation_layers)
-
     def _begin(self, latent: torch.Tensor) -> Features:
         return Features(self.input(latent[:, 0]))
 

