@@ -10,6 +10,7 @@ import torch
 
 from zeroshot.generators import Generator, TinyDecoder
 from zeroshot.prior import Estimate, Prior, require_known_settings
+from zeroshot.settings import require_number, require_positive, require_whole
 
 from .averaging import IterateAverage
 from .run import LatentRun
@@ -66,17 +67,10 @@ class LatentDecoder(Prior):
     patience: int = 40
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "patience"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate!r}")
-        if not 0 <= self.distance < float("inf"):
-            raise ValueError(f"distance must be a number of at least 0, got {self.distance!r}")
-        for name in ("averaging", "held_out"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be a number from 0 to below 1, got {getattr(self, name)!r}")
+        require_whole(self, "iterations", "patience")
+        require_positive(self, "learning_rate")
+        require_number(self, "distance")
+        require_number(self, "averaging", "held_out", below=1)
 
     @classmethod
     def for_problem(cls, problem: Problem, **settings: Any) -> LatentDecoder:

@@ -12,11 +12,12 @@ import torch
 from zeroshot.generators import Generator
 from zeroshot.perceptual import FeatureExtractor
 from zeroshot.prior import Prior, require_known_settings
+from zeroshot.settings import require_choice, require_number, require_positive, require_whole
 
 from .codes import LatentSpace
 from .perceptual import perceptual_misfit, require_perceptual, with_features
 from .run import LatentRun
-from .weights import file_of, generator_for, misfit
+from .weights import file_of, generator_for, label_misfit, misfit
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -87,19 +88,12 @@ class Inversion(Prior):
     tuning_learning_rate: float = 3e-4
 
     def __post_init__(self) -> None:
-        for name, choices in (("space", _SPACES), ("noise", _NOISE)):
-            if getattr(self, name) not in choices:
-                known = ", ".join(map(repr, choices))
-                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
-        for name, least in (("iterations", 1), ("tuning_iterations", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-        for name in ("learning_rate", "tuning_learning_rate"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be a positive number, got {getattr(self, name)!r}")
-        if not 0 <= self.distance < float("inf"):
-            raise ValueError(f"distance must be a number of at least 0, got {self.distance!r}")
+        require_choice(self, "space", _SPACES)
+        require_choice(self, "noise", _NOISE)
+        require_whole(self, "iterations")
+        require_whole(self, "tuning_iterations", least=0)
+        require_positive(self, "learning_rate", "tuning_learning_rate")
+        require_number(self, "distance")
         require_perceptual(self.features, self.perceptual)
 
     @classmethod
@@ -113,8 +107,8 @@ class Inversion(Prior):
         network = generator_for(self.weights, self.mapping)
         if self.space == "z" and network.w_dim is not None and not network.has_mapping:
             return "the file holds no mapping network, so that space='z' cannot be searched; use 'w' or 'w+'"
-        if network.label_dim and (self.label is None or not 0 <= self.label < network.label_dim):
-            return f"the generator has classes; give label, a number from 0 to {network.label_dim - 1}"
+        if (reason := label_misfit(network, self.label)) is not None:
+            return reason
         if self.tuning_iterations and not network.is_copyable:
             return (
                 "this generator cannot be copied, and tuning must not change it; give its stages as modules"

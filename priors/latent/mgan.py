@@ -12,12 +12,13 @@ from torch.nn import functional
 from zeroshot.generators import Features, Generator
 from zeroshot.perceptual import FeatureExtractor
 from zeroshot.prior import Estimate, Prior, require_known_settings
+from zeroshot.settings import require_choice, require_number, require_positive, require_whole
 
 from .averaging import IterateAverage
 from .codes import LatentSpace
 from .perceptual import perceptual_misfit, require_perceptual, with_features
 from .run import LatentRun
-from .weights import file_of, generator_for, misfit
+from .weights import file_of, generator_for, label_misfit, misfit
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -106,24 +107,12 @@ class MultiCodeGAN(Prior):
     patience: int = 50
 
     def __post_init__(self) -> None:
-        for name in ("codes", "iterations", "patience"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        if not 0 <= self.depth <= 1:
-            raise ValueError(f"depth must be a share from 0 to 1, got {self.depth!r}")
-        if not 0 <= self.held_out < 1:
-            raise ValueError(f"held_out must be a fraction from 0 to below 1, got {self.held_out!r}")
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate!r}")
-        if self.noise not in ("stored", "none"):
-            raise ValueError(f"noise must be 'stored' or 'none', got {self.noise!r}")
-        if not 0 <= self.averaging < 1:
-            raise ValueError(f"averaging must be a number from 0 to below 1, got {self.averaging!r}")
-        if not 0 < self.spread < float("inf"):
-            raise ValueError(f"spread must be a positive number, got {self.spread!r}")
-        if not 0 <= self.distance < float("inf"):
-            raise ValueError(f"distance must be a number of at least 0, got {self.distance!r}")
+        require_whole(self, "codes", "iterations", "patience")
+        require_number(self, "depth", most=1)
+        require_number(self, "held_out", "averaging", below=1)
+        require_positive(self, "learning_rate", "spread")
+        require_choice(self, "noise", ("stored", "none"))
+        require_number(self, "distance")
         require_perceptual(self.features, self.perceptual)
 
     @classmethod
@@ -142,8 +131,8 @@ class MultiCodeGAN(Prior):
     def supports(self, problem: Problem) -> str | None:
         """None where the generator makes images of the size asked for, and can be divided at the layer."""
         network = generator_for(self.weights, self.mapping)
-        if network.label_dim and (self.label is None or not 0 <= self.label < network.label_dim):
-            return f"the generator has classes; give label, a number from 0 to {network.label_dim - 1}"
+        if (reason := label_misfit(network, self.label)) is not None:
+            return reason
         layer = self.composed_at(network)
         if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer <= network.num_layers:
             return f"layer must be a whole number from 0 to {network.num_layers}, got {layer!r}"

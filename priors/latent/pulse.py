@@ -10,11 +10,12 @@ import torch
 
 from zeroshot.generators import Generator
 from zeroshot.prior import Estimate, Prior, require_known_settings
+from zeroshot.settings import require_choice, require_number, require_whole
 
 from .run import LatentRun
 from .sphere import SphericalProjection, geodesic_cross, learning_rate_factor
 from .statistics import SAMPLES, LatentStatistics, latent_statistics
-from .weights import file_of, generator_for, misfit
+from .weights import file_of, generator_for, label_misfit, misfit
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -107,22 +108,11 @@ class Pulse(Prior):
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                known = ", ".join(map(repr, choices))
-                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
-        for name, least in (
-            ("samples", 1),
-            ("trainable_noise", 0),
-            ("iterations", 1),
-            ("statistics_samples", 2),
-        ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-        for name in ("learning_rate", "fidelity", "absolute", "geocross", "epsilon"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-                raise ValueError(f"{name} must be a number of at least 0, got {value!r}")
+            require_choice(self, name, choices)
+        require_whole(self, "samples", "iterations")
+        require_whole(self, "trainable_noise", least=0)
+        require_whole(self, "statistics_samples", least=2)
+        require_number(self, "learning_rate", "fidelity", "absolute", "geocross", "epsilon")
         if self.learning_rate == 0 or self.fidelity + self.absolute == 0:
             raise ValueError("learning_rate, and fidelity or absolute, must be above 0")
 
@@ -139,8 +129,8 @@ class Pulse(Prior):
             return f"PULSE needs a generator with a mapping network, and {network.architecture} has none"
         if not network.has_mapping:
             return "the file holds no mapping network; give the other file as mapping=…"
-        if network.label_dim and (self.label is None or not 0 <= self.label < network.label_dim):
-            return f"the generator has classes; give label, a number from 0 to {network.label_dim - 1}"
+        if (reason := label_misfit(network, self.label)) is not None:
+            return reason
         return misfit(network, problem)
 
     def start(self, problem: Problem, generator: torch.Generator) -> PulseRun:

@@ -98,3 +98,10 @@ def misfit(generator: Generator, problem: Problem) -> str | None:
     if channels != generator.channels and not can_be_grey:
         return f"the generator makes images of {generator.channels} channel(s), and this asks for {channels}"
     return None
+
+
+def label_misfit(generator: Generator, label: int | None) -> str | None:
+    """Why `label` names no class of the generator, or None; without classes any label will do."""
+    if generator.label_dim and (label is None or not 0 <= label < generator.label_dim):
+        return f"the generator has classes; give label, a number from 0 to {generator.label_dim - 1}"
+    return None
