@@ -48,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
         say(str(zoo.fetch(options.name)))
         return 0
     if options.action == "convert":
-        _check_output(options)
+        _require_not_read(options)
+        checkpoints.check_output(options.output, overwrite=options.overwrite)
     generator = checkpoints.load(options.file, options.mapping)
     if options.action == "inspect":
         facts = checkpoints.describe(generator)
@@ -60,15 +61,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_output(options: argparse.Namespace) -> None:
-    """Whether the output may be written, before a large file is read."""
+def _require_not_read(options: argparse.Namespace) -> None:
+    """Refuse an output that is one of the files read, by whatever name."""
     output: Path = options.output
     for source in (options.file, options.mapping):
         if source is not None and source.exists() and output.exists() and output.samefile(source):
             raise ValueError(f"the output is the input, which is never overwritten: {output}")
-    if output.suffix != ".safetensors":
-        raise ValueError(f"generators are written as .safetensors, got {output.name}")
-    if output.exists() and not options.overwrite:
-        raise FileExistsError(f"{output} exists; choose another name or use --overwrite")
-    if not output.absolute().parent.is_dir():
-        raise FileNotFoundError(f"the folder of the output does not exist: {output.absolute().parent}")

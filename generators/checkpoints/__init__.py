@@ -8,8 +8,17 @@ The format is recognised by what the file holds, and sizes, widths and depths ar
 
 from .arrays import Recorded
 from .budget import UnsafePickleError
-from .files import describe, load, save
+from .files import check_output, describe, load, save
 from .torch_files import load_tensors
 from .unpickler import read_pickle
 
-__all__ = ["Recorded", "UnsafePickleError", "describe", "load", "load_tensors", "read_pickle", "save"]
+__all__ = [
+    "Recorded",
+    "UnsafePickleError",
+    "check_output",
+    "describe",
+    "load",
+    "load_tensors",
+    "read_pickle",
+    "save",
+]

@@ -176,6 +176,24 @@ def _read_own(path: Path) -> Generator:
     return assembled(outline(lambda: kind(**settings)), as_floats(state, path.stat().st_size))
 
 
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Whether a generator can be written to `path` and may be, to be known before a large file is read.
+
+    Raises
+    ------
+    ValueError
+        Where the name does not end as our files do.
+    FileExistsError, FileNotFoundError
+        Where the file exists and `overwrite` is False, or its folder does not.
+    """
+    if path.suffix != ".safetensors":
+        raise ValueError(f"generators are written as .safetensors, got {path.name}")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; choose another name or allow overwriting")
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"the folder of the output does not exist: {path.absolute().parent}")
+
+
 def save(generator: Generator, path: str | Path, *, overwrite: bool = False) -> None:
     """Write a generator as ``.safetensors``, with its architecture in the metadata.
 
@@ -192,18 +210,15 @@ def save(generator: Generator, path: str | Path, *, overwrite: bool = False) -> 
     ------
     ValueError
         Where the name ends otherwise, or the generator is a wrapped module, which a file cannot describe.
-    FileExistsError
-        Where the file exists and `overwrite` is False.
+    FileExistsError, FileNotFoundError
+        Where the file exists and `overwrite` is False, or its folder does not.
     """
     path = Path(path)
-    if path.suffix != ".safetensors":
-        raise ValueError(f"generators are written as .safetensors, got {path.name}")
+    check_output(path, overwrite=overwrite)
     if generator.architecture not in _ARCHITECTURES:
         raise ValueError(
             f"a {generator.architecture} generator cannot be written: only its module knows its code"
         )
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another name or allow overwriting")
     safetensors = _safetensors()
     state = {
         name: tensor.detach().cpu().contiguous().clone() for name, tensor in generator.state_dict().items()
