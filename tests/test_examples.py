@@ -17,7 +17,14 @@ import zeroshot
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples"
 #: Those that need more than an image have tests of their own.
-OTHERS = ("demo", "compare_priors", "pretrained_generators", "restore_digits")
+OTHERS = (
+    "demo",
+    "compare_priors",
+    "learned_denoisers",
+    "learned_upscalers",
+    "pretrained_generators",
+    "restore_digits",
+)
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in OTHERS)
 
 

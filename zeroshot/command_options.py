@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from zeroshot import command_align, command_background, command_edit, command_features, command_weights
+from zeroshot import (
+    command_align,
+    command_background,
+    command_compare,
+    command_degrade,
+    command_edit,
+    command_features,
+    command_metrics,
+    command_weights,
+)
 from zeroshot.command_listings import operator_table, option_default, option_flag, option_meaning
 from zeroshot.tasks import Option, Task, tasks
 from zeroshot.version import __version__
@@ -181,6 +190,9 @@ def _parser() -> _Parser:
         "info", help="show how an output was made", epilog="example: zeroshot info clean.png"
     )
     info.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    command_compare.add_parser(commands)
+    command_degrade.add_parser(commands)
+    command_metrics.add_parser(commands)
     command_background.add_parser(commands)
     command_weights.add_parser(commands)
     command_edit.add_parser(commands)

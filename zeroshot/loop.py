@@ -139,7 +139,10 @@ def optimise(
             last = estimate.image
             stopping_now = stop.update(estimate)
             history.append(estimate, elapsed, stop.measures())
+            run.note_best(stop.best(), estimate)
             watch.keep(estimate)
+            if stage := run.stage():
+                progress.bar.set_description_str(f"{problem.task}, {stage}", refresh=False)
             progress.update(estimate, elapsed)
             with _tolerated("the preview"):
                 if preview.update(estimate):

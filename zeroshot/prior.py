@@ -82,6 +82,16 @@ class Run(ABC):
         """What a user should know of the result beside why the run stopped, in one line; mostly nothing."""
         return ""
 
+    def stage(self) -> str:
+        """Where a run of several parts is, such as "tile 3/12", for the progress bar; mostly nothing."""
+        return ""
+
+    def note_best(self, best: torch.Tensor | None, estimate: Estimate) -> None:  # noqa: B027
+        """Told after each step which image the stopping rule would return, and what it has just looked at.
+
+        A run whose maps belong to an image, and not to its end, keeps them where `best` is that estimate's.
+        """
+
     def maps(self) -> dict[str, torch.Tensor]:
         """Further images that the run has made, by name: (N, C, H, W) in [0, 1], such as an uncertainty."""
         return {}
@@ -115,6 +125,13 @@ class Prior(ABC):
     @abstractmethod
     def default_stopping(self, problem: Problem) -> StoppingRule:
         """The stopping rule to use where the caller names none."""
+
+    def memory(self, problem: Problem) -> int | None:
+        """About how many bytes a run needs on its device, or None where the prior does not know.
+
+        What needs too much is restored in tiles, see :class:`zeroshot.composite.Tiles`.
+        """
+        return None
 
     def within(self, seconds: float) -> Prior:
         """The same prior, prepared for a time budget; those that make no plans return themselves."""

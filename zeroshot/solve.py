@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from zeroshot import images, registry
+from zeroshot.composite.planning import Composite, description, innermost, is_tiled
 from zeroshot.history import History
 from zeroshot.loop import Callback, Outcome, Watching, optimise
 from zeroshot.operators.operator import Operator
@@ -42,6 +43,9 @@ def solve(
     checkpoint_seconds: float = 60.0,
     resume: bool = False,
     keep_checkpoint: bool = False,
+    tile: int | str | None = "auto",
+    overlap: int | str = "auto",
+    samples: int = 1,
     **options: Any,
 ) -> Restoration:
     """Restore an image: ``min over θ of D(A(x(θ)), y) + λR(x)`` with A and D from the task, x and R from the prior.
@@ -79,6 +83,14 @@ def solve(
         Continue from `checkpoint` where it exists.
     keep_checkpoint : bool
         Leave the checkpoint in place at the end, for a caller who removes it once the result is safe.
+    tile : int, "auto" or None
+        Restore overlapping tiles of this height and width one after the other, each with its own stopping,
+        and blend them. "auto" does so where the run would need more memory than 6 GiB, or than is free.
+    overlap : int or "auto"
+        What neighbouring tiles share at least, in pixels of the restored image.
+    samples : int
+        Make so many runs from different seeds, side by side: the image is their mean, and
+        ``maps["deviation"]`` their standard deviation, which is large where the image is uncertain.
     **options
         The task's options: ``sigma=25/255``, ``scale=4``, ``mask=…``
 
@@ -115,7 +127,8 @@ def solve(
         resume,
         keep_checkpoint,
     )
-    job = _Job(task, prior, settings, stopping, seconds, int(seed), target, watching)
+    composite = Composite(tile, overlap, samples)
+    job = _Job(task, prior, settings, stopping, seconds, int(seed), target, watching, composite)
     count = picture.colours.shape[0]
     if count == 1:
         return job.prepare(picture, options).restore()
@@ -161,7 +174,8 @@ def solve_problem(
     _check_arguments(settings, stopping, seconds, seed, callbacks, 5.0, None, False)
     picture = images.load(image)
     watching = Watching(tuple(callbacks), progress, preview)
-    job = _Job(task, prior, settings, stopping, seconds, int(seed), resolve_device(device), watching)
+    target, untiled = resolve_device(device), Composite(tile=None)
+    job = _Job(task, prior, settings, stopping, seconds, int(seed), target, watching, untiled)
     return job.prepare_problem(picture, problem, picture, options).restore()
 
 
@@ -244,6 +258,7 @@ class _Job:
     seed: int
     device: torch.device
     watching: Watching
+    composite: Composite
 
     def prepare(self, picture: images.Picture, options: dict[str, Any]) -> _Prepared:
         """Everything checked and configured, nothing computed yet."""
@@ -256,12 +271,16 @@ class _Job:
         """The same for a problem that is posed already, with the options that posed it."""
         source = picture.sha256()
         prior = registry.create(self.prior, problem, self.settings)
+        prior = self.composite.applied(prior, problem, self.stopping, self.device)
         if self.seconds is not None:
             prior = prior.within(self.seconds)
         reason = prior.supports(problem)
+        single = innermost(prior)
         if reason:
-            raise ValueError(f"prior {prior.name!r} cannot do this: {reason}")
-        rule = self.stopping or prior.default_stopping(problem)
+            raise ValueError(f"prior {single.name!r} cannot do this: {reason}")
+        # Each tile has a rule of its own; the run over all of them ends with the last.
+        own_rule = self.stopping or single.default_stopping(problem)
+        rule = prior.default_stopping(problem) if is_tiled(prior) else own_rule
         generator = torch.Generator().manual_seed(self.seed)
         if rule.holds_out:
             problem = problem.hold_out(rule.holds_out, generator)
@@ -273,9 +292,10 @@ class _Job:
             "operator": described(problem.operator),
             "data_term": repr(problem.data_term),
             "sigma": problem.sigma,
-            "prior": prior.name,
-            "settings": {name: described(value) for name, value in prior.settings().items()},
-            "stopping": repr(rule),
+            "prior": single.name,
+            "settings": {name: described(value) for name, value in single.settings().items()},
+            "stopping": repr(own_rule),
+            **description(prior),
             "seed": self.seed,
             "device": str(self.device),
             "threads": torch.get_num_threads(),

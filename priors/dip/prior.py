@@ -13,6 +13,7 @@ from zeroshot.prior import Prior, require_known_settings
 from zeroshot.problem import Problem
 from zeroshot.stopping import HeldOut, MaxIterations, StoppingRule, WindowedMovingVariance
 
+from .guide import CHEAPER
 from .networks.layers import Downsampling, Padding, Upsampling
 from .recipes import all_recipes, recipe_for
 from .run import DeepImageRun, working_precision
@@ -26,7 +27,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "pointwise": ("up", "none"),
     "input": ("noise", "meshgrid"),
     "perturbation_noise": ("fresh", "pool"),
-    "guide": ("none", "initial", "tv"),
+    "guide": ("none", "initial", *CHEAPER),
     "optimiser": ("adam", "muon"),
     "averaging_start": ("constant", "growing"),
     "stopping": ("iterations", "held_out", "variance"),
@@ -58,6 +59,10 @@ _RANGES = {
     "averaging": (0.0, 1.0, "of at least 0 and below 1"),
     "held_out": (0.0, 1.0, "above 0 and below 1"),
 }
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_whole(value: object) -> bool:
@@ -102,9 +107,17 @@ class DeepImagePrior(Prior):
         Standard deviation of the Gaussian noise that is added to z anew at each iteration.
     perturbation_noise : {"fresh", "pool"}
         Draw that noise each time (published), or cut it from a pool drawn once (fast).
-    guide : {"none", "initial", "tv"}
-        Adds a cheap estimate of the image to the input channels: the operator's first estimate, or that of
-        total variation.
+    guide : {"none", "initial", "tv", "wavelet", "dct", "bm3d", "ncsr", "pnp", "gsr"}
+        Adds a cheaper estimate of the image to the input channels: the operator's first estimate, or that of
+        the prior of this name.
+    network_share : float or "all"
+        With a guide: the most that the network's image weighs in the result, beside the guide (see
+        :class:`zeroshot.priors.dip.blending.Blend`); "all" leaves the guide out of it from the beginning.
+    handover : tuple of int
+        The iterations between which the result moves from the guide to that share, where no held-out pixels
+        tell how much.
+    budget : float, optional
+        Seconds that the run may take: where they are few, the guide is a cheaper one. Set by ``seconds=``.
     optimiser : {"adam", "muon"}
         Adam on all weights (published), or Muon on the kernels and Adam on the rest.
     learning_rate : float
@@ -163,6 +176,9 @@ class DeepImagePrior(Prior):
     perturbation: float = 1 / 30
     perturbation_noise: str = "fresh"
     guide: str = "none"
+    network_share: float | str = "all"
+    handover: tuple[int, int] = (75, 300)
+    budget: float | None = None
     optimiser: str = "adam"
     learning_rate: float = 0.01
     adam_learning_rate: float = 0.01
@@ -199,12 +215,25 @@ class DeepImagePrior(Prior):
             raise ValueError(f"kernel_down must be odd, got {self.kernel_down}")
         for name, (low, high, form) in _RANGES.items():
             value = getattr(self, name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not is_number or not low <= value < high or (value == 0 and "above 0" in form):
+            if not _is_real(value) or not low <= value < high or (value == 0 and "above 0" in form):
                 raise ValueError(f"{name} must be a number {form}, got {value!r}")
 
+        self._check_blending()
         if self.guide == "initial" and self.stopping == "held_out":
             raise ValueError("guide 'initial' shows the held-out pixels; use guide 'tv' or another stopping")
+
+    def _check_blending(self) -> None:
+        share = self.network_share
+        if share != "all" and not (_is_real(share) and 0 < float(share) <= 1):
+            raise ValueError(f"network_share must be 'all' or a number above 0 and up to 1, got {share!r}")
+        if isinstance(self.handover, list):
+            object.__setattr__(self, "handover", tuple(self.handover))
+        pair = self.handover
+        whole = isinstance(pair, tuple) and len(pair) == 2 and all(_is_whole(count) for count in pair)
+        if not whole or not 0 <= pair[0] <= pair[1]:
+            raise ValueError(f"handover must be two iterations, the first not after the second, got {pair!r}")
+        if self.budget is not None and not (_is_real(self.budget) and self.budget > 0):
+            raise ValueError(f"budget must be None or a positive number of seconds, got {self.budget!r}")
 
     @property
     def channels_per_scale(self) -> tuple[int, ...]:
@@ -243,21 +272,28 @@ class DeepImagePrior(Prior):
             return f"the image is too small for a network: {height} × {width}, needs one side of at least 4"
         return self._lack_of_memory(problem)
 
+    def memory(self, problem: Problem) -> int:
+        height, width = problem.reference_shape[-2:]
+        size = 2 if working_precision(self.precision, problem.y.device) == torch.bfloat16 else 4
+        # Measured peaks of the hourglass, in bytes a pixel, for 16 to 128 channels in either precision.
+        return height * width * (950 + 21 * max(self.channels_per_scale) * size)
+
     def _lack_of_memory(self, problem: Problem) -> str | None:
         """Why the image is too large for the CPU's memory, or None."""
         free = None if torch.cuda.is_available() else available_memory()
         if free is None:
             return None
         height, width = problem.reference_shape[-2:]
-        size = 2 if working_precision(self.precision, problem.y.device) == torch.bfloat16 else 4
-        # Measured peaks of the hourglass, in bytes a pixel, for 16 to 128 channels in either precision.
-        needed = height * width * (950 + 21 * max(self.channels_per_scale) * size)
+        needed = self.memory(problem)
         if needed <= free:
             return None
         return (
             f"{height} × {width} pixels need about {needed / 2**30:.0f} GiB of memory and {free / 2**30:.0f} GiB "
             "are free; use fewer channels, a smaller image, or the prior 'tv'"
         )
+
+    def within(self, seconds: float) -> DeepImagePrior:
+        return dataclasses.replace(self, budget=seconds)
 
     def start(self, problem: Problem, generator: torch.Generator) -> DeepImageRun:
         return DeepImageRun(self, problem, generator)

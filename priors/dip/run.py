@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from zeroshot.data_terms import Gaussian
 from zeroshot.memory import keep_large_allocations
-from zeroshot.operators import Identity, Mask
+from zeroshot.operators import Mask
 from zeroshot.prior import Estimate, Run
 from zeroshot.problem import Problem
 from zeroshot.solvers.muon import Muon
 
-from .guide import guide_image
+from .blending import Blend
+from .guide import affordable, guide_image
 from .parametrization import Frame, Perturbation, build_network, fixed_input
 
 if TYPE_CHECKING:
     from .prior import DeepImagePrior
+
+
+#: How much of a budget the guide may take.
+_GUIDE_SHARE = 0.4
 
 
 def working_precision(requested: str, device: torch.device) -> torch.dtype:
@@ -56,25 +62,54 @@ class DeepImageRun(Run):
         self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         size = (problem.reference_shape[-2], problem.reference_shape[-1])
         self.frame = Frame(size, network.size_multiple)
-        self.guide = None if prior.guide == "none" else guide_image(prior.guide, problem).to(self.device)
-        self._guide_loss = self._loss_of_guide()
-        self.z = self._make_input(network.input_reduction)
+        self.guide_kind = self._choose_guide(network.input_reduction)
+        self.guide = None if prior.guide == "none" else guide_image(self.guide_kind, problem).to(self.device)
+        self.z = self._make_input(network.input_reduction, self.guide)
+        self._blend = self._make_blend()
         self.perturbation = self._make_perturbation()
         self.optimiser = self._make_optimiser()
         self.average: torch.Tensor | None = None
         self._exact = self._exact_pixels()
         self._last_good: tuple[float, list[torch.Tensor]] | None = None
 
-    def _make_input(self, reduction: int) -> torch.Tensor:
+    def _choose_guide(self, reduction: int) -> str:
+        """The prior's guide, or a cheaper one where the budget is short."""
+        prior = self.prior
+        if prior.guide == "none" or prior.budget is None:
+            return prior.guide
+        blank = torch.zeros(self.problem.reference_shape)
+        z = self._make_input(reduction, blank, torch.Generator())
+        seconds = _GUIDE_SHARE * prior.budget
+        return affordable(prior.guide, self.problem, seconds, self._seconds_of_a_step(z))
+
+    def _seconds_of_a_step(self, z: torch.Tensor) -> float:
+        """How long this device takes for the network, forward and backward; the weights stay as they are."""
+        # The first call also pays for what later ones reuse.
+        for _ in range(2):
+            began = time.perf_counter()
+            self.network(z).mean().backward()
+            self.network.zero_grad(set_to_none=True)
+        return time.perf_counter() - began
+
+    def _make_input(
+        self, reduction: int, guide: torch.Tensor | None, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
         prior = self.prior
         size = (self.frame.outer[0] // reduction, self.frame.outer[1] // reduction)
-        z = fixed_input(prior.input, prior.input_depth, size, prior.input_scale, self.generator)
-        if self.guide is not None:
-            guide = self.frame.pad(self.guide.cpu())
+        source = generator or self.generator
+        z = fixed_input(prior.input, prior.input_depth, size, prior.input_scale, source)
+        if guide is not None:
+            guide = self.frame.pad(guide.cpu())
             if reduction > 1:
                 guide = torch.nn.functional.interpolate(guide, size=size, mode="area")
             z = torch.cat([z, guide], dim=1)
         return z.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+
+    def _make_blend(self) -> Blend | None:
+        prior = self.prior
+        if self.guide is None or prior.network_share == "all":
+            return None
+        return Blend(self.guide, self.problem, float(prior.network_share), prior.handover)
 
     def _make_perturbation(self) -> Perturbation | None:
         prior = self.prior
@@ -105,30 +140,11 @@ class DeepImageRun(Run):
         iterate = output.detach().contiguous()
         self._update_average(iterate)
         assert self.average is not None
-        image = self._better_of_guide_and(self._keep_known(self.average))
-        return Estimate(image, value, self.iteration, iterate=iterate)
+        return Estimate(self._returned(self.average), value, self.iteration, iterate=iterate)
 
-    def _loss_of_guide(self) -> float | None:
-        """The guide's loss at the held-out pixels, which it was not shown; None where it is no rival.
-
-        Only where the measurement is the image itself: behind a blur, held-out measurements prefer the image
-        that fits them closest to the one that is best.
-        """
-        direct = isinstance(self.problem.operator, Identity)
-        if self.guide is None or self.problem.held_out is None or not direct:
-            return None
-        return float(self.problem.validation_loss(self.guide))
-
-    def _better_of_guide_and(self, image: torch.Tensor) -> torch.Tensor:
-        """The image, or the guide as long as that predicts the held-out pixels better.
-
-        So a run that is cut short by its budget returns nothing worse than what it started from.
-        """
-        if self._guide_loss is None or self.guide is None:
-            return image
-        with torch.no_grad():
-            loss = float(self.problem.validation_loss(image))
-        return image if loss <= self._guide_loss else self.guide
+    def _returned(self, average: torch.Tensor) -> torch.Tensor:
+        image = average if self._blend is None else self._blend(average, self.iteration)
+        return self._keep_known(image)
 
     def _update_average(self, iterate: torch.Tensor) -> None:
         if self.average is None or self.prior.averaging == 0:
@@ -173,6 +189,9 @@ class DeepImageRun(Run):
     def shrink_step(self, factor: float) -> None:
         for group in self.optimiser.param_groups:
             group["lr"] *= factor
+
+    def findings(self) -> dict[str, Any]:
+        return {} if self.guide is None else {"guide": self.guide_kind}
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {

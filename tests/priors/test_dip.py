@@ -13,7 +13,8 @@ from zeroshot.data_terms import L1
 from zeroshot.memory import available_memory
 from zeroshot.operators import Downsample, Identity, Mask, from_functions
 from zeroshot.priors.dip import DeepImagePrior
-from zeroshot.priors.dip.guide import guide_image
+from zeroshot.priors.dip.blending import Blend
+from zeroshot.priors.dip.guide import affordable, guide_image
 from zeroshot.priors.dip.networks import Decoder, Network, ResNet, Skip, UNet
 from zeroshot.priors.dip.parametrization import Frame, Perturbation, fixed_input, scales_for
 from zeroshot.priors.dip.recipes import hole_shape, recipe_for
@@ -201,7 +202,18 @@ def test_the_guide_does_not_see_held_out_pixels() -> None:
     problem = Problem(y, Identity(), sigma=0.1, task="denoise").hold_out(0.1, seed())
     assert problem.held_out is not None
     other = replace(problem, y=torch.where(problem.held_out > 0, 1 - y, y))
-    assert torch.equal(guide_image("tv", problem), guide_image("tv", other))
+    for kind in ("tv", "bm3d", "wavelet"):
+        assert torch.equal(guide_image(kind, problem), guide_image(kind, other))
+
+
+def test_the_guide_of_holes_takes_held_out_pixels_for_holes() -> None:
+    y = torch.rand(1, 1, 24, 24, generator=seed())
+    known = (torch.rand(1, 1, 24, 24, generator=seed(1)) < 0.7).float()
+    problem = Problem(y * known, Mask(known), sigma=0.0, task="inpaint", measured=known).hold_out(0.1, seed())
+    assert problem.held_out is not None
+    shown = known * (1 - problem.held_out)
+    poorer = Problem(y * shown, Mask(shown), sigma=0.0, task="inpaint", measured=shown)
+    assert torch.equal(guide_image("dct", problem), guide_image("dct", poorer))
 
 
 def test_a_run_cut_short_returns_nothing_worse_than_its_guide(photograph: torch.Tensor) -> None:
@@ -209,10 +221,61 @@ def test_a_run_cut_short_returns_nothing_worse_than_its_guide(photograph: torch.
     noisy = clean + torch.randn(clean.shape, generator=seed()) * 25 / 255
     problem = Problem(noisy, Identity(), sigma=25 / 255, task="denoise").hold_out(0.03, seed())
     run = DeepImagePrior.for_problem(problem, channels=8).start(problem, seed())
-    first = run.step().image
-    assert torch.equal(first, guide_image("tv", problem))
+    guide = guide_image(run.guide_kind, problem)
     for _ in range(10):
-        assert problem.validation_loss(run.step().image) <= problem.validation_loss(first)
+        assert problem.validation_loss(run.step().image) <= problem.validation_loss(guide) + 1e-9
+
+
+def test_the_result_moves_from_the_guide_to_the_network_on_schedule(photograph: torch.Tensor) -> None:
+    small = photograph[..., :32, :32]
+    problem = Problem(small, Downsample(2), sigma=0.0, task="sr")
+    prior = DeepImagePrior(**SMALL, guide="tv", network_share=0.5, handover=(2, 4))
+    run = prior.start(problem, seed())
+    guide = guide_image("tv", problem)
+    shares = []
+    for _ in range(5):
+        image = run.step().image
+        assert run.average is not None
+        whole = (run.average - guide).norm()
+        shares.append(float((image - guide).norm() / whole))
+    assert shares == pytest.approx([0, 0, 0.25, 0.5, 0.5], abs=1e-4)
+
+
+def test_the_held_out_weight_is_that_of_least_squares() -> None:
+    guide, truth = torch.zeros(1, 3, 16, 16), torch.rand(1, 3, 16, 16, generator=seed())
+    problem = Problem(truth, Identity(), sigma=0.1, task="denoise").hold_out(0.2, seed())
+    blend = Blend(guide, problem, 1.0, (0, 0))
+    assert blend.weight(2 * truth, 1) == pytest.approx(0.5)
+    assert blend.weight(-truth, 1) == 0
+    assert blend.weight(0.5 * truth, 1) == 1
+    assert Blend(guide, problem, 0.3, (0, 0)).weight(2 * truth, 1) == pytest.approx(0.3)
+
+
+def test_a_short_budget_takes_a_cheaper_guide(photograph: torch.Tensor) -> None:
+    problem = Problem(photograph[..., :48, :48], Identity(), sigma=0.1, task="denoise").hold_out(0.03, seed())
+    kinds = [affordable("bm3d", problem, seconds, 1.0) for seconds in (1e9, 5.0, 0.0)]
+    assert kinds[0] == "bm3d"
+    assert kinds[1] in ("wavelet", "tv")
+    assert kinds[2] == "tv"
+    unwatched = replace(problem, held_out=None)
+    assert affordable("bm3d", unwatched, 0.0, 1.0) == "initial"
+    hurried = DeepImagePrior.for_problem(problem, channels=8).within(1e-6).start(problem, seed())
+    assert hurried.findings() == {"guide": "tv"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"network_share": 0}, "network_share must be"),
+        ({"network_share": 1.5}, "network_share must be"),
+        ({"handover": (5, 2)}, "handover must be"),
+        ({"handover": 5}, "handover must be"),
+        ({"budget": -1}, "budget must be"),
+    ],
+)
+def test_settings_of_the_blend_are_checked(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DeepImagePrior(guide="tv", **settings)  # type: ignore[arg-type]
 
 
 def test_a_guide_that_would_leak_is_refused() -> None:

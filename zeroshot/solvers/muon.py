@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -28,16 +28,53 @@ def orthogonalise(matrices: torch.Tensor, iterations: int = 5) -> torch.Tensor:
     ----------
     K. Jordan et al.: Muon, an optimizer for hidden layers in neural networks, 2024.
     """
-    a, b, c = _QUINTIC
+    return orthogonalise_all([matrices], iterations)[0]
+
+
+def orthogonalise_all(batches: Sequence[torch.Tensor], iterations: int = 5) -> list[torch.Tensor]:
+    """:func:`orthogonalise` for several batches of matrices, whose sizes may differ from batch to batch.
+
+    Every iterate is a polynomial of the first Gram matrix G = XXᵀ times X. So the iteration is made on G and on
+    the product of its polynomials, which are as small as the shorter side, and for all batches of one shorter
+    side together.
+    """
+    flat = [_flat(batch) for batch in batches]
+    grams = [x @ x.mT for x in flat]
+    by_side: dict[int, list[int]] = defaultdict(list)
+    for index, gram in enumerate(grams):
+        by_side[gram.shape[-1]].append(index)
+    results: list[torch.Tensor] = list(batches)
+    for members in by_side.values():
+        together = grams[members[0]] if len(members) == 1 else torch.cat([grams[i] for i in members])
+        polynomials = _product_of_quintics(together, iterations)
+        for index, polynomial in zip(
+            members, polynomials.split([len(grams[i]) for i in members]), strict=True
+        ):
+            result = polynomial @ flat[index]
+            results[index] = result if flat[index].shape == batches[index].shape else result.mT
+    return results
+
+
+def _flat(matrices: torch.Tensor) -> torch.Tensor:
+    """The matrices, transposed where that makes them wider than high."""
     x = matrices.float()
-    transposed = x.shape[-2] > x.shape[-1]
-    if transposed:
-        x = x.mT
-    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
-    for _ in range(iterations):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.mT if transposed else x
+    return x.mT if x.shape[-2] > x.shape[-1] else x
+
+
+def _product_of_quintics(gram: torch.Tensor, iterations: int) -> torch.Tensor:
+    """Q with Q X = the iterate that Newton–Schulz makes of X/‖X‖, from the Gram matrix of X."""
+    a, b, c = _QUINTIC
+    norm = gram.diagonal(dim1=-2, dim2=-1).sum(-1).sqrt()[:, None, None] + 1e-7
+    gram = gram / norm.square()
+    identity = a * torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    product: torch.Tensor | None = None
+    for iteration in range(iterations):
+        quintic = torch.baddbmm(gram, gram, gram, beta=b, alpha=c) + identity
+        product = quintic if product is None else quintic @ product
+        if iteration + 1 < iterations:
+            gram = quintic @ gram @ quintic
+    assert product is not None
+    return product / norm
 
 
 class Muon(torch.optim.Optimizer):
@@ -90,23 +127,28 @@ class Muon(torch.optim.Optimizer):
                 self._step_adam(parameters, group)
 
     def _step_muon(self, parameters: list[torch.nn.Parameter], group: dict[str, Any]) -> None:
-        momentum = group["momentum"]
-        by_shape: dict[tuple[int, int], list[tuple[torch.nn.Parameter, torch.Tensor]]] = defaultdict(list)
+        if not parameters:
+            return
+        averages: list[torch.Tensor] = []
+        gradients: list[torch.Tensor] = []
         for parameter in parameters:
-            gradient = parameter.grad
-            assert gradient is not None
+            assert parameter.grad is not None
             state = self.state[parameter]
             if "momentum" not in state:
                 state["momentum"] = torch.zeros_like(parameter)
-            average = state["momentum"]
-            average.lerp_(gradient, 1 - momentum)
-            matrix = gradient.lerp(average, momentum).flatten(1)
-            by_shape[(matrix.shape[0], matrix.shape[1])].append((parameter, matrix))
-        for (rows, columns), members in by_shape.items():
-            updates = orthogonalise(torch.stack([matrix for _, matrix in members]))
-            scale = max(1.0, rows / columns) ** 0.5
-            for (parameter, _), update in zip(members, updates, strict=True):
-                parameter.add_(update.view(parameter.shape), alpha=-group["lr"] * scale)
+            averages.append(state["momentum"])
+            gradients.append(parameter.grad)
+        torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
+        directions = torch._foreach_lerp(gradients, averages, group["momentum"])
+        by_shape: dict[torch.Size, list[int]] = defaultdict(list)
+        for index, direction in enumerate(directions):
+            by_shape[direction.shape].append(index)
+        batches = [torch.stack([directions[i] for i in members]).flatten(2) for members in by_shape.values()]
+        for (shape, members), updates in zip(by_shape.items(), orthogonalise_all(batches), strict=True):
+            rows, columns = updates.shape[-2:]
+            rate = group["lr"] * max(1.0, rows / columns) ** 0.5
+            steps = updates.reshape(len(members), *shape).unbind()
+            torch._foreach_add_([parameters[i] for i in members], list(steps), alpha=-rate)
 
     def _step_adam(self, parameters: list[torch.nn.Parameter], group: dict[str, Any]) -> None:
         if not parameters:

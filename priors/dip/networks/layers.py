@@ -14,6 +14,20 @@ Upsampling = Literal["bilinear", "nearest"]
 Downsampling = Literal["stride", "average", "max"]
 
 
+def convolve(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, padding: Padding, stride: int = 1
+) -> torch.Tensor:
+    """A convolution that keeps the size (up to its stride), in the precision of `x`."""
+    margin = weight.shape[-1] // 2
+    if margin and padding != "zeros":
+        # Reflection needs more pixels than the margin; the deepest levels of a thin image have fewer.
+        mode = padding if min(x.shape[-2:]) > margin else "replicate"
+        x = F.pad(x, (margin,) * 4, mode=mode)
+        margin = 0
+    bias = None if bias is None else bias.to(x.dtype)
+    return F.conv2d(x, weight.to(x.dtype), bias, stride, margin)
+
+
 class Convolution(nn.Module):
     """A convolution that keeps the size (up to its stride) and computes in the precision of its input.
 
@@ -39,15 +53,7 @@ class Convolution(nn.Module):
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weight = self.weight.to(x.dtype)
-        bias = None if self.bias is None else self.bias.to(x.dtype)
-        margin = self.weight.shape[-1] // 2
-        if margin and self.padding != "zeros":
-            # Reflection needs more pixels than the margin; the deepest levels of a thin image have fewer.
-            mode = self.padding if min(x.shape[-2:]) > margin else "replicate"
-            x = F.pad(x, (margin,) * 4, mode=mode)
-            margin = 0
-        return F.conv2d(x, weight, bias, self.stride, margin)
+        return convolve(x, self.weight, self.bias, self.padding, self.stride)
 
     def initialise(self, generator: torch.Generator) -> None:
         """PyTorch's own initialisation, which the published networks use, drawn from `generator`."""

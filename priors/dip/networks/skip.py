@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from .fused import concatenate, convolve_normalised_enlarged
 from .layers import (
     BatchNorm,
     Convolution,
@@ -16,8 +19,12 @@ from .layers import (
     Padding,
     Upsampling,
     block,
+    convolve,
     squash,
 )
+
+#: Below this many coarse values the fixed costs of the cheaper arithmetic are more than it saves.
+_LEAST_VALUES_TO_FUSE = 32 * 96 * 96
 
 
 class Level(nn.Module):
@@ -56,11 +63,40 @@ class Level(nn.Module):
         deep = self.down(x)
         if self.below is not None:
             deep = self.below(deep)
-        merged = self.enlarge(deep)
-        if self.skip is not None:
-            merged = torch.cat([self.skip(x), merged], dim=1)
-        out = self.up(self.normalise(merged))
+        across = None if self.skip is None else self.skip(x)
+        if self._can_fuse(deep):
+            out = self.up[1:](self._first_of_up(across, deep))
+        else:
+            merged = self.enlarge(deep)
+            out = self.up(self.normalise(merged if across is None else concatenate(across, merged)))
         return out if self.pointwise is None else self.pointwise(out)
+
+    def _can_fuse(self, deep: torch.Tensor) -> bool:
+        """Whether the cheaper arithmetic of :mod:`.fused` is meant for this level and pays off at its size."""
+        first: Any = self.up[0]
+        return (
+            deep.device.type == "cpu"
+            and self.enlarge.mode == "bilinear"
+            and first.padding != "zeros"
+            and first.weight.shape[-1] == 3
+            and deep.numel() >= _LEAST_VALUES_TO_FUSE
+        )
+
+    def _first_of_up(self, across: torch.Tensor | None, deep: torch.Tensor) -> torch.Tensor:
+        """The first convolution of `up` on the normalised [across, enlarged deep], as a sum of two."""
+        first: Any = self.up[0]
+        normalise = self.normalise
+        thin = 0 if across is None else across.shape[1]
+        out, constant = convolve_normalised_enlarged(
+            deep, first.weight[:, thin:], normalise.weight[thin:], normalise.bias[thin:], first.padding
+        )
+        bias = first.bias + constant
+        if across is None:
+            return out + bias.to(out.dtype).view(-1, 1, 1)
+        narrow = F.batch_norm(
+            across, None, None, normalise.weight[:thin], normalise.bias[:thin], training=True, eps=1e-5
+        )
+        return out.add_(convolve(narrow, first.weight[:, :thin], bias, first.padding))
 
 
 class Skip(Network):

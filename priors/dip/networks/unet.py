@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from .fused import concatenate
 from .layers import Convolution, Enlarge, Network, Padding, Shrink, Upsampling, block, squash
 
 
@@ -61,5 +62,5 @@ class UNet(Network):
             x = stage(x if index == 0 else self.shrink(x))
             across.append(x)
         for scale in reversed(range(len(self.up))):
-            x = self.up[scale](torch.cat([across[scale], self.enlarge(x)], dim=1))
+            x = self.up[scale](concatenate(across[scale], self.enlarge(x)))
         return squash(self.head(x))

@@ -1,0 +1,378 @@
+"""compare(): every method on every image under the same budget, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from zeroshot import degradation
+from zeroshot.compare.attempt import Outcome, as_tensor
+from zeroshot.compare.entrants import Entrant, entrants
+from zeroshot.compare.inputs import Given, Inputs, Source, printable_options, sources
+from zeroshot.compare.machine import described_machine, versions
+from zeroshot.compare.measuring import Measures, default_metrics
+from zeroshot.compare.method import Method
+from zeroshot.compare.process import MARK, Runner
+from zeroshot.compare.records import Cell, Table
+from zeroshot.compare.report import write_csv, write_report
+from zeroshot.compare.store import Existing, Plan, Store
+from zeroshot.registry import unknown
+from zeroshot.tasks import tasks
+
+#: Whether cells that failed, crashed, ran out of memory or out of time in an earlier run are run again.
+Failed = Literal["keep", "retry"]
+#: What has no result but might have had one.
+FAILURES = ("failed", "crashed", "memory", "timeout")
+_SECONDS_BETWEEN_REPORTS = 60.0
+# Writing the page takes at most this share of the time.
+_REPORT_SHARE = 0.05
+# A method without a notion of time may take this much longer than the budget, and always this long.
+_PATIENCE, _LEAST_PATIENCE = 10.0, 600.0
+
+
+def compare(
+    images: Any,
+    task: str,
+    methods: str | Sequence[str | Method],
+    *,
+    report: str | os.PathLike,
+    options: Mapping[str, Any] | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    metrics: Sequence[str] | None = None,
+    given: Given | None = None,
+    truths: Any = None,
+    threads: int | None = None,
+    timeout: float | None = None,
+    memory: float | None = None,
+    existing: Existing = "continue",
+    failed: Failed = "keep",
+    progress: Callable[[str], None] | None = None,
+) -> Table:
+    """Run every method on every image, ``x̂ = method(y)`` with ``y = A x + n`` made once, and measure the results.
+
+    Each method has a process of its own, which is fed image after image; only one is at work at a time, so that
+    times can be compared. What a method raises, a crash, lack of memory or of time costs one cell. A comparison
+    goes on where an earlier run into the same folder ended; images and methods may be added to it.
+
+    Parameters
+    ----------
+    images : path, sequence of paths and (name, image) pairs, or mapping of names to images
+        The truths, or the damaged images, see `given`. A folder stands for its images.
+    task : str
+        What the damage is; :func:`zeroshot.tasks` lists the names.
+    methods : sequence of str or Method
+        Texts as :func:`zeroshot.compare.specification.method_from` takes them (one text may list several,
+        separated by commas), or objects with ``name``, ``supports`` and ``restore``. An object that cannot be
+        pickled runs in this process, with a warning.
+    report : path
+        The folder that receives ``report.html``, ``results.csv``, the images, and what is needed to go on.
+    options : mapping, optional
+        What :func:`zeroshot.degradation.degrade` takes for this task, or for damaged images what
+        :func:`zeroshot.solve` does.
+    seconds : float, optional
+        The budget of each run; methods without a notion of time ignore it.
+    seed : int
+        Of the damage and of the methods.
+    metrics : sequence of str, optional
+        Names of :data:`zeroshot.metrics.METRICS`, the main one first, and "consistency": the root mean square of
+        A x̂ − y. By default PSNR (for "sr" that of the published tables first), SSIM and consistency; without
+        truths consistency and NIQE.
+    given : {"truth", "damaged"}, optional
+        What `images` are; by default the truths, unless `truths` are given beside them.
+    truths : folder, or mapping of names to images, optional
+        The truths of damaged images, found by name.
+    threads : int, optional
+        CPU threads of every method.
+    timeout : float, optional
+        Seconds after which a restoration is ended without a result; by default ten times the budget and at
+        least ten minutes, or never where there is no budget.
+    memory : float, optional
+        GiB that a method may allocate beside its libraries.
+    existing : {"continue", "overwrite"}
+        What happens to a comparison that `report` holds.
+    failed : {"keep", "retry"}
+        Whether cells that an earlier run marked as failed are run again.
+    progress : callable, optional
+        Called with a line of text after each cell.
+
+    Returns
+    -------
+    Table
+        All that the folder holds, earlier images and methods included.
+
+    Raises
+    ------
+    ValueError, TypeError, ImportError, OSError
+        In one line, before any work.
+    KeyboardInterrupt
+        On Ctrl-C, after what is finished has been written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skimage.data import astronaut
+    >>> from zeroshot.compare import compare
+    >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
+    ...     table = compare(
+    ...         {"astronaut": astronaut()}, "sr", "bicubic,tv", options={"scale": 4}, report=folder
+    ...     )
+    """
+    # A script that calls this outside of its guarded main part is run again by the worker that reads it.
+    if os.environ.get(MARK):
+        raise RuntimeError("put the call of compare() under: if __name__ == '__main__'")
+    if task not in tasks():
+        raise ValueError(unknown("task", task, tasks()))
+    chosen = {name: value for name, value in (options or {}).items() if value is not None}
+    given = _given(given, truths)
+    limits = _Limits.checked(seconds, timeout, memory, threads)
+    _check_choices(existing, failed)
+    if given == "truth":
+        degradation.check(task, seed=seed, **chosen)
+    named = sources(images, truths)
+    truth = "unknown" if given == "damaged" and truths is None else "known"
+    names = default_metrics(task, chosen, truth=truth) if metrics is None else metrics
+    measures = Measures.checked([names] if isinstance(names, str) else names, truth=truth)
+    taking_part = entrants(methods)
+    store = Store(report)
+    _require_apart(named, store.folder)
+    terms = {
+        "task": task,
+        "given": given,
+        "options": printable_options(chosen),
+        "seconds": seconds,
+        "seed": int(seed),
+        "metrics": list(measures.names),
+        "threads": threads,
+        "versions": versions(("zeroshot", "torch")),
+    }
+    plan = Plan(
+        terms,
+        {source.name: source.checksum() for source in named},
+        {entrant.name: entrant.identity for entrant in taking_part},
+    )
+    inputs = Inputs(store, named, given, task, chosen, int(seed))
+    store.require_ours()
+    for source in named:
+        if existing == "overwrite" or not store.has_measurement(source.name):
+            inputs.make(source.name)
+    with store.locked():
+        store.open(plan, existing)
+        for source in named:
+            inputs.write(source.name)
+        return _Comparison(store, inputs, measures, plan, limits, progress or (lambda line: None)).run(
+            taking_part, [source.name for source in named], failed
+        )
+
+
+# --- what was asked for --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """What every run is allowed."""
+
+    seconds: float | None
+    timeout: float | None
+    memory: int | None
+    threads: int | None
+
+    @classmethod
+    def checked(
+        cls, seconds: float | None, timeout: float | None, memory: float | None, threads: int | None
+    ) -> _Limits:
+        for name, value in (("seconds", seconds), ("timeout", timeout), ("memory", memory)):
+            is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+            if value is not None and not (is_number and 0 < value < float("inf")):
+                raise ValueError(f"{name} must be a positive number, got {value!r}")
+        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+            raise ValueError(f"threads must be a whole number of at least 1, got {threads!r}")
+        if timeout is None and seconds is not None:
+            timeout = max(_PATIENCE * seconds, _LEAST_PATIENCE)
+        size = None if memory is None else int(memory * 2**30)
+        return cls(seconds, timeout, size, threads)
+
+
+def _given(given: Given | None, truths: Any) -> Given:
+    if given is None:
+        return "truth" if truths is None else "damaged"
+    if given not in ("truth", "damaged"):
+        raise ValueError(f"given must be 'truth' or 'damaged', got {given!r}")
+    if given == "truth" and truths is not None:
+        raise ValueError("truths go with given='damaged': the images are the truths themselves")
+    return given
+
+
+def _check_choices(existing: str, failed: str) -> None:
+    if existing not in ("continue", "overwrite"):
+        raise ValueError(f"existing must be 'continue' or 'overwrite', got {existing!r}")
+    if failed not in ("keep", "retry"):
+        raise ValueError(f"failed must be 'keep' or 'retry', got {failed!r}")
+
+
+def _require_apart(named: Sequence[Source], folder: Path) -> None:
+    """Refuse images that lie where the comparison writes."""
+    place = folder.resolve()
+    for source in named:
+        for image in (source.image, source.truth):
+            if isinstance(image, str | os.PathLike) and place in Path(image).resolve().parents:
+                raise ValueError(
+                    f"the image {image} lies in the folder of the report, {folder}; choose another"
+                )
+
+
+# --- running -------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Comparison:
+    """A comparison under way."""
+
+    store: Store
+    inputs: Inputs
+    measures: Measures
+    plan: Plan
+    limits: _Limits
+    progress: Callable[[str], None]
+    cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
+    reported: float = field(default_factory=time.monotonic)
+    report_seconds: float = 0.0
+
+    def run(self, taking_part: list[Entrant], names: list[str], failed: Failed) -> Table:
+        """Run what is missing, and write the report."""
+        self.cells = {(cell.image, cell.method): cell for cell in self.store.cells()}
+        missing = {
+            entrant.name: [name for name in names if self._is_missing(name, entrant.name, failed)]
+            for entrant in taking_part
+        }
+        todo, total = sum(map(len, missing.values())), len(taking_part) * len(names)
+        self.progress(
+            f"{self._title()}: {len(names)} image{'s' * (len(names) != 1)} × {len(taking_part)} "
+            f"method{'s' * (len(taking_part) != 1)}"
+            + (f", {total - todo} of {total} runs are finished already" if todo < total else "")
+        )
+        counter = iter(range(total - todo + 1, total + 1))
+        try:
+            for entrant in taking_part:
+                if missing[entrant.name]:
+                    self._run_method(entrant, missing[entrant.name], counter, total)
+        except KeyboardInterrupt:
+            self._write_report()
+            raise
+        self._write_report()
+        return self.table()
+
+    def _is_missing(self, image: str, method: str, failed: Failed) -> bool:
+        cell = self.cells.get((image, method))
+        if cell is None or (failed == "retry" and cell.status in FAILURES):
+            return True
+        return cell.file is not None and not (self.store.folder / cell.file).is_file()
+
+    def _run_method(self, entrant: Entrant, names: list[str], counter: Any, total: int) -> None:
+        log = self.store.log(entrant.name)
+        runner = entrant.runner(log, threads=self.limits.threads, memory=self.limits.memory)
+        try:
+            for name in names:
+                cell = self._run_cell(runner, name, entrant.name)
+                self.store.keep(cell)
+                self.cells[name, entrant.name] = cell
+                self.progress(f"[{next(counter)}/{total}] {entrant.name} · {name}: {self._summary(cell)}")
+                write_csv(self.table(), self.store.folder)
+                self._write_report_if_due()
+        finally:
+            runner.close()
+            if log.is_file() and not log.stat().st_size:
+                log.unlink()
+
+    def _run_cell(self, runner: Runner, name: str, method: str) -> Cell:
+        material = self.inputs.material(name)
+        job = material.job(seconds=self.limits.seconds, seed=self.plan.terms["seed"])
+        outcome = runner.attempt(job, self.limits.timeout)
+        if outcome.image is None:
+            return _cell(name, method, outcome)
+        image = as_tensor(outcome.image).clamp(0, 1)
+        values, reasons = self.measures.of(image, material)
+        file = self.store.save_restored(name, method, image)
+        notes = {f"no {metric}": reason for metric, reason in reasons.items()}
+        return _cell(name, method, outcome, metrics=values, notes={**outcome.notes, **notes}, file=file)
+
+    # --- what is said and written ---
+
+    def table(self) -> Table:
+        """All that the folder holds."""
+        terms = self.plan.terms
+        return Table(
+            title=self._title(),
+            task=terms["task"],
+            options=terms["options"],
+            images=self.store.images,
+            methods=self.store.methods,
+            metrics=self.measures.names,
+            cells=tuple(
+                self.cells[image, method]
+                for method in self.store.methods
+                for image in self.store.images
+                if (image, method) in self.cells
+            ),
+            truths=self.store.shown("truth"),
+            damaged=self.store.shown("damaged"),
+            seconds=terms["seconds"],
+            seed=terms["seed"],
+            provenance=described_machine(self.limits.threads),
+        )
+
+    def _title(self) -> str:
+        options = self.plan.terms["options"]
+        words = [
+            f"{name} {value * 255:g}/255" if name == "sigma" else f"{name} {_without_checksums(value)}"
+            for name, value in options.items()
+        ]
+        return ", ".join([self.plan.terms["task"], *words])
+
+    def _summary(self, cell: Cell) -> str:
+        if cell.status != "done":
+            return f"{cell.status}: {cell.reason}"
+        main = self.measures.names[0]
+        value = cell.metrics.get(main)
+        measured = f"no {main}" if value is None else f"{main} {value:.4g}"
+        return f"{measured}, {cell.seconds:.1f} s"
+
+    def _write_report_if_due(self) -> None:
+        since = time.monotonic() - self.reported
+        if since > max(_SECONDS_BETWEEN_REPORTS, self.report_seconds / _REPORT_SHARE):
+            # The page so far is a comfort; what is wrong with it is said at the end.
+            try:
+                self._write_report()
+            except Exception as error:
+                warnings.warn(f"the report could not be written yet: {error}", stacklevel=2)
+                self.reported = time.monotonic()
+
+    def _write_report(self) -> None:
+        began = time.monotonic()
+        table = self.table()
+        write_csv(table, self.store.folder)
+        write_report(table, self.store.folder)
+        self.reported = time.monotonic()
+        self.report_seconds = self.reported - began
+
+
+def _without_checksums(value: Any) -> str:
+    return re.sub(r" sha256 [0-9a-f]+", "", str(value))
+
+
+def _cell(image: str, method: str, outcome: Outcome, **more: Any) -> Cell:
+    facts = {
+        "seconds": outcome.seconds,
+        "memory_mib": outcome.memory_mib,
+        "notes": outcome.notes,
+        "curve": outcome.curve,
+    }
+    return Cell(image, method, outcome.status, outcome.reason, **{**facts, **more})

@@ -1,0 +1,92 @@
+"""The methods that take part in a comparison: texts or objects, each with a name and an identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zeroshot.compare.channel import Setup
+from zeroshot.compare.method import Method
+from zeroshot.compare.process import MethodRunner, Runner, WorkerProcess
+from zeroshot.compare.store import require_distinct
+from zeroshot.provenance import described
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """One method of a comparison.
+
+    Attributes
+    ----------
+    name : str
+        How tables call it.
+    given : str or Method
+        Its text, or the object itself.
+    identity : str
+        What makes its results what they are: the text or class with its settings, and checksums of its files.
+    """
+
+    name: str
+    given: str | Method
+    identity: str
+
+    def runner(self, log: Path, *, threads: int | None, memory: int | None) -> Runner:
+        """What restores images with this method; nothing is started yet."""
+        text = self.given if isinstance(self.given, str) else ""
+        setup = Setup(text, tuple(sys.path), None, threads, memory)
+        if isinstance(self.given, str):
+            return WorkerProcess(setup, log)
+        return MethodRunner(self.given, setup, log)
+
+
+def entrants(methods: Iterable[str | Method]) -> list[Entrant]:
+    """The methods, checked.
+
+    Raises
+    ------
+    ValueError, TypeError, ImportError, FileNotFoundError
+        In one line, where a text is not right, something is no method, or two have one name.
+    """
+    if isinstance(methods, str):
+        from zeroshot.compare.specification import split
+
+        methods = split(methods)
+    found = [_from_text(method) if isinstance(method, str) else _from_object(method) for method in methods]
+    if not found:
+        raise ValueError("a comparison needs at least one method, such as 'tv' or 'bicubic'")
+    require_distinct(
+        (entrant.name for entrant in found), "methods", "name one of them by LABEL=… before its text"
+    )
+    return found
+
+
+def _from_text(text: str) -> Entrant:
+    from zeroshot.compare.specification import check, method_from
+
+    check(text)
+    return Entrant(method_from(text).name, text, " ".join([text, *_files_in(text)]))
+
+
+def _files_in(text: str) -> list[str]:
+    """The checksums of the files that a text names."""
+    parts = (part.strip(" '\"") for part in re.split(r"[:\[\],=]", text))
+    files = (Path(part).expanduser() for part in parts if part)
+    return [described(file).rpartition(" sha256 ")[2] for file in files if file.is_file()]
+
+
+def _from_object(method: Any) -> Entrant:
+    missing = [name for name in ("name", "supports", "restore") if not hasattr(method, name)]
+    if missing or isinstance(method, type):
+        lacking = "is a class, not an object of it" if isinstance(method, type) else f"lacks {missing[0]}"
+        raise TypeError(f"a method is a text or has name, supports and restore; {method!r} {lacking}")
+    kind = f"{type(method).__module__}.{type(method).__qualname__}"
+    settings = json.dumps(described(dict(getattr(method, "__dict__", {}))), sort_keys=True)
+    # Where an object lies in memory says nothing about what it does.
+    digest = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", settings).encode()).hexdigest()[:16]
+    return Entrant(str(method.name), method, f"{kind} {digest}")

@@ -1,0 +1,79 @@
+"""What a method of a comparison is: anything that makes an image out of a damaged one and its task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from zeroshot.problem import Problem
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What a method may know of one damaged image, beside the image itself.
+
+    Attributes
+    ----------
+    task : str
+        A name in the table of :func:`zeroshot.tasks`.
+    options : dict
+        The task's options as :func:`zeroshot.solve` takes them: ``{"scale": 4}``, ``{"sigma": 25 / 255}``.
+    problem : Problem
+        The measurement with its operator, data term, noise level and the shape of the wanted image.
+    seconds : float or None
+        How long the method may take; None: as long as it likes.
+    seed : int
+        The seed of its randomness.
+    settings : dict
+        Hyper-parameters for this run, by name.
+    show : callable
+        ``show(image)`` hands in an intermediate image, H × W or H × W × C in [0, 1], for the curves of quality
+        over time. The time that looking at it takes is not counted.
+    note : callable
+        ``note(key, value)`` records a fact about the run: "iterations", "stopped_by", "parameters".
+    """
+
+    task: str
+    options: dict[str, Any]
+    problem: Problem
+    seconds: float | None = None
+    seed: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+    show: Callable[[np.ndarray], None] = lambda image: None
+    note: Callable[[str, Any], None] = lambda key, value: None
+
+
+@runtime_checkable
+class Method(Protocol):
+    """One column of a comparison.
+
+    A class, or any object, with these members; only :meth:`restore` does work. Weights are loaded in the
+    constructor or at the first :meth:`restore`; a method lives in a process of its own.
+    """
+
+    @property
+    def name(self) -> str:
+        """How tables call it; unique in a comparison."""
+
+    def supports(self, case: Case) -> str | None:
+        """None where the method can restore this case, else the reason why not, in one line."""
+
+    def restore(self, image: np.ndarray, task: Case) -> np.ndarray:
+        """The restored image.
+
+        Parameters
+        ----------
+        image : numpy.ndarray
+            The damaged image, float32, H × W (grey) or H × W × C, nominally in [0, 1], not clipped.
+        task : Case
+            What the damage is.
+
+        Returns
+        -------
+        numpy.ndarray
+            Float, of the shape of the wanted image: H × W, or H × W × C with the channels of
+            ``task.problem.reference_shape``. It is clipped to [0, 1] by whoever saves or measures it.
+        """

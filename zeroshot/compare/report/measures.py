@@ -1,0 +1,175 @@
+"""How the report calls, prints and compares its measures, and what it says about how they are computed."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from zeroshot.compare.records import Cell, Table
+from zeroshot.metrics import METRICS, Metric, metric
+
+#: Measures of how natural an image looks, in the order in which the plane with PSNR prefers them.
+PERCEPTUAL = ("lpips", "dists", "niqe", "pi")
+
+_DECIMALS = {"niqe": 2, "pi": 2}
+#: What the measures' own one-line meanings leave out.
+_DETAILS = (
+    (r"c?psnr.*", "10 log₁₀(1 / MSE), the peak value being 1"),
+    (r"niqe|pi", "looks at the result alone: what looks natural need not be true"),
+)
+_CONSISTENCY = (
+    "root mean square of A x − y over the measured values, in 8-bit grey levels: how far the result x, damaged "
+    "again by the operator A, is from the measurement y. Far above the level of the noise, the result contradicts "
+    "what was measured and cannot be the truth, however good it looks; only methods that know A can promise "
+    "otherwise. Below that level lies a result that has kept the noise, for the truth itself is at the level of "
+    "the noise: no value is marked as the best"
+)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of the report.
+
+    Attributes
+    ----------
+    name, label, unit : str
+        Its name in the table's cells, and how the report prints it.
+    better : {"higher", "lower", "neither"}
+        Which values are better. "neither": the report marks none.
+    decimals : int
+        Digits behind the point.
+    explanation : str
+        How it is computed, in one sentence; empty where that is not known here.
+    """
+
+    name: str
+    label: str
+    unit: str
+    better: Literal["higher", "lower", "neither"]
+    decimals: int
+    explanation: str
+
+    @property
+    def heading(self) -> str:
+        """Label and unit: ``PSNR (dB)``."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    @property
+    def directed(self) -> str:
+        """Label, unit and where better values lie: ``PSNR (dB) ↑``."""
+        arrow = {"higher": " ↑", "lower": " ↓"}.get(self.better, "")
+        return f"{self.label} ({self.unit}){arrow}" if self.unit else self.label + arrow
+
+    def text(self, value: float | None) -> str:
+        """The value as the tables show it; an en dash where there is none."""
+        return number(value, self.decimals)
+
+    def best(self, values: Iterable[float | None]) -> str | None:
+        """How the best of some values is printed; None where there is nothing to choose."""
+        finite = [value for value in values if value is not None and not math.isnan(value)]
+        if self.better == "neither" or len({self.text(value) for value in finite}) < 2:
+            return None
+        return self.text(max(finite) if self.better == "higher" else min(finite))
+
+
+def number(value: float | None, decimals: int) -> str:
+    """A number with a fixed number of decimals, in the signs that typography has for it."""
+    if value is None or math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value and abs(value) < 0.5 * 10**-decimals:
+        return f"{value:.1e}"
+    return f"{value:.{decimals}f}"
+
+
+def measure(name: str) -> Measure:
+    """The measure of that name, also one that this version of the package does not know."""
+    if name == "consistency":
+        return Measure(name, "Consistency", "", "neither", 2, _CONSISTENCY)
+    known = _known(name)
+    if known is None:
+        return Measure(name, name, "", "higher", 4, "")
+    decimals = _DECIMALS.get(name, 2 if known.unit == "dB" else 4)
+    explanation = _explanation(name, known.meaning)
+    return Measure(name, known.label, known.unit, known.better, decimals, explanation)
+
+
+def seconds_text(value: float | None) -> str:
+    """A time in seconds, to a tenth."""
+    return "<0.1" if value is not None and value < 0.1 else number(value, 1)
+
+
+def measures_of(table: Table) -> list[Measure]:
+    """The columns of a table, in its order."""
+    return [measure(name) for name in table.metrics]
+
+
+def main_psnr(table: Table) -> Measure | None:
+    """The table's first PSNR, by which curves and the perception–distortion plane go."""
+    for name in table.metrics:
+        if re.match("c?psnr", name):
+            return measure(name)
+    return None
+
+
+def perceptual_measures(table: Table) -> list[Measure]:
+    """Measures of the table that say how natural an image looks, the preferred one first."""
+    return [measure(name) for name in PERCEPTUAL if name in table.metrics]
+
+
+def is_done(cell: Cell | None) -> bool:
+    """Whether there is a result."""
+    return cell is not None and cell.status == "done"
+
+
+def status_words(cell: Cell | None) -> str:
+    """What became of a cell, in words."""
+    if cell is None:
+        return "not run yet"
+    return {
+        "done": "done",
+        "unsupported": "not supported",
+        "failed": "failed",
+        "crashed": "crashed",
+        "memory": "out of memory",
+        "timeout": "ended: took too long",
+    }.get(cell.status, cell.status)
+
+
+def mean_seconds(table: Table, method: str) -> float | None:
+    """Mean time over all images; None where one lacks it."""
+    cells = [table.cell(image, method) for image in table.images]
+    seconds = [
+        cell.seconds for cell in cells if cell is not None and is_done(cell) and cell.seconds is not None
+    ]
+    return sum(seconds) / len(seconds) if seconds and len(seconds) == len(table.images) else None
+
+
+def peak_memory(table: Table, method: str) -> float | None:
+    """The most memory that the method took on any image, in MiB; None where it is not known."""
+    cells = [table.cell(image, method) for image in table.images]
+    return max((cell.memory_mib for cell in cells if cell and cell.memory_mib is not None), default=None)
+
+
+def images_done(table: Table, method: str) -> int:
+    """On how many images the method has a result."""
+    return sum(is_done(table.cell(image, method)) for image in table.images)
+
+
+def _known(name: str) -> Metric | None:
+    # Not by metrics.metric() first: a table that was measured elsewhere is shown without the extra, too.
+    if name in METRICS:
+        return METRICS[name]
+    try:
+        return metric(name)
+    except (ValueError, ImportError):
+        return None
+
+
+def _explanation(name: str, meaning: str) -> str:
+    details = [words for pattern, words in _DETAILS if re.fullmatch(pattern, name)]
+    return "; ".join(filter(None, [meaning, *details]))

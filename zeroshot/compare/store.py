@@ -1,0 +1,351 @@
+"""The folder of a comparison: what it holds, and how a later run knows what is finished.
+
+::
+
+    comparison.json            what is compared, with checksums; another comparison cannot go on in its place
+    cells/METHOD/IMAGE.json    one finished cell each, written when its image is
+    truth/ damaged/ restored/METHOD/    the images as PNG
+    measurements/IMAGE.npz     the exact damaged image, of which damaged/ is what can be looked at
+    logs/METHOD.txt            what the method printed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from zeroshot import images
+from zeroshot.command_files import make_folder, require_writable
+from zeroshot.compare.records import Cell
+from zeroshot.picture import Form, Picture
+
+_FORMAT = 1
+_RECORD = "comparison.json"
+_FOLDERS = ("cells", "truth", "damaged", "restored", "measurements", "logs", "plots")
+_FILES = (_RECORD, "results.csv", "means.csv", "report.html")
+_LOCK = ".lock"
+_LONGEST_SLUG = 80
+_OPTION = "option."
+
+Existing = Literal["continue", "overwrite"]
+
+
+class ComparisonError(ValueError):
+    """The folder holds something else than what was asked for."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What identifies a comparison.
+
+    Attributes
+    ----------
+    terms : dict
+        Task, options, budget, seed, metrics, versions: JSON-able, the same in every run into one folder.
+    images : dict
+        Image name → checksums of what was given.
+    methods : dict
+        Method name → its text with checksums of its files.
+    """
+
+    terms: dict[str, Any]
+    images: dict[str, str]
+    methods: dict[str, str]
+
+
+class Store:
+    """Reads and writes one folder; everything appears under its name only when it is complete."""
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        self.folder = Path(folder)
+        self._record: dict[str, Any] = {}
+
+    # --- the record of what is compared ---
+
+    def open(self, plan: Plan, existing: Existing) -> None:
+        """Make the folder, or go on in one that holds the same comparison.
+
+        Raises
+        ------
+        ComparisonError
+            Where the folder holds another comparison, or other files.
+        OSError
+            Where it cannot be written.
+        """
+        self.require_ours()
+        if existing == "overwrite":
+            self._clear()
+        elif (self.folder / _RECORD).exists():
+            found = self._read_record()
+            self._require_same(found, plan)
+            self._record = found
+        make_folder(self.folder)
+        require_writable(self.folder)
+        self._record = {
+            "comparison": _FORMAT,
+            "terms": plan.terms,
+            "images": {**self._record.get("images", {}), **plan.images},
+            "methods": {**self._record.get("methods", {}), **plan.methods},
+        }
+        self._write_json(self.folder / _RECORD, self._record)
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """All images that were ever named for this folder, in that order."""
+        return tuple(self._record["images"])
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """All methods that were ever named for this folder, in that order."""
+        return tuple(self._record["methods"])
+
+    def require_ours(self) -> None:
+        """Refuse a folder that holds files of others, which are neither mixed with ours nor overwritten.
+
+        Raises
+        ------
+        ComparisonError, OSError
+            In one line.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise NotADirectoryError(f"the report is a folder, but this is a file: {self.folder}")
+        if not self.folder.is_dir() or (self.folder / _RECORD).is_file():
+            return
+        if any(path.name != _LOCK for path in self.folder.iterdir()):
+            raise ComparisonError(
+                f"the folder {self.folder} is not empty and holds no comparison; choose another one"
+            )
+
+    def _read_record(self) -> dict[str, Any]:
+        path = self.folder / _RECORD
+        try:
+            found = json.loads(path.read_bytes())
+        except (ValueError, OSError) as error:
+            raise ComparisonError(f"{path} cannot be read: {error}") from None
+        if not isinstance(found, dict) or found.get("comparison") != _FORMAT:
+            raise ComparisonError(f"{path} is no record of a comparison of this version")
+        return found
+
+    def _require_same(self, found: dict[str, Any], plan: Plan) -> None:
+        remedy = "choose another folder, or overwrite it with --overwrite (existing='overwrite')"
+        before = _flat(found["terms"])
+        now = _flat(json.loads(json.dumps(plan.terms)))
+        for name in [*before, *(name for name in now if name not in before)]:
+            if before.get(name) != now.get(name):
+                old, new = (_shown(values.get(name)) for values in (before, now))
+                raise ComparisonError(
+                    f"{self.folder} holds a comparison with {name} {old}, this one has {new}: {remedy}"
+                )
+        for name, checksum in plan.images.items():
+            if found["images"].get(name, checksum) != checksum:
+                raise ComparisonError(f"image {name!r} is not the one that {self.folder} holds: {remedy}")
+        for name, identity in plan.methods.items():
+            known = found["methods"].get(name, identity)
+            if known != identity:
+                raise ComparisonError(
+                    f"method {name!r} is {known} in {self.folder}, and {identity} now: give it another name "
+                    f"(LABEL=…), {remedy}"
+                )
+
+    def _clear(self) -> None:
+        """Remove what a comparison writes, and nothing else."""
+        for name in _FOLDERS:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for name in _FILES:
+            (self.folder / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep a second run out of the folder; a run that was killed leaves no lock behind.
+
+        Raises
+        ------
+        ComparisonError
+            Where another run is at work.
+        """
+        try:
+            import fcntl
+        except ImportError:  # no such locks on this system
+            yield
+            return
+        self.require_ours()
+        make_folder(self.folder)
+        with (self.folder / _LOCK).open("wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ComparisonError(f"another comparison is at work in {self.folder}") from None
+            yield
+
+    # --- cells ---
+
+    def cell(self, image: str, method: str) -> Cell | None:
+        """The finished cell, or None; one whose file was damaged counts as not run."""
+        try:
+            return Cell.from_json(json.loads(self._cell_file(image, method).read_bytes()))
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
+
+    def keep(self, cell: Cell) -> None:
+        """Write a finished cell."""
+        path = self._cell_file(cell.image, cell.method)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._write_json(path, cell.to_json())
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Every finished cell, method after method."""
+        found = [self.cell(image, method) for method in self.methods for image in self.images]
+        return tuple(cell for cell in found if cell is not None)
+
+    def log(self, method: str) -> Path:
+        """The file of what a method prints."""
+        return self.folder / "logs" / f"{slug(method)}.txt"
+
+    def _cell_file(self, image: str, method: str) -> Path:
+        return self.folder / "cells" / slug(method) / f"{slug(image)}.json"
+
+    def _write_json(self, path: Path, value: Any) -> None:
+        images.write_atomically(path, _encoded(json.dumps(value, indent=1, ensure_ascii=False)))
+
+    # --- images ---
+
+    def save_restored(self, image: str, method: str, values: torch.Tensor) -> str:
+        """Write a restored image (1, C, H, W), clipped, in 8 bits; its file relative to the folder."""
+        return self._save_png(f"restored/{slug(method)}/{slug(image)}.png", values)
+
+    def save_shown(self, image: str, damaged: torch.Tensor, truth: torch.Tensor | None) -> None:
+        """Write what the report shows of an image beside the restored ones."""
+        self._save_png(self._shown("damaged", image), damaged)
+        if truth is not None:
+            self._save_png(self._shown("truth", image), truth)
+
+    def shown(self, kind: Literal["truth", "damaged"]) -> dict[str, str]:
+        """Image name → file of the truth or of the damaged image, where there is one."""
+        files = {image: self._shown(kind, image) for image in self.images}
+        return {image: file for image, file in files.items() if (self.folder / file).is_file()}
+
+    def _shown(self, kind: str, image: str) -> str:
+        return f"{kind}/{slug(image)}.png"
+
+    def _save_png(self, file: str, values: torch.Tensor) -> str:
+        path = self.folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture = as_picture(values)
+        pixels = picture.pixels(torch.uint8, "full")
+        images.save(images.load(pixels), path, overwrite=True)
+        return file
+
+    # --- exact measurements ---
+
+    def has_measurement(self, image: str) -> bool:
+        """Whether the damaged image is there with all that belongs to it."""
+        return self._measurement_file(image).is_file()
+
+    def save_measurement(
+        self, image: str, measurement: torch.Tensor, truth: torch.Tensor | None, options: Mapping[str, Any]
+    ) -> None:
+        """Write the exact damaged image, its truth, and the options that are arrays (masks, hints)."""
+        arrays = {"measurement": measurement.numpy()}
+        if truth is not None:
+            arrays["truth"] = truth.numpy()
+        arrays |= {
+            _OPTION + name: value.numpy()
+            for name, value in options.items()
+            if isinstance(value, torch.Tensor)
+        }
+        path = self._measurement_file(image)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.stem}.part.npz")
+        try:
+            np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]
+            os.replace(partial, path)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+    def load_measurement(self, image: str) -> tuple[torch.Tensor, torch.Tensor | None, dict[str, Any]]:
+        """Measurement, truth and the options that are arrays, as they were written.
+
+        Raises
+        ------
+        ComparisonError
+            Where the file cannot be read.
+        """
+        path = self._measurement_file(image)
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: torch.from_numpy(file[name]) for name in file.files}
+        except (OSError, ValueError, EOFError, KeyError) as error:
+            raise ComparisonError(f"{path} cannot be read: {error}") from None
+        options = {n.removeprefix(_OPTION): value for n, value in arrays.items() if n.startswith(_OPTION)}
+        return arrays["measurement"], arrays.get("truth"), options
+
+    def _measurement_file(self, image: str) -> Path:
+        return self.folder / "measurements" / f"{slug(image)}.npz"
+
+
+def as_picture(values: torch.Tensor) -> Picture:
+    """A tensor (1, C, H, W) as a picture; values beyond [0, 1], as strong noise makes them, are let be."""
+    form = Form(kind="torch", dtype=torch.float32, layout="NCHW", value_range=(0.0, 1.0))
+    return Picture(values.detach().float().contiguous(), None, form)
+
+
+def slug(name: str) -> str:
+    """A name as a file name: what is no letter, digit, dot, plus or minus becomes ``_``, told apart by a checksum."""
+    readable = re.sub(r"[^\w.+-]+", "_", name).encode()[:_LONGEST_SLUG].decode(errors="ignore")
+    plain = readable.strip("._") or "_"
+    if plain == name and name == name.lower():
+        return plain
+    # Two names that differ in letters only that file systems take for equal must not share a file.
+    return f"{plain}-{hashlib.sha256(_encoded(name)).hexdigest()[:8]}"
+
+
+def _encoded(text: str) -> bytes:
+    """The text in UTF-8; a file name that is none in the system's encoding has half characters."""
+    return text.encode("utf-8", errors="surrogatepass")
+
+
+def require_distinct(names: Iterable[str], what: str, remedy: str) -> None:
+    """Refuse two things of one name.
+
+    Raises
+    ------
+    ValueError
+        In one line.
+    """
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"two {what} are called {name!r}; {remedy}")
+        seen.add(name)
+
+
+def _flat(terms: Mapping[str, Any]) -> dict[str, Any]:
+    """The terms with those of nested tables on one level, so that a message can name the one that differs."""
+    flat: dict[str, Any] = {}
+    for name, value in terms.items():
+        if isinstance(value, dict):
+            flat |= value
+        else:
+            flat[name] = value
+    return flat
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
