@@ -9,7 +9,7 @@ TYPES := rm -rf $(VENV)/types && mkdir -p $(VENV)/types/zeroshot && \
 	ln -s $(CURDIR)/zeroshot/* $(VENV)/types/zeroshot && \
 	ln -s $(CURDIR)/priors $(CURDIR)/generators $(VENV)/types/zeroshot
 
-.PHONY: demo test test-slow bench lint format clean
+.PHONY: demo test test-slow bench bench-dip lint format clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "zeroshot needs Python 3.10 or newer")'
@@ -54,8 +54,15 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/deblur_levin.py
 	$(BIN)/python benchmarks/latent.py
 	$(BIN)/python benchmarks/stopping.py
-	$(BIN)/python benchmarks/dip_fast.py
 	$(BIN)/python benchmarks/dip_reference.py
+	$(BIN)/python -m benchmarks.tables.sr_set5
+	$(BIN)/python -m benchmarks.tables.denoise_colour9
+	$(BIN)/python -m benchmarks.tables.inpaint11
+	$(BIN)/python -m benchmarks.tables.early_stopping
+	$(BIN)/python -m benchmarks.tables.pipeline_order
+
+bench-dip: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/dip.py --all
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output benchmarks/output

@@ -153,7 +153,7 @@ def test_an_interruption_says_how_to_go_on(asked: dict[str, Any], capsys: pytest
     [
         ("--task denoise --methods tv", "--sigma above 0, --peak or --salt-pepper"),
         ("--task sr --methods tv", "needs --scale"),
-        ("--task sr --scale 1.5 --methods tv", "scale must be a whole number from 2 to 16"),
+        ("--task sr --scale 2.5 --methods tv", "scale must be a whole number from 2 to 16"),
         ("--task sr --scale 4 --methods tw", "there is no method 'tw'"),
         ("--task sr --scale 4 --methods onnx:none.onnx", "none.onnx"),
         ("--task sr --scale 4 --methods tv --metrics beauty", "there is no metric 'beauty'"),

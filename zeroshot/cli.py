@@ -237,6 +237,9 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
         checkpoint_seconds=options.checkpoint_seconds,
         resume=options.resume,
         keep_checkpoint=True,
+        tile=options.tile,
+        overlap=options.overlap,
+        samples=options.samples,
         **_task_options(options),
     )
     restoration.save(output, overwrite=replace)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import math
-import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from zeroshot.command_damage import add_damage_options, damage_options, with_flags
 from zeroshot.command_messages import say
+from zeroshot.command_values import positive, whole
+from zeroshot.degradation import DAMAGE
 
 _INTERRUPTED = 130
 _DESCRIPTION = """\
@@ -37,8 +37,6 @@ _EXAMPLE = "example: zeroshot compare photos/ --task sr --scale 4 --methods bicu
 
 def add_parser(commands: Any) -> None:
     """Add the command to the sub-parsers of the command line."""
-    from zeroshot.degradation import DAMAGE
-
     command = commands.add_parser(
         "compare",
         help="compare priors, interpolation and learned models on your images",
@@ -60,18 +58,22 @@ def add_parser(commands: Any) -> None:
     add("--metrics", action="append", metavar="LIST",
         help="what is measured, the main one first: 'psnr_y_border4,ssim,consistency' (default: PSNR in the "
         "convention of the task's tables, SSIM, consistency)")  # fmt: skip
-    add("--seconds", type=_positive("a positive number of seconds"), help="the budget of each run")
-    add("--seed", type=_whole(0), default=0, help="of the damage and of the methods (default 0)")
-    add("--threads", type=_whole(1), help="CPU threads of each method (default: all cores)")
-    add("--timeout", type=_positive("a positive number of seconds"), metavar="SECONDS",
+    add("--seconds", type=positive("a positive number of seconds"), help="the budget of each run")
+    add("--seed", type=whole(0), default=0, help="of the damage and of the methods (default 0)")
+    add("--threads", type=whole(1), help="CPU threads of each method (default: all cores)")
+    add("--timeout", type=positive("a positive number of seconds"), metavar="SECONDS",
         help="end a run without a result after this time (default: 10 × --seconds and at least 600; never "
         "without --seconds)")  # fmt: skip
-    add("--memory", type=_positive("a positive number of GiB"), metavar="GIB",
+    add("--memory", type=positive("a positive number of GiB"), metavar="GIB",
         help="what a method may allocate beside its libraries")  # fmt: skip
     add("--retry-failed", action="store_true", help="run again what failed, crashed or took too long before")
     add("--overwrite", action="store_true", help="start anew where the folder holds a comparison")
     add("--quiet", action="store_true", help="print errors only")
-    _add_task_options(command)
+    add_damage_options(command)
+    add(
+        "--data-term",
+        help="what methods minimise: gaussian, poisson, l1, huber (default: what goes with the noise)",
+    )
     command.set_defaults(run=run)
 
 
@@ -118,7 +120,7 @@ def run(options: argparse.Namespace) -> int:
         return _INTERRUPTED
     except (ValueError, TypeError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(_with_flags(str(error))) from None
+        raise kind(_in_command_words(str(error))) from None
     if not options.quiet:
         say(f"\n{text_table(table)}\n")
         say(f"{options.report / 'report.html'}: the report")
@@ -129,104 +131,14 @@ def run(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-# --- the options -------------------------------------------------------------------------------------------
-
-
-def _add_task_options(command: argparse.ArgumentParser) -> None:
-    """What makes the damage of any task; which goes with which is checked when the task is known."""
-    group = command.add_argument_group("what the damage is")
-    types: dict[str, Callable[[str], Any]] = {
-        "sigma": _grey_levels,
-        "peak": _positive("a positive number of photons"),
-        "scale": _positive("a whole number from 2 to 16"),
-        "kernel_sigma": _positive("a positive number"),
-        "salt_pepper": _positive("a share of the pixels between 0 and 1"),
-        "missing": _positive("a share of the pixels between 0 and 1"),
-        "hints": _share_or_file,
-    }
-    for name, meaning in _task_option_meanings().items():
-        group.add_argument(
-            _flag(name), dest=name, type=types.get(name, str), metavar=name.upper(), default=argparse.SUPPRESS,
-            help=meaning.replace("%", "%%"),
-        )  # fmt: skip
-
-
-def _task_option_meanings() -> dict[str, str]:
-    """Every option of any damage or task with its meaning, in the words of the command line."""
-    from zeroshot.degradation import DAMAGE, NOISE
-
-    meanings = {**NOISE, "sigma": "standard deviation of Gaussian noise in 8-bit grey levels"}
-    for task, own in DAMAGE.items():
-        for name, meaning in own.items():
-            before = f"{meanings[name]}; " if name in meanings else ""
-            meanings[name] = f"{before}{task}: {meaning}"
-    meanings["data_term"] = (
-        "what methods minimise: gaussian, poisson, l1, huber (default: what goes with the noise)"
-    )
-    return meanings
-
-
 def _task_options(options: argparse.Namespace) -> dict[str, Any]:
-    """The options of the damage that were given."""
-    given = {name: value for name, value in vars(options).items() if name in _task_option_meanings()}
-    for name in ("scale", "peak"):
-        if name in given and given[name] == int(given[name]):
-            given[name] = int(given[name])
-    return given
+    """What makes the damage, and what is minimised to undo it, as far as it was given."""
+    chosen = {} if options.data_term is None else {"data_term": options.data_term}
+    return damage_options(options) | chosen
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _with_flags(message: str) -> str:
+def _in_command_words(message: str) -> str:
     """The engine's message with its options spelled as they are typed."""
-    names = "|".join(_task_option_meanings())
-    message = re.sub(rf"(?<![\w-])({names})=…", lambda found: _flag(found[1]), message)
-    message = message.replace("given='damaged'", "--damaged").replace(" (existing='overwrite')", "")
+    message = with_flags(message).replace("given='damaged'", "--damaged")
+    message = message.replace(" (existing='overwrite')", "")
     return message.replace("overwrite it with --overwrite", "start anew with --overwrite")
-
-
-def _positive(wanted: str) -> Callable[[str], float]:
-    def convert(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not 0 < value < math.inf:
-            raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
-        return value
-
-    return convert
-
-
-def _whole(lowest: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = lowest - 1
-        if not lowest <= value < 2**63:
-            raise argparse.ArgumentTypeError(f"must be a whole number of at least {lowest}, got {text!r}")
-        return value
-
-    return convert
-
-
-def _grey_levels(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 255:
-        raise argparse.ArgumentTypeError(f"must be a number of 8-bit grey levels from 0 to 255, got {text!r}")
-    return value / 255
-
-
-def _share_or_file(text: str) -> float | str:
-    try:
-        return text if Path(text).is_file() else float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"must be a share of the pixels or an RGBA image, but there is no file {text!r}"
-        ) from None

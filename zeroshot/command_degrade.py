@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
-import re
 import shlex
 import sys
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +15,12 @@ import torch
 
 from zeroshot import command_files as files
 from zeroshot import images
+from zeroshot.command_damage import add_damage_options, damage_options, flag, with_flags
 from zeroshot.command_messages import FAILURES, report, say
+from zeroshot.command_values import value_range, whole
 from zeroshot.degradation import COMPANIONS, DAMAGE, NOISE, Degraded, check, degrade, restoring_command
 from zeroshot.picture import full_range
 from zeroshot.version import __version__
-
-_NAMES = tuple(dict.fromkeys(name for options in DAMAGE.values() for name in options))
 
 
 def add_parser(commands: Any) -> None:
@@ -41,12 +38,11 @@ def add_parser(commands: Any) -> None:
         help="a file; for several images a folder; 'FOLDER/' makes the folder. TIFF holds every value, PNG up "
         "to 16 bits from black to white")  # fmt: skip
     add("--task", required=True, choices=list(DAMAGE), metavar="TASK", help=f"one of {', '.join(DAMAGE)}")
-    _add_noise(command)
-    _add_damage(command)
+    add_damage_options(command)
     add("--quantise", choices=["8-bit", "none"],
         help="whether values are clipped and rounded to 8 bits (default: in sr without noise)")  # fmt: skip
-    add("--seed", type=_seed, default=0, help="of noise, missing pixels and hints (default 0)")
-    add("--range", dest="value_range", type=_value_range, metavar="LOW,HIGH",
+    add("--seed", type=whole(0), default=0, help="of noise, missing pixels and hints (default 0)")
+    add("--range", dest="value_range", type=value_range, metavar="LOW,HIGH",
         help="the values that mean black and white in IMG")  # fmt: skip
     add("--truth", metavar="FILE",
         help="also write the good image, cropped as the damage needs it; for several images a folder")  # fmt: skip
@@ -63,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     ValueError, TypeError, OSError
         In one line, before any work.
     """
-    damage = _damage(options)
+    damage = damage_options(options)
     _check_damage(options, damage)
     jobs = _jobs(options)
     _check_files(options, jobs)
@@ -87,124 +83,19 @@ def run(options: argparse.Namespace) -> int:
 # --- the options -------------------------------------------------------------------------------------------
 
 
-def _add_noise(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("--sigma", type=_number("a number of 8-bit grey levels from 0 to 255", 0, 255),
-        help="Gaussian noise, its standard deviation in 8-bit grey levels")  # fmt: skip
-    add("--peak", type=_number("a positive number of photons", 0, math.inf, "open"),
-        help="photon noise: how many photons make white")  # fmt: skip
-    add("--salt-pepper", dest="salt_pepper", type=_share, metavar="SHARE",
-        help="share of the pixels that become black or white, such as 0.1")  # fmt: skip
-
-
-def _add_damage(command: argparse.ArgumentParser) -> None:
-    """The options that make the damage of a task; which goes with which is checked later."""
-    add = command.add_argument
-    add("--missing", type=_share, metavar="SHARE", help="inpaint: share of the pixels to lose at random")
-    add(
-        "--mask", help="inpaint, instead of --missing: an image file, white where pixels are kept; or 'alpha'"
-    )
-    add("--scale", type=_number("a whole number from 2 to 16", 2, 16),
-        help="sr: how many times smaller, from 2 to 16")  # fmt: skip
-    add("--kernel", help="sr: 'bicubic' (default), 'lanczos2', 'lanczos3', 'box', 'gaussian', or a file; deblur: "
-        "a file (.npy or an image), or text such as 'gaussian=1.6', 'motion=15, angle=30', 'disk=3'")  # fmt: skip
-    add("--kernel-sigma", dest="kernel_sigma", type=_number("a positive number", 0, math.inf, "open"),
-        help="sr with --kernel gaussian: its standard deviation in pixels of IMG")  # fmt: skip
-    add(
-        "--luma", choices=["bt601", "bt709", "mean"], help="colorize: how colours become grey (default bt601)"
-    )
-    add("--hints", help="colorize: share of the pixels whose colours are told, or an RGBA image of hints")
-    add("--pattern", help="demosaic: RGGB (default), BGGR, GRBG, GBRG, quad-rggb …, or xtrans")
-    add("--boundary", choices=["reflect", "circular", "replicate", "valid"],
-        help="deblur: how the scene goes on beyond the image (default reflect)")  # fmt: skip
-    add("--operator", help="restore: the damage, such as 'mosaic(RGGB) @ downsample(2)'")
-
-
-def _number(wanted: str, lowest: float, highest: float, ends: str = "closed") -> Callable[[str], float | int]:
-    """A converter of numbers from `lowest` to `highest`, with `ends` "open" strictly between them."""
-
-    def convert(text: str) -> float | int:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        inside = lowest < value < highest if ends == "open" else lowest <= value <= highest
-        if not inside:
-            raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
-        return int(value) if value == int(value) else value
-
-    return convert
-
-
-_share = _number("a share of the pixels between 0 and 1", 0, 1, "open")
-
-
-def _seed(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value < 2**63:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
-    return value
-
-
-def _value_range(text: str) -> tuple[float, float]:
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        low = high = math.nan
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise argparse.ArgumentTypeError(
-            f"must be two numbers LOW,HIGH, the values of black and white with LOW < HIGH, got {text!r}"
-        )
-    return low, high
-
-
-def _damage(options: argparse.Namespace) -> dict[str, Any]:
-    """The options of the damage that were given, in the units of the engine."""
-    given = {name: value for name in (*NOISE, *_NAMES) if (value := getattr(options, name)) is not None}
-    if "sigma" in given:
-        given["sigma"] = given["sigma"] / 255
-    if "hints" in given and not Path(given["hints"]).exists():
-        try:
-            given["hints"] = float(given["hints"])
-        except ValueError:
-            raise FileNotFoundError(
-                f"--hints must be a share of the pixels or an RGBA image, but there is no file {given['hints']}"
-            ) from None
-    return given
-
-
 def _check_damage(options: argparse.Namespace, damage: dict[str, Any]) -> None:
     known = [*DAMAGE[options.task], *NOISE]
     for name in damage:
         if name not in known:
             raise ValueError(
-                f"{_flag(name)} does not go with --task {options.task}; with it go {', '.join(map(_flag, known))}"
+                f"{flag(name)} does not go with --task {options.task}; with it go {', '.join(map(flag, known))}"
             )
     if "kernel_sigma" in damage and damage.get("kernel") != "gaussian":
         raise ValueError("--kernel-sigma goes with --kernel gaussian")
     try:
         check(options.task, seed=options.seed, quantise=options.quantise, **damage)
     except (ValueError, TypeError) as error:
-        raise type(error)(_with_flags(str(error))) from None
-    if 0 < damage.get("sigma", 0) * 255 < 1:
-        warnings.warn(
-            f"--sigma {damage['sigma'] * 255:g} is in 8-bit grey levels, from 0 to 255", stacklevel=2
-        )
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _with_flags(message: str) -> str:
-    """The engine's message with its options spelled as they are typed."""
-    names = "|".join((*NOISE, *_NAMES))
-    message = re.sub(rf"\b({names})=…", lambda found: _flag(found[1]), message)
-    message = re.sub(r"^task '(\w+)'", r"--task \1", message)
-    return re.sub(r"\bsalt_pepper\b(?! image)", "--salt-pepper", message)
+        raise type(error)(with_flags(str(error))) from None
 
 
 # --- the files ---------------------------------------------------------------------------------------------
@@ -295,7 +186,7 @@ def _degrade_one(job: _Job, options: argparse.Namespace, damage: dict[str, Any])
     try:
         result = degrade(picture, options.task, seed=options.seed, quantise=options.quantise, **damage)
     except (ValueError, TypeError) as error:
-        raise type(error)(_with_flags(str(error))) from None
+        raise type(error)(with_flags(str(error))) from None
     plain = picture.without_alpha()
     for what, companion in _companions(result):
         record = {"zeroshot": __version__, f"{what}_for": job.output.name, **_origin(result)}

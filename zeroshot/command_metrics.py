@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from zeroshot import command_files as files
 from zeroshot import images
 from zeroshot.command_messages import say
+from zeroshot.text_table import aligned, printable
 
 if TYPE_CHECKING:
     import torch
@@ -304,15 +305,9 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _as_table(rows: Sequence[Row], means: Sequence[Mean], chosen: Sequence[Metric]) -> str:
     head = ["image", *(metric.name for metric in chosen)]
-    table = [head, *([str(row.pair.image), *_cells(row.values, chosen)] for row in rows)]
-    table += [[mean.label, *_cells(mean.values, chosen)] for mean in means]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return "\n".join(_aligned(line, widths) for line in table)
-
-
-def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
-    name, *numbers = (f"{cell:{'<' if i == 0 else '>'}{widths[i]}}" for i, cell in enumerate(line))
-    return "  ".join([name, *numbers])
+    table = [head, *([printable(row.pair.image), *_cells(row.values, chosen)] for row in rows)]
+    table += [[printable(mean.label), *_cells(mean.values, chosen)] for mean in means]
+    return "\n".join(aligned(table))
 
 
 def _cells(values: dict[str, float | None], chosen: Sequence[Metric]) -> Iterator[str]:

@@ -111,6 +111,22 @@ def _threads(text: str) -> int:
     return _whole(text, 1, _MOST_THREADS, f"a whole number from 1 to {_MOST_THREADS}")
 
 
+def _samples(text: str) -> int:
+    return _whole(text, 1, 1000, "a whole number from 1 to 1000")
+
+
+def _tile(text: str) -> int | str | None:
+    if text in ("auto", "none"):
+        return "auto" if text == "auto" else None
+    return _whole(text, 32, 2**31, "'auto', 'none' or a whole number of at least 32")
+
+
+def _overlap(text: str) -> int | str:
+    if text == "auto":
+        return text
+    return _whole(text, 0, 2**31, "'auto' or a whole number of at least 0")
+
+
 def _value_range(text: str) -> tuple[float, float]:
     """The values of black and white."""
     try:
@@ -236,6 +252,13 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     add("--range", dest="value_range", type=_value_range, metavar="LOW,HIGH",
         help="the values that mean black and white, for any image where they are not the full range of its "
         "type: 0,4095 for 12-bit counts in 16 bits, 0,255 or -100,900 for floats")  # fmt: skip
+    add("--tile", type=_tile, default="auto", metavar="PIXELS",
+        help="restore overlapping tiles of this height and width one after the other: auto does so where the "
+        "memory is short, none never does (default auto)")  # fmt: skip
+    add("--overlap", type=_overlap, default="auto", metavar="PIXELS",
+        help="with tiles: what neighbours share at least (default auto)")  # fmt: skip
+    add("--samples", type=_samples, default=1, metavar="N",
+        help="the mean of N runs from different seeds; --maps writes their deviation (default 1)")  # fmt: skip
     add("--resume", action="store_true",
         help="continue from OUT.checkpoint; what is finished stays as it is")  # fmt: skip
     add("--checkpoint-seconds", type=_checkpoint_seconds, default=60.0, metavar="SECONDS",

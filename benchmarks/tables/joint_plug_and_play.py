@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from zeroshot.compare.method import Case
+from zeroshot.compare.methods.arrays import to_array
 from zeroshot.priors.nonlocal_.bm3d import BlockMatching3D
 from zeroshot.priors.plug_and_play import PlugAndPlay
 from zeroshot.solve import solve_problem
@@ -52,8 +53,7 @@ class JointPlugAndPlay:
         result = solve_problem(
             image, task.problem, self._prior(task), task=task.task, seconds=task.seconds, progress=False
         )
-        colours = result.picture.colours[0].permute(1, 2, 0).numpy()
-        return colours[..., 0] if colours.shape[2] == 1 else colours
+        return to_array(result.picture.colours)
 
     def _prior(self, case: Case) -> PlugAndPlay:
         sigma = case.problem.sigma

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from zeroshot.compare.method import Case, Method
+from zeroshot.compare.methods.arrays import to_array, to_tensor
 from zeroshot.images import load
 from zeroshot.tasks import make_problem
 
@@ -26,7 +27,7 @@ def restored(
     Raises
     ------
     ValueError
-        Where the method cannot do this task.
+        Where the method cannot do this task, or makes no image of it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -35,16 +36,7 @@ def restored(
     reason = method.supports(case)
     if reason is not None:
         raise ValueError(f"{method.name} cannot do this: {reason}")
-    pixels = method.restore(_array(damaged), case)
-    return _tensor(np.clip(np.nan_to_num(pixels), 0, 1))
-
-
-def _array(image: torch.Tensor) -> np.ndarray:
-    """H × W for grey, H × W × C for colour, float32."""
-    pixels = image[0].float().permute(1, 2, 0).contiguous().numpy()
-    return pixels[..., 0] if pixels.shape[2] == 1 else pixels
-
-
-def _tensor(pixels: np.ndarray) -> torch.Tensor:
-    planes = pixels[..., None] if pixels.ndim == 2 else pixels
-    return torch.from_numpy(np.ascontiguousarray(planes, dtype=np.float32)).permute(2, 0, 1)[None]
+    pixels = method.restore(to_array(damaged), case)
+    if not np.isfinite(pixels).all():
+        raise ValueError(f"{method.name} made values that are not finite")
+    return to_tensor(np.clip(pixels, 0, 1))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from PIL import Image
 
 from zeroshot.compare import Cell, Table, compare
 from zeroshot.compare import comparison as comparison_module
+from zeroshot.compare.entrants import entrants
 from zeroshot.compare.method import Case
 from zeroshot.compare.store import Store
 
@@ -108,6 +111,7 @@ def test_methods_and_images_are_added_and_only_they_are_run(
         ({"options": {"sigma": 20 / 255}}, "sigma 0.0980392, this one has 0.0784314"),
         ({"seconds": 3.0}, "seconds not set, this one has 3"),
         ({"seed": 1}, "seed 0, this one has 1"),
+        ({"threads": 999}, r"threads \d+, this one has 999"),
         ({"metrics": ["psnr"]}, "metrics psnr, consistency, this one has psnr"),
         ({"given": "damaged", "metrics": ["consistency"]}, "given truth, this one has damaged"),
         ({"images": {"one": np.zeros((16, 20), np.uint8)}}, "image 'one' is not the one"),
@@ -167,9 +171,9 @@ def test_the_timeout_may_change(pictures: dict, tmp_path: Path, pages: list[Tabl
 def test_a_method_whose_file_or_settings_changed_is_another_one(
     pictures: dict, tmp_path: Path, pages: list[Table]
 ) -> None:
-    from zeroshot.compare.entrants import entrants
-
-    file = tmp_path / "own.py"
+    # What separates the parts of a text may stand in the name of a file.
+    file = tmp_path / "a=1, [2]" / "own.py"
+    file.parent.mkdir()
     file.write_text(
         "class Own:\n    name = 'own'\n    def restore(self, image, case):\n        return image\n"
     )
@@ -180,6 +184,36 @@ def test_a_method_whose_file_or_settings_changed_is_another_one(
     assert before.identity != after.identity
     one, two = entrants(["fast=tv[iterations=5]", "slow=tv[iterations=50]"])
     assert one.identity != two.identity.replace("slow", "fast")
+
+
+def test_weights_beside_an_onnx_file_are_part_of_what_it_is(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "m.onnx").write_bytes(b"the graph")
+    (tmp_path / "m.onnx.data").write_bytes(b"the weights")
+    (before,) = entrants([f"onnx:{tmp_path / 'm.onnx'}"])
+    (tmp_path / "m.onnx.data").write_bytes(b"other weights")
+    (after,) = entrants([f"onnx:{tmp_path / 'm.onnx'}"])
+    assert before.identity != after.identity
+    assert f"onnxruntime {version('onnxruntime')}" in after.identity
+
+
+def test_an_object_whose_class_was_rewritten_is_another_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def identity(result: str) -> str:
+        (tmp_path / "rewritten.py").write_text(
+            "class Own:\n    name = 'own'\n    def supports(self, case): return None\n"
+            f"    def restore(self, image, case): return {result}\n"
+        )
+        monkeypatch.delitem(sys.modules, "rewritten", raising=False)
+        importlib.invalidate_caches()
+        return entrants([importlib.import_module("rewritten").Own()])[0].identity
+
+    before = identity("image")
+    assert before == identity("image")
+    assert before != identity("image / 2")
 
 
 @pytest.mark.slow

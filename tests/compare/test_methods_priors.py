@@ -107,11 +107,12 @@ def test_what_showing_costs_is_no_part_of_the_time(noisy):
     notes: dict = {}
     case = case_of(noisy, seconds=0.6, show=show, note=notes.__setitem__)
     began = time.monotonic()
-    method_from("dip[iterations=100000,channels=8,scales=2,stopping=iterations]").restore(noisy, case)
+    unguided = "dip[iterations=100000,channels=8,scales=2,stopping=iterations,guide=none]"
+    method_from(unguided).restore(noisy, case)
     spent = time.monotonic() - began
     assert "time budget of 0.6 s" in notes["stopped_by"]
     assert spent >= 0.6 + sum(away[:-1])
-    assert len(shown) >= 3
+    assert len(shown) >= 2
     assert all(image.shape == noisy.shape for image in shown)
     # Each is an image of its own: later steps do not change those that were shown.
     assert not np.array_equal(shown[0], shown[-1])

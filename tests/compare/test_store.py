@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,21 @@ def test_overwriting_removes_what_is_ours_and_nothing_else(tmp_path: Path) -> No
     assert not (tmp_path / "out" / "restored").exists()
 
 
+def test_what_cannot_be_removed_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(tmp_path / "out").keep(Cell("a", "tv", "done"))
+
+    def refuse(*arguments: object, **more: object) -> None:
+        if not more.get("ignore_errors"):
+            raise PermissionError("not yours")
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    with pytest.raises(PermissionError):
+        Store(tmp_path / "out").open(plan({**TERMS, "seed": 1}), "overwrite")
+    # The old cell is not taken for one of the new comparison.
+    with pytest.raises(ComparisonError, match="seed 0, this one has 1"):
+        opened(tmp_path / "out", plan({**TERMS, "seed": 1}))
+
+
 def test_the_report_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(NotADirectoryError, match="the report is a folder"):
@@ -155,11 +171,23 @@ def test_measurements_come_back_bit_by_bit(tmp_path: Path) -> None:
     assert not [*(tmp_path / "out" / "measurements").glob("*part*")]
 
 
-def test_a_damaged_measurement_is_an_error_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda whole: b"PK",
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: whole[:200] + b"xxxx" + whole[204:],
+    ],
+    ids=["head", "half", "flipped"],
+)
+def test_a_damaged_measurement_is_an_error_in_one_line(
+    damaged: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
     store = opened(tmp_path / "out")
-    store.save_measurement("a", torch.rand(1, 1, 6, 7), None, {})
-    (tmp_path / "out" / "measurements" / "a.npz").write_bytes(b"PK")
-    with pytest.raises(ComparisonError, match=r"a\.npz cannot be read"):
+    store.save_measurement("a", torch.rand(1, 1, 60, 70), None, {})
+    file = tmp_path / "out" / "measurements" / "a.npz"
+    file.write_bytes(damaged(file.read_bytes()))
+    with pytest.raises(ComparisonError, match=r"a\.npz cannot be read: [^\n]*; remove it"):
         store.load_measurement("a")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import signal
 import time
@@ -224,7 +225,8 @@ def test_watchers_see_the_whole_image_and_the_tile(
     assert "tile 4/4" in capsys.readouterr().err
 
 
-def test_a_tile_is_forgotten_before_the_next_begins(image: np.ndarray, drifting: Any) -> None:
+@pytest.mark.parametrize("prior", ["drifting", "dip"])
+def test_a_tile_is_forgotten_before_the_next_begins(image: np.ndarray, drifting: Any, prior: str) -> None:
     runs: list[weakref.ref[Run]] = []
 
     def look(estimate: Estimate, run: Any) -> None:
@@ -232,7 +234,13 @@ def test_a_tile_is_forgotten_before_the_next_begins(image: np.ndarray, drifting:
             runs.append(weakref.ref(run._part.run))
         assert sum(known() is not None for known in runs) <= 1
 
-    zeroshot.solve(image, "denoise", drifting(), sigma=0.1, tile=48, callbacks=[look])
+    job: dict[str, Any] = {"settings": _NETWORK} if prior == "dip" else {}
+    gc.disable()
+    try:
+        chosen = "dip" if prior == "dip" else drifting()
+        zeroshot.solve(image, "denoise", chosen, sigma=0.1, tile=48, callbacks=[look], **job)
+    finally:
+        gc.enable()
     assert len(runs) == 6
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from zeroshot.compare.method import Case, Method
+from zeroshot.compare.methods.arrays import to_array
 from zeroshot.compare.records import CurvePoint, Status
 from zeroshot.metrics import psnr
 from zeroshot.picture import Picture
@@ -96,7 +97,7 @@ def attempt(method: Method, job: Job) -> Outcome:
         reason = method.supports(case)
         if reason:
             return Outcome("unsupported", one_line(reason))
-        image, seconds = watch.timed(method, as_array(case.problem.y), job, case)
+        image, seconds = watch.timed(method, to_array(case.problem.y), job, case)
         image = _checked(image, case.problem.reference_shape)
     # A method that calls sys.exit() ends its own turn, not the comparison.
     except (Exception, SystemExit) as error:
@@ -141,7 +142,7 @@ class _Watch:
     def __init__(self, truth: torch.Tensor | None) -> None:
         self.curve: list[CurvePoint] = []
         self.notes: dict[str, Any] = {}
-        self._truth = None if truth is None else as_array(truth)
+        self._truth = None if truth is None else to_array(truth)
         self._started: float | None = None
         self._away = 0.0
 
@@ -186,20 +187,6 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 (a method may use the old interface)
     torch.manual_seed(seed)
-
-
-def as_array(image: torch.Tensor) -> np.ndarray:
-    """(1, C, H, W) as H × W (one channel) or H × W × C, float32."""
-    values = image.detach()[0].to("cpu", torch.float32)
-    return np.ascontiguousarray(values[0].numpy() if len(values) == 1 else values.permute(1, 2, 0).numpy())
-
-
-def as_tensor(image: np.ndarray) -> torch.Tensor:
-    """H × W or H × W × C as (1, C, H, W), float32."""
-    values = image[..., None] if image.ndim == 2 else image
-    return (
-        torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).permute(2, 0, 1)[None].contiguous()
-    )
 
 
 def _checked(image: Any, reference_shape: tuple[int, ...]) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,17 +11,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from zeroshot import degradation
-from zeroshot.compare.attempt import Outcome, as_tensor
+from zeroshot.compare.attempt import Outcome
 from zeroshot.compare.entrants import Entrant, entrants
 from zeroshot.compare.inputs import Given, Inputs, Source, printable_options, sources
 from zeroshot.compare.machine import described_machine, versions
 from zeroshot.compare.measuring import Measures, default_metrics
 from zeroshot.compare.method import Method
+from zeroshot.compare.methods.arrays import to_tensor
 from zeroshot.compare.process import MARK, Runner
 from zeroshot.compare.records import Cell, Table
 from zeroshot.compare.report import write_csv, write_report
+from zeroshot.compare.report.measures import measure, seconds_text
+from zeroshot.compare.report.text import option_text
 from zeroshot.compare.store import Existing, Plan, Store
 from zeroshot.registry import unknown
 from zeroshot.tasks import tasks
@@ -91,7 +94,8 @@ def compare(
     truths : folder, or mapping of names to images, optional
         The truths of damaged images, found by name.
     threads : int, optional
-        CPU threads of every method.
+        CPU threads of every method; by default as many as PyTorch uses here. A comparison is gone on with under
+        the same number only: times and, to the last digit, results depend on it.
     timeout : float, optional
         Seconds after which a restoration is ended without a result; by default ten times the budget and at
         least ten minutes, or never where there is no budget.
@@ -151,7 +155,7 @@ def compare(
         "seconds": seconds,
         "seed": int(seed),
         "metrics": list(measures.names),
-        "threads": threads,
+        "threads": limits.threads,
         "versions": versions(("zeroshot", "torch")),
     }
     plan = Plan(
@@ -183,7 +187,7 @@ class _Limits:
     seconds: float | None
     timeout: float | None
     memory: int | None
-    threads: int | None
+    threads: int
 
     @classmethod
     def checked(
@@ -198,7 +202,7 @@ class _Limits:
         if timeout is None and seconds is not None:
             timeout = max(_PATIENCE * seconds, _LEAST_PATIENCE)
         size = None if memory is None else int(memory * 2**30)
-        return cls(seconds, timeout, size, threads)
+        return cls(seconds, timeout, size, threads or torch.get_num_threads())
 
 
 def _given(given: Given | None, truths: Any) -> Given:
@@ -298,7 +302,7 @@ class _Comparison:
         outcome = runner.attempt(job, self.limits.timeout)
         if outcome.image is None:
             return _cell(name, method, outcome)
-        image = as_tensor(outcome.image).clamp(0, 1)
+        image = to_tensor(outcome.image).clamp(0, 1)
         values, reasons = self.measures.of(image, material)
         file = self.store.save_restored(name, method, image)
         notes = {f"no {metric}": reason for metric, reason in reasons.items()}
@@ -330,20 +334,16 @@ class _Comparison:
         )
 
     def _title(self) -> str:
-        options = self.plan.terms["options"]
-        words = [
-            f"{name} {value * 255:g}/255" if name == "sigma" else f"{name} {_without_checksums(value)}"
-            for name, value in options.items()
-        ]
-        return ", ".join([self.plan.terms["task"], *words])
+        terms = self.plan.terms
+        return ", ".join(filter(None, [terms["task"], option_text(terms["options"])]))
 
     def _summary(self, cell: Cell) -> str:
         if cell.status != "done":
             return f"{cell.status}: {cell.reason}"
         main = self.measures.names[0]
         value = cell.metrics.get(main)
-        measured = f"no {main}" if value is None else f"{main} {value:.4g}"
-        return f"{measured}, {cell.seconds:.1f} s"
+        measured = f"no {main}" if value is None else f"{main} {measure(main).text(value)}"
+        return f"{measured}, {seconds_text(cell.seconds)} s"
 
     def _write_report_if_due(self) -> None:
         since = time.monotonic() - self.reported
@@ -362,10 +362,6 @@ class _Comparison:
         write_report(table, self.store.folder)
         self.reported = time.monotonic()
         self.report_seconds = self.reported - began
-
-
-def _without_checksums(value: Any) -> str:
-    return re.sub(r" sha256 [0-9a-f]+", "", str(value))
 
 
 def _cell(image: str, method: str, outcome: Outcome, **more: Any) -> Cell:

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zeroshot.compare.channel import Setup
+from zeroshot.compare.machine import versions
 from zeroshot.compare.method import Method
 from zeroshot.compare.process import MethodRunner, Runner, WorkerProcess
 from zeroshot.compare.store import require_distinct
 from zeroshot.provenance import described
+
+if TYPE_CHECKING:
+    from zeroshot.compare.specification import Specification
+
+
+#: Kind of a method → the packages that run it, of which another version is another method.
+_LIBRARIES = {
+    "onnx": ("onnxruntime", "onnxruntime-gpu"),
+    "opencv": ("opencv-contrib-python", "opencv-contrib-python-headless"),
+    "spandrel": ("spandrel",),
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,8 @@ class Entrant:
     given : str or Method
         Its text, or the object itself.
     identity : str
-        What makes its results what they are: the text or class with its settings, and checksums of its files.
+        What makes its results what they are: the text with checksums of its files and the version of the library
+        that runs them, or the class with its source and settings.
     """
 
     name: str
@@ -67,16 +81,19 @@ def entrants(methods: Iterable[str | Method]) -> list[Entrant]:
 
 
 def _from_text(text: str) -> Entrant:
-    from zeroshot.compare.specification import check, method_from
+    from zeroshot.compare.specification import check, method_from, parse
 
     check(text)
-    return Entrant(method_from(text).name, text, " ".join([text, *_files_in(text)]))
+    wanted = parse(text)
+    libraries = [f"{name} {version}" for name, version in versions(_LIBRARIES.get(wanted.kind, ())).items()]
+    return Entrant(method_from(text).name, text, " ".join([text, *_checksums(wanted), *libraries]))
 
 
-def _files_in(text: str) -> list[str]:
-    """The checksums of the files that a text names."""
-    parts = (part.strip(" '\"") for part in re.split(r"[:\[\],=]", text))
-    files = (Path(part).expanduser() for part in parts if part)
+def _checksums(wanted: Specification) -> list[str]:
+    """Of the files that a text names, and of those that hold the weights of an ONNX file beside it."""
+    target = wanted.target.rpartition(":")[0] if wanted.kind == "python" else wanted.target
+    named = [target, *(value for value in wanted.options.values() if isinstance(value, str))]
+    files = [Path(name + ending).expanduser() for name in named for ending in ("", ".data", "_data")]
     return [described(file).rpartition(" sha256 ")[2] for file in files if file.is_file()]
 
 
@@ -86,7 +103,17 @@ def _from_object(method: Any) -> Entrant:
         lacking = "is a class, not an object of it" if isinstance(method, type) else f"lacks {missing[0]}"
         raise TypeError(f"a method is a text or has name, supports and restore; {method!r} {lacking}")
     kind = f"{type(method).__module__}.{type(method).__qualname__}"
+    source = _source_of(type(method))
     settings = json.dumps(described(dict(getattr(method, "__dict__", {}))), sort_keys=True)
     # Where an object lies in memory says nothing about what it does.
-    digest = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", settings).encode()).hexdigest()[:16]
+    identity = source + re.sub(r" at 0x[0-9a-f]+", "", settings)
+    digest = hashlib.sha256(identity.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
     return Entrant(str(method.name), method, f"{kind} {digest}")
+
+
+def _source_of(kind: type) -> str:
+    """The lines that define a class; empty where they are not to be had, as for extensions in C."""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):
+        return ""

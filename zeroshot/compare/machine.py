@@ -11,8 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 #: The packages whose version may change a figure, where they are installed.
 _PACKAGES = (
     "zeroshot",
@@ -39,15 +37,15 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def described_machine(threads: int | None) -> dict[str, Any]:
-    """Versions, processor and command of this process; `threads` is what methods were given, None: the default."""
+def described_machine(threads: int) -> dict[str, Any]:
+    """Versions, processor and command of this process; `threads` is what methods are given."""
     return {
         **versions(_PACKAGES),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads() if threads is None else threads,
+        "threads": threads,
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]) if sys.argv else "",
     }
 

@@ -24,6 +24,8 @@ from zeroshot.compare.records import Status
 MARK = "ZEROSHOT_COMPARE_WORKER"
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _SECONDS_TO_END = 10.0
+# Starting Python and its libraries is no part of a restoration, and may take long on a busy machine.
+_LEAST_SECONDS_TO_LOAD = 120.0
 _TAIL = 4096
 
 
@@ -123,12 +125,13 @@ class WorkerProcess:
             )
         assert self._process.stdout is not None
         threading.Thread(target=_receive, args=(self._process.stdout, self._replies), daemon=True).start()
+        patience = None if timeout is None else max(timeout, _LEAST_SECONDS_TO_LOAD)
         try:
-            loaded: Loaded = self._ask(self._setup, timeout)
+            loaded: Loaded = self._ask(self._setup, patience)
         except _DiedError:
             raise _NotLoadedError("crashed", "its process died while the method was loaded") from None
         except _TooLateError:
-            raise _NotLoadedError("timeout", f"ended after {timeout:g} s of loading the method") from None
+            raise _NotLoadedError("timeout", f"ended after {patience:g} s of loading the method") from None
         if loaded.status == "unreadable":
             self.close()
             raise UnreadableMethodError(loaded.reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 #: done: there is an image. unsupported: the method cannot do this task. failed: it raised an error.
@@ -101,10 +102,12 @@ class Table:
 
     def cell(self, image: str, method: str) -> Cell | None:
         """The cell of this row and column, or None where it has not been run."""
-        for cell in self.cells:
-            if cell.image == image and cell.method == method:
-                return cell
-        return None
+        return self._places.get((image, method))
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str], Cell]:
+        # Reports look every cell up several times; walking through all of them would take minutes for thousands.
+        return {(cell.image, cell.method): cell for cell in self.cells}
 
     def mean(self, method: str, metric: str) -> float | None:
         """The mean of a metric over all images; None where an image lacks it, so that means stay comparable."""

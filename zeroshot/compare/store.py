@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -34,7 +35,8 @@ from zeroshot.picture import Form, Picture
 _FORMAT = 1
 _RECORD = "comparison.json"
 _FOLDERS = ("cells", "truth", "damaged", "restored", "measurements", "logs", "plots")
-_FILES = (_RECORD, "results.csv", "means.csv", "report.html")
+# The record last: until all else is gone it tells that the folder is ours.
+_FILES = ("results.csv", "means.csv", "report.html", _RECORD)
 _LOCK = ".lock"
 _LONGEST_SLUG = 80
 _OPTION = "option."
@@ -162,7 +164,9 @@ class Store:
     def _clear(self) -> None:
         """Remove what a comparison writes, and nothing else."""
         for name in _FOLDERS:
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+            # What cannot be removed is an error: a cell that stays would be taken for one of the new comparison.
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(self.folder / name)
         for name in _FILES:
             (self.folder / name).unlink(missing_ok=True)
 
@@ -267,13 +271,9 @@ class Store:
         }
         path = self._measurement_file(image)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.stem}.part.npz")
-        try:
-            np.savez_compressed(partial, **arrays)  # type: ignore[arg-type]
-            os.replace(partial, path)
-        finally:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        images.write_atomically(path, buffer.getvalue())
 
     def load_measurement(self, image: str) -> tuple[torch.Tensor, torch.Tensor | None, dict[str, Any]]:
         """Measurement, truth and the options that are arrays, as they were written.
@@ -287,8 +287,10 @@ class Store:
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: torch.from_numpy(file[name]) for name in file.files}
-        except (OSError, ValueError, EOFError, KeyError) as error:
-            raise ComparisonError(f"{path} cannot be read: {error}") from None
+        except Exception as error:  # numpy raises anything at all on bytes that are not its own
+            raise ComparisonError(
+                f"{path} cannot be read: {error}; remove it to have it made again"
+            ) from None
         options = {n.removeprefix(_OPTION): value for n, value in arrays.items() if n.startswith(_OPTION)}
         return arrays["measurement"], arrays.get("truth"), options
 

@@ -75,6 +75,8 @@ class SupervisedRun:
         self.ended = reason
         best = self.rule.best() if image is None else image
         self.image = (self.image if best is None else best).clone()
+        # It refers back to this object: a run in a circle would keep its memory until a collection of garbage.
+        del self._watch
 
     def _snapshot(self) -> dict[str, Any]:
         return {"run": self.run.state_dict(), "rule": self.rule.state_dict()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import gc
 import re
 import time
 from dataclasses import dataclass, replace
@@ -231,8 +230,6 @@ class TilesRun(Run):
         window.of(self._blended).copy_(window.of(self._shown))
         self._done.append(record)
         self._part = None
-        # Runs and those who watch them refer to each other: left to itself, the memory of many tiles piles up.
-        gc.collect()
 
     def _iterations_done(self) -> int:
         return sum(record["iterations"] for record in self._done)

@@ -16,7 +16,9 @@ from scipy.special import gamma
 from torch.nn import functional
 
 from zeroshot.metrics.comparable import Image, alone
+from zeroshot.metrics.filtering import filtered, gaussian_window
 from zeroshot.metrics.luminance import grey
+from zeroshot.operators.kernels import bicubic
 
 _BLOCK = 96
 _WINDOW_SIZE, _WINDOW_SIGMA = 7, 7 / 6
@@ -131,33 +133,19 @@ def _normalised(plane: torch.Tensor) -> torch.Tensor:
 
 
 def _window_mean(plane: torch.Tensor) -> torch.Tensor:
-    reach = _WINDOW_SIZE // 2
-    weights = [math.exp(-0.5 * (offset / _WINDOW_SIGMA) ** 2) for offset in range(-reach, reach + 1)]
-    total = sum(weights)
-    padded = functional.pad(plane[None, None], (reach,) * 4, mode="replicate")[0, 0]
-    return _filtered(_filtered(padded, weights, total, axis=0), weights, total, axis=1)
-
-
-def _filtered(plane: torch.Tensor, weights: list[float], total: float, axis: int) -> torch.Tensor:
-    length = plane.shape[axis] - len(weights) + 1
-    sums = plane.narrow(axis, 0, length) * (weights[0] / total)
-    for start, weight in enumerate(weights[1:], start=1):
-        sums.add_(plane.narrow(axis, start, length), alpha=weight / total)
-    return sums
+    weights = gaussian_window(_WINDOW_SIZE, _WINDOW_SIGMA)
+    padded = functional.pad(plane[None, None], (_WINDOW_SIZE // 2,) * 4, mode="replicate")[0, 0]
+    return filtered(filtered(padded, weights, axis=0), weights, axis=1)
 
 
 def _half_size(plane: torch.Tensor) -> torch.Tensor:
     """Half the size by antialiased bicubic interpolation, as MATLAB's imresize does; even sizes only."""
-    distances = [abs(tap - 3.5) / 2 for tap in range(8)]
-    weights = [
-        1.5 * t**3 - 2.5 * t**2 + 1 if t <= 1 else -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2 for t in distances
-    ]
-    total = sum(weights)
+    weights = bicubic(2).tolist()
     for axis in (0, 1):
         size = plane.shape[axis]
         start, end = plane.narrow(axis, 0, 3).flip(axis), plane.narrow(axis, size - 3, 3).flip(axis)
         mirrored = torch.cat([start, plane, end], dim=axis)
-        plane = _filtered(mirrored, weights, total, axis)
+        plane = filtered(mirrored, weights, axis)
         plane = plane[::2] if axis == 0 else plane[:, ::2]
     return plane
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import torch
 from torch.nn import functional
 
 from zeroshot.metrics.comparable import Image, Quantise, comparable, require_size
+from zeroshot.metrics.filtering import filtered, gaussian_window
 from zeroshot.metrics.luminance import luma
 
 _WINDOW_SIZE = 11
@@ -141,17 +141,8 @@ def _similarity_maps(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, to
 
 def _window_means(planes: torch.Tensor) -> torch.Tensor:
     """The Gaussian-weighted mean around every pixel where the window fits, of planes (K, H, W)."""
-    offsets = range(-(_WINDOW_SIZE // 2), _WINDOW_SIZE // 2 + 1)
-    weights = [math.exp(-0.5 * (offset / _WINDOW_SIGMA) ** 2) for offset in offsets]
-    total = sum(weights)
-    for axis in (1, 2):
-        length = planes.shape[axis] - _WINDOW_SIZE + 1
-        # Sums of shifted views: ten times as fast as conv2d in double precision on a CPU.
-        means = planes.narrow(axis, 0, length) * (weights[0] / total)
-        for start, weight in enumerate(weights[1:], start=1):
-            means.add_(planes.narrow(axis, start, length), alpha=weight / total)
-        planes = means
-    return planes
+    weights = gaussian_window(_WINDOW_SIZE, _WINDOW_SIGMA)
+    return filtered(filtered(planes, weights, axis=1), weights, axis=2)
 
 
 def _halved(plane: torch.Tensor) -> torch.Tensor:

@@ -160,6 +160,23 @@ def images_done(table: Table, method: str) -> int:
     return sum(is_done(table.cell(image, method)) for image in table.images)
 
 
+def unmeasured(table: Table) -> list[str]:
+    """Per measure that some results lack, one line: of how many, and why in the words of the first of them."""
+    lines = []
+    for m in measures_of(table):
+        lacking = [
+            cell
+            for cell in table.cells
+            if cell.image in table.images and is_done(cell) and m.name not in cell.metrics
+        ]
+        done = sum(map(is_done, table.cells))
+        if lacking:
+            reason = next((c.notes[f"no {m.name}"] for c in lacking if f"no {m.name}" in c.notes), "")
+            first = f": {reason}" if reason else ""
+            lines.append(f"no {m.label} for {len(lacking)} of {done} results{first}")
+    return lines
+
+
 def _known(name: str) -> Metric | None:
     # Not by metrics.metric() first: a table that was measured elsewhere is shown without the extra, too.
     if name in METRICS:

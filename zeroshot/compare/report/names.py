@@ -8,7 +8,7 @@ import unicodedata
 from pathlib import PurePath
 from urllib.parse import quote
 
-from zeroshot.compare.report.text import printable
+from zeroshot.text_table import printable
 
 
 def escaped(text: object) -> str:

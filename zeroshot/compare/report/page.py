@@ -8,11 +8,12 @@ from importlib.resources import files
 from typing import Any
 
 from zeroshot.compare.records import Table
-from zeroshot.compare.report.measures import measures_of, status_words
+from zeroshot.compare.report.measures import measures_of, status_words, unmeasured
 from zeroshot.compare.report.names import escaped, link
 from zeroshot.compare.report.pictures import Row, data_uri
 from zeroshot.compare.report.plots import Plot
 from zeroshot.compare.report.tables import image_table, notes_of, summary_table
+from zeroshot.compare.report.text import option_text
 from zeroshot.compare.report.viewer import details, viewer, wholes
 
 #: Nothing is fetched from anywhere, whatever a name or a browser would have it do.
@@ -80,7 +81,7 @@ def _asset(name: str) -> str:
 def _header(table: Table, contents: Contents) -> str:
     facts = {
         "Task": table.task,
-        "Options": _plain(table.options) or "none",
+        "Options": option_text(table.options) or "none",
         "Images": str(len(table.images)),
         "Methods": str(len(table.methods)),
         "Time per image": "no limit" if table.seconds is None else f"{table.seconds:g} s",
@@ -128,7 +129,7 @@ def _summary(table: Table, contents: Contents) -> str:
 printed figures are equal); ↑ higher is better, ↓ lower is better. A method that lacks a result for an image has no
 mean, since it would be over other images than those of its neighbours.<span class="scripted"> Click a heading to
 sort.</span></p>
-{_without_result(table)}
+{_without_result(table)}{_unmeasured(table)}
 </section>"""
 
 
@@ -154,6 +155,10 @@ def _without_result(table: Table) -> str:
         f"<details{opened}><summary>Runs without a result: {sum(map(len, affected.values()))}</summary>"
         f'<ul class="failures">{"".join(lines)}</ul></details>'
     )
+
+
+def _unmeasured(table: Table) -> str:
+    return "".join(f'<p class="note">{escaped(line[:1].upper() + line[1:])}.</p>' for line in unmeasured(table))
 
 
 def _plots(contents: Contents) -> str:
@@ -230,7 +235,9 @@ def _measuring(table: Table) -> str:
     return f"""<section id="measuring" aria-labelledby="measuring-title">
 <h2 id="measuring-title">How it was measured</h2>
 <dl class="explained">{items}
-<dt>Seconds</dt><dd>wall-clock time of the restoration itself, without loading weights or starting a process.</dd>
+<dt>Seconds</dt><dd>wall-clock time of the restoration itself, without loading weights, starting a process or
+measuring intermediate images. There is no warm-up: what a library sets up at its first use counts for the
+first image.</dd>
 <dt>Memory (MiB)</dt><dd>peak resident memory of the method’s process, which includes its libraries.</dd>
 <dt>Details</dt><dd>cut out where the results differ most (interquartile range of their brightness), pixel by pixel
 and without loss. What they show is chosen for contrast between methods; it is not typical of the image.</dd>

@@ -20,7 +20,7 @@ from zeroshot.compare.report.labels import beside_points, in_margin
 from zeroshot.compare.report.measures import Measure, is_done, main_psnr, perceptual_measures
 from zeroshot.compare.report.measures import measure as measure_named
 from zeroshot.compare.report.names import file_stem
-from zeroshot.compare.report.text import printable
+from zeroshot.text_table import printable
 from zeroshot.images import write_atomically
 
 #: Dark enough for white paper, and apart for those who see few colours (after Okabe and Ito).

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 from zeroshot.compare.records import Table
 from zeroshot.compare.report.measures import images_done, mean_seconds, measures_of, seconds_text
+from zeroshot.text_table import aligned, column_widths, printable
 
 
 def text_table(table: Table) -> str:
@@ -35,28 +39,16 @@ def text_table(table: Table) -> str:
         lines.append(
             [printable(method), *marked, seconds, f"{images_done(table, method)}/{len(table.images)}"]
         )
-    return _aligned(lines)
+    heading, *rows = aligned(lines)
+    rule = "  ".join("-" * width for width in column_widths(lines))
+    return "\n".join([heading, rule, *rows])
 
 
-def printable(text: object) -> str:
-    """The text on one line, without control characters and half characters of undecodable file names."""
-    return "".join("�" if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in str(text))
-
-
-def _aligned(lines: list[list[str]]) -> str:
-    widths = [max(_width(line[column]) for line in lines) for column in range(len(lines[0]))]
-    rows = []
-    for line in lines:
-        padding = [" " * (width - _width(text)) for text, width in zip(line, widths, strict=True)]
-        cells = [line[0] + padding[0], *(p + text for p, text in zip(padding[1:], line[1:], strict=True))]
-        rows.append("  ".join(cells).rstrip())
-    rows.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(rows)
-
-
-def _width(text: str) -> int:
-    """How many columns of a terminal a text takes."""
-    return sum(
-        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        for letter in text
-    )
+def option_text(options: Mapping[str, Any]) -> str:
+    """The options of a task in words, ``scale 4, sigma 25/255``: noise in 8-bit grey levels, files by name only."""
+    words = []
+    for name, value in options.items():
+        levels = name == "sigma" and isinstance(value, int | float)
+        said = f"{value * 255:g}/255" if levels else re.sub(r" sha256 [0-9a-f]+", "", str(value))
+        words.append(f"{name} {said}")
+    return ", ".join(words)

@@ -1,0 +1,88 @@
+"""Words of the command line as values, for argparse: each converter says in one line what would be right."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+
+def number(
+    wanted: str, lowest: float, highest: float, ends: Literal["closed", "open"] = "closed"
+) -> Callable[[str], float | int]:
+    """A converter of numbers from `lowest` to `highest`, with `ends` "open" strictly between them.
+
+    Parameters
+    ----------
+    wanted : str
+        What the message asks for: "a positive number of seconds".
+    lowest, highest : float
+        Where the range ends.
+    ends : {"closed", "open"}
+        Whether it includes its ends.
+    """
+
+    def convert(text: str) -> float | int:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        inside = lowest < value < highest if ends == "open" else lowest <= value <= highest
+        if not inside:
+            raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
+        return int(value) if value == int(value) else value
+
+    return convert
+
+
+def positive(wanted: str = "a positive number") -> Callable[[str], float | int]:
+    """A converter of finite numbers above 0."""
+    return number(wanted, 0, math.inf, "open")
+
+
+def whole(lowest: int) -> Callable[[str], int]:
+    """A converter of whole numbers from `lowest` on, as far as a seed may go."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = lowest - 1
+        if not lowest <= value < 2**63:
+            raise argparse.ArgumentTypeError(f"must be a whole number of at least {lowest}, got {text!r}")
+        return value
+
+    return convert
+
+
+share = number("a share of the pixels between 0 and 1", 0, 1, "open")
+
+
+def grey_levels(text: str) -> float:
+    """A standard deviation in 8-bit grey levels on the [0, 1] scale."""
+    return number("a number of 8-bit grey levels from 0 to 255", 0, 255)(text) / 255
+
+
+def share_or_file(text: str) -> float | str:
+    """A number, or the name of a file that exists."""
+    try:
+        return text if Path(text).is_file() else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be a share of the pixels or an RGBA image, but there is no file {text}"
+        ) from None
+
+
+def value_range(text: str) -> tuple[float, float]:
+    """The values of black and white, LOW,HIGH."""
+    try:
+        low, high = (float(part) for part in text.strip(" ()[]").split(","))
+    except ValueError:
+        low = high = math.nan
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise argparse.ArgumentTypeError(
+            f"must be two numbers LOW,HIGH, the values of black and white with LOW < HIGH, got {text!r}"
+        )
+    return low, high
