@@ -158,7 +158,12 @@ def test_an_interruption_says_how_to_go_on(asked: dict[str, Any], capsys: pytest
         ("--task sr --scale 4 --methods onnx:none.onnx", "none.onnx"),
         ("--task sr --scale 4 --methods tv --metrics beauty", "there is no metric 'beauty'"),
         ("--task sr --scale 4 --methods tv --damaged --metrics psnr", "compares with a truth"),
-        ("--task inpaint --methods tv --missing 0.5 --scale 2", "no option 'scale'"),
+        ("--task sr --scale 4 --methods tv --metrics beauty", "here also consistency"),
+        (
+            "--task inpaint --methods tv --missing 0.5 --scale 2",
+            "no option --scale; it has: --missing, --mask",
+        ),
+        ("--task denoise --sigma 5 --methods tv --scale 2", "--peak, --salt-pepper, --data-term$"),
     ],
 )
 def test_errors_are_one_line_in_the_words_of_the_command_line(words: str, said: str, tmp_path: Path) -> None:

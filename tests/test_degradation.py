@@ -187,7 +187,7 @@ def test_an_operator_may_be_an_object(photograph) -> None:
         ("denoise", {"salt_pepper": 1.5}, "between 0 and 1"),
         ("denoise", {"scale": 4, "sigma": 0.1}, "has no option 'scale'"),
         ("inpaint", {}, "needs missing"),
-        ("inpaint", {"missing": 0.5, "mask": "alpha"}, "or else mask"),
+        ("inpaint", {"missing": 0.5, "mask": "alpha"}, "do not go together"),
         ("inpaint", {"missing": 50}, "between 0 and 1"),
         ("sr", {}, "needs scale"),
         ("sr", {"scale": 2.5}, "whole number from 2 to 16"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from zeroshot.command_damage import add_damage_options, damage_options, with_flags
+from zeroshot.command_damage import add_damage_options, damage_options, flag, respelled, with_flags
 from zeroshot.command_messages import say
 from zeroshot.command_values import positive, whole
 from zeroshot.degradation import DAMAGE
@@ -21,7 +22,8 @@ Methods, separated by commas:
   dip, tv, bm3d …            our priors, with settings: 'dip[channels=64,iterations=500]'
   bicubic, bilinear, …       interpolation, for sr; first: the operator's first estimate; none: as damaged
   onnx:FILE, torchscript:FILE, spandrel:FILE, opencv:FILE.pb
-                             learned models; each needs an extra of the package
+                             learned models; each needs an extra of the package; a FILE with commas in its
+                             name stands in quotes of its own: 'onnx:"a, b.onnx"'
   python:FILE.py:CLASS       your own, with name, supports() and restore()
   LABEL=METHOD               the same under another name: 'fast=dip[iterations=500]'
 
@@ -30,7 +32,8 @@ long on an image is marked in the table, and the rest goes on.
 
 The same command again goes on where it was interrupted; finished runs are not repeated. More methods and
 images may be named then: what was there before stays in the table, and only the new runs are made. Other
-options, another budget or seed need another folder, or --overwrite; --timeout and --memory may change.
+options, another budget, seed or number of threads need another folder, or --overwrite; --timeout and --memory
+may change.
 """
 _EXAMPLE = "example: zeroshot compare photos/ --task sr --scale 4 --methods bicubic,tv,dip --seconds 60 --report out/"
 
@@ -87,30 +90,31 @@ def run(options: argparse.Namespace) -> int:
     """
     from zeroshot.compare import compare
     from zeroshot.compare.comparison import FAILURES
-    from zeroshot.compare.report import text_table
+    from zeroshot.compare.report import remarks, text_table
     from zeroshot.compare.specification import split
 
     methods = [method for given in options.methods for method in split(given)]
     metrics = [name.strip() for given in options.metrics or () for name in given.split(",") if name.strip()]
     try:
-        table = compare(
-            options.images,
-            options.task,
-            methods,
-            report=options.report,
-            options=_task_options(options),
-            seconds=options.seconds,
-            seed=options.seed,
-            metrics=metrics or None,
-            given="damaged" if options.damaged or options.truth else "truth",
-            truths=options.truth,
-            threads=options.threads,
-            timeout=options.timeout,
-            memory=options.memory,
-            existing="overwrite" if options.overwrite else "continue",
-            failed="retry" if options.retry_failed else "keep",
-            progress=None if options.quiet else say,
-        )
+        with respelled(_in_command_words):
+            table = compare(
+                options.images,
+                options.task,
+                methods,
+                report=options.report,
+                options=_task_options(options),
+                seconds=options.seconds,
+                seed=options.seed,
+                metrics=metrics or None,
+                given="damaged" if options.damaged or options.truth else "truth",
+                truths=options.truth,
+                threads=options.threads,
+                timeout=options.timeout,
+                memory=options.memory,
+                existing="overwrite" if options.overwrite else "continue",
+                failed="retry" if options.retry_failed else "keep",
+                progress=None if options.quiet else say,
+            )
     except KeyboardInterrupt:
         say(
             f"zeroshot: interrupted; {options.report} holds what is finished, the same command "
@@ -118,11 +122,8 @@ def run(options: argparse.Namespace) -> int:
             sys.stderr,
         )
         return _INTERRUPTED
-    except (ValueError, TypeError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(_in_command_words(str(error))) from None
     if not options.quiet:
-        say(f"\n{text_table(table)}\n")
+        say("\n".join(["", text_table(table), *remarks(table), ""]))
         say(f"{options.report / 'report.html'}: the report")
     failed = [cell for cell in table.cells if cell.status in FAILURES]
     if failed:
@@ -139,6 +140,11 @@ def _task_options(options: argparse.Namespace) -> dict[str, Any]:
 
 def _in_command_words(message: str) -> str:
     """The engine's message with its options spelled as they are typed."""
+    message = re.sub(
+        r"((?:^|damage of )task '\w+' has no option )'(\w+)'(; it has: )([\w, ]+)",
+        lambda found: f"{found[1]}{flag(found[2])}{found[3]}{', '.join(map(flag, found[4].split(', ')))}",
+        message,
+    )
     message = with_flags(message).replace("given='damaged'", "--damaged")
     message = message.replace(" (existing='overwrite')", "")
     return message.replace("overwrite it with --overwrite", "start anew with --overwrite")

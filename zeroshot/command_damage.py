@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from zeroshot.command_values import grey_levels, number, positive, share, share_or_file
@@ -54,6 +56,17 @@ def damage_options(options: argparse.Namespace) -> dict[str, Any]:
 def flag(name: str) -> str:
     """The option as it is typed."""
     return "--" + name.replace("_", "-")
+
+
+@contextmanager
+def respelled(spelling: Callable[[str], str] | None = None) -> Iterator[None]:
+    """Raise errors of the engine with their messages respelled, by default :func:`with_flags`."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        # Not type(error): some of their subclasses take more than a message.
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind((spelling or with_flags)(str(error))) from None
 
 
 def with_flags(message: str) -> str:

@@ -15,7 +15,7 @@ import torch
 
 from zeroshot import command_files as files
 from zeroshot import images
-from zeroshot.command_damage import add_damage_options, damage_options, flag, with_flags
+from zeroshot.command_damage import add_damage_options, damage_options, flag, respelled
 from zeroshot.command_messages import FAILURES, report, say
 from zeroshot.command_values import value_range, whole
 from zeroshot.degradation import COMPANIONS, DAMAGE, NOISE, Degraded, check, degrade, restoring_command
@@ -92,10 +92,8 @@ def _check_damage(options: argparse.Namespace, damage: dict[str, Any]) -> None:
             )
     if "kernel_sigma" in damage and damage.get("kernel") != "gaussian":
         raise ValueError("--kernel-sigma goes with --kernel gaussian")
-    try:
+    with respelled():
         check(options.task, seed=options.seed, quantise=options.quantise, **damage)
-    except (ValueError, TypeError) as error:
-        raise type(error)(with_flags(str(error))) from None
 
 
 # --- the files ---------------------------------------------------------------------------------------------
@@ -181,12 +179,10 @@ def _check_files(options: argparse.Namespace, jobs: list[_Job]) -> None:
 
 def _degrade_one(job: _Job, options: argparse.Namespace, damage: dict[str, Any]) -> None:
     picture = images.load(job.source, value_range=options.value_range)
-    if picture.alpha is not None and options.mask != "alpha":
+    if picture.alpha is not None and bool((picture.alpha < 1).any()) and options.mask != "alpha":
         warnings.warn(f"{job.source}: transparency is left out", stacklevel=2)
-    try:
+    with respelled():
         result = degrade(picture, options.task, seed=options.seed, quantise=options.quantise, **damage)
-    except (ValueError, TypeError) as error:
-        raise type(error)(with_flags(str(error))) from None
     plain = picture.without_alpha()
     for what, companion in _companions(result):
         record = {"zeroshot": __version__, f"{what}_for": job.output.name, **_origin(result)}
@@ -237,7 +233,8 @@ def _depth(measurement: torch.Tensor, output: Path) -> tuple[torch.dtype, str]:
     if kind == "TIFF":
         return torch.float32, ""
     beyond = 100 * float(((measurement < 0) | (measurement > 1)).float().mean())
-    lost = [f"{beyond:.1f} % of the values, beyond black or white, are clipped"] if beyond else []
+    share = f"{beyond:.1f} %" if beyond >= 0.05 else "fewer than 0.1 %"
+    lost = [f"{share} of the values, beyond black or white, are clipped"] if beyond else []
     if kind != "PNG":
         lost.append(
             "all are rounded to 8 bits" if kind != "JPEG" else "all are rounded to 8 bits and compressed"
@@ -262,7 +259,8 @@ def _tell(job: _Job, result: Degraded, note: str) -> None:
     kind = "grey" if result.measurement.shape[1] == 1 else "colour"
     whole = list(result.truth.shape[-2:]) == result.provenance["input_size"]
     cropped = "" if whole else ", the part that the damage can take"
-    say(f"{job.output}: {size} {kind}, from {truth}{cropped}")
+    origin = "" if truth == size and whole else f", from {truth}{cropped}"
+    say(f"{job.output}: {size} {kind}{origin}")
     if job.companion is not None:
         say(f"{job.beside}: the {job.companion}")
     if note:

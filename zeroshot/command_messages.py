@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from zeroshot.memory import tells_of_memory
+
 # Errors that are told in one line. Anything else is a bug and keeps its traceback.
 FAILURES = (
     ValueError,
@@ -21,7 +23,6 @@ FAILURES = (
     RuntimeError,
     MemoryError,
 )
-_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 # Python's spelling → the command line's, in this order. The engine speaks to those who call it from Python.
 _SPELLINGS = [
     (re.compile(rf"(?<![\w./-]){pattern}"), words)
@@ -77,9 +78,7 @@ def report(error: BaseException, subject: str = "") -> int:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and tells_of_memory(str(error)))
 
 
 def say(text: str, stream: TextIO | None = None) -> None:

@@ -44,6 +44,7 @@ class Row:
 
     pair: Pair
     values: dict[str, float | None]
+    failures: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def run(options: argparse.Namespace) -> int:
         for pair in pairs:
             _load(pair, options.alpha)
     _announce(chosen)
-    rows = [_measure(pair, chosen, options) for pair in pairs]
+    rows = [_measure(pair, chosen, options.alpha) for pair in pairs]
+    lacking = _tell_failures(rows, options)
     means = _means(rows, [metric.name for metric in chosen])
     if options.json:
         say(_as_json(rows, means, chosen))
@@ -113,7 +115,7 @@ def run(options: argparse.Namespace) -> int:
         say(_as_csv(rows, chosen))
     else:
         say(_as_table(rows, means, chosen))
-    return 0
+    return 1 if lacking else 0
 
 
 def listing() -> str:
@@ -264,8 +266,8 @@ def _described(image: torch.Tensor) -> str:
     return f"{height} × {width} {'grey' if channels == 1 else 'in colour'}"
 
 
-def _measure(pair: Pair, chosen: Sequence[Metric], options: argparse.Namespace) -> Row:
-    image, reference = _load(pair, options.alpha)
+def _measure(pair: Pair, chosen: Sequence[Metric], alpha: str) -> Row:
+    image, reference = _load(pair, alpha)
     values: dict[str, float | None] = {}
     failures = []
     for metric in chosen:
@@ -274,12 +276,26 @@ def _measure(pair: Pair, chosen: Sequence[Metric], options: argparse.Namespace) 
         except ValueError as error:
             failures.append(f"{pair.image}: {error}")
             values[metric.name] = None
-    if failures and (options.metrics is not None or len(failures) == len(chosen)):
+    return Row(pair, values, failures)
+
+
+def _tell_failures(rows: Sequence[Row], options: argparse.Namespace) -> bool:
+    """Say what could not be measured; whether that is something that was asked for by name.
+
+    Raises
+    ------
+    ValueError
+        Where nothing could be measured, or one image not as it was asked for.
+    """
+    failures = [failure for row in rows for failure in row.failures]
+    asked = options.metrics is not None
+    nothing = all(value is None for row in rows for value in row.values.values())
+    if failures and (nothing or (asked and len(rows) == 1)):
         raise ValueError(failures[0])
-    # Nobody asked for these by name: the others are still of use.
+    # One image that is too small does not take the figures of a folder.
     for failure in failures:
         say(f"zeroshot: note: {failure}", sys.stderr)
-    return Row(pair, values)
+    return asked and bool(failures)
 
 
 def _means(rows: Sequence[Row], names: Sequence[str]) -> list[Mean]:

@@ -20,6 +20,7 @@ from zeroshot import (
     command_metrics,
     command_weights,
 )
+from zeroshot import command_values as values
 from zeroshot.command_listings import operator_table, option_default, option_flag, option_meaning
 from zeroshot.tasks import Option, Task, tasks
 from zeroshot.version import __version__
@@ -49,95 +50,29 @@ class _Parser(argparse.ArgumentParser):
 # --- converters --------------------------------------------------------------------------------------------
 
 
-def _number(text: str, wanted: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}") from None
-
-
 def _grey_levels(text: str) -> float | None:
-    if text == "auto":
-        return None
     wanted = "'auto' or a number of 8-bit grey levels from 0 to 255"
-    value = _number(text, wanted)
-    if not 0 <= value <= 255:
-        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
-    return value / 255
+    return None if text == "auto" else values.number(wanted, 0, 255)(text) / 255
 
 
 def _scale(text: str) -> int | float:
-    wanted = "a whole number from 2 to 16"
-    value = _number(text, wanted)
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text}")
-    return int(value) if value == int(value) else value
-
-
-def _positive(text: str, wanted: str = "a positive number") -> float:
-    value = _number(text, wanted)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
-    return value
-
-
-def _seconds(text: str) -> float:
-    return _positive(text, "a positive number of seconds")
-
-
-def _checkpoint_seconds(text: str) -> float:
-    wanted = "a number of seconds of at least 0"
-    value = _number(text, wanted)
-    if not value >= 0:
-        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
-    return value
-
-
-def _whole(text: str, lowest: int, highest: int, wanted: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = lowest - 1
-    if not lowest <= value <= highest:
-        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
-    return value
-
-
-def _seed(text: str) -> int:
-    return _whole(text, 0, 2**63 - 1, "a whole number of at least 0")
+    # Which scales there are, the task says.
+    return values.number("a whole number from 2 to 16", -math.inf, math.inf, "open")(text)
 
 
 def _threads(text: str) -> int:
-    return _whole(text, 1, _MOST_THREADS, f"a whole number from 1 to {_MOST_THREADS}")
-
-
-def _samples(text: str) -> int:
-    return _whole(text, 1, 1000, "a whole number from 1 to 1000")
+    wanted = f"a whole number from 1 to {_MOST_THREADS}"
+    return values.whole(1, _MOST_THREADS, wanted)(text)
 
 
 def _tile(text: str) -> int | str | None:
     if text in ("auto", "none"):
         return "auto" if text == "auto" else None
-    return _whole(text, 32, 2**31, "'auto', 'none' or a whole number of at least 32")
+    return values.whole(32, wanted="'auto', 'none' or a whole number of at least 32")(text)
 
 
 def _overlap(text: str) -> int | str:
-    if text == "auto":
-        return text
-    return _whole(text, 0, 2**31, "'auto' or a whole number of at least 0")
-
-
-def _value_range(text: str) -> tuple[float, float]:
-    """The values of black and white."""
-    try:
-        low, high = (float(part) for part in text.strip(" ()[]").split(","))
-    except ValueError:
-        low = high = math.nan
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise argparse.ArgumentTypeError(
-            f"must be two numbers LOW,HIGH, the values of black and white with LOW < HIGH, got {text!r}"
-        )
-    return low, high
+    return text if text == "auto" else values.whole(0, wanted="'auto' or a whole number of at least 0")(text)
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -158,8 +93,8 @@ def _literal(text: str) -> Any:
 _OPTION_TYPES: dict[str, Any] = {
     "sigma": _grey_levels,
     "scale": _scale,
-    "peak": _positive,
-    "kernel_sigma": _positive,
+    "peak": values.positive(),
+    "kernel_sigma": values.positive(),
 }
 
 
@@ -249,7 +184,7 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
     add("-o", "--output", required=True, metavar="OUT",
         help="a file; for several images a folder; 'FOLDER/' makes the folder")  # fmt: skip
     _add_solver_options(command)
-    add("--range", dest="value_range", type=_value_range, metavar="LOW,HIGH",
+    add("--range", dest="value_range", type=values.value_range, metavar="LOW,HIGH",
         help="the values that mean black and white, for any image where they are not the full range of its "
         "type: 0,4095 for 12-bit counts in 16 bits, 0,255 or -100,900 for floats")  # fmt: skip
     add("--tile", type=_tile, default="auto", metavar="PIXELS",
@@ -257,12 +192,12 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
         "memory is short, none never does (default auto)")  # fmt: skip
     add("--overlap", type=_overlap, default="auto", metavar="PIXELS",
         help="with tiles: what neighbours share at least (default auto)")  # fmt: skip
-    add("--samples", type=_samples, default=1, metavar="N",
+    add("--samples", type=values.whole(1, 1000, "a whole number from 1 to 1000"), default=1, metavar="N",
         help="the mean of N runs from different seeds; --maps writes their deviation (default 1)")  # fmt: skip
     add("--resume", action="store_true",
         help="continue from OUT.checkpoint; what is finished stays as it is")  # fmt: skip
-    add("--checkpoint-seconds", type=_checkpoint_seconds, default=60.0, metavar="SECONDS",
-        help="seconds between checkpoints (default 60)")  # fmt: skip
+    add("--checkpoint-seconds", type=values.number("a number of seconds of at least 0", 0, math.inf),
+        default=60.0, metavar="SECONDS", help="seconds between checkpoints (default 60)")  # fmt: skip
     add("--preview", type=Path, metavar="FILE", help="rewrite this image with the estimate while it runs")
     add("--trace", type=Path, metavar="FILE.json", help="write the history of the run as JSON")
     add("--maps", type=Path, metavar="FOLDER",
@@ -284,8 +219,12 @@ def _add_solver_options(command: argparse.ArgumentParser) -> None:
     add(
         "--mapping", metavar="FILE", help="with --weights: the mapping network, where it is a file of its own"
     )
-    add("--seconds", type=_seconds, help="stop after this time, with the best image so far")
-    add("--seed", type=_seed, default=0, help="same seed, same image (default 0)")
+    add(
+        "--seconds",
+        type=values.positive("a positive number of seconds"),
+        help="stop after this time, with the best image so far",
+    )
+    add("--seed", type=values.whole(0), default=0, help="same seed, same image (default 0)")
     add("--device", default="auto", help="cpu, cuda, cuda:1 …; auto takes a GPU where there is one")
     add("--threads", type=_threads, help=f"CPU threads, 1 to {_MOST_THREADS} (default: all cores)")
     add("--quiet", action="store_true", help="print errors only")

@@ -32,7 +32,7 @@ def number(
         inside = lowest < value < highest if ends == "open" else lowest <= value <= highest
         if not inside:
             raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
-        return int(value) if value == int(value) else value
+        return int(value) if value.is_integer() else value
 
     return convert
 
@@ -42,16 +42,20 @@ def positive(wanted: str = "a positive number") -> Callable[[str], float | int]:
     return number(wanted, 0, math.inf, "open")
 
 
-def whole(lowest: int) -> Callable[[str], int]:
-    """A converter of whole numbers from `lowest` on, as far as a seed may go."""
+def whole(lowest: int, highest: int = 2**63 - 1, wanted: str = "") -> Callable[[str], int]:
+    """A converter of whole numbers from `lowest` to `highest`, by default as far as a seed may go.
+
+    The message asks for `wanted`, or for a whole number of at least `lowest`.
+    """
 
     def convert(text: str) -> int:
         try:
             value = int(text)
         except ValueError:
             value = lowest - 1
-        if not lowest <= value < 2**63:
-            raise argparse.ArgumentTypeError(f"must be a whole number of at least {lowest}, got {text!r}")
+        if not lowest <= value <= highest:
+            expected = wanted or f"a whole number of at least {lowest}"
+            raise argparse.ArgumentTypeError(f"must be {expected}, got {text!r}")
         return value
 
     return convert

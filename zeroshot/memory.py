@@ -1,4 +1,4 @@
-"""Memory of the CPU: how much there is, and keeping large allocations instead of faulting them in anew.
+"""Memory of the CPU: how much there is, how errors say that it ran out, and keeping large allocations.
 
 By default glibc gives every block above 32 MiB back to the kernel when it is freed, and the next iteration
 pays for mapping and clearing the same pages again. On the skip network of Deep Image Prior at 256 × 256 this
@@ -14,6 +14,18 @@ from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _kept = False
+# How PyTorch, ONNX Runtime, OpenCV, the C++ runtime and Python say that memory ran out.
+_RAN_OUT = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "out of memory",
+    "insufficient memory",
+    "bad_alloc",
+    "bad allocation",
+    "failed to allocate",
+    "memoryerror",
+)
 
 
 def keep_large_allocations() -> bool:
@@ -37,6 +49,12 @@ def keep_large_allocations() -> bool:
     settings = ((_M_MMAP_THRESHOLD, 1 << 30), (_M_TRIM_THRESHOLD, (1 << 31) - 1), (_M_TOP_PAD, 64 << 20))
     _kept = all(mallopt(name, value) == 1 for name, value in settings)
     return _kept
+
+
+def tells_of_memory(text: str) -> bool:
+    """Whether a message says that memory ran out."""
+    lowered = text.lower()
+    return any(words in lowered for words in _RAN_OUT)
 
 
 def available_memory() -> int | None:

@@ -1,7 +1,8 @@
 """Measured figures kept row by row, so that a table that was cut off goes on where it stopped; and their print.
 
-A row is one method on one image. Its key holds everything that the figures depend on: the version, the seed,
-the time allowed, the size of the crop. Rows lie in `benchmarks/output/tables/NAME.csv`.
+A row is one method on one image. Its key holds what the figures depend on: the version, the threads, the time
+allowed, the size of the crop. Of the machine it knows nothing, nor of changes to the code within a version:
+--again measures anew. Rows lie in `benchmarks/output/tables/NAME.csv`.
 """
 
 from __future__ import annotations
@@ -32,14 +33,20 @@ class FinishedRows:
     name : str
         The name of the file.
     keys, figures : sequence of str
-        The columns that identify a row, after "version", and those that were measured, before "elapsed".
+        The columns that identify a row, after "version" and "threads", and those that were measured, before
+        "elapsed".
     folder : Path
         Where the file lies.
+
+    Raises
+    ------
+    ValueError
+        Where the file has other columns, among which new rows would be misread.
     """
 
     def __init__(self, name: str, keys: Sequence[str], figures: Sequence[str], folder: Path = OUTPUT) -> None:
         self.path = folder / f"{name}.csv"
-        self.keys, self.figures = ("version", *keys), (*figures, "elapsed")
+        self.keys, self.figures = ("version", "threads", *keys), (*figures, "elapsed")
         self._rows = self._read()
 
     def measure(
@@ -49,7 +56,7 @@ class FinishedRows:
 
         "elapsed" is added: the seconds that `work` took.
         """
-        full = {"version": __version__, **key}
+        full = {"version": __version__, "threads": torch.get_num_threads(), **key}
         identity = tuple(str(full[name]) for name in self.keys)
         if again or identity not in self._rows:
             begun = time.perf_counter()
@@ -64,12 +71,15 @@ class FinishedRows:
         if not self.path.exists():
             return rows
         with open(self.path, newline="") as file:
-            for row in csv.DictReader(file):
+            table = csv.DictReader(file)
+            if table.fieldnames and [*table.fieldnames] != [*self.keys, *self.figures]:
+                raise ValueError(f"{self.path} has other columns than this table; move it away")
+            for row in table:
                 try:
                     identity = tuple(row[name] for name in self.keys)
                     rows[identity] = {name: float(row[name]) for name in self.figures}
                 except (KeyError, TypeError, ValueError):
-                    continue  # the line at which a run was killed, or one with other columns
+                    continue  # the line at which a run was killed
         return rows
 
     def _append(self, identity: tuple[str, ...]) -> None:

@@ -11,8 +11,6 @@ import torch
 
 from zeroshot.compare.method import Case, Method
 from zeroshot.compare.methods.arrays import to_array, to_tensor
-from zeroshot.images import load
-from zeroshot.tasks import make_problem
 
 
 def restored(
@@ -31,8 +29,7 @@ def restored(
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        problem, _, complete = make_problem(task, load(damaged), dict(options))
-    case = Case(task, complete, problem, seconds)
+        case = Case.of(damaged, task, options, seconds=seconds)
     reason = method.supports(case)
     if reason is not None:
         raise ValueError(f"{method.name} cannot do this: {reason}")

@@ -7,6 +7,7 @@ wash out, and corrects what does not go with the measurement.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -31,7 +32,7 @@ CHEAPER = {
 _COST = {"gsr": 200, "pnp": 75, "ncsr": 80, "bm3d": 20, "dct": 22, "wavelet": 3, "tv": 4, "initial": 0}
 
 
-def guide_image(kind: str, problem: Problem) -> torch.Tensor:
+def guide_image(kind: str, problem: Problem, settings: dict[str, Any] | None = None) -> torch.Tensor:
     """The guide of this kind, an image of the problem's reference shape in [0, 1].
 
     Priors are not shown held-out measurements. The operator's first estimate does, so that a run guided by it must
@@ -43,11 +44,13 @@ def guide_image(kind: str, problem: Problem) -> torch.Tensor:
         "initial" for the operator's first estimate, or the name of a prior: a key of :data:`CHEAPER`.
     problem : Problem
         The problem to be solved.
+    settings : dict, optional
+        Settings of that prior, put over its own defaults for the problem.
     """
     if kind == "initial":
         return problem.initial()
     problem = without_held_out(problem)
-    prior = prior_class(kind).for_problem(problem, **_settings(kind))
+    prior = prior_class(kind).for_problem(problem, **{**_settings(kind), **(settings or {})})
     run = prior.start(problem, torch.Generator())
     rule = prior.default_stopping(problem)
     rule.start(problem)

@@ -25,15 +25,19 @@ def scales_for(size: tuple[int, int], scales: int) -> int:
     return max(1, min(scales, int(math.log2(max(size))) - 1))
 
 
+def input_channels(prior: DeepImagePrior, image_channels: int) -> int:
+    """The channels of the network's input: the fixed input z and, where there is one, the guide."""
+    fixed = 2 if prior.input == "meshgrid" else prior.input_depth
+    return fixed if prior.guide == "none" else fixed + image_channels
+
+
 def build_network(prior: DeepImagePrior, problem: Problem, generator: torch.Generator) -> Network:
     """The network of `prior` for the images of `problem`, with weights drawn from `generator`."""
     image_channels = problem.reference_shape[1]
     size = (problem.reference_shape[-2], problem.reference_shape[-1])
     scales = scales_for(size, len(prior.channels_per_scale))
     channels = prior.channels_per_scale[:scales]
-    input_depth = 2 if prior.input == "meshgrid" else prior.input_depth
-    if prior.guide != "none":
-        input_depth += image_channels
+    input_depth = input_channels(prior, image_channels)
     # On the meta device nothing is drawn from PyTorch's global generator.
     with torch.device("meta"):
         network: Network

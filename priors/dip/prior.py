@@ -11,6 +11,7 @@ import torch
 from zeroshot.memory import available_memory
 from zeroshot.prior import Prior, require_known_settings
 from zeroshot.problem import Problem
+from zeroshot.registry import prior_class
 from zeroshot.stopping import HeldOut, MaxIterations, StoppingRule, WindowedMovingVariance
 
 from .guide import CHEAPER
@@ -110,6 +111,8 @@ class DeepImagePrior(Prior):
     guide : {"none", "initial", "tv", "wavelet", "dct", "bm3d", "ncsr", "pnp", "gsr"}
         Adds a cheaper estimate of the image to the input channels: the operator's first estimate, or that of
         the prior of this name.
+    guide_settings : dict, optional
+        Settings of the guide's prior: ``{"iterations": 24}``.
     network_share : float or "all"
         With a guide: the most that the network's image weighs in the result, beside the guide (see
         :class:`zeroshot.priors.dip.blending.Blend`); "all" leaves the guide out of it from the beginning.
@@ -176,6 +179,7 @@ class DeepImagePrior(Prior):
     perturbation: float = 1 / 30
     perturbation_noise: str = "fresh"
     guide: str = "none"
+    guide_settings: dict[str, Any] | None = None
     network_share: float | str = "all"
     handover: tuple[int, int] = (75, 300)
     budget: float | None = None
@@ -218,9 +222,20 @@ class DeepImagePrior(Prior):
             if not _is_real(value) or not low <= value < high or (value == 0 and "above 0" in form):
                 raise ValueError(f"{name} must be a number {form}, got {value!r}")
 
+        self._check_guide()
         self._check_blending()
         if self.guide == "initial" and self.stopping == "held_out":
             raise ValueError("guide 'initial' shows the held-out pixels; use guide 'tv' or another stopping")
+
+    def _check_guide(self) -> None:
+        if self.guide_settings is None:
+            return
+        if self.guide not in CHEAPER or not isinstance(self.guide_settings, dict):
+            raise ValueError(
+                f"guide_settings is a dict of settings of the guide's prior, got {self.guide_settings!r} "
+                f"with guide {self.guide!r}"
+            )
+        require_known_settings(prior_class(self.guide), self.guide_settings)
 
     def _check_blending(self) -> None:
         share = self.network_share

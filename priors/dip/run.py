@@ -17,7 +17,7 @@ from zeroshot.solvers.muon import Muon
 
 from .blending import Blend
 from .guide import affordable, guide_image
-from .parametrization import Frame, Perturbation, build_network, fixed_input
+from .parametrization import Frame, Perturbation, build_network, fixed_input, input_channels
 
 if TYPE_CHECKING:
     from .prior import DeepImagePrior
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: How much of a budget the guide may take.
 _GUIDE_SHARE = 0.4
+#: Side of the part of the image on which the network is timed.
+_PROBE = 256
 
 
 def working_precision(requested: str, device: torch.device) -> torch.dtype:
@@ -63,7 +65,7 @@ class DeepImageRun(Run):
         size = (problem.reference_shape[-2], problem.reference_shape[-1])
         self.frame = Frame(size, network.size_multiple)
         self.guide_kind = self._choose_guide(network.input_reduction)
-        self.guide = None if prior.guide == "none" else guide_image(self.guide_kind, problem).to(self.device)
+        self.guide = None if prior.guide == "none" else self._make_guide()
         self.z = self._make_input(network.input_reduction, self.guide)
         self._blend = self._make_blend()
         self.perturbation = self._make_perturbation()
@@ -77,27 +79,38 @@ class DeepImageRun(Run):
         prior = self.prior
         if prior.guide == "none" or prior.budget is None:
             return prior.guide
-        blank = torch.zeros(self.problem.reference_shape)
-        z = self._make_input(reduction, blank, torch.Generator())
         seconds = _GUIDE_SHARE * prior.budget
-        return affordable(prior.guide, self.problem, seconds, self._seconds_of_a_step(z))
+        return affordable(prior.guide, self.problem, seconds, self._seconds_of_a_step(reduction))
 
-    def _seconds_of_a_step(self, z: torch.Tensor) -> float:
-        """How long this device takes for the network, forward and backward; the weights stay as they are."""
+    def _make_guide(self) -> torch.Tensor:
+        # Settings are those of the guide that was asked for, not of a cheaper one in its place.
+        settings = self.prior.guide_settings if self.guide_kind == self.prior.guide else None
+        return guide_image(self.guide_kind, self.problem, settings).to(self.device)
+
+    def _seconds_of_a_step(self, reduction: int) -> float:
+        """About how long this device takes for the network, forward and backward, from a part of the image.
+
+        The weights stay as they are.
+        """
+        multiple = self.network.size_multiple
+        height, width = (min(length, math.ceil(_PROBE / multiple) * multiple) for length in self.frame.outer)
+        channels = input_channels(self.prior, self.problem.reference_shape[1])
+        z = torch.zeros(1, channels, height // reduction, width // reduction)
+        z = z.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
         # The first call also pays for what later ones reuse.
         for _ in range(2):
             began = time.perf_counter()
             self.network(z).mean().backward()
             self.network.zero_grad(set_to_none=True)
-        return time.perf_counter() - began
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+        share = height * width / (self.frame.outer[0] * self.frame.outer[1])
+        return (time.perf_counter() - began) / share
 
-    def _make_input(
-        self, reduction: int, guide: torch.Tensor | None, generator: torch.Generator | None = None
-    ) -> torch.Tensor:
+    def _make_input(self, reduction: int, guide: torch.Tensor | None) -> torch.Tensor:
         prior = self.prior
         size = (self.frame.outer[0] // reduction, self.frame.outer[1] // reduction)
-        source = generator or self.generator
-        z = fixed_input(prior.input, prior.input_depth, size, prior.input_scale, source)
+        z = fixed_input(prior.input, prior.input_depth, size, prior.input_scale, self.generator)
         if guide is not None:
             guide = self.frame.pad(guide.cpu())
             if reduction > 1:

@@ -202,8 +202,14 @@ def test_damaged_images_find_their_truths_by_name(pictures: dict, tmp_path: Path
     assert [cell.metrics["psnr"] for cell in table.cells] == [np.inf, np.inf]
     with pytest.raises(ValueError, match=r"one: the truth is 3 × 24 × 24 .*, the result 3 × 36 × 36"):
         run(tmp_path / "small", tmp_path / "other", repeat, options={"scale": 3}, **more)
+    for index in range(12):  # what else lies in the folder of the truths is left alone, and not all listed
+        Image.new("RGB", (24, 24)).save(tmp_path / "large" / f"other{index:02}.png")
+        Image.new("RGB", (24, 24)).save(tmp_path / "large" / f"other{index:02}.tif")
+    run(tmp_path / "small", tmp_path / "again", repeat, options={"scale": 2}, **more)
     (tmp_path / "large" / "two.png").unlink()
-    with pytest.raises(ValueError, match="no truth of the name 'two'; there are: one"):
+    with pytest.raises(
+        ValueError, match=r"no truth of the name 'two'; there are: one, .*other08 and 3 more$"
+    ):
         run(tmp_path / "small", tmp_path / "other", repeat, options={"scale": 2}, **more)
 
 

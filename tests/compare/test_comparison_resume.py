@@ -108,7 +108,7 @@ def test_methods_and_images_are_added_and_only_they_are_run(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"options": {"sigma": 20 / 255}}, "sigma 0.0980392, this one has 0.0784314"),
+        ({"options": {"sigma": 20 / 255}}, "sigma 25/255, this one has 20/255"),
         ({"seconds": 3.0}, "seconds not set, this one has 3"),
         ({"seed": 1}, "seed 0, this one has 1"),
         ({"threads": 999}, r"threads \d+, this one has 999"),

@@ -14,12 +14,10 @@ from zeroshot.compare.methods.enlarging import INTERPOLATIONS, enlarge
 from zeroshot.compare.specification import method_from
 from zeroshot.images import load
 from zeroshot.metrics import psnr_y
-from zeroshot.tasks import make_problem
 
 
 def case_of(task: str, image: np.ndarray, **options) -> Case:
-    problem, _, _ = make_problem(task, load(image), options)
-    return Case(task, options, problem)
+    return Case.of(image, task, options)
 
 
 @pytest.fixture
@@ -113,6 +111,7 @@ def test_luma_and_chroma_are_undone(colours):
 def test_arrays_and_tensors_agree(colours):
     np.testing.assert_array_equal(to_array(to_tensor(colours)), colours)
     np.testing.assert_array_equal(to_array(to_tensor(colours[..., 0])), colours[..., 0])
+    assert to_tensor(colours).shape == (1, 3, *colours.shape[:2])
     with pytest.raises(ValueError, match="H × W or H × W × C"):
         to_tensor(colours[None])
 

@@ -9,8 +9,6 @@ import pytest
 
 from zeroshot.compare.method import Case, Method
 from zeroshot.compare.specification import check, method_from
-from zeroshot.images import load
-from zeroshot.tasks import make_problem
 
 ADAPTERS = '''
 from __future__ import annotations
@@ -71,8 +69,7 @@ def file(tmp_path) -> Path:
 
 @pytest.fixture
 def case() -> Case:
-    problem, _, _ = make_problem("denoise", load(np.zeros((8, 8), np.float32)), {"sigma": 0.1})
-    return Case("denoise", {"sigma": 0.1}, problem)
+    return Case.of(np.zeros((8, 8), np.float32), "denoise", {"sigma": 0.1})
 
 
 def test_what_a_class_leaves_out_is_filled_in(file, case):
@@ -90,8 +87,7 @@ def test_what_a_class_has_is_used(file, case):
     assert method.name == "scaled"
     method.prepare()
     assert method.restorer.prepared
-    problem, _, _ = make_problem("sr", load(np.zeros((8, 8), np.float32)), {"scale": 2})
-    assert method.supports(Case("sr", {"scale": 2}, problem)) == "noise only"
+    assert method.supports(Case.of(np.zeros((8, 8), np.float32), "sr", {"scale": 2})) == "noise only"
     np.testing.assert_array_equal(method.restore(np.ones((8, 8)), case), np.full((8, 8), 3.0))
     assert method_from(f"mine=python:{file}:Scaled[gain=1]").name == "mine"
 

@@ -16,8 +16,6 @@ from zeroshot.compare.methods.convention import Convention, Declared, by_colours
 from zeroshot.compare.methods.learned import LearnedMethod
 from zeroshot.compare.methods.tiles import run_in_tiles, starts
 from zeroshot.compare.specification import method_from
-from zeroshot.images import load
-from zeroshot.tasks import make_problem
 
 
 class Network:
@@ -61,8 +59,7 @@ def image() -> np.ndarray:
 
 def case_of(task: str, image: np.ndarray, **given) -> Case:
     options = {"sigma": 0.1} if task == "denoise" else given
-    problem, _, _ = make_problem(task, load(image), options)
-    return Case(task, options, problem)
+    return Case.of(image, task, options)
 
 
 def same(image: torch.Tensor) -> torch.Tensor:

@@ -10,8 +10,6 @@ import torch
 
 from zeroshot.compare.method import Case
 from zeroshot.compare.specification import check, method_from
-from zeroshot.images import load
-from zeroshot.tasks import make_problem
 
 onnx = pytest.importorskip("onnx", reason="the tests write their own ONNX graphs")
 pytest.importorskip("onnxruntime", reason="extra onnx")
@@ -53,8 +51,7 @@ def image() -> np.ndarray:
 
 
 def case_of(task: str, image: np.ndarray, **options) -> Case:
-    problem, _, _ = make_problem(task, load(image), options)
-    return Case(task, options, problem)
+    return Case.of(image, task, options)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

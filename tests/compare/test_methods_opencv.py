@@ -14,7 +14,6 @@ from zeroshot.compare.methods.opencv import _model_and_scale
 from zeroshot.compare.specification import check, method_from
 from zeroshot.images import load
 from zeroshot.metrics import psnr_y
-from zeroshot.tasks import make_problem
 
 cv2 = pytest.importorskip("cv2", reason="extra opencv")
 if not hasattr(cv2, "dnn_superres"):
@@ -30,8 +29,7 @@ def graphs(shared) -> Path:
 
 
 def case_of(image: np.ndarray, scale: int) -> Case:
-    problem, _, _ = make_problem("sr", load(image), {"scale": scale})
-    return Case("sr", {"scale": scale}, problem)
+    return Case.of(image, "sr", {"scale": scale})
 
 
 def mean_psnr(method, shared: Path, scale: int) -> float:
@@ -78,8 +76,7 @@ def test_what_it_cannot_do_is_said(graphs, photograph):
     method = method_from(f"opencv:{graphs}/FSRCNN_x3.pb")
     image = to_array(photograph[..., :24, :24])
     assert "enlarges 3 times, 4 times is wanted" in str(method.supports(case_of(image, 4)))
-    problem, _, _ = make_problem("denoise", load(image), {"sigma": 0.1})
-    assert "'sr' only" in str(method.supports(Case("denoise", {"sigma": 0.1}, problem)))
+    assert "'sr' only" in str(method.supports(Case.of(image, "denoise", {"sigma": 0.1})))
 
 
 def test_it_is_quiet_and_uses_as_many_threads_as_torch(graphs, capfd):

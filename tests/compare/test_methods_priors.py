@@ -12,9 +12,7 @@ import zeroshot
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods import priors
 from zeroshot.compare.specification import check, method_from
-from zeroshot.images import load
 from zeroshot.prior import Estimate
-from zeroshot.tasks import make_problem
 
 SIGMA = 25 / 255
 
@@ -26,8 +24,7 @@ def noisy(photograph) -> np.ndarray:
 
 
 def case_of(noisy: np.ndarray, **given) -> Case:
-    problem, _, _ = make_problem("denoise", load(noisy), {"sigma": SIGMA})
-    return Case("denoise", {"sigma": SIGMA}, problem, **given)
+    return Case.of(noisy, "denoise", {"sigma": SIGMA}, **given)
 
 
 def test_it_is_what_solve_makes(noisy):
@@ -42,7 +39,7 @@ def test_grey_stays_grey(noisy):
 
 
 def test_the_seed_of_the_case_is_used(noisy):
-    method = method_from("dip[iterations=1,channels=8,scales=2]")
+    method = method_from("dip[iterations=1,channels=8,scales=2,guide=none]")
     first, again, other = (method.restore(noisy, case_of(noisy, seed=seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
@@ -59,12 +56,17 @@ def test_the_text_s_settings_come_before_the_case_s(noisy):
 
 def test_it_notes_how_it_ended(noisy):
     notes: dict = {}
-    method_from("dip[iterations=3,channels=8,scales=2]").restore(
+    method_from("dip[iterations=3,channels=8,scales=2,guide=none]").restore(
         noisy, case_of(noisy, note=notes.__setitem__)
     )
     assert notes["iterations"] == 3
     assert "3 iterations" in notes["stopped_by"]
     assert notes["sigma"] == SIGMA
+    assert "guide" not in notes
+    method_from("dip[iterations=1,channels=8,scales=2,guide=tv]").restore(
+        noisy, case_of(noisy, note=notes.__setitem__)
+    )
+    assert notes["guide"] == "tv"
 
 
 class Clock:
@@ -157,8 +159,7 @@ def test_a_measurement_of_more_channels_than_the_image_is_restored():
     grey = np.random.default_rng(0).random((24, 24), dtype=np.float32)
     hints = np.zeros((24, 24, 4), np.float32)
     hints[::4, ::4] = 1
-    problem, _, _ = make_problem("colorize", load(grey), {"hints": hints})
-    case = Case("colorize", {"hints": hints}, problem)
-    measured = problem.y[0].permute(1, 2, 0).numpy()
+    case = Case.of(grey, "colorize", {"hints": hints})
+    measured = case.problem.y[0].permute(1, 2, 0).numpy()
     assert measured.shape == (24, 24, 4)
     assert method_from("tv[iterations=5]").restore(measured, case).shape == (24, 24, 3)

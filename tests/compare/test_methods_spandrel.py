@@ -16,7 +16,6 @@ from zeroshot.compare.methods.arrays import to_array, to_tensor
 from zeroshot.compare.specification import check, method_from
 from zeroshot.images import load
 from zeroshot.metrics import psnr_y
-from zeroshot.tasks import make_problem
 
 
 class Descriptor:
@@ -69,8 +68,7 @@ def image() -> np.ndarray:
 
 
 def case_of(task: str, image: np.ndarray, **options) -> Case:
-    problem, _, _ = make_problem(task, load(image), options)
-    return Case(task, options, problem)
+    return Case.of(image, task, options)
 
 
 def written(path: Path, content: str) -> Path:

@@ -12,8 +12,6 @@ from torch import nn
 
 from zeroshot.compare.method import Case
 from zeroshot.compare.specification import method_from
-from zeroshot.images import load
-from zeroshot.tasks import make_problem
 
 
 def save(module: nn.Module, path: Path) -> Path:
@@ -47,8 +45,7 @@ def image() -> np.ndarray:
 
 
 def case_of(task: str, image: np.ndarray, **options) -> Case:
-    problem, _, _ = make_problem(task, load(image), options)
-    return Case(task, options, problem)
+    return Case.of(image, task, options)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

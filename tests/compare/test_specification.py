@@ -66,6 +66,21 @@ def test_commas_in_brackets_and_quotes_part_nothing():
     assert split(text) == ["dip[channels=64,sizes=(1,2)]", "bicubic", "x=python:a.py:B[word='a,b']"]
 
 
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ('"a, b.pb"', "a, b.pb"),
+        ("'it, \"too\".pb'", 'it, "too".pb'),
+        ('"a, b.py":Mine', "a, b.py:Mine"),
+        ("it's.pb", "it's.pb"),
+    ],
+)
+def test_a_file_name_with_commas_stands_in_quotes(text, target):
+    first, second = split(f"m=opencv:{text}[scale=2],tv") if "s.pb" not in text else (f"opencv:{text}", "tv")
+    assert parse(first).target == target
+    assert second == "tv"
+
+
 def test_a_file_may_have_equals_signs_and_brackets_in_its_name():
     wanted = parse("onnx:/models/a=b[1].onnx")
     assert (wanted.label, wanted.kind, wanted.target) == (None, "onnx", "/models/a=b[1].onnx")

@@ -65,7 +65,7 @@ def test_images_and_methods_may_be_added_and_none_is_forgotten(tmp_path: Path) -
     ("terms", "said"),
     [
         ({**TERMS, "options": {"scale": 2}}, "scale 4, this one has 2"),
-        ({**TERMS, "options": {"scale": 4, "sigma": 0.1}}, "sigma not set, this one has 0.1"),
+        ({**TERMS, "options": {"scale": 4, "sigma": 0.1}}, r"sigma not set, this one has 25\.5/255"),
         ({**TERMS, "options": {}}, "scale 4, this one has not set"),
         ({**TERMS, "seconds": 60.0}, "seconds not set, this one has 60"),
         ({**TERMS, "seed": 1}, "seed 0, this one has 1"),

@@ -18,7 +18,6 @@ from zeroshot.compare import comparison as comparison_module
 from zeroshot.compare.attempt import Job, Outcome
 from zeroshot.compare.channel import Setup
 from zeroshot.compare.entrants import entrants
-from zeroshot.compare.methods.arrays import to_array, to_tensor
 from zeroshot.compare.process import WorkerProcess
 from zeroshot.compare.store import as_picture
 
@@ -252,10 +251,3 @@ def test_what_an_object_was_told_is_part_of_what_it_is() -> None:
     assert identity(Own(1)) == identity(Own(1))
     assert identity(Own(1)) != identity(Own(2))
     assert identity(Own(1, object())) == identity(Own(1, object()))
-
-
-@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3)])
-def test_arrays_and_tensors_are_each_other_s_inverse(shape: tuple[int, ...]) -> None:
-    image = np.random.default_rng(0).random(shape, dtype=np.float32)
-    assert np.array_equal(to_array(to_tensor(image)), image)
-    assert to_tensor(image).shape == (1, shape[2] if len(shape) == 3 else 1, 5, 7)

@@ -38,8 +38,7 @@ def weights(shared) -> Path:
 
 def noisy_case(clean: torch.Tensor, sigma: float = SIGMA) -> tuple[np.ndarray, Case]:
     noisy = add_gaussian(clean, sigma, torch.Generator().manual_seed(0))
-    problem, _, _ = make_problem("denoise", load(noisy), {"sigma": sigma})
-    return to_array(noisy), Case("denoise", {"sigma": sigma}, problem)
+    return to_array(noisy), Case.of(noisy, "denoise", {"sigma": sigma})
 
 
 @pytest.mark.slow
@@ -91,8 +90,7 @@ def test_dncnn3_sharpens_enlargements(weights, shared):
     method = method_from(f"python:{FILE}:DnCNN3[weights={weights}/dncnn3.pth]")
     truth = load(shared / "data/set5/hr_x3/butterfly.png").colours[..., :144, :144]
     small = to_array(load(shared / "data/set5/lr_x3/butterfly.png").colours[..., :48, :48])
-    problem, _, _ = make_problem("sr", load(small), {"scale": 3})
-    case = Case("sr", {"scale": 3}, problem)
+    case = Case.of(small, "sr", {"scale": 3})
     quality = [
         psnr_y(to_tensor(one.restore(small, case)), truth, 12) for one in (method, method_from("bicubic"))
     ]

@@ -14,7 +14,6 @@ from zeroshot.compare.methods.arrays import to_array, to_tensor
 from zeroshot.compare.specification import check, method_from
 from zeroshot.images import load
 from zeroshot.metrics import psnr_y
-from zeroshot.tasks import make_problem
 
 FILE = Path(__file__).resolve().parents[2] / "examples/learned_upscalers.py"
 #: Class, weights, scale, and the PSNR of Y on Set5 in dB.
@@ -38,8 +37,7 @@ def weights(shared) -> Path:
 
 
 def case_of(image: np.ndarray, scale: int) -> Case:
-    problem, _, _ = make_problem("sr", load(image), {"scale": scale})
-    return Case("sr", {"scale": scale}, problem)
+    return Case.of(image, "sr", {"scale": scale})
 
 
 @pytest.mark.slow
@@ -101,8 +99,7 @@ def test_the_same_network_as_torchscript_is_the_same_method(weights, photograph,
 def test_another_scale_or_task_is_refused(weights, photograph):
     method = method_from(f"python:{FILE}:RealESRGAN[weights={weights}/realesr_general_x4v3.pth]")
     assert "enlarges 4 times" in str(method.supports(case_of(to_array(photograph), 2)))
-    problem, _, _ = make_problem("denoise", load(photograph), {"sigma": 0.1})
-    assert "enlarges 4 times" in str(method.supports(Case("denoise", {"sigma": 0.1}, problem)))
+    assert "enlarges 4 times" in str(method.supports(Case.of(photograph, "denoise", {"sigma": 0.1})))
 
 
 def test_missing_weights_are_named_before_any_work(tmp_path):

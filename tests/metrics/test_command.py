@@ -171,6 +171,17 @@ def test_what_is_too_small_for_a_default_metric_still_gets_the_others(folder: Pa
         measure(folder / "truth_small.png", folder / "small.png", "--metrics", "ms_ssim")
 
 
+def test_one_image_that_is_too_small_does_not_take_the_figures_of_the_others(folder: Path, capsys) -> None:
+    Image.open(folder / "a/one.png").crop((0, 0, 64, 64)).save(folder / "small.png")
+    pair = folder / "small.png", folder / "a/one.png"
+    for asked, code in (["--no-reference"], 0), (["--metrics", "niqe"], 1):
+        assert measure(*pair, *asked) == code
+        out, err = capsys.readouterr()
+        assert table(out)[1][1] == "–"
+        assert float(table(out)[2][1]) > 0
+        assert "small.png: niqe needs at least" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

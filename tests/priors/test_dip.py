@@ -206,6 +206,15 @@ def test_the_guide_does_not_see_held_out_pixels() -> None:
         assert torch.equal(guide_image(kind, problem), guide_image(kind, other))
 
 
+def test_the_guide_has_settings_of_its_own() -> None:
+    problem = Problem(torch.rand(1, 3, 24, 24, generator=seed()), Identity(), sigma=0.1, task="denoise")
+    plain, rough = guide_image("tv", problem), guide_image("tv", problem, {"iterations": 1})
+    run = DeepImagePrior(**SMALL, guide="tv", guide_settings={"iterations": 1}).start(problem, seed())
+    assert run.guide is not None
+    assert torch.equal(run.guide, rough)
+    assert not torch.equal(rough, plain)
+
+
 def test_the_guide_of_holes_takes_held_out_pixels_for_holes() -> None:
     y = torch.rand(1, 1, 24, 24, generator=seed())
     known = (torch.rand(1, 1, 24, 24, generator=seed(1)) < 0.7).float()
@@ -264,6 +273,23 @@ def test_a_short_budget_takes_a_cheaper_guide(photograph: torch.Tensor) -> None:
 
 
 @pytest.mark.parametrize(
+    "settings",
+    [
+        {"input": "meshgrid"},
+        {"network": "decoder"},
+        {"network": "resnet", "blocks": 1},
+        {"scales": 2, "channels": (4, 4)},
+    ],
+)
+def test_every_network_can_be_timed_for_a_budget(settings: dict[str, Any]) -> None:
+    problem = Problem(torch.rand(1, 3, 40, 33, generator=seed()), Identity(), sigma=0.1, task="denoise")
+    prior = DeepImagePrior(**{**SMALL, **settings}, guide="wavelet").within(100.0)
+    run = prior.start(problem, seed())
+    assert run.findings() == {"guide": "wavelet"}
+    assert torch.isfinite(run.step().image).all()
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"network_share": 0}, "network_share must be"),
@@ -271,6 +297,8 @@ def test_a_short_budget_takes_a_cheaper_guide(photograph: torch.Tensor) -> None:
         ({"handover": (5, 2)}, "handover must be"),
         ({"handover": 5}, "handover must be"),
         ({"budget": -1}, "budget must be"),
+        ({"guide_settings": {"colour": "red"}}, "colour"),
+        ({"guide_settings": 3}, "guide_settings is a dict"),
     ],
 )
 def test_settings_of_the_blend_are_checked(settings: dict[str, object], message: str) -> None:

@@ -17,24 +17,12 @@ import torch
 from zeroshot.compare.method import Case, Method
 from zeroshot.compare.methods.arrays import to_array
 from zeroshot.compare.records import CurvePoint, Status
+from zeroshot.memory import tells_of_memory
 from zeroshot.metrics import psnr
 from zeroshot.picture import Picture
 from zeroshot.provenance import described
-from zeroshot.tasks import make_problem
 
 _LONGEST_REASON = 300
-# How PyTorch, ONNX Runtime, OpenCV and the C++ runtime say that memory ran out.
-_OUT_OF_MEMORY = (
-    "can't allocate memory",
-    "cannot allocate memory",
-    "not enough memory",
-    "out of memory",
-    "insufficient memory",
-    "bad_alloc",
-    "bad allocation",
-    "failed to allocate",
-    "memoryerror",
-)
 # Points of a curve lie at least this far apart, as a share of the time so far: more can be drawn by no plot.
 _CURVE_SPACING = 0.01
 
@@ -124,16 +112,15 @@ def prepare(method: Method) -> None:
 def _case(job: Job, watch: _Watch) -> Case:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about the task, which is the same for every method
-        problem, _, complete = make_problem(job.task, job.measurement, job.options)
-    return Case(
-        task=job.task,
-        options=complete,
-        problem=problem,
-        seconds=job.seconds,
-        seed=job.seed,
-        show=watch.show,
-        note=watch.note,
-    )
+        return Case.of(
+            job.measurement,
+            job.task,
+            job.options,
+            seconds=job.seconds,
+            seed=job.seed,
+            show=watch.show,
+            note=watch.note,
+        )
 
 
 class _Watch:
@@ -226,12 +213,6 @@ def reason_of(error: BaseException) -> str:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, in the words of any of the engines."""
     return isinstance(error, MemoryError) or tells_of_memory(f"{type(error).__name__}: {error}")
-
-
-def tells_of_memory(text: str) -> bool:
-    """Whether a message says that memory ran out."""
-    lowered = text.lower()
-    return any(words in lowered for words in _OUT_OF_MEMORY)
 
 
 def peak_memory_mib() -> float | None:

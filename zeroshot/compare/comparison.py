@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -280,7 +280,7 @@ class _Comparison:
             return True
         return cell.file is not None and not (self.store.folder / cell.file).is_file()
 
-    def _run_method(self, entrant: Entrant, names: list[str], counter: Any, total: int) -> None:
+    def _run_method(self, entrant: Entrant, names: list[str], counter: Iterator[int], total: int) -> None:
         log = self.store.log(entrant.name)
         runner = entrant.runner(log, threads=self.limits.threads, memory=self.limits.memory)
         try:
@@ -330,8 +330,13 @@ class _Comparison:
             damaged=self.store.shown("damaged"),
             seconds=terms["seconds"],
             seed=terms["seed"],
-            provenance=described_machine(self.limits.threads),
+            provenance=described_machine(self.limits.threads) | self._described_methods(),
         )
+
+    def _described_methods(self) -> dict[str, str]:
+        """What the methods are whose names do not say it; the command names those of the last run only."""
+        identities = self.store.identities
+        return {f"method {name}": text for name, text in identities.items() if text != name}
 
     def _title(self) -> str:
         terms = self.plan.terms

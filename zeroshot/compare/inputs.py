@@ -6,7 +6,7 @@ import hashlib
 import os
 import pickle
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from zeroshot.tasks import make_problem
 
 #: What the images of a comparison are: the truths, to be damaged here, or the damaged images.
 Given = Literal["truth", "damaged"]
+_NAMES_SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,13 +91,16 @@ def sources(given: Any, truths: Any = None) -> list[Source]:
     if not named:
         raise ValueError("a comparison needs at least one image")
     require_distinct((name for name, _ in named), "images", "rename one of the files")
-    found = _truths_by_name(truths)
+    found = _truths_by_name(truths, {name for name, _ in named})
     lacking = [name for name, _ in named if truths is not None and name not in found]
     if lacking:
-        raise ValueError(
-            f"there is no truth of the name {lacking[0]!r}; there are: {', '.join(sorted(found))}"
-        )
+        raise ValueError(f"there is no truth of the name {lacking[0]!r}; there are: {_listed(sorted(found))}")
     return [Source(name, image, found.get(name)) for name, image in named]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
 
 
 def _items(given: Any) -> Sequence[Any]:
@@ -128,14 +132,16 @@ def _image_files(path: Path) -> list[Path]:
     return found
 
 
-def _truths_by_name(truths: Any) -> dict[str, Any]:
+def _truths_by_name(truths: Any, wanted: Set[str]) -> dict[str, Any]:
     if truths is None or isinstance(truths, Mapping):
         return dict(truths or {})
     folder = Path(truths)
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder of truths {folder}")
     files = _image_files(folder)
-    require_distinct((file.stem for file in files), "truths", f"keep one of them in {folder}")
+    # Whatever else lies in the folder is no concern of the comparison.
+    taken = [file.stem for file in files if file.stem in wanted]
+    require_distinct(taken, "truths", f"keep one of them in {folder}")
     return {file.stem: file for file in files}
 
 

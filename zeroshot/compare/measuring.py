@@ -60,7 +60,11 @@ class Measures:
         for name in names:
             if name == CONSISTENCY:
                 continue
-            if metrics.metric(name).needs_reference and truth == "unknown":
+            try:
+                found = metrics.metric(name)
+            except ValueError as error:
+                raise ValueError(f"{error}; here also {CONSISTENCY}") from None
+            if found.needs_reference and truth == "unknown":
                 raise ValueError(f"metric {name!r} compares with a truth, and none is given")
         return cls(names)
 
@@ -73,7 +77,7 @@ class Measures:
                 value = self._value(name, image, material)
             # A metric that fails on one image costs its field, not the comparison.
             except Exception as error:
-                reasons[name] = reason_of(error)
+                reasons[name] = reason_of(error).removeprefix("ValueError: ")
                 continue
             if math.isnan(value):
                 reasons[name] = "not a number"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from zeroshot.images import load
+from zeroshot.picture import Picture
 from zeroshot.problem import Problem
+from zeroshot.tasks import make_problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +47,28 @@ class Case:
     settings: dict[str, Any] = field(default_factory=dict)
     show: Callable[[np.ndarray], None] = lambda image: None
     note: Callable[[str, Any], None] = lambda key, value: None
+
+    @classmethod
+    def of(cls, image: Any, task: str, options: Mapping[str, Any], **more: Any) -> Case:
+        """The case that a damaged image poses, also to try a method outside of a comparison.
+
+        Parameters
+        ----------
+        image : path, PIL image, numpy array, torch tensor or Picture
+            The damaged image.
+        task, options
+            As :func:`zeroshot.solve` takes them; defaults are filled in.
+        **more
+            Any of `seconds`, `seed`, `settings`, `show` and `note`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            In one line, where the task, an option or the image does not fit.
+        """
+        picture = image if isinstance(image, Picture) else load(image)
+        problem, _, complete = make_problem(task, picture, dict(options))
+        return cls(task, complete, problem, **more)
 
 
 @runtime_checkable

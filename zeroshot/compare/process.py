@@ -15,10 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from zeroshot.compare.attempt import Job, Outcome, attempt, one_line, prepare, reason_of, tells_of_memory
+from zeroshot.compare.attempt import Job, Outcome, attempt, one_line, prepare, reason_of
 from zeroshot.compare.channel import Loaded, Setup, read_message, write_message
 from zeroshot.compare.method import Method
 from zeroshot.compare.records import Status
+from zeroshot.memory import tells_of_memory
 
 #: Set in the surroundings of a worker, so that a script without a guarded main part is noticed there.
 MARK = "ZEROSHOT_COMPARE_WORKER"

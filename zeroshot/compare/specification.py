@@ -82,6 +82,8 @@ def parse(text: str) -> Specification:
             raise ValueError(registry.unknown("kind of model", kind, [*_LEARNED]) + f", as in {_EXAMPLE}")
         if not target:
             raise ValueError(f"{text!r} names no file; write {kind}:FILE")
+        # Quotes keep the commas of a file name from parting it; they are no part of it.
+        target = re.sub(r"""^(["'])(.+?)\1""", r"\2", target)
         return Specification(text, label, kind, target, options)
     return Specification(text, label, _kind_of(head, text), head, options)
 

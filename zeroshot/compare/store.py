@@ -113,6 +113,11 @@ class Store:
         """All methods that were ever named for this folder, in that order."""
         return tuple(self._record["methods"])
 
+    @property
+    def identities(self) -> dict[str, str]:
+        """Method → what it was when it was named: its text with checksums of its files."""
+        return dict(self._record["methods"])
+
     def require_ours(self) -> None:
         """Refuse a folder that holds files of others, which are neither mixed with ours nor overwritten.
 
@@ -146,7 +151,7 @@ class Store:
         now = _flat(json.loads(json.dumps(plan.terms)))
         for name in [*before, *(name for name in now if name not in before)]:
             if before.get(name) != now.get(name):
-                old, new = (_shown(values.get(name)) for values in (before, now))
+                old, new = (_in_words(name, values.get(name)) for values in (before, now))
                 raise ComparisonError(
                     f"{self.folder} holds a comparison with {name} {old}, this one has {new}: {remedy}"
                 )
@@ -345,9 +350,11 @@ def _flat(terms: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _shown(value: Any) -> str:
+def _in_words(name: str, value: Any) -> str:
     if value is None:
         return "not set"
+    if name == "sigma" and isinstance(value, int | float):
+        return f"{255 * value:g}/255"
     if isinstance(value, float):
         return f"{value:g}"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

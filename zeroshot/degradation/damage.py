@@ -81,7 +81,9 @@ def check_damage(task: str, given: dict[str, Any]) -> None:
     """
     if task == "denoise" and not kinds_of_noise(given):
         raise ValueError("task 'denoise' needs one noise: sigma=… above 0, peak=… or salt_pepper=…")
-    if task == "inpaint" and ("missing" in given) == ("mask" in given):
+    if task == "inpaint" and "missing" in given and "mask" in given:
+        raise ValueError("missing=… and mask=… do not go together: either says which pixels are lost")
+    if task == "inpaint" and "missing" not in given and "mask" not in given:
         raise ValueError(
             "task 'inpaint' needs missing=…, the share of the pixels that are lost, or else mask=…"
         )

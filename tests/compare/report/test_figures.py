@@ -119,6 +119,11 @@ def test_numbers_as_printed(value: float | None, text: str) -> None:
     assert number(value, 2) == text
 
 
+def test_errors_of_rounding_are_no_inconsistency() -> None:
+    consistency = measure("consistency")
+    assert [consistency.text(value) for value in (0.0, 1e-9, 0.006)] == ["0.00", "<0.01", "0.01"]
+
+
 def test_details_lie_where_most_methods_differ() -> None:
     pictures = [np.zeros((60, 80, 3), np.uint8) for _ in range(6)]
     for order, picture in enumerate(pictures):

@@ -15,8 +15,10 @@ import pytest
 from PIL import Image
 
 from zeroshot.compare.records import Cell, Table
-from zeroshot.compare.report import pictures, write_report
+from zeroshot.compare.report import pictures, remarks, write_report
 from zeroshot.compare.report.names import file_stem
+from zeroshot.compare.report.page import Contents, page
+from zeroshot.compare.report.text import option_text
 
 VOID = {"meta", "link", "img", "input", "br"}
 
@@ -100,6 +102,38 @@ def test_each_cell_without_a_result_says_why_in_words(written: tuple[Table, Path
     ):
         assert words in page.text
     assert "1 of 21 runs are still to come" in page.text
+
+
+def test_the_terminal_says_why_figures_are_missing(comparison: tuple[Table, Path]) -> None:
+    table = comparison[0]
+    lines = remarks(table)
+    for missing in (cell for cell in table.cells if cell.status != "done"):
+        assert any(missing.method in line and missing.reason in line for line in lines)
+    without = replace(table.cells[0], metrics={}, notes={"no niqe": "the image is too small"})
+    one = {"images": (without.image,), "methods": (without.method,), "cells": (without,)}
+    table = replace(table, metrics=("niqe",), **one)
+    assert remarks(table) == ["NIQE is missing for 1 of 1 results: the image is too small"]
+    assert "NIQE is missing for 1 of 1 results: the image is too small." in page(table, Contents())
+
+
+def test_the_terminal_says_how_many_runs_are_still_to_come(comparison: tuple[Table, Path]) -> None:
+    table = replace(comparison[0], methods=("tv", "later"), cells=comparison[0].cells[:0])
+    assert remarks(table) == ["6 of 6 runs are still to come: name all images and methods to make them"]
+
+
+def test_a_method_that_only_returns_the_result_of_another_is_pointed_out() -> None:
+    figures = {"a": {"psnr": 30.125}, "b": {"psnr": 31.5}}
+    cells = [Cell(i, m, "done", metrics=figures[i]) for m in ("tv", "dip") for i in figures]
+    table = Table("", "sr", {}, ("a", "b"), ("tv", "dip"), ("psnr",), tuple(cells), {}, {}, None, 0, {})
+    assert remarks(table) == ["dip and tv have the same results, see the notes of the methods"]
+    assert "dip and tv have the same results" in page(table, Contents())
+    other = (*cells[:3], replace(cells[3], metrics={"psnr": 31.6}))
+    assert remarks(replace(table, cells=other)) == []
+
+
+def test_noise_is_told_in_grey_levels_and_files_without_checksums() -> None:
+    told = option_text({"sigma": 25 / 255, "kernel": "blur.npy sha256 0123abc"})
+    assert told == "sigma 25/255, kernel blur.npy"
 
 
 def test_the_best_mean_is_marked_by_more_than_colour(written: tuple[Table, Path, Page]) -> None:

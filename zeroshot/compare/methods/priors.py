@@ -79,6 +79,10 @@ class PriorMethod:
         task.note("iterations", restored.iterations)
         task.note("stopped_by", restored.stopped_by)
         task.note("sigma", restored.sigma)
+        # Such as the other prior that a run begins at: what a reader must know to tell two methods apart.
+        for name, finding in restored.findings.items():
+            if isinstance(finding, str | int | float):
+                task.note(name, finding)
         return to_array(restored.picture.colours)
 
     def _configured(self, case: Case) -> Prior:

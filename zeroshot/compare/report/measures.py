@@ -65,6 +65,8 @@ class Measure:
 
     def text(self, value: float | None) -> str:
         """The value as the tables show it; an en dash where there is none."""
+        if self.name == "consistency" and value is not None and 0 < value < 0.5 * 10**-self.decimals:
+            return f"<{10**-self.decimals:.{self.decimals}f}"  # errors of rounding, whatever their size
         return number(value, self.decimals)
 
     def best(self, values: Iterable[float | None]) -> str | None:
@@ -160,6 +162,55 @@ def images_done(table: Table, method: str) -> int:
     return sum(is_done(table.cell(image, method)) for image in table.images)
 
 
+@dataclass(frozen=True)
+class WithoutResult:
+    """Runs of one method that ended without a result for the same reason."""
+
+    method: str
+    images: tuple[str, ...]
+    status: str
+    words: str
+    reason: str
+
+    def where(self, table: Table) -> str:
+        """The images, in words."""
+        return "all images" if len(self.images) == len(table.images) > 1 else ", ".join(self.images)
+
+
+def without_result(table: Table) -> list[WithoutResult]:
+    """All runs without a result, those of one method and reason together."""
+    affected: dict[tuple[str, str, str, str], list[str]] = {}
+    for method in table.methods:
+        for image in table.images:
+            cell = table.cell(image, method)
+            if cell is not None and not is_done(cell):
+                key = (method, cell.status, status_words(cell), cell.reason)
+                affected.setdefault(key, []).append(image)
+    return [
+        WithoutResult(method, tuple(images), status, words, reason)
+        for (method, status, words, reason), images in affected.items()
+    ]
+
+
+def not_run(table: Table) -> tuple[int, int]:
+    """How many runs are still to come, and how many there are in all."""
+    missing = sum(table.cell(image, method) is None for image in table.images for method in table.methods)
+    return missing, len(table.images) * len(table.methods)
+
+
+def alike(table: Table) -> list[str]:
+    """Methods whose figures agree to the last digit wherever both have some, one line for each pair."""
+    lines = []
+    for index, method in enumerate(table.methods):
+        for other in table.methods[:index]:
+            pairs = [(table.cell(image, other), table.cell(image, method)) for image in table.images]
+            figures = [(a.metrics, b.metrics) for a, b in pairs if a and b and a.metrics and b.metrics]
+            if figures and all(a == b for a, b in figures):
+                lines.append(f"{method} and {other} have the same results, see the notes of the methods")
+                break
+    return lines
+
+
 def unmeasured(table: Table) -> list[str]:
     """Per measure that some results lack, one line: of how many, and why in the words of the first of them."""
     lines = []
@@ -173,7 +224,7 @@ def unmeasured(table: Table) -> list[str]:
         if lacking:
             reason = next((c.notes[f"no {m.name}"] for c in lacking if f"no {m.name}" in c.notes), "")
             first = f": {reason}" if reason else ""
-            lines.append(f"no {m.label} for {len(lacking)} of {done} results{first}")
+            lines.append(f"{m.label} is missing for {len(lacking)} of {done} results{first}")
     return lines
 
 

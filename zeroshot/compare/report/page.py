@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 from zeroshot.compare.records import Table
-from zeroshot.compare.report.measures import measures_of, status_words, unmeasured
+from zeroshot.compare.report.measures import alike, measures_of, not_run, unmeasured, without_result
 from zeroshot.compare.report.names import escaped, link
 from zeroshot.compare.report.pictures import Row, data_uri
 from zeroshot.compare.report.plots import Plot
@@ -108,8 +108,7 @@ def _header(table: Table, contents: Contents) -> str:
 
 
 def _unfinished(table: Table) -> str:
-    total = len(table.images) * len(table.methods)
-    missing = sum(table.cell(image, method) is None for image in table.images for method in table.methods)
+    missing, total = not_run(table)
     return f"Not finished yet: {missing} of {total} runs are still to come." if missing else ""
 
 
@@ -129,36 +128,30 @@ def _summary(table: Table, contents: Contents) -> str:
 printed figures are equal); ↑ higher is better, ↓ lower is better. A method that lacks a result for an image has no
 mean, since it would be over other images than those of its neighbours.<span class="scripted"> Click a heading to
 sort.</span></p>
-{_without_result(table)}{_unmeasured(table)}
+{_without_result(table)}{_caveats(table)}
 </section>"""
 
 
 def _without_result(table: Table) -> str:
-    affected: dict[tuple[str, str, str, str], list[str]] = {}
-    for method in table.methods:
-        for image in table.images:
-            cell = table.cell(image, method)
-            if cell is not None and cell.status != "done":
-                key = (method, cell.status, status_words(cell), cell.reason)
-                affected.setdefault(key, []).append(image)
-    lines = []
-    for (method, status, words, reason), names in affected.items():
-        where = "all images" if len(names) == len(table.images) > 1 else ", ".join(names)
-        lines.append(
-            f'<li><b>{escaped(method)}</b> on {escaped(where)} – <span class="status {escaped(status)}">'
-            f"{escaped(words)}</span>{': ' if reason else ''}{escaped(reason)}</li>"
-        )
-    if not lines:
+    found = without_result(table)
+    if not found:
         return ""
+    lines = [
+        f"<li><b>{escaped(missing.method)}</b> on {escaped(missing.where(table))} – "
+        f'<span class="status {escaped(missing.status)}">{escaped(missing.words)}</span>'
+        f"{': ' if missing.reason else ''}{escaped(missing.reason)}</li>"
+        for missing in found
+    ]
+    total = sum(len(missing.images) for missing in found)
     opened = " open" if len(lines) <= 12 else ""
     return (
-        f"<details{opened}><summary>Runs without a result: {sum(map(len, affected.values()))}</summary>"
+        f"<details{opened}><summary>Runs without a result: {total}</summary>"
         f'<ul class="failures">{"".join(lines)}</ul></details>'
     )
 
 
-def _unmeasured(table: Table) -> str:
-    return "".join(f'<p class="note">{escaped(line[:1].upper() + line[1:])}.</p>' for line in unmeasured(table))
+def _caveats(table: Table) -> str:
+    return "".join(f'<p class="note">{escaped(line)}.</p>' for line in (*unmeasured(table), *alike(table)))
 
 
 def _plots(contents: Contents) -> str:
@@ -202,7 +195,7 @@ def _images(table: Table, contents: Contents) -> str:
 
 def _image(table: Table, image: str, index: int, contents: Contents) -> str:
     row = contents.rows.get(image)
-    size = f' <span class="size">{row.width} × {row.height}</span>' if row and row.width else ""
+    size = f' <span class="size">{row.width} wide, {row.height} high</span>' if row and row.width else ""
     has_pictures = row is not None and any(shown.whole for shown in row.shown)
     curve = contents.curves.get(image)
     if row is None:

@@ -63,13 +63,19 @@ def notes_of(table: Table, image: str) -> str:
     for method in table.methods:
         cell = table.cell(image, method)
         if cell is not None and cell.notes:
-            words = "; ".join(f"{str(name).replace('_', ' ')}: {value}" for name, value in cell.notes.items())
+            words = "; ".join(
+                f"{str(name).replace('_', ' ')}: {_noted(value)}" for name, value in cell.notes.items()
+            )
             lines.append(f"<li><b>{escaped(method)}</b> – {escaped(words)}</li>")
     if not lines:
         return ""
     return (
         f"<details><summary>Notes of the methods</summary><ul class='notes'>{''.join(lines)}</ul></details>"
     )
+
+
+def _noted(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _headings(measures: list[Measure]) -> list[str]:

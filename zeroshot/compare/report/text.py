@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from zeroshot.compare.records import Table
-from zeroshot.compare.report.measures import images_done, mean_seconds, measures_of, seconds_text
+from zeroshot.compare.report.measures import (
+    alike,
+    images_done,
+    mean_seconds,
+    measures_of,
+    not_run,
+    seconds_text,
+    unmeasured,
+    without_result,
+)
 from zeroshot.text_table import aligned, column_widths, printable
 
 
@@ -42,6 +50,18 @@ def text_table(table: Table) -> str:
     heading, *rows = aligned(lines)
     rule = "  ".join("-" * width for width in column_widths(lines))
     return "\n".join([heading, rule, *rows])
+
+
+def remarks(table: Table) -> list[str]:
+    """What a reader of the table must know, one line each: why figures are missing, and which methods are alike."""
+    lines = []
+    for missing in without_result(table):
+        reason = f": {missing.reason}" if missing.reason else ""
+        lines.append(f"{missing.method} on {missing.where(table)}: {missing.words}{reason}")
+    to_come, total = not_run(table)
+    if to_come:
+        lines.append(f"{to_come} of {total} runs are still to come: name all images and methods to make them")
+    return [printable(line) for line in (*lines, *unmeasured(table), *alike(table))]
 
 
 def option_text(options: Mapping[str, Any]) -> str:

@@ -87,7 +87,7 @@ def _caption(one: Shown) -> str:
 def _linked_caption(one: Shown) -> str:
     if one.file is None:
         return _caption(one)
-    return f'{_caption(one)} <a href="{link(one.file)}">file, {one.width} × {one.height}</a>'
+    return f'{_caption(one)} <a href="{link(one.file)}">file, {one.width} wide, {one.height} high</a>'
 
 
 def _without(row: Row) -> str:
