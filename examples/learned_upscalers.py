@@ -39,7 +39,10 @@ class Upscaler:
     def prepare(self) -> None:
         state = torch.load(self.weights, map_location="cpu", weights_only=True)
         state = {name: tensor.float() for name, tensor in state.items()}
-        self.network = self.build(state).eval().requires_grad_(False)
+        try:
+            self.network = self.build(state).eval().requires_grad_(False)
+        except (KeyError, ValueError, IndexError, RuntimeError) as error:
+            raise ValueError(f"{self.weights} holds no weights of {self.name}") from error
 
     def build(self, state: dict[str, torch.Tensor]) -> nn.Module:
         raise NotImplementedError

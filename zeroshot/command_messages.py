@@ -37,7 +37,7 @@ _SPELLINGS = [
         (r"mask='alpha'", "--mask alpha"),
         (r"(mask|hints|peak|scale|pattern|luma|weights|operator)=…", r"--\1"),
         (r"scale must be a whole number", "--scale must be a whole number"),
-        (r"boundary='(\w+)'", r"--boundary \1"),
+        (r"(?<!, )boundary='(\w+)'", r"--boundary \1"),
         (r"'huber' or a DataTerm", "or 'huber'"),
         (r"mask must be an array or image of", "--mask must be an image of"),
         (r"or an array of weights", "or the name of a file"),

@@ -105,3 +105,11 @@ def test_another_scale_or_task_is_refused(weights, photograph):
 def test_missing_weights_are_named_before_any_work(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no file .*none\.pth"):
         check(f"python:{FILE}:VDSR[weights={tmp_path}/none.pth]")
+
+
+@pytest.mark.parametrize("name", ["VDSR", "RealESRGAN"])
+def test_weights_of_another_network_are_named(name, tmp_path):
+    file = tmp_path / "other.pth"
+    torch.save({"layer.0.weight": torch.zeros(4, 4, 3, 3)}, file)
+    with pytest.raises(ValueError, match=r"other\.pth holds no weights of"):
+        method_from(f"python:{FILE}:{name}[weights={file}]").prepare()
