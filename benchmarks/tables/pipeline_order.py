@@ -44,8 +44,8 @@ from .methods import restored
 from .pipeline_stages import ORDERS, PATTERN, SCALE, Pipeline, denoised, enlarged, title
 
 OPERATOR = f"mosaic({PATTERN}) @ downsample({SCALE})"
-#: Those of the stages did best on crops of eight of the pictures; of the joint ones the first, on two to four of them.
-JOINT = "python:benchmarks/tables/joint_plug_and_play.py:JointPlugAndPlay,pnp,red[iterations=32],ncsr,tv"
+#: Those of the stages did best on crops of eight of the pictures.
+JOINT = "dip,pnp,red[iterations=32],ncsr,tv"
 DEFAULTS = {"denoise": "bm3d", "demosaic": "pnp", "sr": "ncsr"}
 Measured = Mapping[str, Mapping[str, float]]
 

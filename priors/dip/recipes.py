@@ -172,6 +172,18 @@ _FAST_HOLES = Recipe(
         "known_pixels": "keep",
     },
 )
+_FAST_REGIONS = Recipe(
+    # What is missing is out of a patch's reach, so that a guide would be of no use to the network.
+    _MEASURED,
+    {
+        **_FAST,
+        "learning_rate": 0.01,
+        "perturbation": 0.02,
+        "averaging": 0.98,
+        "iterations": 700,
+        "known_pixels": "keep",
+    },
+)
 _FAST_MOSAIC = Recipe(
     # Without the guide the colours alias.
     _MEASURED,
@@ -200,6 +212,9 @@ _FAST_SR = Recipe(
         "iterations": 600,
     },
 )
+_FAST_NOISE_FREE = Recipe(_MEASURED, {**_FAST_SR.settings, "guide": "pnp"})
+#: Radius in pixels of the largest hole that a guide is made for.
+_SMALL_HOLE = 6.0
 
 
 def all_recipes() -> dict[str, Recipe]:
@@ -209,9 +224,11 @@ def all_recipes() -> dict[str, Recipe]:
         "fast, denoise weaker noise": _FAST_WEAK_NOISE,
         "fast, other tasks with noise below 5 grey levels": _FAST_INDIRECT_WEAK_NOISE,
         "fast, other tasks with noise": _FAST_INDIRECT_NOISE,
-        "fast, noise-free inpaint and colorize": _FAST_HOLES,
+        "fast, noise-free inpaint": _FAST_HOLES,
+        "fast, noise-free inpaint of large holes, and colorize": _FAST_REGIONS,
         "fast, noise-free demosaic": _FAST_MOSAIC,
-        "fast, noise-free sr, deblur and restore": _FAST_SR,
+        "fast, noise-free sr": _FAST_SR,
+        "fast, noise-free deblur and restore": _FAST_NOISE_FREE,
         "reference, denoise": _PUBLISHED_DENOISING,
         "reference, denoise at sigma 50": _PUBLISHED_STRONG_DENOISING,
         "reference, sr below x6": _PUBLISHED_SR_4,
@@ -262,7 +279,7 @@ def _published_inpainting(problem: Problem) -> Recipe:
 
 def _fast(problem: Problem) -> Recipe:
     row = _fast_row(problem)
-    guide = row.settings["guide"]
+    guide = row.settings.get("guide", "initial")
     while guide != "initial" and not can_guide(guide, problem):
         guide = CHEAPER[guide]
     if guide == "initial":
@@ -279,7 +296,11 @@ def _fast_row(problem: Problem) -> Recipe:
         return _FAST_INDIRECT_NOISE if problem.sigma >= 5 / 255 else _FAST_INDIRECT_WEAK_NOISE
     if problem.task == "demosaic":
         return _FAST_MOSAIC
-    return _FAST_HOLES if problem.task in ("inpaint", "colorize") else _FAST_SR
+    if problem.task == "colorize":
+        return _FAST_REGIONS
+    if problem.task == "inpaint":
+        return _FAST_HOLES if hole_shape(problem)[1] <= _SMALL_HOLE else _FAST_REGIONS
+    return _FAST_SR if problem.task == "sr" else _FAST_NOISE_FREE
 
 
 def _is_noisy(problem: Problem) -> bool:

@@ -306,6 +306,18 @@ def test_settings_of_the_blend_are_checked(settings: dict[str, object], message:
         DeepImagePrior(guide="tv", **settings)  # type: ignore[arg-type]
 
 
+def test_only_holes_within_a_patch_are_filled_with_a_guide() -> None:
+    truth = torch.rand(1, 3, 48, 48, generator=seed())
+    scattered = (torch.rand(1, 1, 48, 48, generator=seed(1)) < 0.5).float()
+    region = torch.ones(1, 1, 48, 48)
+    region[..., 10:30, 10:30] = 0
+    guides = []
+    for known in (scattered, region):
+        problem = Problem(truth * known, Mask(known), sigma=0.0, task="inpaint", measured=known)
+        guides.append(DeepImagePrior.for_problem(problem).guide)
+    assert guides == ["pnp", "none"]
+
+
 def test_a_guide_that_would_leak_is_refused() -> None:
     with pytest.raises(ValueError, match="held-out"):
         DeepImagePrior(guide="initial", stopping="held_out")
