@@ -306,6 +306,14 @@ def test_settings_of_the_blend_are_checked(settings: dict[str, object], message:
         DeepImagePrior(guide="tv", **settings)  # type: ignore[arg-type]
 
 
+def test_small_images_hold_out_a_larger_share() -> None:
+    shares = []
+    for side in (64, 256, 600):
+        problem = Problem(torch.zeros(1, 1, side, side), Identity(), sigma=0.1, task="denoise")
+        shares.append(DeepImagePrior.for_problem(problem).held_out)
+    assert shares == [0.03, 0.015, 0.01]
+
+
 def test_only_holes_within_a_patch_are_filled_with_a_guide() -> None:
     truth = torch.rand(1, 3, 48, 48, generator=seed())
     scattered = (torch.rand(1, 1, 48, 48, generator=seed(1)) < 0.5).float()
