@@ -26,9 +26,14 @@ def scales_for(size: tuple[int, int], scales: int) -> int:
 
 
 def input_channels(prior: DeepImagePrior, image_channels: int) -> int:
-    """The channels of the network's input: the fixed input z and, where there is one, the guide."""
+    """The channels of the network's input: the fixed input z and, where the network reads one, the guide."""
     fixed = 2 if prior.input == "meshgrid" else prior.input_depth
-    return fixed if prior.guide == "none" else fixed + image_channels
+    return fixed + image_channels if reads_guide(prior) else fixed
+
+
+def reads_guide(prior: DeepImagePrior) -> bool:
+    """Whether the guide is among the input channels."""
+    return prior.guide != "none" and prior.guide_role == "input"
 
 
 def build_network(prior: DeepImagePrior, problem: Problem, generator: torch.Generator) -> Network:

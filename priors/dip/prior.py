@@ -29,6 +29,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "input": ("noise", "meshgrid"),
     "perturbation_noise": ("fresh", "pool"),
     "guide": ("none", "initial", *CHEAPER),
+    "guide_role": ("input", "fallback"),
     "optimiser": ("adam", "muon"),
     "averaging_start": ("constant", "growing"),
     "stopping": ("iterations", "held_out", "variance"),
@@ -109,8 +110,10 @@ class DeepImagePrior(Prior):
     perturbation_noise : {"fresh", "pool"}
         Draw that noise each time (published), or cut it from a pool drawn once (fast).
     guide : {"none", "initial", "tv", "wavelet", "dct", "bm3d", "ncsr", "pnp", "gsr"}
-        Adds a cheaper estimate of the image to the input channels: the operator's first estimate, or that of
-        the prior of this name.
+        A cheaper estimate of the image: the operator's first one, or that of the prior of this name.
+    guide_role : {"input", "fallback"}
+        The network reads the guide beside its noise, or knows nothing of it: then it is only what the result begins
+        with.
     guide_settings : dict, optional
         Settings of the guide's prior: ``{"iterations": 24}``.
     network_share : float or "all"
@@ -179,6 +182,7 @@ class DeepImagePrior(Prior):
     perturbation: float = 1 / 30
     perturbation_noise: str = "fresh"
     guide: str = "none"
+    guide_role: str = "input"
     guide_settings: dict[str, Any] | None = None
     network_share: float | str = "all"
     handover: tuple[int, int] = (75, 300)

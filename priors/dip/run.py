@@ -17,7 +17,7 @@ from zeroshot.solvers.muon import Muon
 
 from .blending import Blend
 from .guide import affordable, guide_image
-from .parametrization import Frame, Perturbation, build_network, fixed_input, input_channels
+from .parametrization import Frame, Perturbation, build_network, fixed_input, input_channels, reads_guide
 
 if TYPE_CHECKING:
     from .prior import DeepImagePrior
@@ -66,7 +66,7 @@ class DeepImageRun(Run):
         self.frame = Frame(size, network.size_multiple)
         self.guide_kind = self._choose_guide(network.input_reduction)
         self.guide = None if prior.guide == "none" else self._make_guide()
-        self.z = self._make_input(network.input_reduction, self.guide)
+        self.z = self._make_input(network.input_reduction, self.guide if reads_guide(prior) else None)
         self._blend = self._make_blend()
         self.perturbation = self._make_perturbation()
         self.optimiser = self._make_optimiser()

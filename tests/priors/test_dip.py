@@ -323,7 +323,21 @@ def test_only_holes_within_a_patch_are_filled_with_a_guide() -> None:
     for known in (scattered, region):
         problem = Problem(truth * known, Mask(known), sigma=0.0, task="inpaint", measured=known)
         guides.append(DeepImagePrior.for_problem(problem).guide)
-    assert guides == ["pnp", "none"]
+    assert guides == ["pnp", "initial"]
+
+
+def test_a_fallback_is_where_the_result_begins_and_nothing_the_network_reads() -> None:
+    truth = torch.rand(1, 3, 32, 32, generator=seed())
+    problem = Problem(truth, Downsample(2), sigma=0.0, task="sr", reference_shape=(1, 3, 64, 64))
+    settings = {**SMALL, "guide": "initial", "network_share": 1.0, "handover": (2, 3)}
+    plain = DeepImagePrior(**SMALL).start(problem, seed())
+    run = DeepImagePrior(**settings, guide_role="fallback").start(problem, seed())
+    assert torch.equal(run.z, plain.z)
+    assert torch.equal(run.step().image, problem.initial())
+    for _ in range(2):
+        image = run.step().image
+    assert run.average is not None
+    assert torch.equal(image, run.average)
 
 
 def test_a_guide_that_would_leak_is_refused() -> None:
