@@ -112,8 +112,7 @@ class PlugAndPlay(Prior):
             found = {"chroma": FEWER_CHANNELS, **found}
             if problem.task == "restore" and problem.sigma:
                 end = SEVERAL_DAMAGES_END * problem.sigma
-                found |= {"iterations": 24, "weight": 0.12, "sigma_end": end}
-                found["sigma_start"] = max(end, found["sigma_start"])
+                found |= {**SEVERAL_DAMAGES, "sigma_end": end, "sigma_start": max(end, found["sigma_start"])}
         if isinstance(problem.data_term, L1 | Huber):
             found |= OUTLIERS
         return found
@@ -178,9 +177,11 @@ class PlugAndPlay(Prior):
 
 #: `chroma` where fewer channels are measured than looked for, and it is not chosen.
 FEWER_CHANNELS = 2.0
-#: The last level as a multiple of the noise, for a mosaic of a shrunk image or the like: it measures one value of
-#: twelve, and what is not measured spreads slowly, from iteration to iteration. On 128 × 128 crops of eight pictures of
-#: Kodak 0.5 dB better than the defaults of "restore", on those of McMaster about as good.
+#: What differs for a noisy mosaic of a shrunk image or the like: it measures one value of twelve, and what is not
+#: measured spreads slowly, from iteration to iteration. On 128 × 128 crops of eight pictures of Kodak 0.5 dB better
+#: than the defaults of "restore", on those of McMaster about as good.
+SEVERAL_DAMAGES: dict[str, Any] = {"iterations": 24, "weight": 0.12}
+#: The last level there, as a multiple of the noise.
 SEVERAL_DAMAGES_END = 1.2
 #: What differs from the defaults, by task; chosen with BM3D and the DCT on crops of Kodak, McMaster and
 #: inpaint11, three images of Set5, and four pictures of Levin et al.

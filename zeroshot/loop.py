@@ -141,9 +141,7 @@ def optimise(
             history.append(estimate, elapsed, stop.measures())
             run.note_best(stop.best(), estimate)
             watch.keep(estimate)
-            if stage := run.stage():
-                progress.bar.set_description_str(f"{problem.task}, {stage}", refresh=False)
-            progress.update(estimate, elapsed)
+            progress.update(estimate, elapsed, run.stage())
             with _tolerated("the preview"):
                 if preview.update(estimate):
                     history.previews.append(len(history) - 1)

@@ -32,6 +32,7 @@ class Progress:
 
     def __init__(self, shown: bool | None, seconds: float | None, iterations: int | None, label: str) -> None:
         hidden = not sys.stderr.isatty() if shown is None else not shown
+        self.label = label
         self.counts_seconds = seconds is not None
         total = seconds if seconds is not None else iterations
         if self.counts_seconds:
@@ -42,10 +43,12 @@ class Progress:
             total=total, desc=label, disable=hidden, bar_format=form if total else None, leave=False
         )
 
-    def update(self, estimate: Estimate, seconds: float) -> None:
-        """Show the state after a step."""
+    def update(self, estimate: Estimate, seconds: float, stage: str = "") -> None:
+        """Show the state after a step, and beside the label where a run of several parts is."""
         if self.bar.disable:
             return
+        if stage:
+            self.bar.set_description_str(f"{self.label}, {stage}", refresh=False)
         self.bar.set_postfix_str(f"iteration {estimate.iteration}, loss {estimate.loss:.3g}", refresh=False)
         position = seconds if self.counts_seconds else estimate.iteration
         self.bar.update(max(0, min(position, self.bar.total or position) - self.bar.n))

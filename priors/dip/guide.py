@@ -15,6 +15,8 @@ from zeroshot.operators import Mask, fill_holes
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 
+from ..measurement import known_pixels
+
 #: The priors that can make a guide, each with the cheaper one to take where a budget is too short for it.
 #: The operator's first estimate, "initial", costs nothing.
 CHEAPER = {
@@ -95,11 +97,11 @@ def without_held_out(problem: Problem) -> Problem:
     """
     if problem.held_out is None:
         return problem
-    shown = 1 - problem.held_out
+    known = known_pixels(problem)
+    if known is None:
+        return replace(problem, held_out=None)
     if isinstance(problem.operator, Mask):
-        known = shown * problem.operator.mask
         operator = Mask(known).to(known.device)
         return replace(problem, y=problem.y * known, operator=operator, measured=known, held_out=None)
-    known = shown if problem.measured is None else shown * problem.measured
     filled = fill_holes(problem.y * known, known)
     return replace(problem, y=torch.where(problem.held_out > 0, filled, problem.y), held_out=None)

@@ -12,6 +12,7 @@ from zeroshot.memory import available_memory
 from zeroshot.prior import Prior, require_known_settings
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
+from zeroshot.settings import is_number
 from zeroshot.stopping import HeldOut, MaxIterations, StoppingRule, WindowedMovingVariance
 
 from .guide import CHEAPER
@@ -61,10 +62,6 @@ _RANGES = {
     "averaging": (0.0, 1.0, "of at least 0 and below 1"),
     "held_out": (0.0, 1.0, "above 0 and below 1"),
 }
-
-
-def _is_real(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_whole(value: object) -> bool:
@@ -223,7 +220,7 @@ class DeepImagePrior(Prior):
             raise ValueError(f"kernel_down must be odd, got {self.kernel_down}")
         for name, (low, high, form) in _RANGES.items():
             value = getattr(self, name)
-            if not _is_real(value) or not low <= value < high or (value == 0 and "above 0" in form):
+            if not is_number(value) or not low <= value < high or (value == 0 and "above 0" in form):
                 raise ValueError(f"{name} must be a number {form}, got {value!r}")
 
         self._check_guide()
@@ -243,7 +240,7 @@ class DeepImagePrior(Prior):
 
     def _check_blending(self) -> None:
         share = self.network_share
-        if share != "all" and not (_is_real(share) and 0 < float(share) <= 1):
+        if share != "all" and not (is_number(share) and 0 < float(share) <= 1):
             raise ValueError(f"network_share must be 'all' or a number above 0 and up to 1, got {share!r}")
         if isinstance(self.handover, list):
             object.__setattr__(self, "handover", tuple(self.handover))
@@ -251,7 +248,7 @@ class DeepImagePrior(Prior):
         whole = isinstance(pair, tuple) and len(pair) == 2 and all(_is_whole(count) for count in pair)
         if not whole or not 0 <= pair[0] <= pair[1]:
             raise ValueError(f"handover must be two iterations, the first not after the second, got {pair!r}")
-        if self.budget is not None and not (_is_real(self.budget) and self.budget > 0):
+        if self.budget is not None and not (is_number(self.budget) and self.budget > 0):
             raise ValueError(f"budget must be None or a positive number of seconds, got {self.budget!r}")
 
     @property
