@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 
 from zeroshot.noise import add_gaussian
-from zeroshot.priors.nonlocal_.bm3d import BlockMatching3D
+from zeroshot.priors.self_similarity.bm3d.prior import BlockMatching3D
 
 #: Mean PSNR in dB as published, by set and noise level: BM3D on Set12 and CBM3D on the nine colour images.
 PUBLISHED = {

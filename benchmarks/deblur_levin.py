@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="a folder for the restored pictures")
     options = parser.parse_args()
 
-    from zeroshot.priors.plug_and_play import PlugAndPlay
+    from zeroshot.priors.plug_and_play.pnp import PlugAndPlay
 
     def choose(problem: Problem) -> Prior:
         return PlugAndPlay.for_problem(problem, denoiser=options.denoiser, scheme=options.scheme)

@@ -31,7 +31,7 @@ from dip_speed import STORED_SIZE, compare_speed, measure_alone
 from dip_stopping import compare_stopping
 
 from zeroshot.prior import require_known_settings
-from zeroshot.priors.dip import DeepImagePrior
+from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 
 PUBLISHED_TASKS = ["denoise", "inpaint", "sr"]
 BUDGETS = [10.0, 30.0, 120.0]

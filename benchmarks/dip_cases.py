@@ -14,7 +14,7 @@ from damages import SHARED, Case, case, centre_crop
 from zeroshot.images import load
 from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
 from zeroshot.operators import Blur, Downsample, Mosaic
-from zeroshot.priors.dip import DeepImagePrior
+from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
 from zeroshot.tasks import make_problem
 

@@ -17,9 +17,10 @@ from dip_cases import fast_settings, problem_of
 from dip_records import OUTPUT
 
 import zeroshot
+from zeroshot.estimate import Estimate
 from zeroshot.metrics import psnr
-from zeroshot.prior import Estimate, Run
-from zeroshot.priors.dip import DeepImagePrior
+from zeroshot.prior import Run
+from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
 from zeroshot.solve import resolve_device
 

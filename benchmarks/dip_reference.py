@@ -26,7 +26,7 @@ from torch import nn
 
 from zeroshot.memory import keep_large_allocations
 from zeroshot.operators import Identity
-from zeroshot.priors.dip import DeepImagePrior
+from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

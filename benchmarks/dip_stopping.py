@@ -16,9 +16,9 @@ from damages import Case
 from dip_cases import SETS, crops, fast_prior, fingerprint, problem_of
 from dip_records import Records
 
+from zeroshot.estimate import Estimate
 from zeroshot.metrics import psnr
-from zeroshot.prior import Estimate
-from zeroshot.priors.dip import DeepImagePrior
+from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
 from zeroshot.solve import resolve_device
 from zeroshot.stopping import (

@@ -25,7 +25,7 @@ from skimage.restoration import denoise_nl_means
 
 from zeroshot.metrics import psnr
 from zeroshot.noise import add_gaussian
-from zeroshot.priors.nonlocal_.means import Aggregation, NonlocalMeans
+from zeroshot.priors.self_similarity.nonlocal_means import Aggregation, NonlocalMeans
 
 SIGMA = 25 / 255
 #: Side of a patch, side of the window and h/σ published for σ = 25, by the number of channels.

@@ -15,9 +15,9 @@ from collections.abc import Callable
 
 import torch
 
+from zeroshot.estimate import Estimate
 from zeroshot.operators import Identity
-from zeroshot.prior import Estimate
-from zeroshot.priors.dip import DeepImagePrior
+from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
 from zeroshot.stopping import (
     Discrepancy,

@@ -28,9 +28,9 @@ from skimage.restoration import denoise_tv_chambolle
 
 from zeroshot.noise import add_gaussian, random_mask
 from zeroshot.operators import Identity, Mask, Mosaic
-from zeroshot.priors.nonlocal_tv import NonlocalTotalVariation
-from zeroshot.priors.tgv import TotalGeneralizedVariation
-from zeroshot.priors.tv import HuberTotalVariation, TotalVariation
+from zeroshot.priors.total_variation.nonlocal_tv import NonlocalTotalVariation
+from zeroshot.priors.total_variation.tgv import TotalGeneralizedVariation
+from zeroshot.priors.total_variation.tv import HuberTotalVariation, TotalVariation
 from zeroshot.problem import Problem
 
 SIGMA = 25 / 255

@@ -70,7 +70,7 @@ def noise_level(problem: Problem, known: torch.Tensor | None = None) -> tuple[to
         1 at the pixels that an unknown level is estimated from, of y's shape; all by default.
     """
     if isinstance(problem.data_term, Poisson):
-        from zeroshot.variance_stabilisation import forward
+        from zeroshot.noise.stabilisation import forward
 
         return forward(problem.y, problem.data_term.gain, problem.data_term.readout)
     if problem.sigma is not None:
@@ -83,7 +83,7 @@ def noise_level(problem: Problem, known: torch.Tensor | None = None) -> tuple[to
 def as_image(estimate: torch.Tensor, problem: Problem) -> torch.Tensor:
     """An estimate on the scale of :func:`noise_level`'s measurement, mapped back to that of the image."""
     if isinstance(problem.data_term, Poisson):
-        from zeroshot.variance_stabilisation import inverse
+        from zeroshot.noise.stabilisation import inverse
 
         return inverse(estimate, problem.data_term.gain, problem.data_term.readout)
     return estimate

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from zeroshot.data_terms import Gaussian
+from zeroshot.estimate import Estimate
 from zeroshot.operators.identity import Identity
-from zeroshot.prior import Estimate, Run
+from zeroshot.prior import Run
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem

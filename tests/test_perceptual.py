@@ -12,8 +12,8 @@ from zeroshot.metrics import psnr
 from zeroshot.operators import Identity
 from zeroshot.perceptual import FeatureExtractor, FeatureMap, Perceptual, invert_features
 from zeroshot.perceptual.vgg import layer_names
-from zeroshot.priors.gsr import GroupSparseRepresentation
-from zeroshot.priors.plug_and_play import PlugAndPlay
+from zeroshot.priors.plug_and_play.pnp import PlugAndPlay
+from zeroshot.priors.sparse.gsr import GroupSparseRepresentation
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,8 @@ import torch
 from PIL import Image
 
 from zeroshot import images
-from zeroshot.history import History
+from zeroshot.estimate import Estimate, History
 from zeroshot.images import ImageError
-from zeroshot.prior import Estimate
 from zeroshot.restoration import Restoration
 
 

@@ -18,8 +18,9 @@ from PIL import Image
 
 import zeroshot
 from zeroshot import images
+from zeroshot.estimate import Estimate
 from zeroshot.metrics import psnr
-from zeroshot.prior import Estimate, Prior, Run
+from zeroshot.prior import Prior, Run
 from zeroshot.stopping import MaxIterations
 
 

@@ -14,9 +14,9 @@ about images. Prior classes such as ``zeroshot.DeepImagePrior`` are loaded when 
 from typing import Any
 
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
-from zeroshot.prior import Estimate, Prior, Run
+from zeroshot.estimate import Estimate
+from zeroshot.prior import Prior, Run, class_named, class_names, prior_names
 from zeroshot.problem import Problem
-from zeroshot.registry import class_named, class_names, prior_names
 from zeroshot.restoration import Restoration
 from zeroshot.solve import solve
 from zeroshot.stopping import (

@@ -1,5 +1,5 @@
 """``python -m zeroshot``."""
 
-from zeroshot.cli import main
+from zeroshot.cli.main import main
 
 raise SystemExit(main())

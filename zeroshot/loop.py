@@ -13,12 +13,11 @@ from typing import Any
 import torch
 
 from zeroshot import images
-from zeroshot.checkpoint import Checkpoint
-from zeroshot.history import History
-from zeroshot.prior import Estimate, Prior, Run
+from zeroshot.estimate import Estimate, History
+from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
 from zeroshot.stopping import StoppingRule, TimeBudget
-from zeroshot.watch import DivergenceWatch, Preview, Progress, interruption
+from zeroshot.watch import Checkpoint, DivergenceWatch, Preview, Progress, interruption
 
 Callback = Callable[[Estimate, Run], None]
 

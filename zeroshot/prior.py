@@ -8,45 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, ClassVar
 
 import torch
 
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-    from zeroshot.stopping import StoppingRule
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What one step of a run leaves behind.
-
-    Attributes
-    ----------
-    image : torch.Tensor
-        The restored image if the run ended here, (N, C, H, W) in [0, 1], detached. For priors that average
-        over iterates this is the average. Valid until the next step: clone it to keep it.
-    loss : float
-        The objective at this step, in the prior's own units.
-    iteration : int
-        How many elementary iterations have been made, counted from 1. A step may make several.
-    iterate : torch.Tensor or None
-        The newest iterate, where it is not `image` itself.
-    gap : float or None
-        Relative duality gap, for convex schemes that know it.
-    """
-
-    image: torch.Tensor
-    loss: float
-    iteration: int
-    iterate: torch.Tensor | None = None
-    gap: float | None = None
-
-    @property
-    def newest(self) -> torch.Tensor:
-        """The newest iterate: `iterate` where there is one, else `image`."""
-        return self.image if self.iterate is None else self.iterate
+from zeroshot.estimate import Estimate
+from zeroshot.problem import Problem
+from zeroshot.stopping import StoppingRule
+from zeroshot.words import unknown
 
 
 class Run(ABC):
@@ -129,7 +99,7 @@ class Prior(ABC):
     def memory(self, problem: Problem) -> int | None:
         """About how many bytes a run needs on its device, or None where the prior does not know.
 
-        What needs too much is restored in tiles, see :class:`zeroshot.composite.Tiles`.
+        What needs too much is restored in tiles, see :class:`zeroshot.tiling.Tiles`.
         """
         return None
 
@@ -148,3 +118,72 @@ def require_known_settings(prior: type[Prior], settings: dict[str, Any]) -> None
     for name in settings:
         if name not in known:
             raise ValueError(f"prior {prior.name!r} has no setting {name!r}; it has: {', '.join(known)}")
+
+
+# --- the registry ---
+
+_GROUP = "zeroshot.priors"
+
+
+def _declared() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=_GROUP)}
+
+
+def prior_names() -> list[str]:
+    """The names of all installed priors, sorted."""
+    return sorted(_declared())
+
+
+def prior_class(name: str) -> type[Prior]:
+    """The class of the prior of this name.
+
+    Raises
+    ------
+    ValueError
+        Where no prior of that name is installed; the message lists those that are.
+    """
+    declared = _declared()
+    if name not in declared:
+        raise ValueError(unknown("prior", name, declared))
+    return declared[name].load()
+
+
+def class_names() -> list[str]:
+    """The names of the classes of all installed priors."""
+    return [entry.attr for entry in _declared().values()]
+
+
+def class_named(class_name: str) -> type[Prior] | None:
+    """The prior class called `class_name` among the installed ones, or None."""
+    for entry in _declared().values():
+        if entry.attr == class_name:
+            return entry.load()
+    return None
+
+
+def configured_prior(prior: str | Prior, problem: Problem, settings: dict[str, Any] | None = None) -> Prior:
+    """A configured prior: `prior` itself, or the defaults of the family of that name for `problem`.
+
+    Parameters
+    ----------
+    prior : str or Prior
+        A registered name, or an object configured by the caller.
+    problem : Problem
+        What is to be solved; names are given the defaults of its task.
+    settings : dict, optional
+        Hyper-parameters to put over the defaults; only with a name.
+
+    Raises
+    ------
+    ValueError
+        Where the name or a setting is unknown, a value is out of range, or settings are given for an object.
+    """
+    if isinstance(prior, str):
+        return prior_class(prior).for_problem(problem, **(settings or {}))
+    if not isinstance(prior, Prior):
+        raise TypeError(f"prior must be a name or a Prior object, got {type(prior).__name__}")
+    if settings:
+        raise ValueError(
+            f"settings ({', '.join(settings)}) go with a prior's name; configure the object itself"
+        )
+    return prior

@@ -14,7 +14,8 @@ from PIL import Image
 from torch.nn import functional
 
 from zeroshot import images
-from zeroshot.history import History
+from zeroshot.estimate import History
+from zeroshot.files import write_atomically
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -129,13 +130,13 @@ class Restoration:
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {name: array.float().numpy() for name, array in self.arrays.items()}
         np.savez(buffer, **arrays)
-        images.write_atomically(path, buffer.getvalue())
+        write_atomically(path, buffer.getvalue())
 
     def save_trace(self, path: str | Path) -> None:
         """Write the provenance and the history as JSON."""
         images.check_not_input(path, self.before.source)
         trace = {"provenance": self.provenance, "history": self.history.to_dict()}
-        images.write_atomically(path, json.dumps(trace, indent=1).encode())
+        write_atomically(path, json.dumps(trace, indent=1).encode())
 
     def plot(self) -> Any:
         """Loss, and whatever the stopping rule measured, over the iterations: a matplotlib figure.

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from zeroshot import images, registry
-from zeroshot.composite.planning import Composite, description, innermost, is_tiled
-from zeroshot.history import History
+from zeroshot import images
+from zeroshot.estimate import History
 from zeroshot.loop import Callback, Outcome, Watching, optimise
 from zeroshot.operators.operator import Operator
-from zeroshot.prior import Prior
+from zeroshot.prior import Prior, configured_prior
 from zeroshot.problem import Problem
 from zeroshot.provenance import described
 from zeroshot.restoration import Restoration
 from zeroshot.stopping import StoppingRule
 from zeroshot.tasks import make_problem
+from zeroshot.tiling.planning import Composite, description, innermost, is_tiled
 from zeroshot.version import __version__
 
 
@@ -270,7 +270,7 @@ class _Job:
     ) -> _Prepared:
         """The same for a problem that is posed already, with the options that posed it."""
         source = picture.sha256()
-        prior = registry.create(self.prior, problem, self.settings)
+        prior = configured_prior(self.prior, problem, self.settings)
         prior = self.composite.applied(prior, problem, self.stopping, self.device)
         if self.seconds is not None:
             prior = prior.within(self.seconds)

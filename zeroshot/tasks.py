@@ -30,7 +30,6 @@ from zeroshot.operators import (
     parse,
 )
 from zeroshot.problem import Problem
-from zeroshot.registry import unknown
 from zeroshot.task_options import (
     checked_data_term,
     checked_sigma,
@@ -40,6 +39,7 @@ from zeroshot.task_options import (
     mask_of,
     scale_of,
 )
+from zeroshot.words import unknown
 
 _REQUIRED = object()
 _LOSSY_FLOOR = 1 / 255

@@ -22,12 +22,12 @@ import torch
 
 from benchmarks.damages import centre_crop, image_files
 from benchmarks.published import DETECTION_GAP
-from zeroshot import registry
 from zeroshot.compare.specification import parse
 from zeroshot.degradation import degrade
+from zeroshot.estimate import Estimate
 from zeroshot.images import load
 from zeroshot.metrics import psnr
-from zeroshot.prior import Estimate
+from zeroshot.prior import configured_prior
 from zeroshot.stopping import WindowedMovingVariance
 from zeroshot.tasks import make_problem
 
@@ -81,7 +81,7 @@ def watched_run(text: str, path: Path, arguments: argparse.Namespace) -> dict[st
     wanted = parse(text)
     noisy = degrade(centre_crop(load(path).colours, arguments.size), "denoise", sigma=arguments.sigma / 255)
     problem, _, _ = make_problem("denoise", load(noisy.measurement), noisy.options)
-    prior = registry.create(wanted.target, problem, wanted.options)
+    prior = configured_prior(wanted.target, problem, wanted.options)
     rule = WindowedMovingVariance(arguments.window, arguments.patience)
     rule.start(problem)
     watch = Watch(rule, noisy.truth)

@@ -8,10 +8,9 @@ from typing import ClassVar
 
 import torch
 
-from zeroshot.settings import require_positive
-
-from ..denoising import DenoisingPrior
-from .pairs import Pair, pairs_within, strip_height
+from zeroshot.checks import require_positive
+from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.filters.pairs import Pair, pairs_within, strip_height
 
 #: The window reaches so many spatial standard deviations.
 REACH = 2.5

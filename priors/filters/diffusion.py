@@ -13,10 +13,9 @@ from typing import ClassVar, Literal, get_args
 
 import torch
 
-from zeroshot.settings import require_choice, require_number, require_positive
-
-from ..denoising import DenoisingPrior
-from .pairs import reflected
+from zeroshot.checks import require_choice, require_number, require_positive
+from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.filters.pairs import reflected
 
 Conductance = Literal["exponential", "rational"]
 Kind = Literal["edge", "coherence"]

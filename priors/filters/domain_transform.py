@@ -13,10 +13,9 @@ from typing import ClassVar, Literal, get_args
 
 import torch
 
-from zeroshot.settings import require_choice, require_positive, require_whole
-
-from ..denoising import DenoisingPrior
-from .diffusion import gaussian_blur
+from zeroshot.checks import require_choice, require_positive, require_whole
+from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.filters.diffusion import gaussian_blur
 
 Method = Literal["recursive", "normalized"]
 Order = Literal["both", "rows_first"]

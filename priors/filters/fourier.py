@@ -8,10 +8,9 @@ from typing import ClassVar, Literal, get_args
 
 import torch
 
-from zeroshot.settings import require_choice
-
-from ..denoising import DenoisingPrior
-from ..opponent import from_opponent, to_opponent
+from zeroshot.checks import require_choice
+from zeroshot.colour import from_opponent, to_opponent
+from zeroshot.priors.denoiser import DenoisingPrior
 
 Response = Literal["wiener", "gaussian"]
 

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 
 from zeroshot.generators import Generator
-
-from .statistics import SAMPLES, LatentStatistics, latent_statistics
+from zeroshot.priors.latent.statistics import SAMPLES, LatentStatistics, latent_statistics
 
 
 class LatentSpace:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from zeroshot.checks import require_number, require_positive, require_whole
+from zeroshot.estimate import Estimate
 from zeroshot.generators import Generator, TinyDecoder
-from zeroshot.prior import Estimate, Prior, require_known_settings
-from zeroshot.settings import require_number, require_positive, require_whole
-
-from .averaging import IterateAverage
-from .run import LatentRun
-from .weights import generator_for
+from zeroshot.prior import Prior, require_known_settings
+from zeroshot.priors.latent.averaging import IterateAverage
+from zeroshot.priors.latent.run import LatentRun
+from zeroshot.priors.latent.weights import generator_for
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem

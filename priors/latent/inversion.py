@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from zeroshot.checks import require_choice, require_number, require_positive, require_whole
 from zeroshot.generators import Generator
 from zeroshot.perceptual import FeatureExtractor
 from zeroshot.prior import Prior, require_known_settings
-from zeroshot.settings import require_choice, require_number, require_positive, require_whole
-
-from .codes import LatentSpace
-from .perceptual import perceptual_misfit, require_perceptual, with_features
-from .run import LatentRun
-from .weights import file_of, generator_for, label_misfit, misfit
+from zeroshot.priors.latent.codes import LatentSpace
+from zeroshot.priors.latent.perceptual import perceptual_misfit, require_perceptual, with_features
+from zeroshot.priors.latent.run import LatentRun
+from zeroshot.priors.latent.weights import file_of, generator_for, label_misfit, misfit
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch.nn import functional
 
+from zeroshot.checks import require_choice, require_number, require_positive, require_whole
+from zeroshot.estimate import Estimate
 from zeroshot.generators import Features, Generator
 from zeroshot.perceptual import FeatureExtractor
-from zeroshot.prior import Estimate, Prior, require_known_settings
-from zeroshot.settings import require_choice, require_number, require_positive, require_whole
-
-from .averaging import IterateAverage
-from .codes import LatentSpace
-from .perceptual import perceptual_misfit, require_perceptual, with_features
-from .run import LatentRun
-from .weights import file_of, generator_for, label_misfit, misfit
+from zeroshot.prior import Prior, require_known_settings
+from zeroshot.priors.latent.averaging import IterateAverage
+from zeroshot.priors.latent.codes import LatentSpace
+from zeroshot.priors.latent.perceptual import perceptual_misfit, require_perceptual, with_features
+from zeroshot.priors.latent.run import LatentRun
+from zeroshot.priors.latent.weights import file_of, generator_for, label_misfit, misfit
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem

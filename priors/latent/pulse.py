@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from zeroshot.checks import require_choice, require_number, require_whole
+from zeroshot.estimate import Estimate
 from zeroshot.generators import Generator
-from zeroshot.prior import Estimate, Prior, require_known_settings
-from zeroshot.settings import require_choice, require_number, require_whole
-
-from .run import LatentRun
-from .sphere import SphericalProjection, geodesic_cross, learning_rate_factor
-from .statistics import SAMPLES, LatentStatistics, latent_statistics
-from .weights import file_of, generator_for, label_misfit, misfit
+from zeroshot.prior import Prior, require_known_settings
+from zeroshot.priors.latent.run import LatentRun
+from zeroshot.priors.latent.sphere import SphericalProjection, geodesic_cross, learning_rate_factor
+from zeroshot.priors.latent.statistics import SAMPLES, LatentStatistics, latent_statistics
+from zeroshot.priors.latent.weights import file_of, generator_for, label_misfit, misfit
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem

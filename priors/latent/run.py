@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
+from zeroshot.estimate import Estimate
 from zeroshot.generators import Generator
-from zeroshot.prior import Estimate, Run
+from zeroshot.prior import Run
+from zeroshot.priors.latent.weights import own_copy
 from zeroshot.problem import Problem
-
-from .weights import own_copy
 
 #: Luma of ITU-R BT.601, for grey problems and generators of colours.
 _LUMA = (0.299, 0.587, 0.114)

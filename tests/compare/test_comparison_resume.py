@@ -240,7 +240,7 @@ def test_a_killed_command_goes_on_and_leaves_no_process_behind(tmp_path: Path) -
                  f"first,python:{script}:Own", "--metrics", "psnr"]  # fmt: skip
     (tmp_path / "command.py").write_text(
         "import argparse, sys\n"
-        "from zeroshot.command_compare import add_parser\n"
+        "from zeroshot.cli.compare import add_parser\n"
         "parser = argparse.ArgumentParser()\n"
         "add_parser(parser.add_subparsers())\n"
         "options = parser.parse_args(sys.argv[1:])\n"

@@ -12,7 +12,7 @@ import zeroshot
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods import priors
 from zeroshot.compare.specification import check, method_from
-from zeroshot.prior import Estimate
+from zeroshot.estimate import Estimate
 
 SIGMA = 25 / 255
 
@@ -150,7 +150,7 @@ def test_a_value_that_goes_with_some_task_only_is_not_refused_early(monkeypatch)
                 raise ValueError("for holes only")
             return cls()
 
-    monkeypatch.setattr(priors.registry, "prior_class", lambda name: Fussy)
+    monkeypatch.setattr(priors, "prior_class", lambda name: Fussy)
     monkeypatch.setattr(priors, "require_known_settings", lambda prior, settings: None)
     assert method_from("tv[iterations=3]").name == "tv[iterations=3]"
 

@@ -17,9 +17,9 @@ import torch
 from zeroshot.compare.method import Case, Method
 from zeroshot.compare.methods.arrays import to_array
 from zeroshot.compare.records import CurvePoint, Status
+from zeroshot.images.picture import Picture
 from zeroshot.memory import tells_of_memory
 from zeroshot.metrics import psnr
-from zeroshot.picture import Picture
 from zeroshot.provenance import described
 
 _LONGEST_REASON = 300

@@ -27,8 +27,8 @@ from zeroshot.compare.report import write_csv, write_report
 from zeroshot.compare.report.measures import measure, seconds_text
 from zeroshot.compare.report.text import option_text
 from zeroshot.compare.store import Existing, Plan, Store
-from zeroshot.registry import unknown
 from zeroshot.tasks import tasks
+from zeroshot.words import unknown
 
 #: Whether cells that failed, crashed, ran out of memory or out of time in an earlier run are run again.
 Failed = Literal["keep", "retry"]

@@ -18,7 +18,7 @@ from zeroshot import images
 from zeroshot.compare.attempt import Job
 from zeroshot.compare.store import Store, as_picture, require_distinct
 from zeroshot.degradation import degrade
-from zeroshot.picture import Picture
+from zeroshot.images.picture import Picture
 from zeroshot.problem import Problem
 from zeroshot.tasks import make_problem
 

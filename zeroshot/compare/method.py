@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from zeroshot.images import load
-from zeroshot.picture import Picture
+from zeroshot.images.picture import Picture
 from zeroshot.problem import Problem
 from zeroshot.tasks import make_problem
 

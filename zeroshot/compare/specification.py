@@ -8,8 +8,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from zeroshot import registry
 from zeroshot.compare.method import Method
+from zeroshot.prior import prior_names
+from zeroshot.words import unknown
 
 #: Kind → the module and class that run such a file. Loaded when first asked for: each needs an extra.
 _LEARNED = {
@@ -79,7 +80,7 @@ def parse(text: str) -> Specification:
     kind, colon, target = head.partition(":")
     if colon:
         if kind not in _LEARNED:
-            raise ValueError(registry.unknown("kind of model", kind, [*_LEARNED]) + f", as in {_EXAMPLE}")
+            raise ValueError(unknown("kind of model", kind, [*_LEARNED]) + f", as in {_EXAMPLE}")
         if not target:
             raise ValueError(f"{text!r} names no file; write {kind}:FILE")
         # Quotes keep the commas of a file name from parting it; they are no part of it.
@@ -152,7 +153,7 @@ def _kind_of(name: str, text: str) -> str:
 
     if name in BASELINES:
         return "baseline"
-    known = registry.prior_names()
+    known = prior_names()
     if name in known:
         return "prior"
     if not name:
@@ -162,7 +163,7 @@ def _kind_of(name: str, text: str) -> str:
             f"{text!r}: a file needs to be told how it is run: {', '.join(kind + ':' for kind in _LEARNED)}"
         )
     raise ValueError(
-        registry.unknown("method", name, [*known, *BASELINES]) + f"; a model's file is written as {_EXAMPLE}"
+        unknown("method", name, [*known, *BASELINES]) + f"; a model's file is written as {_EXAMPLE}"
     )
 
 

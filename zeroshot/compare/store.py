@@ -28,9 +28,9 @@ import numpy as np
 import torch
 
 from zeroshot import images
-from zeroshot.command_files import make_folder, require_writable
 from zeroshot.compare.records import Cell
-from zeroshot.picture import Form, Picture
+from zeroshot.files import make_folder, require_writable, write_atomically
+from zeroshot.images.picture import Form, Picture
 
 _FORMAT = 1
 _RECORD = "comparison.json"
@@ -226,7 +226,7 @@ class Store:
         return self.folder / "cells" / slug(method) / f"{slug(image)}.json"
 
     def _write_json(self, path: Path, value: Any) -> None:
-        images.write_atomically(path, _encoded(json.dumps(value, indent=1, ensure_ascii=False)))
+        write_atomically(path, _encoded(json.dumps(value, indent=1, ensure_ascii=False)))
 
     # --- images ---
 
@@ -278,7 +278,7 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-        images.write_atomically(path, buffer.getvalue())
+        write_atomically(path, buffer.getvalue())
 
     def load_measurement(self, image: str) -> tuple[torch.Tensor, torch.Tensor | None, dict[str, Any]]:
         """Measurement, truth and the options that are arrays, as they were written.

@@ -14,8 +14,8 @@ from zeroshot.degradation.noise import NOISE, check_noise, kinds_of_noise, noise
 from zeroshot.degradation.rounding import Quantise, measured, rounded
 from zeroshot.operators import Operator
 from zeroshot.provenance import described
-from zeroshot.registry import unknown
 from zeroshot.version import __version__
+from zeroshot.words import unknown
 
 #: Operators may ask for sizes that are multiples of any number up to this.
 _LARGEST_MULTIPLE = 64

@@ -16,7 +16,7 @@ from zeroshot.metrics.gradients import gmsd
 from zeroshot.metrics.naturalness import niqe
 from zeroshot.metrics.signal_to_noise import psnr, psnr_y
 from zeroshot.metrics.similarity import ms_ssim, ssim, ssim_y
-from zeroshot.registry import unknown
+from zeroshot.words import unknown
 
 #: The measures of published tables by name, for those that need nothing but both images.
 CONVENTIONS: dict[str, Callable[[Image, Image], float]] = {

@@ -34,7 +34,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from zeroshot.settings import require_choice
+from zeroshot.checks import require_choice
 from zeroshot.solvers.data_step import DataStep
 
 Denoise = Callable[[torch.Tensor, float], torch.Tensor]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from zeroshot.checks import require_positive, require_whole
 from zeroshot.stopping.rule import StoppingRule
-from zeroshot.stopping.validation import require_count, require_positive
 
 if TYPE_CHECKING:
-    from zeroshot.prior import Estimate
+    from zeroshot.estimate import Estimate
     from zeroshot.problem import Problem
 
 
@@ -24,7 +24,7 @@ class MaxIterations(StoppingRule):
     n: int
 
     def __post_init__(self) -> None:
-        require_count("n", self.n, at_least=1)
+        require_whole(self, "n")
 
     def update(self, estimate: Estimate) -> bool:
         self.reason = f"reached the limit of {self.n} iterations"
@@ -46,7 +46,7 @@ class TimeBudget(StoppingRule):
     seconds: float
 
     def __post_init__(self) -> None:
-        require_positive("seconds", self.seconds)
+        require_positive(self, "seconds")
         self._started = time.monotonic()
 
     def start(self, problem: Problem) -> None:
@@ -84,7 +84,7 @@ class Discrepancy(StoppingRule):
     factor: float = 1.0
 
     def __post_init__(self) -> None:
-        require_positive("factor", self.factor)
+        require_positive(self, "factor")
 
     def start(self, problem: Problem) -> None:
         if not problem.sigma:
@@ -133,8 +133,8 @@ class Plateau(StoppingRule):
     tolerance: float = 1e-3
 
     def __post_init__(self) -> None:
-        require_count("window", self.window, at_least=1)
-        require_positive("tolerance", self.tolerance)
+        require_whole(self, "window")
+        require_positive(self, "tolerance")
 
     def start(self, problem: Problem) -> None:
         self._losses: deque[float] = deque(maxlen=2 * self.window)
@@ -171,7 +171,7 @@ class DualityGap(StoppingRule):
     tolerance: float = 1e-4
 
     def __post_init__(self) -> None:
-        require_positive("tolerance", self.tolerance)
+        require_positive(self, "tolerance")
 
     def start(self, problem: Problem) -> None:
         self._gap: float | None = None

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from zeroshot.checks import require_fraction, require_whole
 from zeroshot.stopping.rule import StoppingRule
-from zeroshot.stopping.validation import require_count, require_fraction
 
 if TYPE_CHECKING:
-    from zeroshot.prior import Estimate
+    from zeroshot.estimate import Estimate
     from zeroshot.problem import Problem
 
 
@@ -102,9 +102,9 @@ class HeldOut(MinimumSeeking):
     measure_name = "validation_loss"
 
     def __post_init__(self) -> None:
-        require_fraction("fraction", self.fraction)
-        require_count("patience", self.patience, at_least=1)
-        require_count("smoothing", self.smoothing, at_least=1)
+        require_fraction(self, "fraction")
+        require_whole(self, "patience")
+        require_whole(self, "smoothing")
         self.holds_out = self.fraction
 
     def start(self, problem: Problem) -> None:

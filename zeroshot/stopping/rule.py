@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
-    from zeroshot.prior import Estimate
+    from zeroshot.estimate import Estimate
     from zeroshot.problem import Problem
 
 

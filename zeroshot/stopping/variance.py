@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from zeroshot.checks import require_fraction, require_whole
 from zeroshot.stopping.minimum import MinimumSeeking
-from zeroshot.stopping.validation import require_count, require_fraction
 
 if TYPE_CHECKING:
-    from zeroshot.prior import Estimate
+    from zeroshot.estimate import Estimate
     from zeroshot.problem import Problem
 
 
@@ -48,9 +48,9 @@ class WindowedMovingVariance(MinimumSeeking):
     measure_name = "variance"
 
     def __post_init__(self) -> None:
-        require_count("window", self.window, at_least=2)
-        require_count("patience", self.patience, at_least=1)
-        require_count("pixels", self.pixels, at_least=1)
+        require_whole(self, "window", least=2)
+        require_whole(self, "patience")
+        require_whole(self, "pixels")
 
     def start(self, problem: Problem) -> None:
         super().start(problem)
@@ -135,9 +135,9 @@ class ExponentialMovingVariance(MinimumSeeking):
     measure_name = "exponential_variance"
 
     def __post_init__(self) -> None:
-        require_fraction("alpha", self.alpha)
-        require_count("patience", self.patience, at_least=1)
-        require_count("pixels", self.pixels, at_least=1)
+        require_fraction(self, "alpha")
+        require_whole(self, "patience")
+        require_whole(self, "pixels")
 
     def start(self, problem: Problem) -> None:
         super().start(problem)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from zeroshot.checks import is_number, require_choice, require_whole
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods.arrays import (
     described_shape,
@@ -16,7 +17,6 @@ from zeroshot.compare.methods.arrays import (
     to_luma_and_chroma,
 )
 from zeroshot.compare.methods.enlarging import enlarge
-from zeroshot.settings import is_number, require_choice, require_whole
 
 #: The sizes that a model declares for one input, None for those that are free; None where it declares nothing.
 Declared = tuple["int | None", ...] | None

@@ -14,7 +14,7 @@ import numpy as np
 
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods.learned import existing_file
-from zeroshot.registry import unknown
+from zeroshot.words import unknown
 
 
 class CustomMethod:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from zeroshot.checks import require_choice, require_whole
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods.learned import existing_file, first_line, missing
 from zeroshot.provenance import described
-from zeroshot.settings import require_choice, require_whole
 
 MODELS = ("edsr", "espcn", "fsrcnn", "lapsrn")
 _NAME = re.compile(r"(?P<model>[a-z]+).*?x(?P<scale>\d+)$")

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from zeroshot import registry
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods.arrays import to_array
+from zeroshot.estimate import Estimate
 from zeroshot.operators import Downsample, Identity, Mask
-from zeroshot.prior import Estimate, Prior, Run, require_known_settings
+from zeroshot.prior import Prior, Run, configured_prior, prior_class, require_known_settings
 from zeroshot.problem import Problem
 from zeroshot.solve import solve_problem
 from zeroshot.stopping import StoppingRule, TimeBudget
@@ -43,7 +43,7 @@ class PriorMethod:
     def __init__(self, prior: str, settings: dict[str, Any] | None = None, label: str | None = None) -> None:
         self.prior, self.settings = prior, dict(settings or {})
         self.name = label or prior
-        require_known_settings(registry.prior_class(prior), self.settings)
+        require_known_settings(prior_class(prior), self.settings)
         if self.settings:
             _require_possible(prior, self.settings)
 
@@ -86,7 +86,7 @@ class PriorMethod:
         return to_array(restored.picture.colours)
 
     def _configured(self, case: Case) -> Prior:
-        return registry.create(self.prior, case.problem, {**case.settings, **self.settings})
+        return configured_prior(self.prior, case.problem, {**case.settings, **self.settings})
 
 
 def _require_possible(prior: str, settings: dict[str, Any]) -> None:
@@ -94,7 +94,7 @@ def _require_possible(prior: str, settings: dict[str, Any]) -> None:
     refusals = []
     for problem in _small_problems():
         try:
-            registry.create(prior, problem, settings)
+            configured_prior(prior, problem, settings)
         except (ValueError, TypeError) as error:
             refusals.append(error)
         else:

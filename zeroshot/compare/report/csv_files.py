@@ -11,7 +11,7 @@ from typing import Any
 
 from zeroshot.compare.records import Cell, Table
 from zeroshot.compare.report.measures import images_done, mean_seconds, peak_memory
-from zeroshot.images import write_atomically
+from zeroshot.files import write_atomically
 
 #: A spreadsheet takes a text that begins with one of these for a formula, and runs it.
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")

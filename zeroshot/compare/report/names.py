@@ -8,7 +8,7 @@ import unicodedata
 from pathlib import PurePath
 from urllib.parse import quote
 
-from zeroshot.text_table import printable
+from zeroshot.words import printable
 
 
 def escaped(text: object) -> str:

@@ -20,8 +20,8 @@ from zeroshot.compare.report.labels import beside_points, in_margin
 from zeroshot.compare.report.measures import Measure, is_done, main_psnr, perceptual_measures
 from zeroshot.compare.report.measures import measure as measure_named
 from zeroshot.compare.report.names import file_stem
-from zeroshot.images import write_atomically
-from zeroshot.text_table import printable
+from zeroshot.files import write_atomically
+from zeroshot.words import printable
 
 #: Dark enough for white paper, and apart for those who see few colours (after Okabe and Ito).
 _COLOURS = ("#000000", "#0062a3", "#b34a00", "#00755a", "#9b3f7b", "#5b5b00", "#555555", "#7a1f1f")

@@ -17,7 +17,7 @@ from zeroshot.compare.report.measures import (
     unmeasured,
     without_result,
 )
-from zeroshot.text_table import aligned, column_widths, printable
+from zeroshot.words import aligned, column_widths, printable
 
 
 def text_table(table: Table) -> str:

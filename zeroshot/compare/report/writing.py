@@ -10,7 +10,7 @@ from zeroshot.compare.report.csv_files import write_csv
 from zeroshot.compare.report.page import Contents, page
 from zeroshot.compare.report.pictures import BUDGET, illustrated, pictures_of
 from zeroshot.compare.report.plots import Plot, image_plot, require_matplotlib, summary_plots
-from zeroshot.images import write_atomically
+from zeroshot.files import write_atomically
 
 
 def write_report(table: Table, folder: str | os.PathLike) -> Path:

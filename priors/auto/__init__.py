@@ -1,0 +1,1 @@
+"""Choosing a prior by the image itself."""

@@ -1,0 +1,381 @@
+"""Zero-shot model selection: which prior suits this image is asked of the image itself.
+
+A random part of the measurements is put aside, every candidate restores the image from the rest, and the one
+that predicts what was put aside best is run once more on everything.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+
+from zeroshot.checks import is_number, require_positive
+from zeroshot.estimate import Estimate
+from zeroshot.prior import Prior, Run, configured_prior, prior_class, require_known_settings
+from zeroshot.priors.auto.validation_split import pixels_to_judge_by, put_aside
+from zeroshot.priors.unchanged import Unchanged, is_clean
+
+if TYPE_CHECKING:
+    from zeroshot.problem import Problem
+    from zeroshot.stopping import StoppingRule
+
+#: Candidates by task, the strongest on the test sets first: where the image does not tell two of them apart,
+#: the one that comes first is taken.
+CANDIDATES = {
+    "denoise": ("bm3d", "ncsr", "dct", "wavelet", "nlm", "tgv", "tv"),
+    "inpaint": ("gsr", "ksvd", "pnp", "tgv", "tv"),
+    "sr": ("ncsr", "pnp", "wavelet", "tgv", "tv"),
+    "deblur": ("pnp", "gsr", "wavelet", "tgv", "tv"),
+    "demosaic": ("wavelet", "pnp", "tv"),
+    "colorize": ("tgv", "tv"),
+    "restore": ("pnp", "wavelet", "tgv", "tv"),
+}
+
+#: What a candidate may raise without ending the selection.
+FAILURES = (ValueError, RuntimeError, NotImplementedError, MemoryError)
+NOT_FINITE = "its image is not finite"
+
+
+@dataclass(frozen=True)
+class ModelSelection(Prior):
+    """argmin over the candidates p of D(A(x̂ₚ), y) on measurements that x̂ₚ has not seen.
+
+    In denoising the pixels put aside are replaced by what their neighbours suggest, in the manner of
+    Noise2Self, so that every denoiser runs as it is; elsewhere they count as not measured. The noise is the
+    same for all candidates, so that the difference of two losses is a difference in the error of the image. A
+    candidate replaces one before it in the list only where it is better by more than one standard error of
+    the difference; one that fails is passed over. With fewer than two measured pixels the first is taken.
+    Behind a blur the measurements say little about fine detail, and the choice is weaker.
+
+    Parameters
+    ----------
+    candidates : tuple of str or Prior
+        Names of registered priors, or configured ones, in the order in which they are tried and preferred.
+        Those that do not support the problem are passed over.
+    fraction : float
+        How much of the measured pixels is put aside, above 0 and at most 0.5.
+    seconds : float or None
+        The time for all of it, the final run included; every candidate is given an equal share of what is
+        left, is judged by what it has reached then, and what the best one needs is kept for the final run, if
+        need be by skipping the candidates that are left. ``solve(…, seconds=…)`` sets it. None lets every
+        candidate come to its own end.
+
+    References
+    ----------
+    J. Batson, L. Royer: Noise2Self: blind denoising by self-supervision, ICML 2019.
+    """
+
+    name: ClassVar[str] = "auto"
+    summary: ClassVar[str] = "tries several priors on a part of the measurements and keeps the best predictor"
+
+    candidates: tuple[str | Prior, ...] = CANDIDATES["restore"]
+    fraction: float = 0.06
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        given = self.candidates
+        if isinstance(given, str):
+            given = tuple(name.strip() for name in given.split(","))
+        if not isinstance(given, tuple | list) or not given:
+            raise ValueError(f"candidates must be a list of priors, such as ('bm3d', 'tv'), got {given!r}")
+        object.__setattr__(self, "candidates", tuple(given))
+        for candidate in self.candidates:
+            if not isinstance(candidate, str | Prior):
+                raise TypeError(f"a candidate must be a prior or its name, got {candidate!r}")
+            if candidate == self.name or isinstance(candidate, ModelSelection):
+                raise ValueError("'auto' cannot be a candidate of itself")
+            if isinstance(candidate, str):
+                prior_class(candidate)
+        if not is_number(self.fraction) or not 0 < self.fraction <= 0.5:
+            raise ValueError(f"fraction must be above 0 and at most 0.5, got {self.fraction!r}")
+        require_positive(self, "seconds", none="allowed")
+
+    @classmethod
+    def for_problem(cls, problem: Problem, **settings: Any) -> ModelSelection:
+        """The candidates of the problem's task, with `settings` put over them."""
+        require_known_settings(cls, settings)
+        return cls(**{"candidates": CANDIDATES.get(problem.task, CANDIDATES["restore"]), **settings})
+
+    def within(self, seconds: float) -> ModelSelection:
+        """The same selection, to be done in so many seconds unless it was given a time of its own."""
+        return self if self.seconds is not None else replace(self, seconds=seconds)
+
+    def supports(self, problem: Problem) -> str | None:
+        """None where at least one candidate supports the problem."""
+        if problem.reference_shape[0] != 1:
+            return "priors are chosen for one image at a time; give the images of a batch one by one"
+        reasons = [
+            f"{prior.name}: {reason}"
+            for prior in self._configured(problem)
+            if (reason := prior.supports(problem)) is not None
+        ]
+        if len(reasons) < len(self.candidates):
+            return None
+        return "no candidate can solve this (" + "; ".join(reasons) + ")"
+
+    def start(self, problem: Problem, generator: torch.Generator) -> Run:
+        """Begin with the first candidate that supports the problem; a clean image is left as it is."""
+        reason = self.supports(problem)
+        if reason is not None:
+            raise ValueError(reason)
+        if is_clean(problem):
+            return Unchanged(problem)
+        priors = [prior for prior in self._configured(problem) if prior.supports(problem) is None]
+        return ModelSelectionRun(self, priors, problem, generator)
+
+    def default_stopping(self, problem: Problem) -> StoppingRule:
+        """When the final run has come to its end."""
+        from zeroshot.stopping import Finished
+
+        return Finished()
+
+    def _configured(self, problem: Problem) -> list[Prior]:
+        return [configured_prior(candidate, problem) for candidate in self.candidates]
+
+
+@dataclass
+class _Trial:
+    """One candidate on its way: its run, its rule, and what it has come to."""
+
+    run: Run
+    rule: StoppingRule
+    spent: float
+    iteration: int = 0
+    image: torch.Tensor | None = None
+
+    @classmethod
+    def begin(cls, prior: Prior, problem: Problem, seed: int) -> _Trial:
+        began = time.monotonic()
+        generator = torch.Generator().manual_seed(seed)
+        rule = prior.default_stopping(problem)
+        if rule.holds_out:
+            problem = problem.hold_out(rule.holds_out, generator)
+        rule.start(problem)
+        run = prior.start(problem, generator)
+        return cls(run, rule, time.monotonic() - began)
+
+    def step(self) -> bool:
+        """Make one step; whether the candidate's own rule ends it here."""
+        began = time.monotonic()
+        estimate = self.run.step()
+        self.iteration = estimate.iteration
+        ended = self.rule.update(estimate) or self.run.finished or not math.isfinite(estimate.loss)
+        best = self.rule.best()
+        image = estimate.image if best is None else best
+        if self.image is None or (math.isfinite(estimate.loss) and bool(image.isfinite().all())):
+            self.image = image.clone()
+        self.spent += time.monotonic() - began
+        return ended
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "run": self.run.state_dict(),
+            "rule": self.rule.state_dict(),
+            "spent": self.spent,
+            "iteration": self.iteration,
+            "image": None if self.image is None else self.image.clone(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.run.load_state_dict(state["run"])
+        self.rule.load_state_dict(state["rule"])
+        self.spent, self.iteration = state["spent"], state["iteration"]
+        self.image = None if state["image"] is None else state["image"].to(self.run.device)
+
+
+@dataclass
+class _Verdict:
+    """What became of a candidate: its errors on what was put aside, or the reason why it has none."""
+
+    errors: torch.Tensor | None
+    reason: str = ""
+    spent: float = 0.0
+    iteration: int = 0
+
+
+class ModelSelectionRun(Run):
+    """Each candidate in turn on a part of the measurements, then the best one on all of them.
+
+    The estimates show the best image so far: that of the best candidate, until the final run has made as many
+    iterations as it had. A candidate that fails is passed over, and if all do, so does the run.
+    """
+
+    def __init__(
+        self, selection: ModelSelection, priors: list[Prior], problem: Problem, generator: torch.Generator
+    ) -> None:
+        self.device = problem.y.device
+        self._priors, self._problem = priors, problem
+        self._left = math.inf if selection.seconds is None else selection.seconds
+        self._seed = int(torch.randint(2**31, (1,), generator=generator))
+        self._verdicts: list[_Verdict] = []
+        self._iteration = 0
+        self._chosen: int | None = None
+        self._image = problem.initial()
+        self._ended = False
+        self._trial: _Trial | None = None
+        if pixels_to_judge_by(problem) < 2:
+            self._choose_untried()
+        else:
+            self._part, self._aside = put_aside(problem, selection.fraction, generator)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the final run has ended."""
+        return self._ended
+
+    @property
+    def choosing(self) -> bool:
+        """Whether candidates are still being tried."""
+        return len(self._verdicts) < len(self._priors)
+
+    def step(self) -> Estimate:
+        """Make one step of the candidate at hand, or of the final run."""
+        if not self._ended:
+            self._iteration += 1
+            try:
+                self._advance()
+            except FAILURES as error:
+                self._fail(error)
+        image = self._shown()
+        return Estimate(image, self._problem.loss(image).item(), self._iteration)
+
+    def _advance(self) -> None:
+        if self._trial is None:
+            self._trial = self._begin()
+        trial = self._trial
+        ended = trial.step()
+        if not ended and trial.spent < self._share():
+            return
+        if self.choosing:
+            self._judge(trial)
+            return
+        assert trial.image is not None
+        if not bool(trial.image.isfinite().all()):
+            raise ValueError(NOT_FINITE)
+        self._image, self._ended = trial.image if ended else self._shown(), True
+
+    def _begin(self) -> _Trial:
+        if self.choosing:
+            return _Trial.begin(self._priors[len(self._verdicts)], self._part, self._seed)
+        assert self._chosen is not None
+        return _Trial.begin(self._priors[self._chosen], self._problem, self._seed)
+
+    def _shown(self) -> torch.Tensor:
+        """The final run's image, once it has come as far as the trial; before that the best candidate's."""
+        trial = self._trial
+        if self._ended or self.choosing or trial is None or trial.image is None or self._chosen is None:
+            return self._image
+        far = trial.iteration >= self._verdicts[self._chosen].iteration
+        return trial.image if far and bool(trial.image.isfinite().all()) else self._image
+
+    def _remaining(self) -> float:
+        return self._left - sum(verdict.spent for verdict in self._verdicts)
+
+    def _share(self) -> float:
+        """The seconds that the candidate at hand may use: one final run as long as its own must fit in."""
+        return self._remaining() / (len(self._priors) - len(self._verdicts) + 1)
+
+    def _judge(self, trial: _Trial) -> None:
+        """Compare the candidate with the best so far, and go on to the next one or to the final run."""
+        image, problem = trial.image, self._problem
+        assert image is not None
+        with torch.no_grad():
+            penalty = problem.data_term.penalty(problem.operator(image), problem.y)
+        errors = penalty[self._aside.expand_as(penalty) > 0].double().cpu()
+        if not (bool(errors.isfinite().all()) and bool(image.isfinite().all())):
+            raise ValueError(NOT_FINITE)
+        self._verdicts.append(_Verdict(errors, "", trial.spent, trial.iteration))
+        self._trial = None
+        if self._choose() == len(self._verdicts) - 1:
+            self._image = image
+        self._skip_without_time()
+
+    def _choose(self) -> int:
+        """Set which of the candidates judged so far is the best."""
+        self._chosen = None
+        for index, verdict in enumerate(self._verdicts):
+            if verdict.errors is None:
+                continue
+            best: torch.Tensor | None = None if self._chosen is None else self._verdicts[self._chosen].errors
+            if best is None or _is_better(verdict.errors, best):
+                self._chosen = index
+        if self._chosen is None:
+            reasons = "; ".join(f"{row['prior']}: {row['reason']}" for row in self.findings()["ranking"])
+            raise ValueError(f"no candidate came to a result ({reasons})")
+        return self._chosen
+
+    def _choose_untried(self) -> None:
+        """Take the first candidate, where there is nothing to judge any by."""
+        reason = "not tried: too few pixels to judge by"
+        self._verdicts = [_Verdict(None, reason) for _ in self._priors]
+        self._chosen = 0
+
+    def _skip_without_time(self) -> None:
+        """Try no further candidate where what is left is no more than the final run needs."""
+        assert self._chosen is not None
+        if self._remaining() <= self._verdicts[self._chosen].spent:
+            while self.choosing:
+                self._verdicts.append(_Verdict(None, "skipped: no time was left for it"))
+
+    def _fail(self, error: BaseException) -> None:
+        """Pass over the candidate at hand; if it was the final run's, take the next best."""
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        spent = 0.0 if self._trial is None else self._trial.spent
+        if self.choosing:
+            self._verdicts.append(_Verdict(None, reason, spent))
+        else:
+            assert self._chosen is not None
+            before = self._verdicts[self._chosen]
+            self._verdicts[self._chosen] = _Verdict(None, reason, before.spent + spent)
+        self._trial = None
+        if not self.choosing:
+            self._choose()
+
+    def findings(self) -> dict[str, Any]:
+        """The choice, and the candidates: by mean penalty on what was put aside, then those without, and why."""
+        judged, others = [], []
+        for prior, verdict in zip(self._priors, self._verdicts, strict=False):
+            if verdict.errors is None:
+                others.append({"prior": prior.name, "reason": verdict.reason})
+            else:
+                judged.append({"prior": prior.name, "held_out_loss": verdict.errors.mean().item()})
+        chosen = None if self._chosen is None else self._priors[self._chosen].name
+        return {"chosen": chosen, "ranking": sorted(judged, key=lambda row: row["held_out_loss"]) + others}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The losses so far, the best image, and the state of the candidate at hand."""
+        return {
+            "verdicts": [
+                {**vars(verdict), "errors": None if verdict.errors is None else verdict.errors.clone()}
+                for verdict in self._verdicts
+            ],
+            "iteration": self._iteration,
+            "chosen": self._chosen,
+            "image": self._image.clone(),
+            "ended": self._ended,
+            "trial": None if self._trial is None else self._trial.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state` was taken."""
+        self._verdicts = [_Verdict(**verdict) for verdict in state["verdicts"]]
+        self._iteration = state["iteration"]
+        self._chosen, self._ended = state["chosen"], state["ended"]
+        self._image = state["image"].to(self.device)
+        self._trial = None
+        if state["trial"] is not None:
+            self._trial = self._begin()
+            self._trial.load_state_dict(state["trial"])
+
+
+def _is_better(errors: torch.Tensor, than: torch.Tensor) -> bool:
+    """Whether `errors` is smaller by more than one standard error of the paired difference."""
+    difference = than - errors
+    if len(difference) < 2:
+        return difference.sum().item() > 0
+    standard_error = difference.std().item() / math.sqrt(len(difference))
+    return difference.mean().item() > standard_error

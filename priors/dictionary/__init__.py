@@ -1,5 +1,0 @@
-"""Dictionary learning: patches as sums of few atoms, the atoms learned from the damaged image itself."""
-
-from .prior import LearnedDictionary
-
-__all__ = ["LearnedDictionary"]

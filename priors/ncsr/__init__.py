@@ -1,5 +1,0 @@
-"""Nonlocally centralised sparse representation: codes of patches drawn to those of similar patches."""
-
-from .prior import NonlocallyCentralizedSparse
-
-__all__ = ["NonlocallyCentralizedSparse"]

@@ -1,0 +1,1 @@
+"""Any denoiser as a prior, put into a splitting scheme."""

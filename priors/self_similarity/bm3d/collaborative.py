@@ -1,0 +1,175 @@
+"""Collaborative filtering of planes that share their groups.
+
+Every patch of the image is transformed once. Groups are then rows of that table, their shrunk coefficients
+are summed by patch in another one, and every patch is transformed back once: the transforms and the window are
+linear, and so need not be done again for each group that a patch is in.
+
+Memory: an image is worked on in strips of at most about 2¹⁹ patches. A table of one plane takes 256 bytes
+(8 × 8 coefficients) a patch, 128 MiB a strip; at a time there are a table of noisy patches, one of the pilot,
+one of sums and a temporary one, or those of the matching. Beyond the strips it is 8 bytes per pixel and plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from zeroshot.patches import Matches, PatchAverage, corners_shape, grid_steps, match_blocks, pixel_rows
+from zeroshot.priors.self_similarity.bm3d.profiles import Stage
+from zeroshot.priors.self_similarity.bm3d.shrinkage import Shrinkage
+from zeroshot.priors.self_similarity.bm3d.transforms import haar_transform, kaiser_window, of_patches
+
+#: Patches that are cut out at a time.
+STRIP = 2**19
+#: Patches of groups that are shrunk at a time: on a CPU so many that they stay in its cache.
+CHUNK = {"cpu": 2**13}
+LARGE_CHUNK = 2**19
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Which patches form a group.
+
+    Attributes
+    ----------
+    guide : torch.Tensor
+        The plane (1, H, W) whose patches are compared.
+    limit : float
+        The largest mean squared difference of patches in a group.
+    features : callable or None
+        What is compared of patches given as rows; None compares their pixels.
+    """
+
+    guide: torch.Tensor
+    limit: float
+    features: Callable[[torch.Tensor], torch.Tensor] | None = None
+
+
+def filter_planes(
+    noisy: torch.Tensor,
+    pilot: torch.Tensor | None,
+    stage: Stage,
+    grouping: Grouping,
+    transform: torch.Tensor,
+    shrinkage: Shrinkage,
+) -> torch.Tensor:
+    """Weighted average of the shrunk groups of patches around every reference patch.
+
+    Parameters
+    ----------
+    noisy : torch.Tensor
+        (C, H, W), planes of one noise level.
+    pilot : torch.Tensor or None
+        Planes for the shrinkage to be guided by, (C, H, W).
+    stage : Stage
+        Sizes of patches, groups and windows.
+    grouping : Grouping
+        Which patches form a group, common to all planes.
+    transform : torch.Tensor
+        Of a line of a patch, (patch, patch).
+    shrinkage : Shrinkage
+        Of the coefficients of a group.
+
+    Returns
+    -------
+    torch.Tensor
+        (C, H, W).
+    """
+    channels, height, width = noisy.shape
+    size = stage.patch
+    rows, columns = corners_shape(height, width, size)
+    forward = of_patches(transform).T.to(noisy)
+    backward = of_patches(torch.linalg.inv(transform)).T.to(noisy)
+    window = kaiser_window(size, stage.beta).to(noisy)
+    sums, weights = torch.zeros_like(noisy), torch.zeros_like(noisy)
+    for strip in _strips(rows, columns, stage):
+        across = slice(strip.first, strip.last + size - 1)
+        groups = list(_groups(_matches(grouping, strip, stage, columns), grouping.limit))
+        for channel in range(channels):
+            average = PatchAverage(
+                1,
+                across.stop - across.start,
+                width,
+                size,
+                noisy.device,
+                window=window,
+                synthesis=backward,
+                dtype=noisy.dtype,
+            )
+            table = pixel_rows(noisy[channel : channel + 1, across], size) @ forward
+            guide = (
+                None if pilot is None else pixel_rows(pilot[channel : channel + 1, across], size) @ forward
+            )
+            for corners in groups:
+                _shrink_groups(table, guide, corners, shrinkage, average)
+            total, weight = average.totals()
+            sums[channel, across] += total[0]
+            weights[channel, across] += weight[0]
+    return sums.div_(weights)
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """Rows of reference patches, and the rows of patches that their search windows reach."""
+
+    references: torch.Tensor
+    first: int
+    last: int
+
+
+def _strips(rows: int, columns: int, stage: Stage) -> Iterator[_Strip]:
+    """Strips of `rows` × `columns` patches, whose windows are those of the whole image."""
+    reach = min(2 * stage.radius + 1, rows)
+    share = max(4, (STRIP // columns - 2 * stage.radius) // stage.stride)
+    for references in grid_steps(rows, stage.stride).split(share):
+        first = min(max(int(references[0]) - stage.radius, 0), rows - reach)
+        last = max(min(int(references[-1]) + stage.radius + 1, rows), reach)
+        yield _Strip(references, first, last)
+
+
+def _matches(grouping: Grouping, strip: _Strip, stage: Stage, columns: int) -> Matches:
+    rows = pixel_rows(grouping.guide[:, strip.first : strip.last + stage.patch - 1], stage.patch)
+    if grouping.features is not None:
+        rows = grouping.features(rows)
+    return match_blocks(
+        rows,
+        columns,
+        stage.group,
+        stride=stage.stride,
+        radius=stage.radius,
+        reference_rows=strip.references - strip.first,
+    )
+
+
+def _groups(matches: Matches, limit: float) -> Iterator[torch.Tensor]:
+    """Corners of groups of one size, (size, groups): the largest power of two of patches that match."""
+    found = (matches.distances <= limit).sum(dim=1)
+    chunk = CHUNK.get(matches.corners.device.type, LARGE_CHUNK)
+    size = matches.corners.shape[1]
+    while size:
+        chosen = ((found >= size) & (found < 2 * size)).nonzero()[:, 0]
+        for part in chosen.split(max(1, chunk // size)):
+            if len(part):
+                yield matches.corners[part, :size].T.contiguous()
+        size //= 2
+
+
+def _shrink_groups(
+    table: torch.Tensor,
+    guide: torch.Tensor | None,
+    corners: torch.Tensor,
+    shrinkage: Shrinkage,
+    average: PatchAverage,
+) -> None:
+    """Shrink the groups at `corners` (size, groups) and add them to `average`."""
+    size = len(corners)
+    haar = haar_transform(size).to(table)
+    index = corners.flatten()
+
+    def transformed(rows: torch.Tensor) -> torch.Tensor:
+        return (haar @ rows.index_select(0, index).view(size, -1)).view(*corners.shape, -1)
+
+    shrunk, weights = shrinkage(transformed(table), None if guide is None else transformed(guide))
+    average.add((haar.T @ shrunk.view(size, -1)).view(*corners.shape, -1), corners, weights)

@@ -1,0 +1,138 @@
+"""BM3D and CBM3D as a denoising prior."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+import torch
+from torch.nn import functional
+
+from zeroshot.checks import require_choice, require_number, require_positive
+from zeroshot.colour import from_opponent, to_opponent
+from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.self_similarity.bm3d.collaborative import Grouping, filter_planes
+from zeroshot.priors.self_similarity.bm3d.profiles import Profile, stages
+from zeroshot.priors.self_similarity.bm3d.shrinkage import HardThreshold, Wiener
+from zeroshot.priors.self_similarity.bm3d.transforms import (
+    cosine_transform,
+    of_patches,
+    spline_wavelet_transform,
+)
+
+Colour = Literal["opponent", "separate"]
+
+
+@dataclass(frozen=True)
+class BlockMatching3D(DenoisingPrior):
+    """Similar patches, stacked and shrunk together: what they share needs few coefficients, noise many.
+
+    Around every reference patch the patches most like it form a group. With T the transform of a group (of
+    each patch, then across them), wherever a patch of it lies the estimate gets
+
+        T⁻¹ S(T group),  weighted by 1 / (noise that S lets through).
+
+    The first pass compares noisy patches and keeps the coefficients above λσ (`threshold` · σ). The second
+    compares patches of the first result, and attenuates by the Wiener factor q² / (q² + μ²σ²), where q are the
+    coefficients of that result. The transform of patches is the biorthogonal spline wavelet 1.5 in the first
+    pass and the DCT in the second; across patches it is Haar's, and groups are cut to powers of two.
+
+    RGB images are filtered in an orthonormal opponent space with groups from the brightness alone (CBM3D).
+
+    Parameters
+    ----------
+    profile : {"fast", "normal", "high"}
+        How densely patches are looked at. On three crops of Set12 at σ = 25 the fast profile lost 0.2 dB in 60 %
+        of the time, and the high one gained 0.02 dB in 1.8 times the time.
+    threshold : float
+        λ of the first pass; 2.7 is the papers'.
+    attenuation : float
+        μ² of the second pass: the share of the noise's variance that the Wiener filter reckons with. The
+        papers have 1. On four images of Set12 at σ = 25, 0.8 gained 0.02 dB over 1 and over 0.6; the default
+        lies between 0.6 and 0.8.
+    refinement : {"wiener", "none"}
+        Whether there is a second pass.
+    colour : {"opponent", "separate"}
+        Whether the channels of RGB images share their groups; images of other numbers of channels are
+        filtered channel by channel.
+    prefilter : float
+        In units of σ, 0 for none: patches are compared after their DCT was thresholded so in the first pass.
+        Meant for strong noise, where 2 is the paper's; on four crops of Set12 at σ = 50 it lost 0.3 dB, which
+        is why it is off (so in Hou et al., IEEE TIP 20 (2011)).
+
+    References
+    ----------
+    K. Dabov, A. Foi, V. Katkovnik, K. Egiazarian: Image denoising by sparse 3-D transform-domain collaborative
+    filtering, IEEE TIP 16 (2007); Color image denoising via sparse 3D collaborative filtering with grouping
+    constraint in luminance-chrominance space, ICIP 2007. M. Lebrun: An analysis and implementation of the BM3D
+    image denoising method, IPOL 2 (2012).
+    """
+
+    name: ClassVar[str] = "bm3d"
+    summary: ClassVar[str] = "BM3D/CBM3D: similar patches shrunk together; seconds, the classic of denoising"
+
+    profile: Profile = "normal"
+    threshold: float = 2.7
+    attenuation: float = 0.75
+    refinement: Literal["wiener", "none"] = "wiener"
+    colour: Colour = "opponent"
+    prefilter: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_choice(self, "profile", get_args(Profile))
+        require_positive(self, "threshold", "attenuation")
+        require_number(self, "prefilter")
+        require_choice(self, "refinement", ("wiener", "none"))
+        require_choice(self, "colour", get_args(Colour))
+
+    def repeated(self) -> BlockMatching3D:
+        """The fast profile."""
+        return dataclasses.replace(self, profile="fast")
+
+    def passes(self, sigma: float) -> int:
+        """Two with the Wiener refinement, else one."""
+        return 2 if self.refinement == "wiener" else 1
+
+    def refine(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
+        """Hard thresholding of `noisy`; then Wiener filtering of it, guided by `estimate`."""
+        together = self.colour == "opponent" and noisy.shape[1] == 3
+        source = to_opponent(noisy) if together else noisy
+        pilot = to_opponent(estimate) if together and index else estimate
+        result = torch.empty_like(source)
+        planes = 3 if together else 1
+        for image in range(noisy.shape[0]):
+            for first in range(0, noisy.shape[1], planes):
+                where = (image, slice(first, first + planes))
+                result[where] = (
+                    self._wiener(source[where], pilot[where], sigma)
+                    if index
+                    else self._hard(source[where], sigma)
+                )
+        return from_opponent(result) if together else result
+
+    def _hard(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
+        """The first pass for planes (C, H, W)."""
+        stage = stages(self.profile, sigma)[0]
+        side = min(noisy.shape[-2:])
+        # The wavelets need a power of two.
+        stage = stage.fitted(2 ** (side.bit_length() - 1))
+        noise, features = 2 * sigma**2, None
+        if self.prefilter:
+            basis = of_patches(cosine_transform(stage.patch)).T.to(noisy)
+            noise, features = 0.0, lambda rows: functional.hardshrink(rows @ basis, self.prefilter * sigma)
+        grouping = Grouping(noisy[:1], _limit(stage.difference, len(noisy)) + noise, features)
+        transform = spline_wavelet_transform(stage.patch)
+        return filter_planes(noisy, None, stage, grouping, transform, HardThreshold(self.threshold * sigma))
+
+    def _wiener(self, noisy: torch.Tensor, pilot: torch.Tensor, sigma: float) -> torch.Tensor:
+        """The second pass for planes (C, H, W)."""
+        stage = stages(self.profile, sigma)[1].fitted(min(noisy.shape[-2:]))
+        grouping = Grouping(pilot[:1], _limit(stage.difference, len(noisy)))
+        transform = cosine_transform(stage.patch)
+        return filter_planes(noisy, pilot, stage, grouping, transform, Wiener(self.attenuation * sigma**2))
+
+
+def _limit(difference: float, channels: int) -> float:
+    """The mean squared difference in the plane that is compared: √channels times the mean of the channels."""
+    return difference / 255**2 * channels

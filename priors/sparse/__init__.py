@@ -1,0 +1,1 @@
+"""Priors on coefficients: few of them are large in a fixed or a learned basis."""

@@ -1,0 +1,1 @@
+"""Nonlocally centralised sparse representation: codes of patches drawn to those of similar patches."""

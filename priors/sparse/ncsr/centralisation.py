@@ -1,0 +1,172 @@
+"""Codes of patches, what their similar patches predict for them, and the shrinkage of the difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from zeroshot.patches import Matches, corner_grid, match_blocks, pixel_rows
+from zeroshot.priors.sparse.ncsr.dictionaries import Dictionaries, high_pass
+from zeroshot.solvers.thresholds import soft
+
+#: Elements of the largest intermediate array of the variances: 64 MiB of float32.
+CHUNK = 2**24
+
+
+@dataclass(frozen=True)
+class Similar:
+    """For every reference patch the patches most like it, and their weights.
+
+    Attributes
+    ----------
+    corners : torch.Tensor
+        (P, M) flat corners, the reference itself first.
+    weights : torch.Tensor
+        (P, M), summing to 1 for each reference.
+    """
+
+    corners: torch.Tensor
+    weights: torch.Tensor
+
+
+def find_similar(
+    image: torch.Tensor, size: int, count: int, stride: int, radius: int, bandwidth: float
+) -> Similar:
+    """Patches like each reference, weighted by exp(−d / bandwidth) for a mean squared difference d.
+
+    The reference itself counts as much as the patch nearest to it.
+
+    Parameters
+    ----------
+    image : torch.Tensor
+        (1, H, W), what is compared.
+    size, count, stride, radius : int
+        Side of a patch, patches per reference, distance between references, reach of the search window.
+    bandwidth : float
+        In squared intensities.
+    """
+    columns = image.shape[-1] - size + 1
+    matches: Matches = match_blocks(pixel_rows(image, size), columns, count, stride, radius)
+    distances = matches.distances.clone()
+    if count > 1:
+        distances[:, 0] = distances[:, 1]
+        # A window with the reference alone has no other patch to lean on.
+        distances[:, 0] = torch.where(distances[:, 0].isinf(), 0.0, distances[:, 0])
+    weights = torch.softmax(-distances / bandwidth, dim=1)
+    return Similar(matches.corners, weights)
+
+
+class Centralisation:
+    """The patches of one image: which basis codes them, and which patches predict their codes.
+
+    Every patch x is coded over the basis B of its cluster, channel by channel, α = B x. Its similar patches
+    predict β = B m, m being their weighted mean. Shrinking α − β by τ gives the new patch
+    m + Bᵀ S_τ(B (x − m)).
+
+    Parameters
+    ----------
+    image : torch.Tensor
+        (C, H, W), from which the clusters of the patches are told by the first channel.
+    dictionaries : Dictionaries
+        The bases.
+    similar : Similar
+        The similar patches, for the references of ``corner_grid(H, W, size, stride)``.
+    size, stride : int
+        Side of a patch, and distance between the references.
+    high_pass_sigma : float
+        As the dictionaries were learned with.
+    """
+
+    def __init__(
+        self,
+        image: torch.Tensor,
+        dictionaries: Dictionaries,
+        similar: Similar,
+        size: int,
+        stride: int,
+        high_pass_sigma: float,
+    ) -> None:
+        height, width = image.shape[-2:]
+        self.size, self._shape = size, (height, width)
+        corners = corner_grid(height, width, size, stride).to(image.device)
+        self._corners = None if stride == 1 else corners
+        self._similar = similar
+        features = pixel_rows(high_pass(image[:1], high_pass_sigma, size), size)
+        features = features if self._corners is None else features[self._corners]
+        cluster = dictionaries.assign(features)
+        self._bases = dictionaries.bases
+        self._order = cluster.argsort(stable=True)
+        self._counts = torch.bincount(cluster, minlength=len(self._bases)).tolist()
+        self._coverage = self._spread(features.new_ones(len(features), size * size))
+
+    def means(self, rows: torch.Tensor) -> torch.Tensor:
+        """m: the weighted mean of the similar patches of each reference, (P, D), for all patches `rows`."""
+        return functional.embedding_bag(
+            self._similar.corners, rows, mode="sum", per_sample_weights=self._similar.weights
+        )
+
+    def variances(self, image: torch.Tensor) -> torch.Tensor:
+        """Mean of (B (xⱼ − m))² over the similar patches xⱼ, per coefficient, (P, D), in cluster order."""
+        rows = pixel_rows(image, self.size)
+        means, similar = self.means(rows)[self._order], self._similar.corners[self._order]
+        count, dimension = similar.shape[1], rows.shape[1]
+        spread = torch.empty_like(means)
+        limit = max(1, CHUNK // (count * dimension))
+        for begin, end, basis in self._slices(limit):
+            deviation = rows[similar[begin:end]] - means[begin:end, None]
+            codes = _apply(basis, deviation.flatten(0, 1))
+            spread[begin:end] = codes.square_().unflatten(0, (-1, count)).mean(1)
+        return spread
+
+    def shrink(
+        self, image: torch.Tensor, threshold: float | torch.Tensor, means: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """The average of the patches m + Bᵀ S_τ(B (x − m)), (C, H, W).
+
+        Parameters
+        ----------
+        image : torch.Tensor
+            (C, H, W).
+        threshold : float or torch.Tensor
+            τ: one for all, or one per coefficient (P, D), in the order of :meth:`variances`.
+        means : torch.Tensor, optional
+            m as :meth:`means` returns it; taken of `image` where not given.
+        """
+        rows = pixel_rows(image, self.size)
+        means = self.means(rows) if means is None else means
+        differences = (rows if self._corners is None else rows[self._corners]) - means
+        differences = differences[self._order]
+        for begin, end, basis in self._slices():
+            codes = _apply(basis, differences[begin:end])
+            tau = threshold[begin:end] if isinstance(threshold, torch.Tensor) else threshold
+            differences[begin:end] = _apply(basis.mT, soft(codes, tau))
+        means = means.index_add(0, self._order, differences)
+        return self._spread(means) / self._coverage
+
+    def _slices(self, limit: int | None = None) -> list[tuple[int, int, torch.Tensor]]:
+        """Begin, end and basis of runs of references with one basis, none longer than `limit`."""
+        slices, begin = [], 0
+        for count, basis in zip(self._counts, self._bases, strict=True):
+            step = count if limit is None else limit
+            slices += [
+                (start, min(start + step, begin + count), basis)
+                for start in range(begin, begin + count, max(1, step))
+            ]
+            begin += count
+        return slices
+
+    def _spread(self, patches: torch.Tensor) -> torch.Tensor:
+        """The sum of the references' patches (P, D) in their places."""
+        if self._corners is not None:
+            height, width = self._shape
+            every = (height - self.size + 1) * (width - self.size + 1)
+            patches = patches.new_zeros(every, patches.shape[1]).index_copy_(0, self._corners, patches)
+        return functional.fold(patches.T[None], self._shape, self.size)[0]
+
+
+def _apply(matrices: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """The product of one matrix a channel (C, D, D) with the channels of each row (n, C · D)."""
+    channels = rows.unflatten(1, (len(matrices), -1)).transpose(0, 1)
+    return (channels @ matrices.mT).transpose(0, 1).flatten(1)

@@ -1,0 +1,180 @@
+"""Denoising: rounds of centralised shrinkage, in between which a little of the noise is put back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from zeroshot.colour import from_opponent, to_opponent
+from zeroshot.estimate import Estimate
+from zeroshot.prior import Run
+from zeroshot.priors.measurement import as_image, noise_level
+from zeroshot.priors.sparse.ncsr.centralisation import Centralisation, find_similar
+from zeroshot.priors.sparse.ncsr.dictionaries import learn
+from zeroshot.priors.sparse.ncsr.strips import strips
+
+if TYPE_CHECKING:
+    from zeroshot.priors.sparse.ncsr.prior import NonlocallyCentralizedSparse
+    from zeroshot.problem import Problem
+
+#: The share of the measurement that is put back before each shrinkage.
+FEEDBACK = 0.02
+#: Shrinkages with the same dictionaries and similar patches.
+SHRINKAGES = 3
+#: Keeps the threshold finite where similar patches do not differ.
+TINY = 1e-8 / 255
+
+
+@dataclass(frozen=True)
+class Level:
+    """What depends on the noise level in denoising, as the authors of the method set it.
+
+    Attributes
+    ----------
+    up_to : float
+        The largest noise level that it is meant for, on the [0, 1] scale.
+    patch : int
+        Side of a patch.
+    similar : int
+        Similar patches, the reference included.
+    strength : float
+        c in τ = c √2 σ² / δ.
+    remaining : float
+        The noise left after a shrinkage, as a fraction of √|σ² − mean (x − y)²|.
+    high_pass : float
+        Standard deviation of the Gaussian of the high-pass features, in pixels.
+    bandwidth : float
+        Least bandwidth of the weights of similar patches, in squared grey levels.
+    rounds : int
+        How often dictionaries are learned.
+    smallest : int
+        Patches of the smallest cluster.
+    """
+
+    up_to: float
+    patch: int
+    similar: int
+    strength: float
+    remaining: float
+    high_pass: float
+    bandwidth: float
+    rounds: int
+    smallest: int
+
+
+LEVELS = (
+    Level(10 / 255, 6, 13, 0.56, 0.22, 1.7, 75, 3, 240),
+    Level(15 / 255, 6, 13, 0.59, 0.22, 1.8, 75, 3, 240),
+    Level(30 / 255, 7, 16, 0.64, 0.23, 2.0, 80, 3, 250),
+    Level(50 / 255, 9, 18, 0.64, 0.26, 2.4, 90, 4, 300),
+    Level(math.inf, 8, 20, 0.64, 0.26, 2.4, 95, 4, 300),
+)
+
+
+def level_of(sigma: float) -> Level:
+    """The settings for noise of standard deviation `sigma`."""
+    # The noise levels of the literature are whole grey levels, which division by 255 must not push over.
+    return next(level for level in LEVELS if sigma <= level.up_to + 1e-6)
+
+
+class DenoisingRun(Run):
+    """One round a step: dictionaries and similar patches from the estimate, then a few shrinkages.
+
+    With the Poisson data term the variance of the noise is made constant first, and the result is mapped back.
+    """
+
+    def __init__(
+        self, prior: NonlocallyCentralizedSparse, problem: Problem, generator: torch.Generator
+    ) -> None:
+        self.device = problem.y.device
+        self._prior, self._problem = prior, problem
+        noisy, self._sigma = noise_level(problem)
+        self._noisy = to_opponent(noisy)
+        self._level = level_of(self._sigma)
+        self._rounds = prior.rounds_of(self._sigma) if self._sigma > 0 else 0
+        self._seed = int(torch.randint(2**31, (), generator=generator))
+        self._estimate, self._index, self._clusters = self._noisy, 0, 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last round has been made."""
+        return self._index >= self._rounds
+
+    @torch.no_grad()
+    def step(self) -> Estimate:
+        """Make the next round; after the last one the image stays."""
+        if not self.finished:
+            pairs = zip(self._noisy, self._estimate, strict=True)
+            self._estimate = torch.stack([self._round(noisy, estimate) for noisy, estimate in pairs])
+            self._index += 1
+        image = as_image(from_opponent(self._estimate), self._problem).clamp(0, 1)
+        return Estimate(image, self._problem.loss(image).item(), max(self._index, 1))
+
+    def _round(self, noisy: torch.Tensor, estimate: torch.Tensor) -> torch.Tensor:
+        """The next estimate of one image (C, H, W)."""
+        result = torch.empty_like(estimate)
+        self._clusters = 0
+        size = self._size(noisy)
+        overlap = self._prior.radius + size
+        for strip in strips(noisy.shape[-2], noisy.shape[-1], overlap, len(noisy) * size**2):
+            part = self._round_of_strip(noisy[:, strip.cut], estimate[:, strip.cut])
+            result[:, strip.own] = part[:, strip.kept]
+        return result
+
+    def _round_of_strip(self, noisy: torch.Tensor, estimate: torch.Tensor) -> torch.Tensor:
+        remaining = self._remaining(noisy, estimate) if self._index else self._sigma
+        model = self._model(estimate, remaining)
+        strength = self._level.strength if self._prior.strength is None else self._prior.strength
+        for turn in range(SHRINKAGES):
+            estimate = estimate + FEEDBACK * (noisy - estimate)
+            if self._index or turn:
+                remaining = self._remaining(noisy, estimate)
+            variances = (model.variances(estimate) - remaining**2).clamp_(min=0)
+            threshold = strength * math.sqrt(2) * remaining**2 / variances.sqrt_().add_(TINY)
+            estimate = model.shrink(estimate, threshold)
+        return estimate
+
+    def _remaining(self, noisy: torch.Tensor, estimate: torch.Tensor) -> float:
+        """The standard deviation of the noise that is left in the estimate."""
+        removed = (noisy - estimate).square().mean().item()
+        return self._level.remaining * math.sqrt(abs(self._sigma**2 - removed))
+
+    def _size(self, image: torch.Tensor) -> int:
+        """Side of a patch: no larger than the image."""
+        return min(self._level.patch if self._prior.patch is None else self._prior.patch, *image.shape[-2:])
+
+    def _model(self, estimate: torch.Tensor, remaining: float) -> Centralisation:
+        prior, level = self._prior, self._level
+        size = self._size(estimate)
+        stride = min(prior.stride, size)
+        generator = torch.Generator().manual_seed(self._seed + self._index)
+        dictionaries = learn(
+            estimate, size, prior.clusters, level.smallest, level.high_pass, remaining, generator
+        )
+        self._clusters = max(self._clusters, len(dictionaries.centres))
+        # Distances carry the noise that is left: the weights must not follow it.
+        bandwidth = max(12 * 255 * remaining, level.bandwidth) / 255**2
+        count = level.similar if prior.similar is None else prior.similar
+        similar = find_similar(estimate[:1], size, count, stride, prior.radius, bandwidth)
+        return Centralisation(estimate, dictionaries, similar, size, stride, level.high_pass)
+
+    def findings(self) -> dict[str, Any]:
+        """The noise level, the rounds made, and the clusters that the patches fell into."""
+        return {"sigma": self._sigma, "rounds": self._index, "clusters": self._clusters}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The estimate, the rounds it has seen, and the seed of the dictionaries."""
+        return {
+            "estimate": self._estimate.clone(),
+            "index": self._index,
+            "seed": self._seed,
+            "clusters": self._clusters,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue after the round at which `state` was taken."""
+        self._estimate = state["estimate"].to(self.device)
+        self._index, self._seed, self._clusters = state["index"], state["seed"], state["clusters"]

@@ -1,0 +1,1 @@
+"""Wavelet sparsity: orthogonal, cycle-spun and undecimated transforms, and the prior that shrinks them."""

@@ -1,0 +1,1 @@
+"""Priors on gradients: total variation and its kin."""

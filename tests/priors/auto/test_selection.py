@@ -1,0 +1,359 @@
+"""Model selection: nothing that judges is seen, the best predictor wins, and budgets and states hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import zeroshot
+from zeroshot.estimate import Estimate
+from zeroshot.metrics import psnr
+from zeroshot.noise import add_gaussian, random_mask
+from zeroshot.operators import Blur, Downsample, Grayscale, Identity, Mask, Mosaic, Stack
+from zeroshot.prior import prior_class
+from zeroshot.priors.auto.selection import CANDIDATES, ModelSelection, _is_better
+from zeroshot.priors.auto.validation_split import put_aside
+from zeroshot.priors.total_variation.tv import TotalVariation
+from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
+from zeroshot.problem import Problem
+
+SIGMA = 25 / 255
+GOOD, BLUNT, IDLE = TotalVariation(), TotalVariation(weight=3.0), TotalVariation(weight=1e-4)
+
+
+@dataclasses.dataclass(frozen=True)
+class Unsupporting(TotalVariation):
+    """A prior that refuses everything."""
+
+    def supports(self, problem: Problem) -> str | None:
+        return "not today"
+
+
+@dataclasses.dataclass(frozen=True)
+class Failing(TotalVariation):
+    """A prior that fails: when it begins, at its first step, or by an image that is not finite."""
+
+    at: str = "start"
+
+    def start(self, problem, generator):
+        if self.at == "start":
+            raise RuntimeError("out of luck\nand more")
+        run = super().start(problem, generator)
+        if self.at == "step":
+            run.step = lambda: _raise(MemoryError())
+        else:
+            step = run.step
+            run.step = lambda: _spoiled(step())
+        return run
+
+
+@dataclasses.dataclass(frozen=True)
+class Slow(TotalVariation):
+    """A prior whose start takes its time, and whose steps are endless."""
+
+    seconds: float = 0.2
+    iterations: int = 10**7
+    tolerance: float = 1e-12
+
+    def start(self, problem, generator):
+        time.sleep(self.seconds)
+        return super().start(problem, generator)
+
+
+def _raise(error):
+    raise error
+
+
+def _spoiled(estimate):
+    return Estimate(estimate.image * float("nan"), estimate.loss, estimate.iteration, gap=estimate.gap)
+
+
+def drive(run, steps=10_000):
+    for _ in range(steps):
+        estimate = run.step()
+        if run.finished:
+            break
+    return estimate
+
+
+def noisy_problem(photograph, generator):
+    return Problem(add_gaussian(photograph, SIGMA, generator), Identity(), sigma=SIGMA, task="denoise")
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [Identity(), Blur.gaussian(1.0), Downsample(2), Mosaic("RGGB"), Mask(np.tri(96, dtype=bool))],
+    ids=lambda operator: type(operator).__name__,
+)
+def test_what_is_put_aside_leaves_no_trace(operator, photograph, generator):
+    y = operator(photograph)
+    measured = operator.mask if isinstance(operator, Mask) else None
+    problem = Problem(y, operator, sigma=SIGMA, measured=measured)
+    part, aside = put_aside(problem, 0.1, torch.Generator().manual_seed(3))
+    changed = dataclasses.replace(problem, y=torch.where(aside > 0, 0.987 - y, y))
+    other, same_aside = put_aside(changed, 0.1, torch.Generator().manual_seed(3))
+    assert torch.equal(aside, same_aside)
+    torch.testing.assert_close(part.y, other.y)
+    torch.testing.assert_close(part.initial(), other.initial())
+    if measured is not None:
+        assert not ((aside > 0) & (measured == 0)).any()
+    if part.measured is not None:
+        assert not ((part.measured > 0) & (aside > 0)).any()
+
+
+def test_plain_denoising_stays_plain_denoising(photograph, generator):
+    part, aside = put_aside(noisy_problem(photograph, generator), 0.1, generator)
+    assert part.measured is None
+    assert part.held_out is None
+    assert 0.09 < aside.mean() < 0.11
+
+
+@pytest.mark.parametrize("order", [(GOOD, BLUNT, IDLE), (BLUNT, IDLE, GOOD)])
+def test_the_best_predictor_wins_whatever_its_place(order, photograph, generator):
+    problem = noisy_problem(photograph, generator)
+    run = ModelSelection(order).start(problem, generator)
+    image = drive(run).image
+    assert run._priors[run._chosen] is GOOD
+    alone = drive_to_gap(GOOD, problem)
+    torch.testing.assert_close(image, alone)
+
+
+def drive_to_gap(prior, problem):
+    run, rule = prior.start(problem, torch.Generator()), prior.default_stopping(problem)
+    rule.start(problem)
+    while not rule.update(estimate := run.step()):
+        pass
+    return estimate.image
+
+
+def test_the_ranking_is_reported_with_the_best_first(photograph):
+    noisy = add_gaussian(photograph, SIGMA, torch.Generator().manual_seed(1))
+    result = zeroshot.solve(noisy, "denoise", ModelSelection((BLUNT, GOOD)), sigma=SIGMA)
+    losses = [row["held_out_loss"] for row in result.findings["ranking"]]
+    assert len(losses) == 2
+    assert losses == sorted(losses)
+    assert result.findings["chosen"] == "tv"
+    assert psnr(result.image, photograph) > psnr(noisy, photograph) + 5
+    assert "finished" in result.stopped_by
+
+
+def test_equals_are_decided_by_their_place_in_the_list(photograph, generator):
+    problem = noisy_problem(photograph, generator)
+    same = TotalVariation(iterations=1999)
+    for pair in ((GOOD, same), (same, GOOD)):
+        run = ModelSelection(pair).start(problem, torch.Generator().manual_seed(5))
+        drive(run)
+        assert run._priors[run._chosen] is pair[0]
+
+
+def test_chance_does_not_dethrone_a_candidate(generator):
+    noise = torch.randn(2, 500, 4000, generator=generator)
+    wins = sum(_is_better(one, other) for one, other in zip(*noise, strict=True))
+    # One standard error is exceeded upwards in 16 % of the cases by chance alone.
+    assert wins < 0.22 * 500
+    assert all(_is_better(one - 0.2, one + 0.01 * other) for one, other in zip(*noise, strict=True))
+
+
+def test_the_held_out_loss_ranks_as_the_truth_does(photograph, generator):
+    problem = noisy_problem(photograph, generator)
+    priors = tuple(TotalVariation(weight=weight) for weight in (0.01, 0.05, 0.1, 0.3, 1.0))
+    run = ModelSelection(priors).start(problem, generator)
+    drive(run)
+    truth = [psnr(drive_to_gap(prior, problem), photograph) for prior in priors]
+    judged = [verdict.errors.mean().item() for verdict in run._verdicts]
+    by_truth = sorted(range(5), key=lambda index: -truth[index])
+    by_judgement = sorted(range(5), key=lambda index: judged[index])
+    assert by_truth[0] == by_judgement[0]
+    assert by_truth[-1] == by_judgement[-1]
+
+
+def test_inpainting_is_judged_in_the_known_pixels(photograph, generator):
+    mask = random_mask(tuple(photograph.shape), 0.5, generator)
+    problem = Problem(photograph * mask, Mask(mask), sigma=0.0, task="inpaint", measured=mask)
+    flat = TotalVariation(weight=30.0)
+    run = ModelSelection((flat, TotalVariation())).start(problem, generator)
+    image = drive(run).image
+    assert run._chosen == 1
+    assert psnr(image, photograph) > psnr(problem.initial(), photograph) - 1
+
+
+def test_candidates_that_refuse_are_passed_over(photograph, generator):
+    problem = noisy_problem(photograph, generator)
+    run = ModelSelection((Unsupporting(), GOOD)).start(problem, generator)
+    drive(run)
+    assert len(run.findings()["ranking"]) == 1
+    reason = ModelSelection((Unsupporting(),)).supports(problem)
+    assert "not today" in reason
+    assert "no candidate" in reason
+
+
+def test_a_budget_cuts_slow_candidates_short_and_still_ends(photograph, generator):
+    problem = noisy_problem(photograph, generator)
+    endless = TotalVariation(tolerance=1e-12, iterations=10**7)
+    selection = ModelSelection((endless, GOOD)).within(0.6)
+    assert selection.seconds == 0.6
+    run = selection.start(problem, generator)
+    for _ in range(100_000):
+        run.step()
+        if not run.choosing:
+            break
+    assert len(run.findings()["ranking"]) == 2
+    assert sum(verdict.spent for verdict in run._verdicts) <= 0.6
+
+
+@pytest.mark.parametrize("at", ["start", "step", "image"])
+def test_a_candidate_that_fails_is_passed_over_and_listed_with_its_reason(at, photograph, generator):
+    problem = noisy_problem(photograph, generator)
+    for candidates in ((Failing(at=at), GOOD), (GOOD, Failing(at=at))):
+        run = ModelSelection(candidates).start(problem, generator)
+        drive(run)
+        assert run._priors[run._chosen] is GOOD
+        judged, failed = run.findings()["ranking"]
+        assert "held_out_loss" in judged
+        expected = {"start": "out of luck", "step": "MemoryError", "image": "its image is not finite"}
+        assert failed == {"prior": "tv", "reason": expected[at]}
+
+
+def test_where_all_candidates_fail_so_does_the_selection(photograph, generator):
+    run = ModelSelection((Failing(), Failing(at="image"))).start(
+        noisy_problem(photograph, generator), generator
+    )
+    with pytest.raises(ValueError, match=r"to a result \(tv: out of luck; tv: its image is not"):
+        drive(run)
+
+
+def test_the_time_of_a_start_counts_and_candidates_without_a_turn_are_listed(photograph, generator):
+    problem = noisy_problem(photograph, generator)
+    run = ModelSelection((Slow(), GOOD, BLUNT), seconds=0.35).start(problem, generator)
+    began = time.monotonic()
+    drive(run, 10**6)
+    assert run.finished
+    assert time.monotonic() - began < 3
+    _, second, third = run.findings()["ranking"]
+    assert second["reason"] == third["reason"] == "skipped: no time was left for it"
+    assert run.findings()["chosen"] == "tv"
+
+
+def test_a_final_run_cut_short_before_it_came_as_far_as_the_trial_is_not_shown(photograph, generator):
+    problem = noisy_problem(photograph, generator)
+    run = ModelSelection((GOOD,), seconds=30.0).start(problem, generator)
+    while run.choosing:
+        run.step()
+    tried = run._image.clone()
+    run._left = run._verdicts[0].spent
+    assert torch.equal(run.step().image, tried)
+    assert run.finished
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 9, 9)])
+def test_one_pixel_judges_nobody(shape):
+    y = torch.full(shape, 0.5)
+    known = torch.zeros(1, 1, *shape[-2:])
+    known[..., :1, :1] = 1
+    problem = Problem(y * known, Mask(known), sigma=0.1, task="inpaint", measured=known)
+    run = ModelSelection((Unsupporting(), BLUNT, GOOD)).start(problem, torch.Generator().manual_seed(0))
+    assert drive(run).image.isfinite().all()
+    assert run._priors[run._chosen] is BLUNT
+    assert "too few pixels" in run.findings()["ranking"][0]["reason"]
+
+
+def test_only_known_pixels_are_put_aside_whoever_says_which_they_are(photograph):
+    known = random_mask(tuple(photograph.shape), 0.5, torch.Generator().manual_seed(1))
+    by_mask = Problem(photograph * known, Mask(known), sigma=0.1, task="inpaint")
+    by_weights = Problem(photograph * known, Identity(), sigma=0.1, task="denoise", measured=known)
+    for problem in (by_mask, by_weights):
+        part, aside = put_aside(problem, 0.1, torch.Generator().manual_seed(3))
+        assert not ((aside > 0) & (known == 0)).any()
+        assert torch.equal(part.measured, known * (1 - aside))
+        assert part.measured.device == problem.y.device
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_mask_of_what_is_left_is_where_the_measurement_is(photograph):
+    known = random_mask(tuple(photograph.shape), 0.5, torch.Generator().manual_seed(1))
+    problem = Problem(photograph * known, Mask(known), sigma=0.1, task="inpaint").to("cuda")
+    part, _ = put_aside(problem, 0.1, torch.Generator().manual_seed(3))
+    assert part.operator.mask.is_cuda
+    assert part.loss(part.initial()).isfinite()
+
+
+def test_colours_are_judged_by_hints_only(photograph):
+    given = random_mask(tuple(photograph.shape), 0.9, torch.Generator().manual_seed(1))
+    y = torch.cat([Grayscale()(photograph), photograph * given], dim=1)
+    measured = torch.cat([torch.ones_like(y[:, :1]), given.expand(-1, 3, -1, -1)], dim=1)
+    problem = Problem(y, Stack([Grayscale(), Mask(given)]), sigma=0.0, task="colorize", measured=measured)
+    part, aside = put_aside(problem, 0.2, torch.Generator().manual_seed(3))
+    assert not aside[:, :1].any()
+    assert 0.15 < aside[:, 1:].sum() / measured[:, 1:].sum() < 0.25
+    assert torch.equal(part.measured, measured * (1 - aside))
+
+
+def test_a_clean_image_is_left_as_it_is(photograph):
+    result = zeroshot.solve(photograph, "denoise", "auto", sigma=0.0)
+    assert torch.equal(result.image, photograph)
+
+
+def test_a_resumed_run_goes_on_exactly(photograph):
+    problem = noisy_problem(photograph, torch.Generator().manual_seed(1))
+    selection = ModelSelection((BLUNT, GOOD))
+    whole = selection.start(problem, torch.Generator().manual_seed(2))
+    resumed_at = 4
+    for _ in range(resumed_at):
+        whole.step()
+    state = whole.state_dict()
+    continued = selection.start(problem, torch.Generator().manual_seed(2))
+    continued.load_state_dict(state)
+    first, second = drive(whole), drive(continued)
+    assert torch.equal(first.image, second.image)
+    assert first.iteration == second.iteration
+    assert whole.findings() == continued.findings()
+
+
+def test_a_network_can_be_a_candidate(photograph):
+    crop = photograph[..., :32, :32].contiguous()
+    noisy = add_gaussian(crop, SIGMA, torch.Generator().manual_seed(1))
+    network = DeepImagePrior(channels=8, scales=2, iterations=5, stopping="held_out", guide="tv")
+    result = zeroshot.solve(noisy, "denoise", ModelSelection((GOOD, network)), sigma=SIGMA)
+    assert {row["prior"] for row in result.findings["ranking"]} == {"tv", "dip"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"candidates": ()}, "candidates must be a list of priors"),
+        ({"candidates": ("auto",)}, "candidate of itself"),
+        ({"candidates": ("tvv",)}, "did you mean 'tv'"),
+        ({"fraction": 0.0}, "fraction must be above 0"),
+        ({"fraction": 0.7}, "at most 0.5"),
+        ({"seconds": -1}, "seconds must be a positive number"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        ModelSelection(**settings)
+
+
+def test_candidates_can_be_typed_as_text():
+    assert ModelSelection(candidates="tv, dip").candidates == ("tv", "dip")
+
+
+def test_every_task_has_candidates():
+    assert set(CANDIDATES) == set(zeroshot.tasks())
+
+
+@pytest.mark.parametrize("task", CANDIDATES)
+def test_every_candidate_is_registered_and_needs_no_weights(task):
+    names = CANDIDATES[task]
+    assert set(names) <= set(zeroshot.prior_names()) - {"auto"}
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert "weights=" not in prior_class(name).summary
+
+
+def test_a_batch_is_refused(photograph, generator):
+    problem = noisy_problem(photograph.expand(2, -1, -1, -1), generator)
+    assert "one image at a time" in ModelSelection((GOOD,)).supports(problem)

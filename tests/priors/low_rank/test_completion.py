@@ -1,0 +1,176 @@
+"""Properties of matrix completion."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from zeroshot.data_terms import L1
+from zeroshot.estimate import Estimate
+from zeroshot.noise import add_gaussian, random_mask
+from zeroshot.operators.blur import Blur
+from zeroshot.operators.identity import Identity
+from zeroshot.operators.mask import Mask
+from zeroshot.priors.low_rank.completion import MatrixCompletion, NuclearNormCompletion
+from zeroshot.problem import Problem
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
+    return -10 * math.log10((estimate - truth).square().mean().item())
+
+
+def low_rank(m: int, n: int, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = seeded()
+    left = torch.randn(m, rank, generator=generator, dtype=torch.float64)
+    right = torch.randn(rank, n, generator=generator, dtype=torch.float64)
+    known = (torch.rand(m, n, generator=generator) < 0.5).double()
+    return left @ right, known
+
+
+def inpainting(x: torch.Tensor, sigma: float = 0.0) -> Problem:
+    mask = random_mask(x.shape, 0.5, seeded())
+    y = add_gaussian(x, sigma, seeded()) * mask
+    return Problem(y, Mask(mask), sigma=sigma, task="inpaint", measured=mask)
+
+
+def solve(prior: MatrixCompletion, problem: Problem) -> Estimate:
+    run = prior.start(problem, seeded())
+    while True:
+        estimate = run.step()
+        if run.finished or estimate.iteration >= prior.iterations:
+            return estimate
+
+
+@pytest.mark.parametrize("shape", [(100, 80), (60, 120)])
+def test_a_random_matrix_of_low_rank_is_recovered_from_half_its_entries(shape: tuple[int, int]) -> None:
+    truth, known = low_rank(*shape, rank=4)
+    completion = NuclearNormCompletion(torch.where(known > 0, truth, math.nan), known)
+    for _ in range(300):
+        if completion.step() < 1e-7:
+            break
+    assert completion.rank == 4
+    assert ((completion.low_rank - truth).norm() / truth.norm()).item() < 1e-4
+
+
+def test_the_solution_has_the_least_nuclear_norm() -> None:
+    truth, known = low_rank(20, 16, rank=8)
+    completion = NuclearNormCompletion(truth, known)
+    for _ in range(400):
+        completion.step()
+    found = completion.low_rank
+    torch.testing.assert_close(found * known, truth * known, atol=1e-4, rtol=0)
+    least = torch.linalg.svdvals(found).sum().item()
+    generator = seeded()
+    for size in (1e-3, 1e-2, 0.1, 1.0):
+        for _ in range(10):
+            change = torch.randn(20, 16, generator=generator, dtype=torch.float64) * (1 - known)
+            assert torch.linalg.svdvals(found + size * change).sum().item() >= least * (1 - 1e-4)
+
+
+def test_the_distance_is_kept_and_used_up() -> None:
+    truth, known = low_rank(40, 30, rank=10)
+    completion = NuclearNormCompletion(truth, known, distance=5.0)
+    for _ in range(300):
+        completion.step()
+    assert ((completion.low_rank - truth) * known).norm().item() == pytest.approx(5.0, rel=1e-3)
+
+
+def test_an_image_of_low_rank_comes_back() -> None:
+    left, right = torch.rand(1, 3, 40, 2, generator=seeded()), torch.rand(1, 3, 2, 48, generator=seeded())
+    x = (left @ right) / 2
+    problem = inpainting(x)
+    assert decibels(solve(MatrixCompletion(), problem).image, x) > 50
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_photograph_gains_and_its_known_pixels_stay(channels: int, photograph: torch.Tensor) -> None:
+    problem = inpainting(photograph[:, :channels])
+    image = solve(MatrixCompletion.for_problem(problem), problem).image
+    mean = (problem.y.sum() / problem.operator.mask.expand_as(problem.y).sum()).item()  # type: ignore[union-attr]
+    flat = torch.where(problem.y > 0, problem.y, mean)
+    assert decibels(image, photograph[:, :channels]) > decibels(flat, photograph[:, :channels]) + 8
+    torch.testing.assert_close(problem.operator(image), problem.y)
+
+
+def test_noise_is_not_fitted(photograph: torch.Tensor) -> None:
+    sigma = 20 / 255
+    problem = inpainting(photograph, sigma)
+    estimate = solve(MatrixCompletion(), problem)
+    assert problem.residual(estimate.image) == pytest.approx(sigma, rel=0.1)
+    exact = solve(MatrixCompletion(), dataclasses.replace(problem, sigma=0.0))
+    assert decibels(estimate.image, photograph) > decibels(exact.image, photograph) + 0.5
+
+
+def test_held_out_pixels_are_not_looked_at(photograph: torch.Tensor) -> None:
+    problem = inpainting(photograph[..., :32, :32]).hold_out(0.2, seeded())
+    assert problem.held_out is not None
+    spoiled = dataclasses.replace(problem, y=torch.where(problem.held_out > 0, 0.9, problem.y))
+    prior = MatrixCompletion(iterations=20)
+    assert torch.equal(solve(prior, problem).image, solve(prior, spoiled).image)
+
+
+def test_images_of_a_batch_are_completed_alone() -> None:
+    x = torch.rand(2, 1, 17, 23, generator=seeded())
+    problem = inpainting(x)
+    together = solve(MatrixCompletion(iterations=40), problem).image
+    for index in range(2):
+        one = Problem(
+            problem.y[index : index + 1],
+            Mask(problem.operator.mask[index : index + 1]),  # type: ignore[index, union-attr]
+            sigma=0.0,
+            task="inpaint",
+        )
+        assert torch.equal(solve(MatrixCompletion(iterations=40), one).image[0], together[index])
+
+
+def test_a_row_without_a_known_pixel_becomes_finite() -> None:
+    mask = torch.ones(1, 1, 12, 12)
+    mask[..., 5, :] = 0
+    y = torch.rand(1, 1, 12, 12, generator=seeded()) * mask
+    image = solve(MatrixCompletion(), Problem(y, Mask(mask), sigma=0.0, task="inpaint")).image
+    assert bool(torch.isfinite(image).all())
+    assert image[..., 5, :].std() < 1e-3
+
+
+def test_a_saved_state_continues_exactly(photograph: torch.Tensor) -> None:
+    problem = inpainting(photograph[..., :40, :40], 0.02)
+    straight = MatrixCompletion().start(problem, seeded())
+    for _ in range(3):
+        straight.step()
+    resumed = MatrixCompletion().start(problem, seeded())
+    resumed.load_state_dict(straight.state_dict())
+    expected, found = straight.step(), resumed.step()
+    assert torch.equal(expected.image, found.image)
+    assert (expected.loss, expected.iteration) == (found.loss, found.iteration)
+
+
+def test_other_damage_is_refused_with_a_reason(photograph: torch.Tensor) -> None:
+    prior = MatrixCompletion()
+    assert "needs a mask" in (prior.supports(Problem(photograph, Blur.gaussian(1.0))) or "")
+    assert "none are missing" in (prior.supports(Problem(photograph, Identity())) or "")
+    problem = dataclasses.replace(inpainting(photograph), data_term=L1())
+    assert "Gaussian data term, not L1" in (prior.supports(problem) or "")
+    with pytest.raises(ValueError, match="Gaussian data term"):
+        prior.start(problem, seeded())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"discrepancy": 0}, "discrepancy must be a positive number, got 0"),
+        ({"tolerance": math.inf}, "tolerance must be a positive number, got inf"),
+        ({"iterations": 2.5}, "iterations must be a whole number of at least 1, got 2.5"),
+        ({"block": 0}, "block must be a whole number of at least 1, got 0"),
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MatrixCompletion(**settings)

@@ -1,0 +1,441 @@
+"""Splitting schemes reach known minima with known denoisers, and restore every kind of damage with any."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.nn import functional
+
+import zeroshot
+from zeroshot import prior as registry
+from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
+from zeroshot.estimate import Estimate
+from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
+from zeroshot.operators import Blur, Downsample, Grayscale, Identity, Mask, Mosaic, Operator, Stack
+from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, RegularisationByDenoising
+from zeroshot.priors.sparse.dct import OverlappingDCT
+from zeroshot.problem import Problem
+from zeroshot.solvers.data_step import DataStep
+from zeroshot.solvers.plug_and_play import Denoise, splitting
+
+NOISE = 0.1
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
+    return -10 * math.log10((estimate - truth).square().mean().item())
+
+
+DENOISER = OverlappingDCT(patch=4, refinement="none")
+
+
+def run_to_end(prior: PlugAndPlay | DenoisingPrior, problem: Problem) -> Estimate:
+    run = prior.start(problem, seeded())
+    while True:
+        estimate = run.step()
+        if run.finished:
+            return estimate
+
+
+class WithoutProx(Huber):
+    """A data term for schemes that follow the gradient only."""
+
+    has_prox = False
+
+
+@pytest.mark.parametrize("family", [PlugAndPlay, RegularisationByDenoising])
+def test_a_data_term_without_a_proximal_map_is_refused(family: type[PlugAndPlay]) -> None:
+    problem = Problem(torch.zeros(1, 1, 8, 8), Blur.gaussian(1.0), WithoutProx(), task="deblur")
+    reason = family(DENOISER).supports(problem)
+    assert reason == "plug and play needs a data term with a proximal map, and WithoutProx has none"
+    assert reason == DENOISER.supports(problem)
+
+
+def test_a_denoiser_that_returns_nan_is_named() -> None:
+    problem = Problem(torch.rand(1, 1, 8, 8), Blur.gaussian(1.0), sigma=0.1, task="deblur")
+    run = PlugAndPlay(lambda noisy, sigma: noisy / 0).start(problem, seeded())
+    with pytest.raises(ValueError, match="denoiser returned values that are not finite at iteration 1"):
+        run.step()
+
+
+# --- minima that are known ---------------------------------------------------------------------------------
+
+
+def least_squares() -> tuple[Operator, torch.Tensor, torch.Tensor]:
+    """Some pixels of a small image, their measurement, and the mask as a matrix."""
+    operator = Mask(torch.rand(6, 7, generator=seeded(2)) < 0.7)
+    y = add_gaussian(operator(torch.rand(1, 1, 6, 7, generator=seeded())), NOISE, seeded(1)) * operator.mask
+    return operator, y, torch.diag(operator.mask.flatten().double())
+
+
+def smoother() -> tuple[torch.Tensor, Callable[[float], torch.Tensor]]:
+    """A quadratic penalty ½ xᵀ L x, and the matrix of its proximal map at a noise level."""
+    corners = torch.randn(42, 42, generator=seeded(5), dtype=torch.float64)
+    penalty = corners @ corners.T / 42 * 20
+    return penalty, lambda sigma: torch.linalg.inv(torch.eye(42, dtype=torch.float64) + sigma**2 * penalty)
+
+
+def as_denoiser(matrix: Callable[[float], torch.Tensor]) -> Denoise:
+    cached = functools.cache(lambda sigma: matrix(sigma).float())
+    return lambda x, sigma: (cached(sigma) @ x.flatten()).view_as(x)
+
+
+def iterated(scheme: str, denoise: Denoise, levels: list[float], weight: float) -> torch.Tensor:
+    operator, y, _ = least_squares()
+    step = DataStep(operator, y, Gaussian(NOISE))
+    solver = splitting(scheme, step, denoise, y)
+    for sigma in levels:
+        solver.advance(sigma, weight / sigma**2)
+    return solver.image.flatten().double()
+
+
+def test_half_quadratic_splitting_minimises_the_coupled_objective() -> None:
+    # min over x, z of |A x − y|² / 2σₙ² + (w/2s²) |x − z|² + (w/2) zᵀ L z
+    weight, sigma = 0.7, 0.3
+    _, y, matrix = least_squares()
+    penalty, prox = smoother()
+    z = iterated("hqs", as_denoiser(prox), [sigma] * 400, weight)
+    normal, eye = matrix.T @ matrix / NOISE**2, torch.eye(42, dtype=torch.float64)
+    coupling = weight / sigma**2 * eye
+    system = torch.cat(
+        [torch.cat([normal + coupling, -coupling], 1), torch.cat([-coupling, coupling + weight * penalty], 1)]
+    )
+    right = torch.cat([matrix.T @ y.flatten().double() / NOISE**2, torch.zeros(42, dtype=torch.float64)])
+    torch.testing.assert_close(z, torch.linalg.solve(system, right)[42:], atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "levels", [[0.3] * 400, [1.0, 0.8, 0.6, 0.5, 0.4] + [0.3] * 400], ids=["fixed", "falling"]
+)
+def test_admm_minimises_the_whole_objective_whatever_the_levels_were(levels: list[float]) -> None:
+    # min over x of |A x − y|² / 2σₙ² + (w/2) xᵀ L x
+    weight = 0.7
+    _, y, matrix = least_squares()
+    penalty, prox = smoother()
+    z = iterated("admm", as_denoiser(prox), levels, weight)
+    system = matrix.T @ matrix / NOISE**2 + weight * penalty
+    expected = torch.linalg.solve(system, matrix.T @ y.flatten().double() / NOISE**2)
+    torch.testing.assert_close(z, expected, atol=2e-4, rtol=0)
+
+
+def test_admm_with_soft_thresholding_satisfies_the_conditions_of_the_sparse_minimum() -> None:
+    # min over x of |A x − y|² / 2σₙ² + w t |B x|₁ with B orthogonal
+    weight, slope = 0.7, 5.0
+    _, y, matrix = least_squares()
+    basis = torch.linalg.qr(torch.randn(42, 42, generator=seeded(3), dtype=torch.float64))[0]
+    single = basis.float()
+
+    def denoise(x: torch.Tensor, sigma: float) -> torch.Tensor:
+        coefficients = functional.softshrink(single @ x.flatten(), slope * sigma**2)
+        return (single.T @ coefficients).view_as(x)
+
+    z = iterated("admm", denoise, [0.3] * 3000, weight)
+    coefficients = basis @ z
+    gradient = basis @ (matrix.T @ (matrix @ z - y.flatten().double())) / NOISE**2
+    used = coefficients.abs() > 1e-3
+    assert 3 < int(used.sum()) < 40
+    limit = weight * slope
+    torch.testing.assert_close(gradient[used], -limit * coefficients[used].sign(), atol=0.02 * limit, rtol=0)
+    assert gradient[~used].abs().max() < 1.02 * limit
+
+
+def test_red_reaches_its_closed_form() -> None:
+    # Aᵀ(A x − y)/σₙ² + (w/s²) (x − F x) = 0
+    weight, sigma = 0.2, 0.4
+    _, y, matrix = least_squares()
+    _, prox = smoother()
+    x = iterated("red", as_denoiser(prox), [sigma] * 1500, weight)
+    eye = torch.eye(42, dtype=torch.float64)
+    system = matrix.T @ matrix / NOISE**2 + weight / sigma**2 * (eye - prox(sigma))
+    expected = torch.linalg.solve(system, matrix.T @ y.flatten().double() / NOISE**2)
+    torch.testing.assert_close(x, expected, atol=1e-3, rtol=0)
+
+
+def test_the_acceleration_of_red_is_one() -> None:
+    _, prox = smoother()
+    far = iterated("red", as_denoiser(prox), [0.1] * 3000, 0.02)
+    accelerated, plain = (iterated(s, as_denoiser(prox), [0.1] * 25, 0.02) for s in ("red", "hqs"))
+    # HQS returns the denoiser's output: one data step more makes it RED's plain iterate.
+    operator, y, _ = least_squares()
+    step = DataStep(operator, y, Gaussian(NOISE))
+    plain = step(plain.float().view(1, 1, 6, 7), 0.02 / 0.1**2).flatten().double()
+    assert (accelerated - far).norm() < 0.5 * (plain - far).norm()
+
+
+# --- every kind of damage ----------------------------------------------------------------------------------
+
+
+def damaged(name: str, x: torch.Tensor) -> Problem:
+    mask = random_mask(x.shape, 0.5, seeded())
+    operators: dict[str, tuple[Operator, str, float]] = {
+        "mask": (Mask(mask), "inpaint", 0.0),
+        "noisy mask": (Mask(mask), "inpaint", 15 / 255),
+        "downsample": (Downsample(2), "sr", 0.0),
+        "blur": (Blur.gaussian(1.5), "deblur", 2 / 255),
+        "valid blur": (Blur.disk(2, "valid"), "deblur", 2 / 255),
+        "mosaic": (Mosaic("RGGB"), "demosaic", 0.0),
+        "composition": (Mosaic("RGGB") @ Blur.gaussian(1.0), "restore", 2 / 255),
+    }
+    operator, task, sigma = operators[name]
+    y = add_gaussian(operator(x), sigma, seeded())
+    measured = operator.mask if isinstance(operator, Mask) else None
+    y = y if measured is None else y * measured
+    return Problem(y, operator, sigma=sigma, task=task, measured=measured)
+
+
+@pytest.mark.parametrize("scheme", ["hqs", "admm", "red"])
+@pytest.mark.parametrize(
+    "name", ["mask", "noisy mask", "downsample", "blur", "valid blur", "mosaic", "composition"]
+)
+def test_gains_over_the_first_estimate(name: str, scheme: str, photograph: torch.Tensor) -> None:
+    problem = damaged(name, photograph)
+    family = RegularisationByDenoising if scheme == "red" else PlugAndPlay
+    prior = family.for_problem(problem, denoiser=DENOISER, scheme=scheme, iterations=10)
+    image = run_to_end(prior, problem).image
+    assert image.shape == photograph.shape
+    assert 0 <= image.min().item() <= image.max().item() <= 1
+    gain = decibels(image, photograph) - decibels(problem.initial(), photograph)
+    assert gain > {"noisy mask": 1.0, "mosaic": 1.0, "blur": 0.8, "valid blur": 0.5}.get(name, 0.2)
+
+
+@pytest.mark.parametrize("scheme", ["hqs", "admm", "red"])
+@pytest.mark.parametrize("name", ["mask", "mosaic"])
+def test_what_is_known_without_noise_is_kept(name: str, scheme: str, photograph: torch.Tensor) -> None:
+    problem = damaged(name, photograph)
+    prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER, scheme=scheme, iterations=3)
+    image = run_to_end(prior, problem).image
+    torch.testing.assert_close(problem.operator(image), problem.y, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("term", "spoil"),
+    [
+        (Poisson(1 / 40), lambda x: add_poisson(x, 40, seeded())),
+        (L1(), lambda x: add_salt_and_pepper(x, 0.1, seeded())),
+        (Huber(0.05), lambda x: add_salt_and_pepper(add_gaussian(x, 0.03, seeded()), 0.05, seeded())),
+    ],
+    ids=["poisson", "l1", "huber"],
+)
+@pytest.mark.parametrize("operator", [Blur.gaussian(0.7), Mask(torch.eye(96) < 1)], ids=["blur", "mask"])
+def test_other_kinds_of_noise(
+    operator: Operator,
+    term: DataTerm,
+    spoil: Callable[[torch.Tensor], torch.Tensor],
+    photograph: torch.Tensor,
+) -> None:
+    measured = operator.mask if isinstance(operator, Mask) else None
+    y = spoil(operator(photograph).clamp(0, 1))
+    y = y if measured is None else y * measured
+    problem = Problem(y, operator, term, task="restore", measured=measured)
+    prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER, iterations=6)
+    gain = decibels(run_to_end(prior, problem).image, photograph) - decibels(problem.initial(), photograph)
+    assert gain > 1.5
+
+
+def test_colour_hints_and_batches_and_odd_sizes(photograph: torch.Tensor) -> None:
+    x = torch.cat([photograph[..., :41, :37], photograph[..., 40:81, 30:67]])
+    hints = random_mask((2, 3, 41, 37), 0.8, seeded())
+    operator = Stack([Grayscale(), Mask(hints)])
+    measured = torch.cat([torch.ones(2, 1, 41, 37), hints.expand(-1, 3, -1, -1)], dim=1)
+    problem = Problem(operator(x), operator, sigma=0.0, task="colorize", measured=measured)
+    prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER)
+    together = run_to_end(prior, problem).image
+    assert decibels(together, x) > decibels(problem.initial(), x) + 1
+    second = Problem(
+        problem.y[1:], operator.for_image(1, 2), sigma=0.0, task="colorize", measured=measured[1:]
+    )
+    torch.testing.assert_close(run_to_end(prior, second).image, together[1:], atol=2e-3, rtol=0)
+
+
+def test_held_out_measurements_do_not_enter(photograph: torch.Tensor) -> None:
+    problem = damaged("downsample", photograph).hold_out(0.1, seeded())
+    assert problem.held_out is not None
+    spoiled = dataclasses.replace(problem, y=torch.where(problem.held_out > 0, 0.5, problem.y))
+    prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER, iterations=20)
+    images = [run_to_end(prior, p).image for p in (problem, spoiled)]
+    # The first estimates differ, so that only what the iterations lead to agrees.
+    assert decibels(*images) > decibels(*(p.initial() for p in (problem, spoiled))) + 10
+
+
+# --- settings and the run ----------------------------------------------------------------------------------
+
+
+def test_a_function_is_a_denoiser(photograph: torch.Tensor) -> None:
+    problem = damaged("mask", photograph)
+    levels: list[float] = []
+
+    def halfway(noisy: torch.Tensor, sigma: float) -> torch.Tensor:
+        levels.append(sigma)
+        return functional.avg_pool2d(functional.pad(noisy, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+
+    prior = PlugAndPlay(denoiser=halfway, iterations=5, sigma_start=0.2, sigma_end=0.0125)
+    run = prior.start(problem, seeded())
+    while not run.finished:
+        run.step()
+    assert levels == pytest.approx([0.2, 0.1, 0.05, 0.025, 0.0125])
+    assert run.findings() == {
+        "scheme": "hqs",
+        "denoiser": halfway.__qualname__,
+        "chroma": 1.0,
+        "last_noise_level": pytest.approx(0.0125),
+    }
+    assert prior.settings()["denoiser"] == halfway.__qualname__
+
+
+def test_the_last_level_is_that_of_the_noise() -> None:
+    prior = PlugAndPlay(sigma_start=0.2, sigma_least=0.01, iterations=4, constant=0.5)
+    assert prior.levels(0.05) == pytest.approx([0.2, 0.05, 0.05, 0.05])
+    assert prior.levels(0.0)[-1] == pytest.approx(0.01)
+    assert prior.levels(0.5) == pytest.approx([0.5] * 4)
+    assert dataclasses.replace(prior, constant=1.0, sigma_end=0.03).levels(0.5) == pytest.approx([0.03] * 4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"denoiser": 3}, "denoiser must be a name, a DenoisingPrior or a function .*got int"),
+        ({"scheme": "ista"}, "scheme must be 'hqs', 'admm' or 'red', got 'ista'"),
+        ({"iterations": 0}, "iterations must be a whole number of at least 1, got 0"),
+        ({"sigma_start": 0}, "sigma_start must be a positive number, got 0"),
+        ({"sigma_end": math.nan}, "sigma_end must be a positive number, got nan"),
+        ({"sigma_least": True}, "sigma_least must be a positive number, got True"),
+        ({"weight": -1}, "weight must be a positive number, got -1"),
+        ({"chroma": 0}, "chroma must be a positive number, got 0"),
+        ({"constant": 1.5}, "constant must be a number from 0 to 1, got 1.5"),
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        PlugAndPlay(**settings)
+
+
+def test_the_defaults_follow_the_problem(photograph: torch.Tensor) -> None:
+    mosaic, mask = damaged("mosaic", photograph), damaged("mask", photograph)
+    assert PlugAndPlay.for_problem(mosaic).chroma is None
+    fewer = dataclasses.replace(mosaic, task="restore")
+    assert PlugAndPlay.for_problem(fewer).chroma == 2 > 1 == PlugAndPlay.for_problem(mask).chroma
+    assert PlugAndPlay.for_problem(mosaic, chroma=1.0).chroma == 1
+    assert PlugAndPlay.for_problem(mask).scheme == "admm"
+    assert RegularisationByDenoising.for_problem(mask).scheme == "red"
+    robust = PlugAndPlay.for_problem(dataclasses.replace(mask, data_term=L1()))
+    assert robust.sigma_start < PlugAndPlay.for_problem(mask).sigma_start
+
+
+def test_chroma_is_chosen_by_the_colours_of_the_image(photograph: torch.Tensor) -> None:
+    grey = photograph.mean(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+    gaudy = (grey + 2 * (photograph.roll(40, -1) - grey)).clamp(0, 1)
+    chosen = []
+    for image in (grey, gaudy):
+        problem = Problem(Mosaic("RGGB")(image), Mosaic("RGGB"), sigma=0.0, task="demosaic")
+        prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER)
+        runs = [prior.start(problem, seeded()) for _ in range(2)]
+        assert runs[0].findings()["chroma"] == runs[1].findings()["chroma"]
+        chosen.append(runs[0].findings()["chroma"])
+    assert chosen[0] > 1.5 * chosen[1] > 1.5
+
+
+def test_a_chosen_chroma_demosaicks_better_than_none(photograph: torch.Tensor) -> None:
+    problem = Problem(Mosaic("RGGB")(photograph), Mosaic("RGGB"), sigma=0.0, task="demosaic")
+    chosen, none = (
+        run_to_end(PlugAndPlay.for_problem(problem, denoiser=DENOISER, **settings), problem).image
+        for settings in ({}, {"chroma": 1.0})
+    )
+    assert decibels(chosen, photograph) > decibels(none, photograph) + 0.5
+
+
+def test_chroma_is_denoised_as_if_it_were_noisier(photograph: torch.Tensor) -> None:
+    def soft(noisy: torch.Tensor, sigma: float) -> torch.Tensor:
+        return functional.softshrink(noisy, sigma)
+
+    grey, colours = torch.full((1, 3, 5, 5), 0.5), torch.tensor([0.3, 0.0, -0.3]).view(1, 3, 1, 1)
+    problem = Problem((grey + colours).clone(), Identity(), sigma=0.0, task="restore")
+    run = PlugAndPlay(denoiser=soft, chroma=3.0, iterations=1, sigma_start=0.1, sigma_end=0.1).start(
+        problem, seeded()
+    )
+    run.step()
+    # 0.5 ± 0.1 in place of 0.5 ± 0.3 is what is shrunk by 0.1.
+    torch.testing.assert_close(run._splitting.image, grey - 0.1 + colours)
+
+
+def test_an_unknown_setting_lists_the_right_ones(photograph: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="prior 'pnp' has no setting 'lambda_'; it has: denoiser, scheme"):
+        PlugAndPlay.for_problem(damaged("mask", photograph), lambda_=0.1)
+
+
+def test_names_that_are_no_denoisers_are_refused_in_one_line(photograph: torch.Tensor) -> None:
+    problem = damaged("mask", photograph)
+    for name, message in (("bm33d", "there is no prior 'bm33d'"), ("tv", "'tv' is not a denoiser")):
+        reason = PlugAndPlay(denoiser=name).supports(problem)
+        assert reason is not None
+        assert message in reason
+        assert "\n" not in reason
+        with pytest.raises(ValueError, match=message):
+            PlugAndPlay(denoiser=name).start(problem, seeded())
+
+
+def test_a_registered_name_takes_the_settings_for_repeated_use(
+    photograph: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Quick(OverlappingDCT):
+        def repeated(self) -> OverlappingDCT:
+            return DENOISER
+
+    monkeypatch.setattr(registry, "prior_class", lambda name: {"quick": Quick}[name])
+    problem = damaged("mask", photograph)
+    named = run_to_end(PlugAndPlay(denoiser="quick", iterations=3), problem).image
+    direct = run_to_end(PlugAndPlay(denoiser=DENOISER, iterations=3), problem).image
+    assert torch.equal(named, direct)
+
+
+def test_an_operator_that_is_not_linear_is_refused(photograph: torch.Tensor) -> None:
+    class Square(Identity):
+        linear = False
+
+    assert "linear" in (PlugAndPlay(denoiser=DENOISER).supports(Problem(photograph, Square())) or "")
+
+
+def test_a_denoiser_that_changes_the_size_is_named(photograph: torch.Tensor) -> None:
+    prior = PlugAndPlay(denoiser=lambda x, sigma: x[..., 1:], iterations=2)
+    with pytest.raises(
+        ValueError, match=r"must return an image of shape \(1, 3, 96, 96\), got \(1, 3, 96, 95\)"
+    ):
+        prior.start(damaged("mask", photograph), seeded()).step()
+
+
+@pytest.mark.parametrize("scheme", ["hqs", "admm", "red"])
+@pytest.mark.parametrize("term", [Gaussian(), L1()], ids=["gaussian", "l1"])
+def test_a_resumed_run_gives_the_same_bytes(scheme: str, term: DataTerm, photograph: torch.Tensor) -> None:
+    problem = dataclasses.replace(damaged("blur", photograph[..., :24, :21]), data_term=term)
+    prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER, scheme=scheme, iterations=4)
+    whole, first, second = (prior.start(problem, seeded()) for _ in range(3))
+    for _ in range(2):
+        first.step()
+    second.load_state_dict(first.state_dict())
+    for _ in range(4):
+        expected = whole.step()
+    for _ in range(2):
+        resumed = second.step()
+    assert whole.finished
+    assert second.finished
+    assert torch.equal(resumed.image, expected.image)
+    assert (resumed.loss, resumed.iteration) == (expected.loss, expected.iteration)
+    assert torch.equal(whole.step().image, expected.image)
+
+
+def test_solve_reports_what_was_done(photograph: torch.Tensor) -> None:
+    mask = random_mask(photograph.shape, 0.5, seeded())
+    prior = PlugAndPlay(denoiser=DENOISER, iterations=4)
+    restored = zeroshot.solve(photograph * mask, "inpaint", prior, mask=mask, device="cpu", progress=False)
+    assert restored.iterations == 4
+    assert restored.provenance["findings"]["denoiser"] == "dct"
+    assert restored.provenance["settings"]["denoiser"]["patch"] == 4

@@ -1,0 +1,439 @@
+"""Properties of nonlocally centralised sparse representation, from its bases to restored images."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from zeroshot import images
+from zeroshot.data_terms import L1, Poisson
+from zeroshot.estimate import Estimate
+from zeroshot.noise import add_gaussian, add_poisson, random_mask
+from zeroshot.operators.blur import Blur
+from zeroshot.operators.downsample import Downsample
+from zeroshot.operators.grayscale import Grayscale
+from zeroshot.operators.identity import Identity
+from zeroshot.operators.mask import Mask
+from zeroshot.operators.mosaic import Mosaic
+from zeroshot.operators.operator import Operator
+from zeroshot.priors.sparse.ncsr import strips as strips_module
+from zeroshot.priors.sparse.ncsr.centralisation import Centralisation, Similar, find_similar
+from zeroshot.priors.sparse.ncsr.colour import treats_channels_alike
+from zeroshot.priors.sparse.ncsr.data_step import towards_measurement
+from zeroshot.priors.sparse.ncsr.denoising import level_of
+from zeroshot.priors.sparse.ncsr.dictionaries import Dictionaries, k_means, learn, principal_components
+from zeroshot.priors.sparse.ncsr.prior import NonlocallyCentralizedSparse
+from zeroshot.priors.sparse.ncsr.strips import strips
+from zeroshot.problem import Problem
+
+SIGMA = 25 / 255
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
+    return -10 * math.log10((estimate - truth).square().mean().item())
+
+
+def solve(problem: Problem, **settings: Any) -> Estimate:
+    run = NonlocallyCentralizedSparse.for_problem(problem, **settings).start(problem, seeded())
+    estimate = run.step()
+    while not run.finished:
+        estimate = run.step()
+    return estimate
+
+
+def grey(photograph: torch.Tensor) -> torch.Tensor:
+    return photograph.mean(dim=1, keepdim=True)
+
+
+def denoising(x: torch.Tensor, sigma: float = SIGMA) -> Problem:
+    return Problem(add_gaussian(x, sigma, seeded()), Identity(), sigma=sigma, task="denoise")
+
+
+def damaged(name: str, x: torch.Tensor) -> Problem:
+    mask = random_mask(x.shape, 0.5, seeded())
+    operator: Operator = {
+        "inpaint": Mask(mask),
+        "sr": Downsample(2),
+        "deblur": Blur.gaussian(1.5),
+        "demosaic": Mosaic("RGGB"),
+    }[name]
+    sigma = 2**0.5 / 255 if name == "deblur" else 0.0
+    y = add_gaussian(operator(x), sigma, seeded())
+    return Problem(y, operator, sigma=sigma, task=name, measured=mask if name == "inpaint" else None)
+
+
+def one_basis(dimension: int, channels: int = 1) -> Dictionaries:
+    basis, _ = torch.linalg.qr(torch.randn(dimension, dimension, generator=seeded()))
+    return Dictionaries(torch.empty(0, dimension), basis.expand(1, channels, -1, -1), 1.0)
+
+
+# --- bases -------------------------------------------------------------------------------------------------
+
+
+def test_bases_are_orthonormal_for_colour_and_grey(photograph: torch.Tensor) -> None:
+    for image in (photograph[0], grey(photograph)[0]):
+        bases = learn(image, 5, 20, 100, 1.6, 0.02, seeded()).bases
+        assert len(bases) > 3
+        identity = torch.eye(bases.shape[-1]).expand_as(bases)
+        torch.testing.assert_close(bases @ bases.mT, identity, atol=1e-5, rtol=0)
+
+
+def test_principal_components_are_ordered_by_variance() -> None:
+    samples = torch.randn(500, 6, generator=seeded()) * torch.tensor([1.0, 5.0, 0.1, 3.0, 0.5, 2.0]) + 7
+    basis = principal_components([samples[:, None]])[0, 0]
+    variances = (samples @ basis.T).var(0)
+    assert torch.equal(variances, variances.sort(descending=True).values)
+    torch.testing.assert_close(variances, torch.linalg.eigvalsh(samples.T.cov()).flip(0), rtol=1e-3, atol=0)
+
+
+def test_k_means_finds_clusters_that_lie_apart_and_dissolves_small_ones() -> None:
+    truth = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    samples = truth.repeat_interleave(100, 0) + 0.1 * torch.randn(300, 2, generator=seeded())
+    centres = k_means(samples, 12, 20, seeded())
+    assert torch.cdist(truth, centres).amin(1).max() < 0.5
+    nearest = torch.cdist(samples, centres).argmin(1)
+    assert torch.bincount(nearest).min() >= 20
+    assert k_means(samples[:0], 12, 20, seeded()).shape == (0, 2)
+
+
+def test_smooth_patches_have_their_own_basis() -> None:
+    dictionaries = Dictionaries(
+        torch.tensor([[1.0, -1.0], [-1.0, 1.0]]), torch.eye(2).expand(3, 1, 2, 2), 0.2
+    )
+    features = torch.tensor([[0.1, -0.1], [2.0, -1.0], [-0.5, 0.5]])
+    assert dictionaries.assign(features).tolist() == [0, 1, 2]
+
+
+def test_the_same_seed_learns_the_same_bases(photograph: torch.Tensor) -> None:
+    first, again = (learn(photograph[0], 5, 20, 100, 1.6, 0.02, seeded(3)).bases for _ in range(2))
+    assert torch.equal(first, again)
+
+
+# --- centralised shrinkage ---------------------------------------------------------------------------------
+
+
+def test_the_shrinkage_minimises_its_objective() -> None:
+    """One 3 × 3 patch: α* of ½(α − α₀)² + τ|α − β| is looked for on a grid."""
+    image = torch.rand(1, 3, 3, generator=seeded())
+    dictionaries = one_basis(9)
+    similar = Similar(torch.zeros(1, 1, dtype=torch.int64), torch.ones(1, 1))
+    model = Centralisation(image, dictionaries, similar, 3, 1, 1.0)
+    means = torch.rand(1, 9, generator=seeded(1))
+    threshold = 0.1
+    shrunk = dictionaries.bases[0, 0] @ model.shrink(image, threshold, means).flatten()
+    alpha, beta = dictionaries.bases[0, 0] @ image.flatten(), dictionaries.bases[0, 0] @ means[0]
+    grid = torch.linspace(-4, 4, 80001)[:, None]
+    objective = (grid - alpha).square() / 2 + threshold * (grid - beta).abs()
+    torch.testing.assert_close(shrunk, grid[objective.argmin(0), 0], atol=2e-4, rtol=0)
+
+
+def test_without_centralisation_it_is_plain_iterative_shrinkage() -> None:
+    """β = 0, one basis, every patch: compared with loops over the patches."""
+    image, size, threshold = torch.rand(1, 9, 8, generator=seeded()), 4, 0.15
+    dictionaries = one_basis(size * size)
+    count = 6 * 5
+    similar = Similar(torch.arange(count)[:, None], torch.ones(count, 1))
+    model = Centralisation(image, dictionaries, similar, size, 1, 1.0)
+    basis, current, expected = dictionaries.bases[0, 0], image, image[0]
+    for _ in range(3):
+        current = model.shrink(current, threshold, torch.zeros(count, size * size))
+        total, cover = torch.zeros(9, 8), torch.zeros(9, 8)
+        for row in range(6):
+            for column in range(5):
+                place = (slice(row, row + size), slice(column, column + size))
+                code = basis @ expected[place].flatten()
+                code = code.sign() * (code.abs() - threshold).clamp(min=0)
+                total[place] += (basis.T @ code).view(size, size)
+                cover[place] += 1
+        expected = total / cover
+    torch.testing.assert_close(current[0], expected, atol=1e-5, rtol=0)
+
+
+def test_means_and_variances_agree_with_loops(photograph: torch.Tensor) -> None:
+    image, size, stride = photograph[0, :, :20, :23], 3, 2
+    dictionaries = learn(image, size, 4, 20, 1.0, 0.0, seeded())
+    similar = find_similar(image[:1], size, 5, stride, 4, 0.01)
+    model = Centralisation(image, dictionaries, similar, size, stride, 1.0)
+    rows = torch.nn.functional.unfold(image[None], size)[0].T.contiguous()
+    means, variances = model.means(rows), model.variances(image)
+    start = 0
+    for count, bases in zip(model._counts, dictionaries.bases, strict=True):
+        basis = torch.block_diag(*bases)
+        for place in range(start, start + count):
+            patch = int(model._order[place])
+            members = rows[similar.corners[patch]]
+            expected = (similar.weights[patch][:, None] * members).sum(0)
+            torch.testing.assert_close(means[patch], expected, atol=1e-5, rtol=0)
+            spread = ((members - expected) @ basis.T).square().mean(0)
+            torch.testing.assert_close(variances[place], spread, atol=1e-6, rtol=1e-3)
+        start += count
+    assert start == len(similar.corners)
+
+
+def test_an_infinite_threshold_leaves_the_means_and_none_changes_nothing(photograph: torch.Tensor) -> None:
+    image = photograph[0]
+    similar = find_similar(image[:1], 5, 8, 2, 8, 0.01)
+    model = Centralisation(image, one_basis(25, channels=3), similar, 5, 2, 1.6)
+    torch.testing.assert_close(model.shrink(image, 0.0), image, atol=1e-4, rtol=0)
+    assert decibels(model.shrink(image, 1e9), image) < 45
+
+
+def test_similar_patches_are_weighted_by_their_distance(photograph: torch.Tensor) -> None:
+    similar = find_similar(grey(photograph)[0], 5, 6, 3, 8, 1e-3)
+    torch.testing.assert_close(similar.weights.sum(1), torch.ones(len(similar.weights)))
+    assert torch.equal(similar.weights[:, 0], similar.weights[:, 1])
+    assert (similar.weights.diff(dim=1) <= 1e-7).all()
+
+
+# --- strips, colours, data step ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (97, 33), (500, 40), (4000, 3000)])
+def test_strips_cover_every_row_once_and_overlap(shape: tuple[int, int]) -> None:
+    height, width = shape
+    rows = torch.zeros(height)
+    for strip in strips(height, width, 20, 3 * 49):
+        rows[strip.own] += 1
+        assert strip.begin == max(0, strip.first - 20)
+        assert strip.end == min(height, strip.last + 20)
+        assert torch.equal(torch.arange(height)[strip.cut][strip.kept], torch.arange(height)[strip.own])
+    assert (rows == 1).all()
+
+
+def test_strips_are_thinner_the_more_numbers_a_patch_holds() -> None:
+    for numbers in (49, 2 * 49, 3 * 49):
+        parts = list(strips(4000, 3000, 40, numbers))
+        largest = max(part.last - part.first for part in parts) * 3000 * numbers
+        assert 0.5 * strips_module.NUMBERS < largest < 1.1 * strips_module.NUMBERS
+
+
+def test_strips_change_the_image_little(photograph: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = grey(photograph)
+    whole = solve(denoising(x), rounds=1, radius=8).image
+    monkeypatch.setattr(strips_module, "NUMBERS", 96 * 48 * 49)
+    parts = solve(denoising(x), rounds=1, radius=8).image
+    assert not torch.equal(whole, parts)
+    assert decibels(parts, x) > decibels(whole, x) - 0.3
+
+
+@pytest.mark.parametrize(
+    ("operator", "alike"),
+    [(Downsample(2), True), (Blur.gaussian(1.0), True), (Mosaic("RGGB"), False), (Grayscale(), False)],
+    ids=["downsample", "blur", "mosaic", "grayscale"],
+)
+def test_operators_that_mix_channels_are_told_apart(operator: Operator, alike: bool) -> None:
+    assert treats_channels_alike(operator, (2, 3, 16, 18)) is alike
+
+
+def test_the_data_step_solves_its_normal_equations() -> None:
+    x, y = (torch.rand(2, 1, 12, 14, generator=seeded(i)) for i in range(2))
+    operator, weight = Blur.gaussian(1.0), random_mask(x.shape, 0.3, seeded())
+    z = towards_measurement(x, y, operator, weight, 0.1, 200)
+    gradient = operator.adjoint(weight * (operator(z) - y)) + 0.1 * (z - x)
+    assert gradient.abs().max() < 1e-5
+    met = operator(x)
+    torch.testing.assert_close(towards_measurement(x, met, operator, None, 0.1, 5), x)
+
+
+# --- whole runs --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [15, 50])
+def test_denoising_gains(level: int, photograph: torch.Tensor) -> None:
+    x = grey(photograph)
+    problem = denoising(x, level / 255)
+    assert decibels(solve(problem).image, x) > decibels(problem.y, x) + {15: 6, 50: 9}[level]
+
+
+def test_colour_is_denoised_better_together_than_channel_by_channel(photograph: torch.Tensor) -> None:
+    crop = photograph[..., :64, :64]
+    problem = denoising(crop)
+    together = solve(problem).image
+    channels = [dataclasses.replace(problem, y=problem.y[:, i : i + 1], reference_shape=()) for i in range(3)]
+    apart = torch.cat([solve(channel).image for channel in channels], dim=1)
+    assert decibels(together, crop) > decibels(apart, crop) + 0.5
+
+
+@pytest.mark.parametrize(("name", "gain"), [("sr", 1.0), ("deblur", 3.0), ("inpaint", 0.6)])
+def test_restores_better_than_the_first_estimate(name: str, gain: float, photograph: torch.Tensor) -> None:
+    x = grey(photograph)[..., :64, :64]
+    problem = damaged(name, x)
+    estimate = solve(problem, rounds=3, inner=10)
+    assert decibels(estimate.image, x) > decibels(problem.initial(), x) + gain
+    assert estimate.iteration == 30
+
+
+def test_demosaics_all_channels(photograph: torch.Tensor) -> None:
+    x = photograph[..., :48, :48]
+    problem = damaged("demosaic", x)
+    estimate = solve(problem, rounds=2, inner=10)
+    assert decibels(estimate.image, x) > decibels(problem.initial(), x) + 2
+
+
+def test_super_resolution_leaves_the_chroma_of_the_first_estimate(photograph: torch.Tensor) -> None:
+    x = photograph[..., :48, :48]
+    problem = damaged("sr", x)
+    prior = NonlocallyCentralizedSparse(rounds=2, inner=5)
+    run = prior.start(problem, seeded())
+    while not run.finished:
+        image = run.step().image
+    change = image - problem.initial()
+    inside = ((image > 0) & (image < 1)).all(1, keepdim=True).expand_as(image)
+    assert run.findings()["channels"] == "luminance"
+    assert change.abs().max() > 0.01
+    assert (change - change.mean(1, keepdim=True))[inside].abs().max() < 1e-5
+    everything = dataclasses.replace(prior, colour="all").start(problem, seeded())
+    everything.step()
+    assert everything.findings()["channels"] == "all"
+
+
+@pytest.mark.parametrize("name", ["denoise", "sr", "deblur", "inpaint"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_constant_image_stays(name: str, channels: int) -> None:
+    x = torch.full((1, channels, 24, 24), 0.4)
+    problem = Problem(x, Identity(), sigma=5 / 255, task="denoise") if name == "denoise" else damaged(name, x)
+    problem = dataclasses.replace(problem, y=problem.operator(x))
+    torch.testing.assert_close(solve(problem, rounds=2, inner=3).image, x, atol=1e-4, rtol=0)
+
+
+def test_no_noise_nothing_to_denoise(photograph: torch.Tensor) -> None:
+    x = photograph[..., :20, :20]
+    torch.testing.assert_close(solve(Problem(x, Identity(), sigma=0.0, task="denoise")).image, x)
+
+
+def test_poisson_noise_is_stabilised(photograph: torch.Tensor) -> None:
+    x = grey(photograph)
+    y = add_poisson(x, 30, seeded())
+    problem = Problem(y, Identity(), Poisson(1 / 30), task="denoise")
+    assert decibels(solve(problem).image, x) > decibels(y, x) + 6
+
+
+def test_an_unknown_noise_level_is_estimated(photograph: torch.Tensor) -> None:
+    problem = dataclasses.replace(denoising(grey(photograph)), sigma=None)
+    run = NonlocallyCentralizedSparse(rounds=1).start(problem, seeded())
+    run.step()
+    assert run.findings()["sigma"] == pytest.approx(SIGMA, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["denoise", "deblur"])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 33, 21), (2, 3, 17, 26), (1, 1, 4, 9), (1, 1, 1, 12), (1, 2, 20, 20)]
+)
+def test_odd_and_tiny_sizes_batches_and_channels(name: str, shape: tuple[int, ...]) -> None:
+    y = torch.rand(shape, generator=seeded())
+    operator = Identity() if name == "denoise" else Blur(torch.ones(1, 3), "replicate")
+    estimate = solve(Problem(y, operator, sigma=SIGMA, task=name), rounds=2, inner=2)
+    assert estimate.image.shape == y.shape
+    assert estimate.image.isfinite().all()
+
+
+def test_the_images_of_a_batch_are_restored_on_their_own(photograph: torch.Tensor) -> None:
+    single = damaged("deblur", grey(photograph)[..., :40, :40])
+    batch = dataclasses.replace(single, y=single.y.repeat(2, 1, 1, 1), reference_shape=())
+    alone, both = solve(single, rounds=1, inner=4).image, solve(batch, rounds=1, inner=4).image
+    torch.testing.assert_close(both, alone.expand_as(both), atol=1e-4, rtol=0)
+
+
+def test_held_out_pixels_are_not_read(photograph: torch.Tensor) -> None:
+    problem = damaged("inpaint", grey(photograph)[..., :40, :40]).hold_out(0.2, seeded(1))
+    assert problem.held_out is not None
+    other = dataclasses.replace(problem, y=problem.y + 0.1 * problem.held_out)
+    start = problem.initial()
+    runs = [NonlocallyCentralizedSparse(rounds=1, inner=4).start(p, seeded()) for p in (problem, other)]
+    for run in runs:
+        run._image = run._begun = start
+    assert torch.equal(runs[0].step().image, runs[1].step().image)
+
+
+@pytest.mark.parametrize("name", ["denoise", "sr"])
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_saved_run_continues_exactly(name: str, steps: int, photograph: torch.Tensor) -> None:
+    x = grey(photograph)[..., :40, :40]
+    problem = denoising(x, 50 / 255) if name == "denoise" else damaged("sr", x)
+    prior = NonlocallyCentralizedSparse(inner=6, block=3, rounds=4)
+    first = prior.start(problem, seeded())
+    for _ in range(steps):
+        first.step()
+    state = first.state_dict()
+    expected = [first.step() for _ in range(2)]
+    second = prior.start(problem, seeded(7))
+    second.load_state_dict(state)
+    for estimate in expected:
+        again = second.step()
+        assert torch.equal(again.image, estimate.image)
+        assert again.iteration == estimate.iteration
+        assert again.loss == estimate.loss
+
+
+def test_the_measurement_and_the_global_generator_are_left_alone(photograph: torch.Tensor) -> None:
+    problem = denoising(grey(photograph)[..., :40, :40])
+    before, state = problem.y.clone(), torch.get_rng_state()
+    solve(problem)
+    assert torch.equal(problem.y, before)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+# --- settings ----------------------------------------------------------------------------------------------
+
+
+WRONG = dict.fromkeys(("clusters", "radius", "inner", "gradients", "block", "strength", "assumed_noise"), 0)
+WRONG |= {"patch": 33, "similar": 1, "stride": 1.5, "rounds": True, "colour": "luma"}
+
+
+@pytest.mark.parametrize(("name", "value"), [*WRONG.items(), ("patch", 1)])
+def test_settings_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{name} must be .*got"):
+        NonlocallyCentralizedSparse(**{name: value})
+
+
+def test_an_unknown_setting_lists_the_right_ones(photograph: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="no setting 'lambda_'; it has: patch, clusters"):
+        NonlocallyCentralizedSparse.for_problem(denoising(photograph), lambda_=0.1)
+
+
+def test_strong_noise_and_mosaics_take_fewer_rounds_unless_the_caller_says(photograph: torch.Tensor) -> None:
+    problem = dataclasses.replace(damaged("deblur", photograph), sigma=8 / 255)
+    assert NonlocallyCentralizedSparse.for_problem(problem).iterations == 80
+    assert NonlocallyCentralizedSparse.for_problem(problem, rounds=6).iterations == 120
+    assert NonlocallyCentralizedSparse.for_problem(damaged("demosaic", photograph)).iterations == 80
+    assert NonlocallyCentralizedSparse.for_problem(denoising(photograph)).rounds is None
+
+
+def test_unsuitable_problems_are_refused(photograph: torch.Tensor) -> None:
+    class Square(Identity):
+        linear = False
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * x
+
+    prior = NonlocallyCentralizedSparse()
+    assert "linear" in (prior.supports(Problem(photograph, Square())) or "")
+    assert "L1" in (prior.supports(Problem(photograph, Identity(), L1())) or "")
+    assert "only denoise" in (prior.supports(Problem(photograph, Blur.gaussian(1.0), Poisson(0.1))) or "")
+    with pytest.raises(ValueError, match="needs a linear operator"):
+        prior.start(Problem(photograph, Square()), seeded())
+
+
+@pytest.mark.parametrize(("level", "patch"), [(5, 6), (10, 6), (15, 6), (25, 7), (30, 7), (50, 9), (75, 8)])
+def test_the_level_is_that_of_the_whole_grey_levels_of_the_literature(level: int, patch: int) -> None:
+    assert level_of(level / 255).patch == patch
+    assert level_of(level / 255).up_to >= level / 255 - 1e-6
+
+
+# --- published quality -------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_house_is_denoised_as_well_as_published(shared: Path) -> None:
+    x = images.load(shared / "data" / "set12" / "house.png").colours.reshape(1, 1, 256, 256)
+    # BM3D reaches 32.85 dB at sigma = 25.
+    assert decibels(solve(denoising(x)).image, x) > 32.7

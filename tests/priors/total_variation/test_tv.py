@@ -1,0 +1,338 @@
+"""Properties of total variation restoration, from a problem to its estimate."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+import zeroshot
+from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
+from zeroshot.estimate import Estimate
+from zeroshot.noise import QUANTISATION, add_gaussian, add_poisson, add_salt_and_pepper, random_mask
+from zeroshot.operators.blur import Blur
+from zeroshot.operators.downsample import Downsample
+from zeroshot.operators.grayscale import Grayscale
+from zeroshot.operators.identity import Identity
+from zeroshot.operators.mask import Mask
+from zeroshot.operators.mosaic import Mosaic
+from zeroshot.operators.operator import Operator
+from zeroshot.priors.total_variation.convex import minimise
+from zeroshot.priors.total_variation.tv import TotalVariation
+from zeroshot.problem import Problem
+from zeroshot.solvers.finite_differences import total_variation
+
+SIGMA = 25 / 255
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
+    return -10 * math.log10((estimate - truth).square().mean().item())
+
+
+def denoising(x: torch.Tensor) -> Problem:
+    return Problem(add_gaussian(x, SIGMA, seeded()), Identity(), sigma=SIGMA, task="denoise")
+
+
+def damaged(name: str, x: torch.Tensor) -> Problem:
+    """A noise-free measurement, except where noise is what the first estimate cannot deal with."""
+    mask = random_mask(x.shape, 0.5, seeded())
+    operator: Operator = {
+        "mask": Mask(mask),
+        "downsample": Downsample(2),
+        "blur": Blur.gaussian(1.5),
+        "mosaic": Mosaic("RGGB"),
+        "grayscale": Grayscale(),
+    }[name]
+    y = operator(x)
+    sigma = {"blur": 2 / 255, "mask": 15 / 255}.get(name, 0.0)
+    task = {"mask": "inpaint", "downsample": "sr", "blur": "deblur", "mosaic": "demosaic"}.get(
+        name, "colorize"
+    )
+    measured = operator.mask if isinstance(operator, Mask) else None
+    y = (
+        operator.adjoint(add_gaussian(y, sigma, seeded()))
+        if name == "mask"
+        else add_gaussian(y, sigma, seeded())
+    )
+    return Problem(y, operator, sigma=sigma, task=task, measured=measured)
+
+
+# --- settings ----------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_setting_lists_the_right_ones(photograph: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="no setting 'lambda_'; it has: weight, coupling, chroma"):
+        TotalVariation.for_problem(denoising(photograph), lambda_=0.1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"weight": 0},
+        {"weight": math.nan},
+        {"kind": "round"},
+        {"coupling": "none"},
+        {"discrepancy": -1},
+        {"iterations": 0},
+        {"iterations": 1.5},
+        {"tolerance": 0},
+        {"block": 0},
+        {"chroma": 0},
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_refused_by_name(settings: dict) -> None:
+    (name,) = settings
+    with pytest.raises(ValueError, match=f"^{name} must be .*got"):
+        TotalVariation(**settings)
+
+
+def test_settings_go_over_the_defaults_of_the_task(photograph: torch.Tensor) -> None:
+    problem = damaged("mosaic", photograph)
+    assert TotalVariation.for_problem(problem).chroma is None
+    assert TotalVariation.for_problem(denoising(photograph)).chroma == 3.0
+    assert TotalVariation.for_problem(problem, chroma=1.0).chroma == 1.0
+    assert TotalVariation.for_problem(damaged("mask", photograph), kind="anisotropic").kind == "anisotropic"
+
+
+def test_an_operator_that_is_not_linear_is_refused(photograph: torch.Tensor) -> None:
+    class Square(Identity):
+        linear = False
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * x
+
+    problem = Problem(photograph, Square())
+    assert "linear" in (TotalVariation().supports(problem) or "")
+    with pytest.raises(ValueError, match="needs a linear operator"):
+        TotalVariation().start(problem, seeded())
+
+
+def test_a_data_term_without_a_conjugate_is_refused(photograph: torch.Tensor) -> None:
+    class Cauchy(DataTerm):
+        def penalty(self, prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return (1 + (prediction - y).square()).log()
+
+        def prox(self, point: torch.Tensor, y: torch.Tensor, step: float) -> torch.Tensor:
+            raise NotImplementedError
+
+    assert "Cauchy" in (TotalVariation().supports(Problem(photograph, Identity(), Cauchy())) or "")
+
+
+# --- solutions ---------------------------------------------------------------------------------------------
+
+
+def test_denoising_gains_and_is_certified(photograph: torch.Tensor) -> None:
+    problem = denoising(photograph)
+    estimate, _ = minimise(TotalVariation.for_problem(problem), problem)
+    assert estimate.gap is not None
+    assert estimate.gap <= 1e-3
+    assert decibels(estimate.image, photograph) > decibels(problem.initial(), photograph) + 5
+
+
+@pytest.mark.parametrize("name", ["mask", "downsample", "blur", "mosaic"])
+def test_restores_better_than_the_first_estimate(name: str, photograph: torch.Tensor) -> None:
+    problem = damaged(name, photograph)
+    estimate, _ = minimise(TotalVariation.for_problem(problem), problem)
+    gain = decibels(estimate.image, photograph) - decibels(problem.initial(), photograph)
+    assert gain > {"mask": 1.0, "downsample": 0.3, "blur": 1.0, "mosaic": 3.0}[name]
+
+
+def test_a_grey_measurement_is_met_and_gets_no_false_colours(photograph: torch.Tensor) -> None:
+    problem = damaged("grayscale", photograph)
+    estimate, _ = minimise(TotalVariation.for_problem(problem), problem)
+    assert problem.residual(estimate.image) < 1.02 * QUANTISATION
+    assert decibels(estimate.image, photograph) > decibels(problem.initial(), photograph) - 0.3
+
+
+@pytest.mark.parametrize(
+    ("term", "weight"),
+    [(Gaussian(), 0.1), (Gaussian(SIGMA), 10.0), (Poisson(0.03), 8.0), (L1(), None), (Huber(), None)],
+    ids=str,
+)
+def test_every_data_term_reduces_its_objective(
+    term: DataTerm, weight: float | None, photograph: torch.Tensor
+) -> None:
+    y = add_salt_and_pepper(photograph, 0.1, seeded()) if isinstance(term, L1 | Huber) else None
+    y = add_gaussian(photograph, SIGMA, seeded()).clamp(0, 1) if y is None else y
+    problem = Problem(y, Identity(), term)
+    prior = TotalVariation(weight=weight)
+    estimate, run = minimise(prior, problem)
+
+    def objective(x: torch.Tensor) -> float:
+        return term.penalty(x, y).sum().item() + run.weight * total_variation(x)
+
+    assert estimate.loss == pytest.approx(objective(estimate.image), rel=0.01)
+    assert objective(estimate.image) < 0.8 * objective(problem.initial())
+    assert estimate.gap is not None
+    assert estimate.gap <= prior.tolerance
+    assert decibels(estimate.image, photograph) > decibels(y, photograph) + 3
+
+
+def test_vectorial_and_channels_are_the_same_for_grey_images(photograph: torch.Tensor) -> None:
+    problem = denoising(photograph.mean(dim=1, keepdim=True))
+    images = [
+        minimise(TotalVariation(weight=0.1, coupling=coupling), problem)[0].image
+        for coupling in ("vectorial", "channels")
+    ]
+    assert torch.equal(*images)
+
+
+def test_channels_on_their_own_are_denoised_as_grey_images(photograph: torch.Tensor) -> None:
+    problem = denoising(photograph)
+    prior = TotalVariation(weight=0.1, coupling="channels", tolerance=1e-5)
+    together, _ = minimise(prior, problem)
+    red, _ = minimise(prior, dataclasses.replace(problem, y=problem.y[:, :1], reference_shape=(1, 1, 96, 96)))
+    torch.testing.assert_close(together.image[:, :1], red.image, atol=5e-3, rtol=0)
+
+
+def test_a_constant_image_comes_back(photograph: torch.Tensor) -> None:
+    y = torch.full((1, 3, 40, 30), 0.6)
+    for prior in (TotalVariation(iterations=200), TotalVariation(weight=0.1, iterations=200)):
+        estimate, _ = minimise(prior, Problem(y, Identity(), sigma=0.0, task="denoise"))
+        torch.testing.assert_close(estimate.image, y, atol=1e-5, rtol=0)
+
+
+def test_held_out_measurements_do_not_enter(photograph: torch.Tensor) -> None:
+    problem = denoising(photograph).hold_out(0.1, seeded())
+    assert problem.held_out is not None
+    spoiled = dataclasses.replace(problem, y=torch.where(problem.held_out > 0, 0.5, problem.y))
+    prior = TotalVariation(weight=0.1, iterations=100)
+    # The first estimate of the identity is y itself, so that only the solutions agree.
+    images = [minimise(dataclasses.replace(prior, tolerance=1e-6), p)[0].image for p in (problem, spoiled)]
+    torch.testing.assert_close(images[0], images[1], atol=0.02, rtol=0)
+
+
+# --- the choice of λ ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["denoise", "mask", "downsample", "blur", "mosaic"])
+def test_the_chosen_weight_satisfies_the_discrepancy_principle(name: str, photograph: torch.Tensor) -> None:
+    problem = denoising(photograph) if name == "denoise" else damaged(name, photograph)
+    prior = TotalVariation.for_problem(problem)
+    estimate, _ = minimise(prior, problem)
+    wanted = prior.discrepancy * max(problem.sigma or 0.0, QUANTISATION)
+    assert problem.residual(estimate.image) == pytest.approx(wanted, rel=0.02)
+    assert estimate.gap is not None
+
+
+def test_super_resolution_by_four_converges(photograph: torch.Tensor) -> None:
+    operator = Downsample(4)
+    problem = Problem(operator(photograph), operator, sigma=0.0, task="sr")
+    prior = TotalVariation.for_problem(problem)
+    estimate, _ = minimise(prior, problem)
+    assert estimate.gap is not None
+    assert estimate.gap <= prior.tolerance
+    assert problem.residual(estimate.image) == pytest.approx(prior.discrepancy * QUANTISATION, rel=0.02)
+
+
+def test_an_unknown_noise_level_is_estimated(photograph: torch.Tensor) -> None:
+    problem = dataclasses.replace(denoising(photograph), sigma=None)
+    run = TotalVariation(discrepancy=1.0).start(problem, seeded())
+    assert run.residual_wanted == pytest.approx(SIGMA, rel=0.1)
+
+
+def test_poisson_noise_leaves_the_residual_that_its_law_predicts(photograph: torch.Tensor) -> None:
+    problem = Problem(add_poisson(photograph, 30, seeded()), Identity(), Poisson(1 / 30), task="denoise")
+    prior = TotalVariation.for_problem(problem)
+    estimate, _ = minimise(prior, problem)
+    law = (problem.y / 30).mean().sqrt().item()
+    assert problem.residual(estimate.image) == pytest.approx(prior.discrepancy * law, rel=0.02)
+    assert decibels(estimate.image, photograph) > decibels(problem.y.clamp(0, 1), photograph) + 4
+
+
+def test_more_noise_asks_for_a_larger_weight(photograph: torch.Tensor) -> None:
+    y = denoising(photograph).y
+    weights = [minimise(TotalVariation(), Problem(y, Identity(), sigma=s))[1].weight for s in (0.05, 0.1)]
+    assert weights[0] < weights[1]
+
+
+def test_the_weight_of_colour_is_chosen_by_held_out_measurements(photograph: torch.Tensor) -> None:
+    """Of two images, one with its colours faded and one with its channels torn apart."""
+    grey = photograph.mean(dim=1, keepdim=True)
+    chosen = []
+    for x in (
+        grey + 0.1 * (photograph - grey),
+        torch.stack([photograph[:, 0], photograph[:, 1].flip(-1), photograph[:, 2].flip(-2)], 1),
+    ):
+        problem = damaged("mosaic", x)
+        run = TotalVariation.for_problem(problem).start(problem, seeded())
+        chosen.append(run.findings()["chroma"])
+    assert chosen[0] > 3
+    assert chosen[1] < 2
+
+
+# --- the run -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["denoise", "mosaic"])
+@pytest.mark.parametrize("weight", [None, 0.05])
+def test_a_resumed_run_gives_the_same_bytes(
+    name: str, weight: float | None, photograph: torch.Tensor
+) -> None:
+    problem = denoising(photograph) if name == "denoise" else damaged(name, photograph)
+    prior = TotalVariation.for_problem(problem, weight=weight)
+    whole, first, second = (prior.start(problem, seeded()) for _ in range(3))
+    for _ in range(4):
+        first.step()
+    second.load_state_dict(first.state_dict())
+    for _ in range(8):
+        expected = whole.step()
+    for _ in range(4):
+        resumed = second.step()
+    assert torch.equal(resumed.image, expected.image)
+    assert (resumed.loss, resumed.gap, resumed.iteration) == (expected.loss, expected.gap, expected.iteration)
+
+
+@pytest.mark.parametrize("name", ["denoise", "mask"])
+def test_shorter_steps_still_converge(name: str, photograph: torch.Tensor) -> None:
+    problem = denoising(photograph) if name == "denoise" else damaged(name, photograph)
+    prior = TotalVariation(weight=0.05)
+    reference, _ = minimise(prior, problem)
+    run = prior.start(problem, seeded())
+    run.shrink_step(0.5)
+    for _ in range(60):
+        estimate = run.step()
+    assert estimate.loss == pytest.approx(reference.loss, rel=2e-3)
+
+
+def test_default_stopping_stops_at_the_gap(photograph: torch.Tensor) -> None:
+    problem = denoising(photograph)
+    prior = TotalVariation(weight=0.1)
+    rule = prior.default_stopping(problem)
+    rule.start(problem)
+    assert not rule.update(Estimate(photograph, 1.0, 10, gap=None))
+    assert not rule.update(Estimate(photograph, 1.0, 20, gap=10 * prior.tolerance))
+    assert rule.update(Estimate(photograph, 1.0, 30, gap=prior.tolerance))
+    assert "gap" in rule.reason
+
+
+# --- nothing to do, and nothing to find -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prior", ["tv", "huber_tv", "tgv", "nltv"])
+def test_an_image_without_noise_is_left_as_it_is(prior: str, photograph: torch.Tensor) -> None:
+    result = zeroshot.solve(photograph, "denoise", prior, sigma=0.0, device="cpu", progress=False)
+    assert torch.equal(result.image, photograph)
+    assert result.iterations == 1
+
+
+def test_a_weight_that_is_given_is_used_without_noise_too(photograph: torch.Tensor) -> None:
+    problem = Problem(photograph, Identity(), sigma=0.0, task="denoise")
+    assert not torch.equal(minimise(TotalVariation(weight=0.1), problem)[0].image, photograph)
+
+
+@pytest.mark.parametrize("prior", ["tv", "huber_tv", "tgv"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_constant_image_is_recognised_at_once(prior: str, channels: int) -> None:
+    flat = torch.full((1, channels, 24, 20), 0.37)
+    result = zeroshot.solve(flat, "denoise", prior, sigma=25 / 255, device="cpu", progress=False)
+    assert result.iterations <= 100
+    assert "gap" in result.stopped_by
+    torch.testing.assert_close(result.image, flat, atol=1e-5, rtol=0)

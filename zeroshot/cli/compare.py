@@ -1,0 +1,150 @@
+"""The command ``zeroshot compare``: methods side by side on the same damaged images, with a report."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from zeroshot.cli.damage import add_damage_options, damage_options, flag, respelled, with_flags
+from zeroshot.cli.messages import say
+from zeroshot.cli.values import positive, whole
+from zeroshot.degradation import DAMAGE
+
+_INTERRUPTED = 130
+_DESCRIPTION = """\
+Damage good images as a task undoes it, restore them by every method under the same budget, and write
+report.html, results.csv and the images. With --damaged the images are the damaged ones already.
+
+Methods, separated by commas:
+  dip, tv, bm3d …            our priors, with settings: 'dip[channels=64,iterations=500]'
+  bicubic, bilinear, …       interpolation, for sr; first: the operator's first estimate; none: as damaged
+  onnx:FILE, torchscript:FILE, spandrel:FILE, opencv:FILE.pb
+                             learned models; each needs an extra of the package; a FILE with commas in its
+                             name stands in quotes of its own: 'onnx:"a, b.onnx"'
+  python:FILE.py:CLASS       your own, with name, supports() and restore()
+  LABEL=METHOD               the same under another name: 'fast=dip[iterations=500]'
+
+Each method runs in a process of its own, one at a time. One that crashes, runs out of memory or takes too
+long on an image is marked in the table, and the rest goes on.
+
+The same command again goes on where it was interrupted; finished runs are not repeated. More methods and
+images may be named then: what was there before stays in the table, and only the new runs are made. Other
+options, another budget, seed or number of threads need another folder, or --overwrite; --timeout and --memory
+may change.
+"""
+_EXAMPLE = "example: zeroshot compare photos/ --task sr --scale 4 --methods bicubic,tv,dip --seconds 60 --report out/"
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the sub-parsers of the command line."""
+    command = commands.add_parser(
+        "compare",
+        help="compare priors, interpolation and learned models on your images",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = command.add_argument
+    add("images", nargs="+", type=Path, metavar="IMAGE",
+        help="good images, or folders of them; with --damaged or --truth damaged ones")  # fmt: skip
+    add("--task", required=True, choices=list(DAMAGE), metavar="TASK", help=f"one of {', '.join(DAMAGE)}")
+    add("--methods", required=True, action="append", metavar="LIST",
+        help="what is compared, separated by commas (repeatable)")  # fmt: skip
+    add("--report", required=True, type=Path, metavar="FOLDER", help="the folder to write, or to go on in")
+    add("--damaged", action="store_true",
+        help="the images are the damaged ones; without --truth nothing is known to compare results with")  # fmt: skip
+    add("--truth", type=Path, metavar="FOLDER",
+        help="the images are the damaged ones, and their truths have the same names in this folder")  # fmt: skip
+    add("--metrics", action="append", metavar="LIST",
+        help="what is measured, the main one first: 'psnr_y_border4,ssim,consistency' (default: PSNR in the "
+        "convention of the task's tables, SSIM, consistency)")  # fmt: skip
+    add("--seconds", type=positive("a positive number of seconds"), help="the budget of each run")
+    add("--seed", type=whole(0), default=0, help="of the damage and of the methods (default 0)")
+    add("--threads", type=whole(1), help="CPU threads of each method (default: all cores)")
+    add("--timeout", type=positive("a positive number of seconds"), metavar="SECONDS",
+        help="end a run without a result after this time (default: 10 × --seconds and at least 600; never "
+        "without --seconds)")  # fmt: skip
+    add("--memory", type=positive("a positive number of GiB"), metavar="GIB",
+        help="what a method may allocate beside its libraries")  # fmt: skip
+    add("--retry-failed", action="store_true", help="run again what failed, crashed or took too long before")
+    add("--overwrite", action="store_true", help="start anew where the folder holds a comparison")
+    add("--quiet", action="store_true", help="print errors only")
+    add_damage_options(command)
+    add(
+        "--data-term",
+        help="what methods minimise: gaussian, poisson, l1, huber (default: what goes with the noise)",
+    )
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare; the exit code: 1 where a cell failed, 130 where it was interrupted.
+
+    Raises
+    ------
+    ValueError, TypeError, ImportError, OSError
+        In one line, before any work.
+    """
+    from zeroshot.compare import compare
+    from zeroshot.compare.comparison import FAILURES
+    from zeroshot.compare.report import remarks, text_table
+    from zeroshot.compare.specification import split
+
+    methods = [method for given in options.methods for method in split(given)]
+    metrics = [name.strip() for given in options.metrics or () for name in given.split(",") if name.strip()]
+    try:
+        with respelled(_in_command_words):
+            table = compare(
+                options.images,
+                options.task,
+                methods,
+                report=options.report,
+                options=_task_options(options),
+                seconds=options.seconds,
+                seed=options.seed,
+                metrics=metrics or None,
+                given="damaged" if options.damaged or options.truth else "truth",
+                truths=options.truth,
+                threads=options.threads,
+                timeout=options.timeout,
+                memory=options.memory,
+                existing="overwrite" if options.overwrite else "continue",
+                failed="retry" if options.retry_failed else "keep",
+                progress=None if options.quiet else say,
+            )
+    except KeyboardInterrupt:
+        say(
+            f"zeroshot: interrupted; {options.report} holds what is finished, the same command "
+            f"{'without --overwrite ' if options.overwrite else ''}goes on from here",
+            sys.stderr,
+        )
+        return _INTERRUPTED
+    if not options.quiet:
+        say("\n".join(["", text_table(table), *remarks(table), ""]))
+        say(f"{options.report / 'report.html'}: the report")
+    failed = [cell for cell in table.cells if cell.status in FAILURES]
+    if failed:
+        names = ", ".join(f"{cell.method} · {cell.image}" for cell in failed)
+        say(f"zeroshot: {len(failed)} of {len(table.cells)} runs failed: {names}", sys.stderr)
+    return 1 if failed else 0
+
+
+def _task_options(options: argparse.Namespace) -> dict[str, Any]:
+    """What makes the damage, and what is minimised to undo it, as far as it was given."""
+    chosen = {} if options.data_term is None else {"data_term": options.data_term}
+    return damage_options(options) | chosen
+
+
+def _in_command_words(message: str) -> str:
+    """The engine's message with its options spelled as they are typed."""
+    message = re.sub(
+        r"((?:^|damage of )task '\w+' has no option )'(\w+)'(; it has: )([\w, ]+)",
+        lambda found: f"{found[1]}{flag(found[2])}{found[3]}{', '.join(map(flag, found[4].split(', ')))}",
+        message,
+    )
+    message = with_flags(message).replace("given='damaged'", "--damaged")
+    message = message.replace(" (existing='overwrite')", "")
+    return message.replace("overwrite it with --overwrite", "start anew with --overwrite")

@@ -1,0 +1,268 @@
+"""The command ``zeroshot degrade``: good images into damaged ones that a task restores."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zeroshot import images
+from zeroshot.cli import files
+from zeroshot.cli.damage import add_damage_options, damage_options, flag, respelled
+from zeroshot.cli.messages import FAILURES, report, say
+from zeroshot.cli.values import value_range, whole
+from zeroshot.degradation import COMPANIONS, DAMAGE, NOISE, Degraded, check, degrade, restoring_command
+from zeroshot.images.picture import full_range
+from zeroshot.version import __version__
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the sub-parsers of the command line."""
+    command = commands.add_parser(
+        "degrade",
+        help="damage good images, to see how well they are restored",
+        description="Damage good images as a task undoes it, with a seed. The damaged image says how it was "
+        "made ('zeroshot info'), and the line that restores it is printed.",
+        epilog="example: zeroshot degrade photo.png -o small.png --task sr --scale 4 --truth truth.png",
+    )
+    add = command.add_argument
+    add("inputs", nargs="+", type=Path, metavar="IMG", help="good images, or a folder of images")
+    add("-o", "--output", required=True, metavar="OUT",
+        help="a file; for several images a folder; 'FOLDER/' makes the folder. TIFF holds every value, PNG up "
+        "to 16 bits from black to white")  # fmt: skip
+    add("--task", required=True, choices=list(DAMAGE), metavar="TASK", help=f"one of {', '.join(DAMAGE)}")
+    add_damage_options(command)
+    add("--quantise", choices=["8-bit", "none"],
+        help="whether values are clipped and rounded to 8 bits (default: in sr without noise)")  # fmt: skip
+    add("--seed", type=whole(0), default=0, help="of noise, missing pixels and hints (default 0)")
+    add("--range", dest="value_range", type=value_range, metavar="LOW,HIGH",
+        help="the values that mean black and white in IMG")  # fmt: skip
+    add("--truth", metavar="FILE",
+        help="also write the good image, cropped as the damage needs it; for several images a folder")  # fmt: skip
+    add("--overwrite", action="store_true", help="replace outputs that exist (never an input)")
+    add("--quiet", action="store_true", help="print errors only")
+    command.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check everything, damage the images and write them; the exit code.
+
+    Raises
+    ------
+    ValueError, TypeError, OSError
+        In one line, before any work.
+    """
+    damage = damage_options(options)
+    _check_damage(options, damage)
+    jobs = _jobs(options)
+    _check_files(options, jobs)
+    if len(jobs) == 1:
+        _degrade_one(jobs[0], options, damage)
+        return 0
+    failed = []
+    for job in jobs:
+        try:
+            _degrade_one(job, options, damage)
+        except FAILURES as error:
+            if os.environ.get("ZEROSHOT_TRACEBACK"):
+                raise
+            report(error, str(job.source))
+            failed.append(str(job.source))
+    if failed:
+        say(f"zeroshot: {len(failed)} of {len(jobs)} images failed: {', '.join(failed)}", sys.stderr)
+    return 1 if failed else 0
+
+
+# --- the options -------------------------------------------------------------------------------------------
+
+
+def _check_damage(options: argparse.Namespace, damage: dict[str, Any]) -> None:
+    known = [*DAMAGE[options.task], *NOISE]
+    for name in damage:
+        if name not in known:
+            raise ValueError(
+                f"{flag(name)} does not go with --task {options.task}; with it go {', '.join(map(flag, known))}"
+            )
+    if "kernel_sigma" in damage and damage.get("kernel") != "gaussian":
+        raise ValueError("--kernel-sigma goes with --kernel gaussian")
+    with respelled():
+        check(options.task, seed=options.seed, quantise=options.quantise, **damage)
+
+
+# --- the files ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One image: what is read and what is written."""
+
+    source: Path
+    output: Path
+    truth: Path | None
+    #: The companion that the task needs beside the output: "mask" or "hints", if any.
+    companion: str | None
+
+    @property
+    def beside(self) -> Path:
+        """The file of the companion."""
+        return self.output.with_name(f"{self.output.stem}-{self.companion}.png")
+
+    @property
+    def written(self) -> list[tuple[str, Path]]:
+        found = [("the output", self.output)]
+        if self.truth is not None:
+            found.append(("the truth", self.truth))
+        if self.companion is not None:
+            found.append((f"the {self.companion}", self.beside))
+        return found
+
+
+def _jobs(options: argparse.Namespace) -> list[_Job]:
+    for given in options.inputs:
+        if not given.exists():
+            raise FileNotFoundError(f"there is no file or folder {given}")
+    companion = {"inpaint": "mask", "colorize": "hints" if options.hints is not None else None}.get(
+        options.task
+    )
+    sources = files.images_among(options.inputs)
+    output, truth = Path(options.output), None if options.truth is None else Path(options.truth)
+    if len(sources) == 1 and not options.inputs[0].is_dir():
+        source = sources[0]
+        output = output / _lossless(source) if _is_folder(options.output) else output
+        if truth is not None and _is_folder(options.truth):
+            truth = truth / source.name
+        return [_Job(source, output, truth, companion)]
+    for given in options.inputs:
+        if given.is_dir() and output.is_dir() and given.samefile(output):
+            raise ValueError(f"the output folder is the folder of the inputs: {output}; give another one")
+    named = files.outputs_in(output, [source.with_name(_lossless(source)) for source in sources])
+    truths = [None if truth is None else path for _, path in files.outputs_in(truth or output, sources)]
+    return [
+        _Job(source, path, true, companion)
+        for source, (_, path), true in zip(sources, named, truths, strict=True)
+    ]
+
+
+def _lossless(source: Path) -> str:
+    """The name for the damaged image: compression would add a damage of its own."""
+    return source.name if source.suffix.lower() in (".png", ".tif", ".tiff") else source.stem + ".png"
+
+
+def _is_folder(text: str) -> bool:
+    return files.asks_for_folder(text) or Path(text).is_dir()
+
+
+def _check_files(options: argparse.Namespace, jobs: list[_Job]) -> None:
+    """Refuse what cannot be written, or must not be replaced, before anything is made."""
+    several = len(jobs) > 1 or options.inputs[0].is_dir()
+    written = [pair for job in jobs for pair in job.written]
+    read = [(what, path) for what, path in files.read_files(options) if path.is_file()]
+    files.require_apart([*read, *(("an input", job.source) for job in jobs)], written)
+    for given in (options.output, options.truth):
+        if given is not None and (several or files.asks_for_folder(given)):
+            files.make_folder(Path(given))
+    for _, path in written:
+        images.check_output(path, overwrite=options.overwrite)
+    for folder in sorted({path.absolute().parent for _, path in written}):
+        files.require_writable(folder)
+
+
+# --- one image ---------------------------------------------------------------------------------------------
+
+
+def _degrade_one(job: _Job, options: argparse.Namespace, damage: dict[str, Any]) -> None:
+    picture = images.load(job.source, value_range=options.value_range)
+    if picture.alpha is not None and bool((picture.alpha < 1).any()) and options.mask != "alpha":
+        warnings.warn(f"{job.source}: transparency is left out", stacklevel=2)
+    with respelled():
+        result = degrade(picture, options.task, seed=options.seed, quantise=options.quantise, **damage)
+    plain = picture.without_alpha()
+    for what, companion in _companions(result):
+        record = {"zeroshot": __version__, f"{what}_for": job.output.name, **_origin(result)}
+        images.save(_drawn(plain, companion), job.beside, overwrite=options.overwrite, provenance=record)
+    if job.truth is not None:
+        record = {"zeroshot": __version__, "truth_for": job.output.name, **_origin(result)}
+        true = plain.with_colours(result.truth)
+        images.save(true, job.truth, overwrite=options.overwrite, provenance=record)
+    dtype, note = _depth(result.measurement, job.output)
+    damaged = _in_depth(plain.with_colours(result.measurement), dtype)
+    images.save(damaged, job.output, overwrite=options.overwrite, provenance=result.provenance)
+    if not options.quiet:
+        _tell(job, result, note)
+
+
+def _origin(result: Degraded) -> dict[str, Any]:
+    return {name: result.provenance[name] for name in ("seed", "input_size", "truth_size", "input_sha256")}
+
+
+def _companions(result: Degraded) -> list[tuple[str, Any]]:
+    return [(name, result.options[name]) for name in COMPANIONS if name in result.options]
+
+
+def _drawn(picture: images.Picture, companion: Any) -> images.Picture:
+    """The mask or the hints as 8-bit pictures of the picture's size."""
+    drawn = companion if isinstance(companion, torch.Tensor) else images.load(companion, subject="hints")
+    if isinstance(drawn, torch.Tensor) and drawn.shape[1] == 4:
+        coloured = replace(picture.with_colours(drawn[:, :3]), alpha=drawn[:, 3:])
+        return _in_depth(coloured, torch.uint16)
+    if isinstance(drawn, torch.Tensor):
+        return _in_depth(picture.with_colours(drawn), torch.uint8)
+    return replace(drawn, form=replace(drawn.form, source=None))
+
+
+def _in_depth(picture: images.Picture, dtype: torch.dtype) -> images.Picture:
+    """The picture for a file of this sample type, black and white at the ends of its range."""
+    metadata = replace(picture.form.metadata, lossy=False)
+    form = replace(picture.form, dtype=dtype, value_range=full_range(dtype), metadata=metadata)
+    return replace(picture, form=form)
+
+
+def _depth(measurement: torch.Tensor, output: Path) -> tuple[torch.dtype, str]:
+    """The sample type that the file needs to hold the measurement, and what it cannot hold of it."""
+    kind = images.SUFFIXES[output.suffix.lower()]
+    for dtype in (torch.uint8, torch.uint16):
+        if _is_exact(measurement, dtype) and (dtype == torch.uint8 or kind in ("PNG", "TIFF")):
+            return dtype, "JPEG compresses it with errors of its own" if kind == "JPEG" else ""
+    if kind == "TIFF":
+        return torch.float32, ""
+    beyond = 100 * float(((measurement < 0) | (measurement > 1)).float().mean())
+    share = f"{beyond:.1f} %" if beyond >= 0.05 else "fewer than 0.1 %"
+    lost = [f"{share} of the values, beyond black or white, are clipped"] if beyond else []
+    if kind != "PNG":
+        lost.append(
+            "all are rounded to 8 bits" if kind != "JPEG" else "all are rounded to 8 bits and compressed"
+        )
+    advice = f"; {output.stem}.tiff would hold them as they are" if lost else ""
+    return torch.uint16 if kind == "PNG" else torch.uint8, ", ".join(lost) + advice
+
+
+def _is_exact(measurement: torch.Tensor, dtype: torch.dtype) -> bool:
+    white = full_range(dtype)[1]
+    levels = measurement.double() * white
+    inside = bool((levels >= 0).all()) and bool((levels <= white).all())
+    return inside and bool((levels - levels.round()).abs().max() < 0.005)
+
+
+# --- what is said ------------------------------------------------------------------------------------------
+
+
+def _tell(job: _Job, result: Degraded, note: str) -> None:
+    truth = " × ".join(map(str, result.truth.shape[-2:]))
+    size = " × ".join(map(str, result.measurement.shape[-2:]))
+    kind = "grey" if result.measurement.shape[1] == 1 else "colour"
+    whole = list(result.truth.shape[-2:]) == result.provenance["input_size"]
+    cropped = "" if whole else ", the part that the damage can take"
+    origin = "" if truth == size and whole else f", from {truth}{cropped}"
+    say(f"{job.output}: {size} {kind}{origin}")
+    if job.companion is not None:
+        say(f"{job.beside}: the {job.companion}")
+    if note:
+        say(f"zeroshot: note: {job.output}: {note}", sys.stderr)
+    say("restore it with: " + shlex.join(restoring_command(job.output, result, job.beside)))

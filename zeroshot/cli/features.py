@@ -1,0 +1,65 @@
+"""`zeroshot invert-features`: what a network still knows of an image after some layer, drawn as an image."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from zeroshot.cli.messages import say
+
+
+def add_parser(commands: Any, add_run_options: Any) -> None:
+    """Add the command to the parser, with the options of a run that the tasks have."""
+    parser = commands.add_parser(
+        "invert-features",
+        help="the natural image that has the VGG features of the given one",
+        description="Draw what VGG still knows of an image after one of its layers, as an image.",
+        epilog="example: zeroshot invert-features building.jpg -o seen.png --features vgg19 --layer relu4_1",
+    )
+    parser.add_argument("image", type=Path, help="the picture whose features are kept")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the image to write")
+    parser.add_argument(
+        "--features",
+        required=True,
+        metavar="WEIGHTS",
+        help="VGG16 or VGG19: a file of torchvision's, or vgg16, vgg19",
+    )
+    parser.add_argument(
+        "--layer", default="relu4_1", help="the layer whose features are kept (default relu4_1)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that exists")
+    add_run_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the command line asks; the exit code."""
+    from zeroshot import images
+    from zeroshot.perceptual import invert_features
+    from zeroshot.perceptual.vgg import extractor_for
+
+    images.check_output(options.output, overwrite=options.overwrite, source=options.image)
+    extractor = extractor_for(options.features)
+    extractor.index(options.layer)
+    result = invert_features(
+        options.image,
+        extractor,
+        options.layer,
+        options.prior,
+        settings=dict(options.settings),
+        seconds=options.seconds,
+        seed=options.seed,
+        device=options.device,
+        progress=False if options.quiet else None,
+    )
+    result.save(options.output, overwrite=options.overwrite)
+    if result.interrupted:
+        say(f"zeroshot: interrupted; the best image so far is {options.output}", sys.stderr)
+        return 130
+    if not options.quiet:
+        say(
+            f"{options.output}: {result.iterations} iterations in {result.seconds:.1f} s; {result.stopped_by}"
+        )
+    return 0

@@ -1,0 +1,244 @@
+"""The arguments of the command line: the parser, and the converters from words to values."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from zeroshot.cli import (
+    align as command_align,
+)
+from zeroshot.cli import (
+    background as command_background,
+)
+from zeroshot.cli import (
+    compare as command_compare,
+)
+from zeroshot.cli import (
+    degrade as command_degrade,
+)
+from zeroshot.cli import (
+    edit as command_edit,
+)
+from zeroshot.cli import (
+    features as command_features,
+)
+from zeroshot.cli import (
+    metrics as command_metrics,
+)
+from zeroshot.cli import values
+from zeroshot.cli import (
+    weights as command_weights,
+)
+from zeroshot.cli.listings import operator_table, option_default, option_flag, option_meaning
+from zeroshot.tasks import Option, Task, tasks
+from zeroshot.version import __version__
+
+_EXAMPLES = {
+    "denoise": "zeroshot denoise noisy.png -o clean.png --sigma 25 --seconds 60",
+    "inpaint": "zeroshot inpaint torn.png -o whole.png --mask known.png",
+    "sr": "zeroshot sr small.png -o large.png --scale 4",
+    "colorize": "zeroshot colorize grey.png -o colour.png --hints scribbles.png",
+    "demosaic": "zeroshot demosaic raw.tiff -o colour.tiff --pattern RGGB",
+    "deblur": "zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --prior tv",
+    "restore": 'zeroshot restore raw.png -o large.png --operator "mosaic(RGGB) @ downsample(2)"',
+}
+_MOST_THREADS = 1024
+# Options whose meaning lists every value that they take, in quotes.
+_CLOSED_OPTIONS = ("data_term", "boundary", "luma")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        message = re.sub(r"^argument (\S+): must ", r"\1 must ", " ".join(message.split()))
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+# --- converters --------------------------------------------------------------------------------------------
+
+
+def _grey_levels(text: str) -> float | None:
+    wanted = "'auto' or a number of 8-bit grey levels from 0 to 255"
+    return None if text == "auto" else values.number(wanted, 0, 255)(text) / 255
+
+
+def _scale(text: str) -> int | float:
+    # Which scales there are, the task says.
+    return values.number("a whole number from 2 to 16", -math.inf, math.inf, "open")(text)
+
+
+def _threads(text: str) -> int:
+    wanted = f"a whole number from 1 to {_MOST_THREADS}"
+    return values.whole(1, _MOST_THREADS, wanted)(text)
+
+
+def _tile(text: str) -> int | str | None:
+    if text in ("auto", "none"):
+        return "auto" if text == "auto" else None
+    return values.whole(32, wanted="'auto', 'none' or a whole number of at least 32")(text)
+
+
+def _overlap(text: str) -> int | str:
+    return text if text == "auto" else values.whole(0, wanted="'auto' or a whole number of at least 0")(text)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"must be KEY=VALUE, got {text!r}")
+    return name.strip(), _literal(value)
+
+
+def _literal(text: str) -> Any:
+    """A number, tuple or word."""
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+_OPTION_TYPES: dict[str, Any] = {
+    "sigma": _grey_levels,
+    "scale": _scale,
+    "peak": values.positive(),
+    "kernel_sigma": values.positive(),
+}
+
+
+# --- the parser --------------------------------------------------------------------------------------------
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """The arguments as values; SystemExit with status 2 and one line on stderr where they do not fit."""
+    return _parser().parse_args(_joined_ranges(arguments))
+
+
+def _joined_ranges(arguments: Sequence[str]) -> list[str]:
+    """`--range -100,900` as one argument: argparse would take -100,900 for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--range" and re.match(r"-[\d.]", argument):
+            joined[-1] = f"--range={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="zeroshot", description="Restore damaged images with nothing but the image itself.")
+    parser.add_argument("--version", action="version", version=f"zeroshot {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    for task in tasks().values():
+        command = commands.add_parser(
+            task.name,
+            help=task.summary,
+            description=task.summary[0].upper() + task.summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=_epilog(task),
+        )
+        for option in task.options:
+            _add_task_option(command, task, option)
+        _add_run_options(command)
+    commands.add_parser("tasks", help="list the tasks and their options", epilog="example: zeroshot tasks")
+    priors = commands.add_parser(
+        "priors", help="list the priors and their settings", epilog="example: zeroshot priors dip"
+    )
+    priors.add_argument("name", nargs="?", help="one prior: also show its settings")
+    info = commands.add_parser(
+        "info", help="show how an output was made", epilog="example: zeroshot info clean.png"
+    )
+    info.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    command_compare.add_parser(commands)
+    command_degrade.add_parser(commands)
+    command_metrics.add_parser(commands)
+    command_background.add_parser(commands)
+    command_weights.add_parser(commands)
+    command_edit.add_parser(commands)
+    command_align.add_parser(commands)
+    command_features.add_parser(commands, _add_solver_options)
+    return parser
+
+
+def _epilog(task: Task) -> str:
+    example = f"example: {_EXAMPLES[task.name]}" if task.name in _EXAMPLES else ""
+    if not any(option.name == "operator" for option in task.options):
+        return example
+    return (
+        f"operators:\n{operator_table()}\n"
+        "words need no quotes; file names are quoted inside: --operator 'mask(\"mask.png\")'\n\n" + example
+    )
+
+
+def _add_task_option(command: argparse.ArgumentParser, task: Task, option: Option) -> None:
+    meaning = option_meaning(task, option)
+    default = "" if option.required else option_default(option)
+    choices = re.findall(r"'([\w-]+)'", meaning) if option.name in _CLOSED_OPTIONS else []
+    command.add_argument(
+        option_flag(option),
+        dest=option.name,
+        type=_OPTION_TYPES.get(option.name, str),
+        choices=choices or None,
+        metavar=option.name.upper(),
+        default=argparse.SUPPRESS,
+        required=option.required,
+        help=(meaning + default).replace("%", "%%"),
+    )
+
+
+def _add_run_options(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("inputs", nargs="+", type=Path, metavar="IN", help="images, or a folder of images")
+    add("-o", "--output", required=True, metavar="OUT",
+        help="a file; for several images a folder; 'FOLDER/' makes the folder")  # fmt: skip
+    _add_solver_options(command)
+    add("--range", dest="value_range", type=values.value_range, metavar="LOW,HIGH",
+        help="the values that mean black and white, for any image where they are not the full range of its "
+        "type: 0,4095 for 12-bit counts in 16 bits, 0,255 or -100,900 for floats")  # fmt: skip
+    add("--tile", type=_tile, default="auto", metavar="PIXELS",
+        help="restore overlapping tiles of this height and width one after the other: auto does so where the "
+        "memory is short, none never does (default auto)")  # fmt: skip
+    add("--overlap", type=_overlap, default="auto", metavar="PIXELS",
+        help="with tiles: what neighbours share at least (default auto)")  # fmt: skip
+    add("--samples", type=values.whole(1, 1000, "a whole number from 1 to 1000"), default=1, metavar="N",
+        help="the mean of N runs from different seeds; --maps writes their deviation (default 1)")  # fmt: skip
+    add("--resume", action="store_true",
+        help="continue from OUT.checkpoint; what is finished stays as it is")  # fmt: skip
+    add("--checkpoint-seconds", type=values.number("a number of seconds of at least 0", 0, math.inf),
+        default=60.0, metavar="SECONDS", help="seconds between checkpoints (default 60)")  # fmt: skip
+    add("--preview", type=Path, metavar="FILE", help="rewrite this image with the estimate while it runs")
+    add("--trace", type=Path, metavar="FILE.json", help="write the history of the run as JSON")
+    add("--maps", type=Path, metavar="FOLDER",
+        help="write what the prior makes beside the image: deviations, importances, further solutions")  # fmt: skip
+    add("--latent", type=Path, metavar="FILE.npz",
+        help="write the latent that was found, for 'zeroshot edit'")  # fmt: skip
+    add("--overwrite", action="store_true",
+        help="replace an output, preview or trace that exists (never an input)")  # fmt: skip
+
+
+def _add_solver_options(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--prior", default="dip", help="what images look like: see 'zeroshot priors' (default dip)")
+    add("--set", dest="settings", action="append", type=_setting, default=[], metavar="KEY=VALUE",
+        help="a setting of the prior, e.g. --set channels=64 (repeatable)")  # fmt: skip
+    add("--weights", metavar="FILE",
+        help="the pretrained generator of priors that need one: a checkpoint, or a name of "
+        "'zeroshot weights list'")  # fmt: skip
+    add(
+        "--mapping", metavar="FILE", help="with --weights: the mapping network, where it is a file of its own"
+    )
+    add(
+        "--seconds",
+        type=values.positive("a positive number of seconds"),
+        help="stop after this time, with the best image so far",
+    )
+    add("--seed", type=values.whole(0), default=0, help="same seed, same image (default 0)")
+    add("--device", default="auto", help="cpu, cuda, cuda:1 …; auto takes a GPU where there is one")
+    add("--threads", type=_threads, help=f"CPU threads, 1 to {_MOST_THREADS} (default: all cores)")
+    add("--quiet", action="store_true", help="print errors only")

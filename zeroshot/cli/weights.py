@@ -1,0 +1,69 @@
+"""`zeroshot weights`: what a file of weights holds, safely; files in our own format; and the zoo."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from pathlib import Path
+from typing import Any
+
+from zeroshot.cli.messages import say
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "weights",
+        help="look into files of pretrained generators, convert them, list and fetch published ones",
+        epilog="example: zeroshot weights inspect ffhq.pkl",
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    inspect = actions.add_parser("inspect", help="what the file holds; nothing from it is run")
+    inspect.add_argument("file", type=Path, help="a checkpoint")
+    inspect.add_argument("--mapping", type=Path, help="the mapping network, where it is a file of its own")
+    convert = actions.add_parser("convert", help="write it as .safetensors, with its architecture")
+    convert.add_argument("file", type=Path, help="a checkpoint")
+    convert.add_argument("output", type=Path, metavar="OUT.safetensors", help="the file to write")
+    convert.add_argument("--mapping", type=Path, help="the mapping network, where it is a file of its own")
+    convert.add_argument("--overwrite", action="store_true", help="replace an output that exists")
+    actions.add_parser("list", help="the published weights that are known by name, with their terms")
+    fetch = actions.add_parser("fetch", help="download published weights into the cache")
+    fetch.add_argument("name", help="one of 'zeroshot weights list'")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the command line asks; the exit code."""
+    # By name: the core does not import the generators, a command may ask for them.
+    zoo = importlib.import_module("zeroshot.generators.zoo")
+    checkpoints = importlib.import_module("zeroshot.generators.checkpoints")
+    if options.action == "list":
+        for name in zoo.names():
+            entry = zoo.ENTRIES[name]
+            say(
+                f"{name}: {entry.domain}; alignment: {entry.alignment}\n    {entry.licence}\n    {entry.source}"
+            )
+        return 0
+    if options.action == "fetch":
+        say(str(zoo.fetch(options.name)))
+        return 0
+    if options.action == "convert":
+        _require_not_read(options)
+        checkpoints.check_output(options.output, overwrite=options.overwrite)
+    generator = checkpoints.load(options.file, options.mapping)
+    if options.action == "inspect":
+        facts = checkpoints.describe(generator)
+        width = max(map(len, facts))
+        say("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items()))
+        return 0
+    checkpoints.save(generator, options.output, overwrite=options.overwrite)
+    say(f"{options.output}: {generator.architecture}, {options.output.stat().st_size / 2**20:.1f} MiB")
+    return 0
+
+
+def _require_not_read(options: argparse.Namespace) -> None:
+    """Refuse an output that is one of the files read, by whatever name."""
+    output: Path = options.output
+    for source in (options.file, options.mapping):
+        if source is not None and source.exists() and output.exists() and output.samefile(source):
+            raise ValueError(f"the output is the input, which is never overwritten: {output}")

@@ -1,0 +1,139 @@
+"""What arrays, tensors and their values must be to pass for an image, and what is said where they are not."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from zeroshot.images.metadata import ImageError
+from zeroshot.images.picture import Form
+
+NUMPY_DTYPES = ("bool", "uint8", "uint16", "float16", "float32", "float64")
+TORCH_DTYPES = (*NUMPY_DTYPES, "bfloat16")
+# Beyond this a "float image in [0, 1]" is one in 0..255 or in counts, however noisy.
+LARGEST_FLOAT = 8.0
+# Integers may lie this far beyond black and white of a given value_range, as noise and highlights do.
+INTEGER_EXCESS = 0.25
+
+
+@dataclass(frozen=True)
+class Words:
+    """What messages call the source: "image", "mask", "hints"; and the file it came from, as "PATH: "."""
+
+    subject: str
+    place: str = ""
+
+    @property
+    def some(self) -> str:
+        if self.subject.endswith("s"):
+            return self.subject
+        return f"{'an' if self.subject[0] in 'aeiou' else 'a'} {self.subject}"
+
+    @property
+    def have(self) -> str:
+        return "have" if self.subject.endswith("s") else "has"
+
+    @property
+    def are(self) -> str:
+        return "are" if self.subject.endswith("s") else "is"
+
+    @property
+    def of(self) -> str:
+        """What follows "values" or "the alpha channel", where it is not the image that is meant."""
+        return "" if self.subject == "image" else f" of the {self.subject}"
+
+    def the(self, container: str = "") -> str:
+        """The source, for an image by the name of its container where there is one."""
+        return f"the {container if container and self.subject == 'image' else self.subject}"
+
+
+def checked_range(value_range: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Black and white as two finite floats, the former below the latter; None stays None."""
+    if value_range is None:
+        return None
+    try:
+        low, high = (float(v) for v in value_range)
+    except (TypeError, ValueError):
+        raise ImageError(f"value_range must be two numbers (black, white), got {value_range!r}") from None
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ImageError(f"value_range must be (black, white) with black < white, got {value_range!r}")
+    return low, high
+
+
+def check_array(array: np.ndarray, words: Words) -> None:
+    """Refuse an array that is not H×W or H×W×C with 1 to 4 channels of an accepted type."""
+    shape = " × ".join(map(str, array.shape))
+    if array.ndim == 4:
+        raise ImageError(
+            f"{words.the('array')} {words.have} 4 axes ({shape}); pass a batch as a torch tensor N×C×H×W"
+        )
+    if array.ndim not in (2, 3):
+        raise ImageError(
+            f"{words.the('array')} {words.have} {array.ndim} axes; {words.some} {words.are} H×W or H×W×C"
+        )
+    if array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4):
+        if array.shape[0] in (1, 2, 3, 4):
+            raise ImageError(
+                f"{words.the('array')} {words.are} {shape}, but the channels of an array go last (H×W×C); "
+                "pass np.moveaxis(array, 0, -1), or a torch tensor"
+            )
+        raise ImageError(
+            f"{words.the('array')} {words.are} {shape}, with {array.shape[2]} channels; "
+            f"{words.some} {words.have} 1 to 4"
+        )
+    check_size_and_type(array.size, shape, array.dtype.name, NUMPY_DTYPES, words)
+
+
+def check_size_and_type(size: int, shape: str, dtype: str, accepted: tuple[str, ...], words: Words) -> None:
+    """Refuse images without pixels or of another type than the accepted ones."""
+    if size == 0:
+        raise ImageError(f"{words.the()} {words.have} no pixels ({shape})")
+    if dtype not in accepted:
+        raise ImageError(f"{words.the()} {words.are} of type {dtype}; accepted are {', '.join(accepted)}")
+
+
+def check_finite(samples: torch.Tensor, words: Words) -> None:
+    """Refuse NaN and infinity."""
+    if samples.dtype.is_floating_point:
+        bad = int((~torch.isfinite(samples)).sum())
+        if bad:
+            advice = ", or inpaint them: put 0 there and pass a mask" if words.subject == "image" else ""
+            raise ImageError(
+                f"{words.place}{bad} of {samples.numel()} values{words.of} are NaN or infinite; "
+                f"replace them first{advice}"
+            )
+
+
+def check_magnitude(colours: torch.Tensor, alpha: torch.Tensor | None, form: Form, words: Words) -> None:
+    """Refuse floats on another scale than the one of the form, as far as that shows in their values."""
+    low, high = form.value_range
+    if float(colours.abs().max()) > LARGEST_FLOAT:
+        smallest, largest = (float(v) * (high - low) + low for v in (colours.min(), colours.max()))
+        advice = ", or pass value_range=(black, white), such as (0, 255)" if words.subject == "image" else ""
+        raise ImageError(
+            f"{words.place}float values{words.of} run from {smallest:.6g} to {largest:.6g}, "
+            f"expected {low:g} to {high:g}; divide {words.the()}{advice}"
+        )
+    if alpha is not None and not -1e-3 <= float(alpha.min()) <= float(alpha.max()) <= 1 + 1e-3:
+        top = form.alpha_range[1]
+        raise ImageError(
+            f"{words.place}the alpha channel{words.of} runs from {float(alpha.min()) * top:.6g} to "
+            f"{float(alpha.max()) * top:.6g}, expected 0 to {top:g}"
+        )
+
+
+def check_within_range(colours: torch.Tensor, value_range: tuple[float, float], words: Words) -> None:
+    """Refuse a value_range that many shades of an integer image lie far outside of."""
+    low, high = value_range
+    darkest, brightest = float(colours.min()), float(colours.max())
+    left_out = [f"below {low:g}"] if darkest < -INTEGER_EXCESS else []
+    left_out += [f"above {high:g}"] if brightest > 1 + INTEGER_EXCESS else []
+    if left_out:
+        smallest, largest = (round(v * (high - low) + low) for v in (darkest, brightest))
+        raise ImageError(
+            f"{words.place}value_range ({low:g}, {high:g}) leaves out the values {' and '.join(left_out)}: "
+            f"{words.the()} {'run' if words.are == 'are' else 'runs'} from {smallest} to {largest}"
+        )

@@ -1,0 +1,244 @@
+"""Image files to arrays and back, with their bit depth and everything they carry.
+
+Pixels pass through as H×W or H×W×C arrays (grey, grey + alpha, RGB, RGBA) of the file's own dtype. What is
+kept on the way from one file to another:
+
+======  ==========================  =========================================================================
+format  pixels written              beside the pixels
+======  ==========================  =========================================================================
+PNG     8 or 16 bits                ICC, EXIF, XMP, resolution; text and colour chunks if the input was a PNG
+JPEG    8 bits, quality 95, 4:4:4   ICC, EXIF (up to 64 kB), XMP, resolution; comments if the input was a JPEG
+WebP    8 bits, lossless; quality   ICC, EXIF, XMP; no resolution
+        95 if the input was lossy
+TIFF    8, 16, 32 or 64 bits,       ICC, XMP, resolution, description, make, model, software, date, artist,
+        uncompressed                copyright; with 8 bits also the Exif and GPS directories, without maker
+                                    notes that need their old place in the file
+BMP     8 bits, 32-bit with alpha   resolution
+======  ==========================  =========================================================================
+
+EXIF thumbnails are dropped, since they would show the picture as it was. Where the picture was enlarged, the
+resolution is so too.
+"""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from zeroshot.images.metadata import (
+    JPEG_SEGMENT_LIMIT,
+    PNG_SIGNATURE,
+    PROVENANCE_MARK,
+    XMP_HEADER,
+    ImageError,
+    Metadata,
+    bmp_with_provenance,
+    clean_xmp,
+    jpeg_provenance_segments,
+    jpeg_segments,
+    jpeg_with_segments,
+    riff_chunks,
+    xmp_with_provenance,
+)
+from zeroshot.images.pillow import (
+    Reading,
+    colour_channels,
+    library_errors,
+    metadata_of,
+    open_with_pillow,
+    pixels_of,
+    save_with_pillow,
+    turn_upright,
+)
+from zeroshot.images.png import encode_png, read_png
+from zeroshot.images.tiff import encode_tiff, read_tiff
+
+SUFFIXES = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+}
+SIGNATURES = {
+    PNG_SIGNATURE: "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"BM": "BMP",
+}
+LARGEST_JPEG_DPI = 65535
+LONGEST_SIDE = {"JPEG": 65535, "WEBP": 16383}
+ACCEPTED = "PNG, JPEG, TIFF, WebP or BMP"
+
+
+# --- reading ---------------------------------------------------------------------------------------------
+
+
+def read_bytes(path: Path) -> tuple[str, bytes]:
+    """The kind ("PNG", "JPEG", "TIFF", "WEBP", "BMP") and the content of an image file, by its signature."""
+    try:
+        if path.is_dir():
+            raise ImageError(f"{path}: is a folder, not an image file")
+        with path.open("rb") as file:
+            head = file.read(16)
+            kind = _kind(head)
+            if kind is None:
+                raise ImageError(f"{path}: is {'not a' if head else 'empty, not a'} {ACCEPTED} image")
+            return kind, head + file.read()
+    except FileNotFoundError:
+        raise ImageError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _kind(head: bytes) -> str | None:
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    return next((kind for signature, kind in SIGNATURES.items() if head.startswith(signature)), None)
+
+
+def read(path: Path) -> tuple[np.ndarray, Metadata]:
+    """Pixels and metadata of a file, turned upright as its EXIF orientation says.
+
+    Returns
+    -------
+    pixels : numpy.ndarray
+        H×W or H×W×C with C = 2 (grey + alpha), 3 or 4; uint8, uint16, float16, float32 or float64. Palettes
+        are resolved, CMYK is converted to RGB (through its ICC profile where it has one).
+
+    Raises
+    ------
+    ImageError
+        Where the file is missing, is not an image, holds more than `MAX_PIXELS` pixels or more than one
+        picture, or is truncated.
+    """
+    kind, data = read_bytes(path)
+    try:
+        with library_errors(path, f"is damaged or truncated and cannot be decoded as {kind}"):
+            pixels, metadata, orientation, remarks = READERS[kind](data)
+    except ImageError as error:
+        text = str(error)
+        raise ImageError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+    for remark in remarks:
+        warnings.warn(f"{path}: {remark}", stacklevel=3)
+    return turn_upright(pixels, orientation), metadata
+
+
+def _read_through_pillow(data: bytes) -> Reading:
+    image = open_with_pillow(data)
+    image.load()
+    metadata, orientation = metadata_of(image)
+    pixels, remarks = pixels_of(image)
+    chunks = dict(riff_chunks(data)) if image.format == "WEBP" else {}
+    if image.format in ("JPEG", "MPO"):
+        payloads = [(marker, payload) for marker, _, payload in jpeg_segments(data)]
+        comments = tuple(p for m, p in payloads if m == 0xFE and not p.startswith(PROVENANCE_MARK))
+        packets = [p[len(XMP_HEADER) :] for m, p in payloads if m == 0xE1 and p.startswith(XMP_HEADER)]
+        xmp = clean_xmp(packets[0]) if packets else None
+        metadata = replace(metadata, comments=comments, xmp=xmp, lossy=True)
+    elif image.format == "WEBP":
+        metadata = replace(metadata, xmp=clean_xmp(chunks.get(b"XMP ")), lossy=b"VP8L" not in chunks)
+    return pixels, metadata, orientation, remarks
+
+
+READERS: dict[str, Callable[[bytes], Reading]] = {
+    "PNG": read_png,
+    "JPEG": _read_through_pillow,
+    "WEBP": _read_through_pillow,
+    "BMP": _read_through_pillow,
+    "TIFF": read_tiff,
+}
+
+
+# --- writing ---------------------------------------------------------------------------------------------
+
+
+def dtype_for(kind: str, dtype: np.dtype) -> np.dtype:
+    """The depth to write an image of this dtype with: its own, or the nearest that the format has."""
+    if kind == "TIFF":
+        return np.dtype({"bool": "uint8", "float16": "float32"}.get(dtype.name, dtype.name))
+    return np.dtype(np.uint16 if kind == "PNG" and dtype.itemsize > 1 else np.uint8)
+
+
+def encode(kind: str, pixels: np.ndarray, metadata: Metadata, provenance: str | None) -> bytes:
+    """The bytes of a file, from H×W or H×W×C pixels in the dtype of :func:`dtype_for`; no alpha for JPEG."""
+    height, width = pixels.shape[:2]
+    longest = LONGEST_SIDE.get(kind)
+    if longest is not None and max(height, width) > longest:
+        raise ImageError(
+            f"{kind} holds at most {longest} pixels a side, not {width} × {height}; use PNG or TIFF"
+        )
+    encoders = {
+        "PNG": encode_png,
+        "JPEG": _encode_jpeg,
+        "WEBP": _encode_webp,
+        "BMP": _encode_bmp,
+        "TIFF": encode_tiff,
+    }
+    with library_errors(kind, "cannot be written"):
+        return encoders[kind](pixels, metadata, provenance)
+
+
+def _encode_jpeg(pixels: np.ndarray, metadata: Metadata, provenance: str | None) -> bytes:
+    exif = metadata.exif_for(pixels.shape[1], pixels.shape[0])
+    fits = exif is not None and len(exif) + 6 <= JPEG_SEGMENT_LIMIT
+    dpi = metadata.dpi if metadata.dpi is not None and max(metadata.dpi) <= LARGEST_JPEG_DPI else None
+    plain = save_with_pillow(
+        pixels,
+        "JPEG",
+        quality=95,
+        subsampling=0,
+        dpi=dpi,
+        icc_profile=metadata.icc_for(colour_channels(pixels)),
+        exif=b"Exif\0\0" + exif if exif is not None and fits else None,
+    )
+    segments = [(0xFE, comment) for comment in metadata.comments]
+    if metadata.xmp is not None and len(XMP_HEADER + metadata.xmp) <= JPEG_SEGMENT_LIMIT:
+        segments.insert(0, (0xE1, XMP_HEADER + metadata.xmp))
+    if provenance is not None:
+        segments += jpeg_provenance_segments(provenance)
+    return jpeg_with_segments(plain, segments)
+
+
+def _encode_webp(pixels: np.ndarray, metadata: Metadata, provenance: str | None) -> bytes:
+    colours = pixels if pixels.ndim == 3 else pixels[..., None]
+    if colour_channels(pixels) == 1:
+        colours = np.concatenate([colours[..., :1]] * 3 + [colours[..., 1:]], axis=2)
+    return save_with_pillow(
+        colours,
+        "WEBP",
+        **({"quality": 95} if metadata.lossy else {"lossless": True, "exact": True}),
+        icc_profile=metadata.icc_for(3),
+        exif=metadata.exif_for(pixels.shape[1], pixels.shape[0]),
+        xmp=metadata.xmp if provenance is None else xmp_with_provenance(metadata.xmp, provenance),
+    )
+
+
+def _encode_bmp(pixels: np.ndarray, metadata: Metadata, provenance: str | None) -> bytes:
+    if pixels.ndim == 3 and pixels.shape[2] in (2, 4):
+        plain = _bmp_with_alpha(pixels, metadata.dpi or (96, 96))
+    else:
+        plain = save_with_pillow(pixels, "BMP", dpi=metadata.dpi)
+    return plain if provenance is None else bmp_with_provenance(plain, provenance)
+
+
+def _bmp_with_alpha(pixels: np.ndarray, dpi: tuple[float, float]) -> bytes:
+    """A 32-bit BMP with channel masks (BITMAPV4HEADER), the form in which readers honour its alpha."""
+    height, width, channels = pixels.shape
+    order = [0, 0, 0, 1] if channels == 2 else [2, 1, 0, 3]
+    body = pixels[::-1][..., order].tobytes()
+    per_metre = [round(v / 0.0254) for v in dpi]
+    masks = (0x00FF0000, 0x0000FF00, 0x000000FF, 0xFF000000)
+    header = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3, len(body), *per_metre, 0, 0)
+    header += struct.pack("<4I4s48x", *masks, b"BGRs")  # "sRGB", little-endian
+    return struct.pack("<2sIHHI", b"BM", 14 + 108 + len(body), 0, 0, 14 + 108) + header + body

@@ -1,0 +1,232 @@
+"""A picture as the solvers see it, and the form it came in, to which it returns."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from zeroshot.images.metadata import ImageError, Metadata
+
+# Which values stand for black and white: those of the caller, or the full range of the type.
+Values = Literal["given", "full"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the caller gave a picture.
+
+    Attributes
+    ----------
+    kind : {"file", "pil", "numpy", "torch"}
+    dtype : torch.dtype
+        Type of a sample; that of the file's pixels for a file.
+    layout : {"HW", "HWC", "CHW", "NCHW"}
+        Axes of the array or tensor; "HW" or "HWC" for files and PIL images.
+    value_range : tuple of float
+        The values that stand for black and for white: (0, 255) for uint8, (0, 1) for floats, or as given.
+    device : torch.device
+        Where the caller's tensor lies.
+    numpy_dtype : numpy.dtype or None
+        The array's dtype with its byte order.
+    mode : str or None
+        The mode of the PIL image, palettes resolved: "L", "LA", "RGB", "RGBA", "I", "I;16…" or "F".
+    metadata : Metadata
+        ICC profile, EXIF block, resolution, text.
+    source : pathlib.Path or None
+        The file that the picture was read from.
+    """
+
+    kind: Literal["file", "pil", "numpy", "torch"]
+    dtype: torch.dtype
+    layout: Literal["HW", "HWC", "CHW", "NCHW"]
+    value_range: tuple[float, float]
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    numpy_dtype: np.dtype | None = None
+    mode: str | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    source: Path | None = None
+
+    @property
+    def alpha_range(self) -> tuple[float, float]:
+        """The values of a transparent and of an opaque pixel: all of an integer's, 0 to white for floats."""
+        if self.dtype.is_floating_point:
+            return (0.0, self.value_range[1] if self.value_range[1] > 0 else 1.0)
+        return full_range(self.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture as the solvers see it, and the form it came in.
+
+    Attributes
+    ----------
+    colours : torch.Tensor
+        (N, C, H, W), float32, nominally in [0, 1], C = 1 (grey) or 3 (RGB).
+    alpha : torch.Tensor or None
+        (N, 1, H, W), float32 in [0, 1], 0 where transparent. Carried along, never optimised.
+    form : Form
+        What the caller gave.
+    """
+
+    colours: torch.Tensor
+    alpha: torch.Tensor | None
+    form: Form
+
+    @property
+    def lossy(self) -> bool:
+        """Whether the pixels were compressed with loss before (JPEG, lossy WebP): their noise is not white."""
+        return self.form.metadata.lossy
+
+    @property
+    def source(self) -> Path | None:
+        """The file that the picture was read from, or None where it was given as an image."""
+        return self.form.source
+
+    def with_colours(self, colours: torch.Tensor) -> Picture:
+        """The same picture with other colours, perhaps of another size or number of channels.
+
+        Alpha follows to the new size by antialiased bicubic interpolation, clamped to [0, 1]. The resolution
+        (dpi) grows with the number of pixels, so that the picture keeps its physical size.
+        """
+        if colours.ndim != 4 or colours.shape[1] not in (1, 3) or 0 in colours.shape:
+            raise ImageError(f"colours must be (N, 1 or 3, H, W), got the shape {tuple(colours.shape)}")
+        if colours.shape[0] != self.colours.shape[0]:
+            raise ImageError(
+                f"there are {self.colours.shape[0]} pictures, but colours for {colours.shape[0]}"
+            )
+        colours, alpha = colours.detach().to(torch.float32), self.alpha
+        if alpha is not None and alpha.shape[-2:] != colours.shape[-2:]:
+            alpha = torch.nn.functional.interpolate(
+                alpha, size=tuple(colours.shape[-2:]), mode="bicubic", antialias=True
+            ).clamp(0, 1)
+        form, (height, width) = self.form, self.colours.shape[-2:]
+        if colours.shape[-2:] != (height, width):
+            enlarged = form.metadata.enlarged(colours.shape[-1] / width, colours.shape[-2] / height)
+            form = replace(form, metadata=enlarged)
+        return replace(self, colours=colours, alpha=alpha, form=form)
+
+    def as_given(self) -> Any:
+        """The picture as the caller gave it: same kind, dtype, layout, value range and device.
+
+        Integers are rounded and clipped, floats are neither. H×W stays H×W and a PIL mode stays as it is,
+        unless the number of colour channels changed (grey ↔ RGB). A file gives a numpy array of its dtype,
+        H×W or H×W×C. PIL has no 16-bit or float colour: such images become 8-bit RGB, with a warning.
+
+        Returns
+        -------
+        numpy.ndarray, torch.Tensor or PIL.Image.Image
+        """
+        if self.form.kind == "torch":
+            samples = self._samples(self.form.dtype)
+            samples = samples if self.form.layout == "NCHW" else samples[0]
+            samples = samples[0] if self.form.layout == "HW" and samples.shape[0] == 1 else samples
+            return samples.to(self.form.device)
+        if self.form.kind == "pil":
+            return self._as_pil()
+        pixels = self.pixels(self.form.dtype)
+        if self.form.layout == "HWC" and pixels.ndim == 2:
+            pixels = pixels[..., None]
+        return pixels if self.form.numpy_dtype is None else pixels.astype(self.form.numpy_dtype, copy=False)
+
+    def without_alpha(self) -> Picture:
+        """The same picture with its transparency forgotten."""
+        return replace(self, alpha=None)
+
+    def part(self, index: int) -> Picture:
+        """One picture of a batch, as a batch of one."""
+        alpha = None if self.alpha is None else self.alpha[index : index + 1]
+        return replace(self, colours=self.colours[index : index + 1], alpha=alpha)
+
+    def sha256(self) -> str:
+        """A hash of the shape and the values (as 32-bit floats), to identify an input, in hexadecimal."""
+        digest = hashlib.sha256()
+        for part in (self.colours, self.alpha):
+            if part is not None:
+                digest.update(json.dumps(list(part.shape)).encode())
+                digest.update(part.detach().cpu().contiguous().numpy().astype("<f4", copy=False).tobytes())
+        return digest.hexdigest()
+
+    def _samples(self, dtype: torch.dtype, values: Values = "given") -> torch.Tensor:
+        """Colours and alpha together as (N, C, H, W) of `dtype`."""
+        colour_range = self.form.value_range if values == "given" else full_range(dtype)
+        alpha_range = self.form.alpha_range if values == "given" else full_range(dtype)
+        parts = [from_unit(self.colours, dtype, colour_range)]
+        if self.alpha is not None:
+            parts.append(from_unit(self.alpha.to(self.colours.device), dtype, alpha_range))
+        return cast(torch.cat(parts, dim=1), dtype)
+
+    def pixels(self, dtype: torch.dtype, values: Values = "given") -> np.ndarray:
+        """The first picture as an H×W (grey) or H×W×C array of `dtype`, see `Values`."""
+        samples = self._samples(dtype, values)[0].cpu()
+        pixels = np.ascontiguousarray(samples.numpy().transpose(1, 2, 0))
+        return pixels[..., 0] if pixels.shape[2] == 1 else pixels
+
+    def _as_pil(self) -> Image.Image:
+        mode, metadata = self.form.mode or "", self.form.metadata
+        channels = self.colours.shape[1] + (self.alpha is not None)
+        if mode == "F" or mode.startswith("I"):
+            if channels == 1:
+                pixels = self.pixels(self.form.dtype)
+                image = _pil_of_deep_grey(pixels, mode)
+            else:
+                warnings.warn(f"PIL has no colour or alpha beside mode {mode}; 8 bits are left", stacklevel=3)
+                image = Image.fromarray(self.pixels(torch.uint8, "full"))
+        else:
+            image = Image.fromarray(self.pixels(torch.uint8))
+        exif = metadata.exif_for(*image.size)
+        carried = {
+            "icc_profile": metadata.icc_for(self.colours.shape[1]),
+            "exif": b"Exif\0\0" + exif if exif is not None else None,
+            "xmp": metadata.xmp,
+            "dpi": metadata.dpi,
+        }
+        image.info.update({name: value for name, value in carried.items() if value is not None})
+        return image
+
+
+def full_range(dtype: torch.dtype) -> tuple[float, float]:
+    """Black and white of a sample type where nobody says otherwise."""
+    if dtype.is_floating_point or dtype == torch.bool:
+        return (0.0, 1.0)
+    return (0.0, float(torch.iinfo(dtype).max))
+
+
+def to_unit(samples: torch.Tensor, value_range: tuple[float, float]) -> torch.Tensor:
+    """``(samples − black) / (white − black)`` in float32."""
+    low, high = value_range
+    wide = samples.to(torch.float64 if samples.dtype == torch.float64 else torch.float32)
+    if (low, high) != (0.0, 1.0):
+        wide = (wide - low) / (high - low)
+    return wide.to(torch.float32).contiguous()
+
+
+def from_unit(values: torch.Tensor, dtype: torch.dtype, value_range: tuple[float, float]) -> torch.Tensor:
+    """``black + values · (white − black)`` as floats; rounded and clipped to an integer `dtype`."""
+    low, high = value_range
+    wide = values.detach().to(torch.float64 if dtype == torch.float64 else torch.float32)
+    if (low, high) != (0.0, 1.0):
+        wide = wide * (high - low) + low
+    if dtype == torch.bool:
+        return (wide >= (low + high) / 2).to(wide)
+    return wide if dtype.is_floating_point else wide.round().clamp(0, torch.iinfo(dtype).max)
+
+
+def cast(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The values as `dtype`, by way of int32 for integers: PyTorch has few operations on uint16."""
+    return values.to(dtype) if dtype.is_floating_point else values.to(torch.int32).to(dtype)
+
+
+def _pil_of_deep_grey(pixels: np.ndarray, mode: str) -> Image.Image:
+    if mode == "I":
+        return Image.fromarray(pixels.astype(np.int32))
+    if mode == "I;16B":
+        return Image.frombytes("I;16B", pixels.shape[::-1], pixels.astype(">u2").tobytes())
+    return Image.fromarray(pixels)

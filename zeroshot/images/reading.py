@@ -1,0 +1,163 @@
+"""Whatever holds a picture, a file, a PIL image, an array or a tensor, as a :class:`Picture`."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+
+from zeroshot.images.checks import (
+    TORCH_DTYPES,
+    Words,
+    check_array,
+    check_finite,
+    check_magnitude,
+    check_size_and_type,
+    check_within_range,
+    checked_range,
+)
+from zeroshot.images.formats import read
+from zeroshot.images.metadata import ImageError, Metadata
+from zeroshot.images.picture import Form, Picture, full_range, to_unit
+from zeroshot.images.pillow import library_errors, metadata_of, pixels_of, turn_upright
+
+
+def load(source: Any, *, value_range: tuple[float, float] | None = None, subject: str = "image") -> Picture:
+    """Take a picture from a file, a PIL image, an array or a tensor.
+
+    Parameters
+    ----------
+    source : path, PIL.Image.Image, numpy.ndarray or torch.Tensor
+        A file is PNG, JPEG, TIFF, WebP or BMP. An array is H×W, H×W×1, H×W×2 (grey and alpha), H×W×3 or H×W×4
+        of bool, uint8, uint16, float16, float32 or float64; a tensor is H×W, C×H×W or N×C×H×W with C from 1
+        to 4 of the same types or bfloat16. Floats are expected in [0, 1] up to noise. Files and PIL images are
+        turned upright by their EXIF orientation.
+    value_range : tuple of float, optional
+        The values of black and white, where they are not 0 and 1 for floats or 0 and the largest value of an
+        integer type: (0, 255) for floats on that scale, (0, 4095) for 12-bit counts in 16 bits. Alpha is not
+        affected in integers; in floats it runs from 0 to the value of white. Integers that lie further than a
+        quarter of the range beyond it are refused.
+    subject : str
+        What the messages call the source: "image", "mask", "hints".
+
+    Returns
+    -------
+    Picture
+        Its colours never share memory with `source`.
+
+    Raises
+    ------
+    ImageError
+        In one line, before any work: what cannot be read or used, and what would be accepted.
+    """
+    value_range = checked_range(value_range)
+    words = Words(subject)
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        pixels, metadata = read(path)
+        words = Words(subject, place=f"{path}: ")
+        return _from_pixels(pixels, "file", value_range, words, metadata=metadata, source=path.absolute())
+    if isinstance(source, Image.Image):
+        return _from_pil(source, value_range, words)
+    if isinstance(source, torch.Tensor):
+        return _from_tensor(source, value_range, words)
+    if isinstance(source, np.ndarray):
+        check_array(source, words)
+        return _from_pixels(source, "numpy", value_range, words)
+    raise ImageError(
+        f"cannot take {words.some} from {type(source).__name__}; pass a path, a PIL image, a numpy array (H×W or "
+        "H×W×C) or a torch tensor (H×W, C×H×W or N×C×H×W)"
+    )
+
+
+def _from_pil(image: Image.Image, value_range: tuple[float, float] | None, words: Words) -> Picture:
+    if 0 in image.size:
+        raise ImageError(f"{words.the()} {words.have} no pixels ({image.size[1]} × {image.size[0]})")
+    with library_errors("PIL image", "is damaged or truncated and cannot be decoded"):
+        image.load()
+        metadata, orientation = metadata_of(image)
+        pixels, remarks = pixels_of(image)
+    for remark in remarks:
+        warnings.warn(remark, stacklevel=3)
+    deep = image.mode == "F" or image.mode.startswith("I")
+    mode = image.mode if deep and pixels.ndim == 2 else None
+    pixels = turn_upright(pixels, orientation)
+    return _from_pixels(pixels, "pil", value_range, words, metadata=metadata, mode=mode)
+
+
+def _from_pixels(
+    pixels: np.ndarray,
+    kind: Literal["file", "pil", "numpy"],
+    value_range: tuple[float, float] | None,
+    words: Words,
+    *,
+    metadata: Metadata | None = None,
+    mode: str | None = None,
+    source: Path | None = None,
+) -> Picture:
+    native = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
+    samples = torch.tensor(native if native.ndim == 3 else native[..., None]).permute(2, 0, 1)[None]
+    form = Form(
+        kind=kind,
+        dtype=samples.dtype,
+        layout="HW" if pixels.ndim == 2 else "HWC",
+        value_range=value_range or full_range(samples.dtype),
+        numpy_dtype=pixels.dtype,
+        mode=mode,
+        metadata=metadata or Metadata(),
+        source=source,
+    )
+    return _from_samples(samples, form, words)
+
+
+def _from_tensor(tensor: torch.Tensor, value_range: tuple[float, float] | None, words: Words) -> Picture:
+    shape = " × ".join(map(str, tensor.shape))
+    if tensor.ndim not in (2, 3, 4):
+        raise ImageError(
+            f"{words.the('tensor')} {words.have} {tensor.ndim} axes; {words.some} {words.are} H×W or C×H×W, "
+            "a batch N×C×H×W"
+        )
+    layout: Literal["HW", "CHW", "NCHW"] = "HW" if tensor.ndim == 2 else "CHW" if tensor.ndim == 3 else "NCHW"
+    if layout == "HW":
+        tensor = tensor[None]
+    channels = tensor.shape[-3]
+    if channels not in (1, 2, 3, 4):
+        if tensor.shape[-1] in (1, 2, 3, 4):
+            raise ImageError(
+                f"{words.the('tensor')} {words.are} {shape}, but the channels of a tensor go first (C×H×W); "
+                "pass tensor.movedim(-1, -3), or a numpy array"
+            )
+        raise ImageError(
+            f"{words.the('tensor')} {words.are} {shape}, with {channels} channels; "
+            f"{words.some} {words.have} 1 to 4"
+        )
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    check_size_and_type(tensor.numel(), shape, dtype, TORCH_DTYPES, words)
+    form = Form(
+        kind="torch",
+        dtype=tensor.dtype,
+        layout=layout,
+        value_range=value_range or full_range(tensor.dtype),
+        device=tensor.device,
+    )
+    return _from_samples(tensor.detach().clone().reshape(-1, *tensor.shape[-3:]), form, words)
+
+
+def _from_samples(samples: torch.Tensor, form: Form, words: Words) -> Picture:
+    """Checked values, split into colours and alpha on the [0, 1] scale."""
+    check_finite(samples, words)
+    colour_channels = 1 if samples.shape[1] <= 2 else 3
+    colours = to_unit(samples[:, :colour_channels], form.value_range)
+    alpha = None
+    if samples.shape[1] > colour_channels:
+        alpha = to_unit(samples[:, colour_channels:], form.alpha_range)
+    if form.dtype.is_floating_point:
+        check_magnitude(colours, alpha, form, words)
+    else:
+        check_within_range(colours, form.value_range, words)
+    return Picture(colours, None if alpha is None else alpha.clamp(0, 1), form)

@@ -1,0 +1,17 @@
+"""The noise of a measurement: its level found from one image, noise to test with, variance stabilisation.
+
+All noise levels are standard deviations on the [0, 1] scale: the literature's sigma = 25 is 25/255 here.
+"""
+
+from zeroshot.noise.estimate import QUANTISATION, estimate_sigma, phase_planes
+from zeroshot.noise.synthesis import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
+
+__all__ = [
+    "QUANTISATION",
+    "add_gaussian",
+    "add_poisson",
+    "add_salt_and_pepper",
+    "estimate_sigma",
+    "phase_planes",
+    "random_mask",
+]

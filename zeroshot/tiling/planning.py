@@ -1,0 +1,121 @@
+"""What a caller wants of tiles and samples, and the prior that does it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from zeroshot.memory import available_memory
+from zeroshot.prior import Prior
+from zeroshot.problem import Problem
+from zeroshot.stopping import StoppingRule
+from zeroshot.tiling.cropping import Footing, footing, reason_against
+from zeroshot.tiling.grid import LEAST_BLENDED
+from zeroshot.tiling.samples import Samples
+from zeroshot.tiling.tiles import LEAST_TILE, Tiles
+
+#: The memory that a run is given without being asked for more, whatever the machine has: the same image is
+#: then restored in the same tiles on most machines.
+LARGEST = 6 * 2**30
+#: Sizes of tiles that "auto" takes, the best first: larger ones are no faster and lengthen every step.
+_TILES = (512, 384, 256, 192, 128)
+_OVERLAP = 64
+
+
+@dataclass(frozen=True)
+class Composite:
+    """The arguments of solve() that make several runs of one.
+
+    Parameters
+    ----------
+    tile : int, "auto" or None
+        Height and width of the tiles; "auto" makes tiles of what would need more memory than 6 GiB, or than
+        there is; None never does.
+    overlap : int or "auto"
+        What neighbouring tiles share at least; "auto" is 64 pixels, less for small tiles and more where the
+        damage reaches far.
+    samples : int
+        How many runs to take the mean of.
+    """
+
+    tile: Any = "auto"
+    overlap: Any = "auto"
+    samples: Any = 1
+
+    def __post_init__(self) -> None:
+        if self.tile is not None and self.tile != "auto" and not _is_whole(self.tile, LEAST_TILE):
+            raise ValueError(
+                f"tile must be a whole number of at least {LEAST_TILE}, 'auto' or None, got {self.tile!r}"
+            )
+        if self.overlap != "auto" and not _is_whole(self.overlap, 0):
+            raise ValueError(f"overlap must be a whole number of at least 0 or 'auto', got {self.overlap!r}")
+        if not _is_whole(self.samples, 1):
+            raise ValueError(f"samples must be a whole number of at least 1, got {self.samples!r}")
+
+    def applied(
+        self, prior: Prior, problem: Problem, stopping: StoppingRule | None, device: torch.device
+    ) -> Prior:
+        """`prior`, or the one that runs it on tiles or several times."""
+        sampled = prior if self.samples == 1 else Samples(prior, self.samples)
+        if self.tile == "auto":
+            return self._tiled_where_needed(sampled, problem, stopping, device)
+        if self.tile is None or self.tile >= max(problem.reference_shape[-2:]):
+            return sampled
+        return self._tiled(sampled, problem, self.tile, stopping)
+
+    def _tiled_where_needed(
+        self, prior: Prior, problem: Problem, stopping: StoppingRule | None, device: torch.device
+    ) -> Prior:
+        needed, allowed = prior.memory(problem), allowed_memory(device)
+        if needed is None or needed <= allowed:
+            return prior
+        fitting = []
+        for tile in _TILES:
+            tiled = self._tiled(prior, problem, tile, stopping)
+            # Where it cannot be done in tiles, the prior may still find the memory for the whole.
+            if tile < max(problem.reference_shape[-2:]) and tiled.supports(problem) is None:
+                fitting.append(tiled)
+                if (tiled.memory(problem) or 0) <= allowed:
+                    return tiled
+        return fitting[-1] if fitting else prior
+
+    def _tiled(self, prior: Prior, problem: Problem, tile: int, stopping: StoppingRule | None) -> Tiles:
+        overlap = self.overlap
+        if overlap == "auto":
+            asked = Footing() if reason_against(problem) else footing(problem.operator)
+            overlap = max(min(_OVERLAP, tile // 4), 2 * asked.reach + 2 * LEAST_BLENDED)
+        return Tiles(prior, tile, overlap, stopping)
+
+
+def is_tiled(prior: Prior) -> bool:
+    """Whether `prior` restores tiles."""
+    return isinstance(prior, Tiles)
+
+
+def innermost(prior: Prior) -> Prior:
+    """The prior that makes the single runs."""
+    while isinstance(prior, Tiles | Samples):
+        prior = prior.prior
+    return prior
+
+
+def description(prior: Prior) -> dict[str, Any]:
+    """How `prior` was put together, for the provenance; nothing for one that makes a single run."""
+    if isinstance(prior, Tiles):
+        own = {"tile": prior.tile, "overlap": prior.overlap}
+        return {"tiles": own, **description(prior.prior)}
+    return {"samples": prior.count} if isinstance(prior, Samples) else {}
+
+
+def allowed_memory(device: torch.device) -> int:
+    """The bytes that a run on `device` may use: what is free, and 6 GiB at most on a CPU."""
+    if device.type == "cuda":
+        return int(0.9 * torch.cuda.mem_get_info(device)[0])
+    free = available_memory()
+    return LARGEST if free is None else min(LARGEST, int(0.9 * free))
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

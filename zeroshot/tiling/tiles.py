@@ -1,0 +1,323 @@
+"""A large image as overlapping tiles, each restored by itself and blended with its neighbours."""
+
+from __future__ import annotations
+
+import collections
+import re
+import time
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+
+from zeroshot.checks import require_positive, require_whole
+from zeroshot.estimate import Estimate
+from zeroshot.prior import Prior, Run
+from zeroshot.problem import Problem
+from zeroshot.provenance import described
+from zeroshot.stopping import Finished, StoppingRule
+from zeroshot.tiling.cropping import cropped_problem, footing, reason_against
+from zeroshot.tiling.grid import Grid
+from zeroshot.tiling.supervised import SupervisedRun
+
+#: The smallest tile, in pixels: less is too little for a network to learn an image from.
+LEAST_TILE = 32
+#: Copies of the whole image that a run holds: the first estimate, what is done, what is shown, and the tiles.
+_COPIES = 5
+
+
+@dataclass(frozen=True)
+class Tiles(Prior):
+    """x = Σᵢ wᵢ xᵢ with xᵢ = argmin D(Aᵢ(xᵢ), yᵢ) + λR(xᵢ) for each tile i, and Σᵢ wᵢ = 1.
+
+    Each tile is a problem of its own: its part of the measurement, of the masks, of an operator that depends
+    on the position. It is solved by the prior's own run until its own stopping rule says so. The weights wᵢ
+    are raised cosines over the overlap, and 0 as far from a cut as the damage reaches across it. The memory is
+    that of one tile and a few copies of the image.
+
+    Parameters
+    ----------
+    prior : Prior
+        Restores the tiles.
+    tile : int
+        Height and width of a tile, in pixels of the restored image; a little less where the damage wants tiles
+        to begin at certain multiples, and never more than the image.
+    overlap : int
+        What neighbouring tiles share at least.
+    stopping : StoppingRule, optional
+        The rule of every tile; by default the prior's own.
+    seconds : float, optional
+        The time for all tiles: each is given its share of what is left.
+    """
+
+    name: ClassVar[str] = "tiles"
+    summary: ClassVar[str] = "another prior on overlapping tiles of a large image"
+
+    prior: Prior
+    tile: int = 512
+    overlap: int = 64
+    stopping: StoppingRule | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        require_whole(self, "tile", least=LEAST_TILE)
+        require_whole(self, "overlap", least=0)
+        require_positive(self, "seconds", none="allowed")
+
+    @classmethod
+    def for_problem(cls, problem: Problem, **settings: Any) -> Tiles:
+        """Tiles with these settings; `prior` must be among them."""
+        return cls(**settings)
+
+    def within(self, seconds: float) -> Tiles:
+        """The same, to be done in so many seconds."""
+        return replace(self, seconds=seconds)
+
+    def grid(self, problem: Problem) -> Grid:
+        """The tiles of this problem's image.
+
+        Raises
+        ------
+        ValueError
+            Where they cannot be placed, with the reason in one line.
+        """
+        size = problem.reference_shape[-2:]
+        return Grid.covering(size, self.tile, self.overlap, footing(problem.operator))
+
+    def supports(self, problem: Problem) -> str | None:
+        """None where the problem can be cut and the prior supports every tile."""
+        if self.prior.finds_latent:
+            return "its latent describes the whole image; take tile=None"
+        reason = reason_against(problem)
+        if reason is not None:
+            return f"the image cannot be cut into tiles: {reason}"
+        try:
+            grid = self.grid(problem)
+        except ValueError as error:
+            return str(error)
+        measured = _measured_tiles(problem, grid)
+        if not measured:
+            return "no tile has two measured pixels; take a larger tile"
+        for index in measured:
+            reason = self.prior.supports(cropped_problem(problem, grid.windows[index]))
+            if reason is not None:
+                return f"in the tile at row {grid.windows[index].top}, column {grid.windows[index].left}: {reason}"
+        return None
+
+    def memory(self, problem: Problem) -> int | None:
+        """What one tile needs, and the copies of the whole image."""
+        grid = self.grid(problem)
+        needed = self.prior.memory(cropped_problem(problem, grid.windows[0]))
+        return None if needed is None else needed + _COPIES * 4 * _values(problem)
+
+    def start(self, problem: Problem, generator: torch.Generator) -> TilesRun:
+        """Begin with the first tile."""
+        return TilesRun(self, problem, generator)
+
+    def default_stopping(self, problem: Problem) -> StoppingRule:
+        """When the last tile is done."""
+        return Finished()
+
+
+def _values(problem: Problem) -> int:
+    count, channels, height, width = problem.reference_shape
+    return count * channels * height * width
+
+
+def _measured_tiles(problem: Problem, grid: Grid) -> list[int]:
+    """The tiles that have something to go by: two measured pixels, one of which could be held out."""
+    if problem.measured is None:
+        return list(range(len(grid)))
+    windows = grid.windows
+
+    def pixels(index: int) -> float:
+        measured = cropped_problem(problem, windows[index]).measured
+        assert measured is not None
+        return float(measured.amax(dim=1).sum())
+
+    return [index for index in range(len(grid)) if pixels(index) >= 2]
+
+
+class TilesRun(Run):
+    """The tiles one after the other; the estimate is the whole image, tiles to come at their first estimate.
+
+    A step is one step of the tile at hand, and iterations are counted over all tiles.
+    """
+
+    def __init__(self, tiles: Tiles, problem: Problem, generator: torch.Generator) -> None:
+        self.device = problem.y.device
+        self._tiles, self._problem = tiles, problem
+        self._grid = tiles.grid(problem)
+        self._windows = self._grid.windows
+        self._waiting = _measured_tiles(problem, self._grid)
+        self._seed = int(torch.randint(2**62, (1,), generator=generator))
+        self._weight = torch.empty(0)
+        self._first = problem.initial().expand(problem.reference_shape)
+        self._blended = self._first.clone()
+        self._shown = self._first.clone()
+        self._done: list[dict[str, Any]] = []
+        self._part: SupervisedRun | None = None
+        self._share: float | None = None
+        self._deadline = 0.0
+        self._began = time.monotonic()
+
+    @property
+    def finished(self) -> bool:
+        """Whether every tile is done."""
+        return len(self._done) == len(self._waiting)
+
+    def step(self) -> Estimate:
+        """Make one step of the tile at hand."""
+        if self.finished:
+            return Estimate(self._shown, 0.0, self._iterations_done())
+        if self._part is None:
+            self._begin(self._share_of_time())
+        part = self._part
+        assert part is not None
+        part.step()
+        if not part.ended and self._share is not None and self._elapsed() >= self._deadline:
+            part.end(f"used up its share of the time, {self._share:.3g} s")
+        iteration = self._iterations_done() + part.iteration
+        if part.ended:
+            self._finish(part)
+        else:
+            self._show(part.image)
+        return Estimate(self._shown, part.loss, iteration)
+
+    # --- the tile at hand ---
+
+    def _begin(self, share: float | None) -> None:
+        """Start the next tile, with so many seconds for it."""
+        index = self._waiting[len(self._done)]
+        prior = self._tiles.prior if share is None else self._tiles.prior.within(share)
+        problem = cropped_problem(self._problem, self._windows[index])
+        # Each tile draws its own: measured beside equal ones, errors in the overlap cancel a little better.
+        seed = self._seed + index
+        self._share, self._deadline = share, self._elapsed() + (share or 0.0)
+        self._weight = self._grid.weight(index).to(self.device)
+        self._part = SupervisedRun(prior, problem, self._tiles.stopping, seed)
+
+    def _share_of_time(self) -> float | None:
+        if self._tiles.seconds is None:
+            return None
+        left = max(self._tiles.seconds - self._elapsed(), 1e-3)
+        return left / (len(self._waiting) - len(self._done))
+
+    def _elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+    def _show(self, image: torch.Tensor) -> None:
+        """Put the tile at hand where it belongs; all else is shown already."""
+        window = self._windows[self._waiting[len(self._done)]]
+        # Changes of the first estimate are blended: where every tile leaves a pixel as it was, it stays so.
+        change = image - window.of(self._first)
+        window.of(self._shown).copy_(window.of(self._blended) + self._weight * change)
+
+    def _finish(self, part: SupervisedRun) -> None:
+        record = {
+            "image": part.image,
+            "iterations": part.iteration,
+            "stopped_by": part.ended,
+            "remark": part.run.remark(),
+            "findings": described(part.run.findings()),
+            "maps": {name: image.clone() for name, image in part.run.maps().items()},
+        }
+        self._add(record)
+
+    def _add(self, record: dict[str, Any]) -> None:
+        """Take a tile over into what is done."""
+        self._show(record["image"])
+        window = self._windows[self._waiting[len(self._done)]]
+        window.of(self._blended).copy_(window.of(self._shown))
+        self._done.append(record)
+        self._part = None
+
+    def _iterations_done(self) -> int:
+        return sum(record["iterations"] for record in self._done)
+
+    # --- what others see ---
+
+    def stage(self) -> str:
+        """Which tile it is, of how many."""
+        return f"tile {min(len(self._done) + 1, len(self._waiting))}/{len(self._waiting)}"
+
+    def remark(self) -> str:
+        """How many tiles are done, and why they stopped."""
+        total, done = len(self._windows), len(self._done)
+        because = "; ".join(_counted([record["stopped_by"] for record in self._done]))
+        remark = f"{done} of {total} tiles" + (f" ({because})" if because else "")
+        empty = total - len(self._waiting)
+        if empty:
+            remark += f"; {empty} without measured pixels keep the first estimate"
+        remarks = {record["remark"] for record in self._done} - {""}
+        return "; ".join([remark, *sorted(remarks)])
+
+    def findings(self) -> dict[str, Any]:
+        """Of every tile: where it lies, its iterations, why it stopped, and what its run found."""
+        rows = []
+        for index, record in zip(self._waiting, self._done, strict=False):
+            window = self._windows[index]
+            row = {"top": window.top, "left": window.left}
+            rows.append(row | {name: record[name] for name in ("iterations", "stopped_by", "findings")})
+        size = [self._grid.rows.length, self._grid.columns.length]
+        return {"tile": size, "overlap": self._grid.overlap, "tiles": rows}
+
+    def maps(self) -> dict[str, torch.Tensor]:
+        """The maps of the tiles, blended as the image is, 0 where no tile is done."""
+        blended: dict[str, torch.Tensor] = {}
+        for index, record in zip(self._waiting, self._done, strict=False):
+            window = self._windows[index]
+            weight = self._grid.weight(index).to(self.device)
+            for name, image in record["maps"].items():
+                if tuple(image.shape[-2:]) != (window.height, window.width):
+                    continue
+                if name not in blended:
+                    size = self._problem.reference_shape[-2:]
+                    blended[name] = image.new_zeros(*image.shape[:2], *size)
+                window.of(blended[name]).add_(weight * image)
+        return blended
+
+    def shrink_step(self, factor: float) -> None:
+        """Passed on to the tile at hand."""
+        if self._part is not None:
+            self._part.run.shrink_step(factor)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The tiles that are done, which never change again, and the state of the one at hand."""
+        part = None if self._part is None else self._part.state_dict()
+        return {
+            "done": list(self._done),
+            "part": part,
+            "share": self._share,
+            "seed": self._seed,
+            "elapsed": self._elapsed(),
+            "deadline": self._deadline,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state` was taken."""
+        self._seed = state["seed"]
+        self._began = time.monotonic() - state["elapsed"]
+        self._done, self._part = [], None
+        self._blended.copy_(self._first)
+        self._shown.copy_(self._first)
+        for record in state["done"]:
+            self._weight = self._grid.weight(self._waiting[len(self._done)]).to(self.device)
+            maps = {name: image.to(self.device) for name, image in record["maps"].items()}
+            self._add({**record, "image": record["image"].to(self.device), "maps": maps})
+        if state["part"] is not None:
+            self._begin(state["share"])
+            assert self._part is not None
+            self._part.load_state_dict(state["part"])
+            self._show(self._part.image)
+        self._share, self._deadline = state["share"], state["deadline"]
+
+
+def _counted(reasons: list[str]) -> list[str]:
+    """How often each reason was given, the commonest first; numbers in which they differ are left out."""
+    alike = collections.defaultdict(list)
+    for reason in reasons:
+        reason = re.sub(r" at iteration \d+$", "", reason)
+        alike[re.sub(r"\d[\d.]*(e[+-]?\d+)?", "…", reason)].append(reason)
+    commonest = sorted(alike.items(), key=lambda item: -len(item[1]))
+    return [f"{len(same)} × {same[0] if len(set(same)) == 1 else form}" for form, same in commonest]

@@ -1,0 +1,45 @@
+"""Words for people: what a misspelt name was meant to be, and tables that stay aligned in a terminal."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """The lines with their columns aligned: names, which stand first, to the left, and all else to the right."""
+    rows = []
+    for line in lines:
+        padding = [
+            " " * (width - _width(text)) for text, width in zip(line, column_widths(lines), strict=True)
+        ]
+        cells = [line[0] + padding[0], *(p + text for p, text in zip(padding[1:], line[1:], strict=True))]
+        rows.append("  ".join(cells).rstrip())
+    return rows
+
+
+def column_widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    """How many columns of a terminal the widest text of each column takes."""
+    return [max(map(_width, column)) for column in zip(*lines, strict=True)]
+
+
+def printable(text: object) -> str:
+    """The text on one line, without control characters and half characters of undecodable file names."""
+    return "".join("�" if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in str(text))
+
+
+def _width(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(
+        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        for letter in text
+    )
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """The message for an unknown name: what there is, the likeliest first."""
+    lower = {one.lower(): one for one in known}
+    near = [lower[one] for one in difflib.get_close_matches(str(name).lower(), list(lower), n=1)]
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"there is no {what} {name!r}{hint}; there are: {', '.join(sorted(known))}"
