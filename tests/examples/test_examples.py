@@ -15,7 +15,7 @@ from PIL import Image
 
 import zeroshot
 
-FOLDER = Path(__file__).resolve().parents[1] / "examples"
+FOLDER = Path(__file__).resolve().parents[2] / "examples"
 #: Those that need more than an image have tests of their own.
 OTHERS = (
     "demo",

@@ -13,7 +13,7 @@ from torch import nn
 from zeroshot.priors.untrained.networks import Skip
 from zeroshot.priors.untrained.networks.skip import Level
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "dip_reference.py"
+SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "dip_reference.py"
 
 
 @pytest.fixture(scope="module")
