@@ -17,7 +17,6 @@ from zeroshot.data_terms import Gaussian, Poisson
 from zeroshot.estimate import Estimate
 from zeroshot.operators.identity import Identity
 from zeroshot.prior import Prior, Run, require_known_settings
-from zeroshot.priors.measurement import as_image, noise_level
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -175,7 +174,7 @@ class DenoisingRun(Run):
     def __init__(self, prior: DenoisingPrior, problem: Problem) -> None:
         self.device = problem.y.device
         self._prior, self._problem = prior, problem
-        self._noisy, self._sigma = noise_level(problem)
+        self._noisy, self._sigma = problem.stabilised()
         self._passes = prior.passes(self._sigma) if self._sigma > 0 else 0
         self._estimate = self._noisy
         self._index = 0
@@ -191,7 +190,7 @@ class DenoisingRun(Run):
         if self._index < self._passes:
             self._estimate = self._prior.refine(self._noisy, self._estimate, self._sigma, self._index)
             self._index += 1
-        image = as_image(self._estimate, self._problem).clamp(0, 1)
+        image = self._problem.unstabilised(self._estimate).clamp(0, 1)
         return Estimate(image, self._problem.loss(image).item(), max(self._index, 1))
 
     def state_dict(self) -> dict[str, Any]:

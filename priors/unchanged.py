@@ -6,24 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zeroshot.data_terms import Gaussian
 from zeroshot.estimate import Estimate
-from zeroshot.operators.identity import Identity
 from zeroshot.prior import Run
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
-
-
-def is_clean(problem: Problem) -> bool:
-    """Whether the measurement is said to be the image itself: whole, undamaged and without noise."""
-    return (
-        type(problem.operator) is Identity
-        and isinstance(problem.data_term, Gaussian)
-        and problem.sigma == 0
-        and problem.measured is None
-        and problem.held_out is None
-    )
 
 
 class Unchanged(Run):

@@ -13,7 +13,7 @@ from zeroshot.images import load
 from zeroshot.metrics import psnr
 from zeroshot.noise import add_gaussian, random_mask
 from zeroshot.operators import Blur, Downsample, Grayscale, Mosaic
-from zeroshot.prior import prior_class
+from zeroshot.registry import prior_class
 from zeroshot.tasks import make_problem
 
 Damaged = tuple[torch.Tensor, dict[str, Any]]

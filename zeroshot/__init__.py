@@ -15,8 +15,9 @@ from typing import Any
 
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.estimate import Estimate
-from zeroshot.prior import Prior, Run, class_named, class_names, prior_names
+from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
+from zeroshot.registry import class_named, class_names, prior_names
 from zeroshot.restoration import Restoration
 from zeroshot.solve import solve
 from zeroshot.stopping import (

@@ -1,28 +1,42 @@
-"""The contracts of a prior and of a run: what the loop in :mod:`zeroshot.solve` needs to know of either.
+"""The contracts of a prior and of a run: what the loop needs to know of either.
 
-A :class:`Prior` is a small configured object, a frozen dataclass of hyper-parameters. Started on a problem it
-gives a :class:`Run`, one optimisation in progress, which the loop steps until a stopping rule says so.
+A :class:`Prior` is a small configured object, a frozen dataclass of hyper-parameters. Begun on a problem it
+gives a :class:`Run`, one optimisation in progress, which :class:`zeroshot.loop.Loop` steps until a stopping
+rule says so. A new prior is its mathematics, in `start` and in the run's `step`; the rest has defaults here.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
 
 import torch
 
 from zeroshot.estimate import Estimate
 from zeroshot.problem import Problem
-from zeroshot.stopping import StoppingRule
-from zeroshot.words import unknown
+from zeroshot.registry import prior_class
+from zeroshot.stopping import Finished, MaxIterations, StoppingRule
+
+_Prior = TypeVar("_Prior", bound="Prior")
 
 
 class Run(ABC):
-    """One optimisation in progress. It allocates at start, not per step."""
+    """One optimisation in progress. It allocates at start, not per step.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where its tensors are.
+    state : tuple of str
+        The names of the attributes that a continued run needs: tensors, numbers, strings, lists, tuples and
+        dicts of them, and objects with a `state_dict` of their own, such as networks, optimisers and other
+        runs.
+    """
 
     device: torch.device
+    state: ClassVar[tuple[str, ...]] = ()
 
     @property
     def finished(self) -> bool:
@@ -33,13 +47,14 @@ class Run(ABC):
     def step(self) -> Estimate:
         """Advance by one step, the prior's natural unit of work, and return the estimate."""
 
-    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a continued run needs, as tensors, numbers, strings, lists and dicts only."""
+        """A copy of what `state` names, as tensors, numbers, strings, lists and dicts only."""
+        return {name: _saved(getattr(self, name)) for name in self.state}
 
-    @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state` was taken."""
+        for name in self.state:
+            setattr(self, name, _restored(state[name], getattr(self, name, None), self.device))
 
     def shrink_step(self, factor: float) -> None:  # noqa: B027
         """Multiply the step size (learning rate) by `factor`; schemes without one ignore it."""
@@ -49,11 +64,11 @@ class Run(ABC):
         return {}
 
     def remark(self) -> str:
-        """What a user should know of the result beside why the run stopped, in one line; mostly nothing."""
+        """What a user should know of the result beside why the run stopped, in one line; usually empty."""
         return ""
 
     def stage(self) -> str:
-        """Where a run of several parts is, such as "tile 3/12", for the progress bar; mostly nothing."""
+        """Where a run of several parts is, such as "tile 3/12", for the progress bar; usually empty."""
         return ""
 
     def note_best(self, best: torch.Tensor | None, estimate: Estimate) -> None:  # noqa: B027
@@ -71,30 +86,124 @@ class Run(ABC):
         return {}
 
 
+def _saved(value: Any) -> Any:
+    """A copy of a part of a run's state that later steps leave alone."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if isinstance(value, torch.Generator):
+        return value.get_state()
+    if isinstance(value, dict):
+        return {key: _saved(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_saved(item) for item in value]
+    return _saved(value.state_dict()) if hasattr(value, "state_dict") else value
+
+
+def _restored(saved: Any, current: Any, device: torch.device) -> Any:
+    """What `saved` was a copy of; objects with a state of their own take it over in place."""
+    if isinstance(current, torch.Generator):
+        current.set_state(saved.cpu())
+        return current
+    if not isinstance(current, type) and hasattr(current, "load_state_dict"):
+        current.load_state_dict(saved)
+        return current
+    if isinstance(saved, torch.Tensor):
+        # Copied: what is loaded may be kept by the caller to go back to.
+        return saved.to(device, copy=True).requires_grad_(getattr(current, "requires_grad", False))
+    if isinstance(saved, dict):
+        known = current if isinstance(current, dict) else {}
+        return {key: _restored(item, known.get(key), device) for key, item in saved.items()}
+    if isinstance(saved, list | tuple):
+        known = (
+            current
+            if isinstance(current, list | tuple) and len(current) == len(saved)
+            else [None] * len(saved)
+        )
+        items = [_restored(item, one, device) for item, one in zip(saved, known, strict=True)]
+        return tuple(items) if isinstance(current, tuple) else items
+    return saved
+
+
 class Prior(ABC):
-    """A family of images, written as a parametrization or a penalty. Subclasses are frozen dataclasses."""
+    """A family of images, written as a parametrization or a penalty. Subclasses are frozen dataclasses.
+
+    Attributes
+    ----------
+    name : str
+        The name that users type.
+    summary : str
+        What it is, in one line.
+    TASK_DEFAULTS : mapping of str to mapping
+        Task → the hyper-parameters that differ there from the fields' defaults, each with its source.
+    finds_latent : bool
+        Whether the arrays of its runs hold a latent that can be edited.
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    #: Whether the arrays of its runs hold a latent that can be edited.
+    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     finds_latent: ClassVar[bool] = False
 
     @classmethod
-    @abstractmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> Prior:
-        """The family's defaults for this problem's task, with `settings` put over them."""
+    def for_problem(cls: type[_Prior], problem: Problem, **settings: Any) -> _Prior:
+        """The family's defaults for this problem, with `settings` put over them.
 
-    @abstractmethod
+        Raises
+        ------
+        ValueError
+            Where a setting is unknown or out of range.
+        """
+        require_known_settings(cls, settings)
+        return cls(**{**cls.task_defaults(problem), **settings})
+
+    @classmethod
+    def task_defaults(cls, problem: Problem) -> dict[str, Any]:
+        """The hyper-parameters that differ for this problem: the row of its task in `TASK_DEFAULTS`."""
+        return dict(cls.TASK_DEFAULTS.get(problem.task, {}))
+
     def supports(self, problem: Problem) -> str | None:
         """None where this prior can solve the problem, else the reason why not, in one line."""
+        return None
+
+    def suited(self, problem: Problem) -> Prior:
+        """The prior that solves the problem in this one's name: itself, unless it has to be wrapped.
+
+        A denoiser answers with itself for plain noise, and with plug and play around itself for anything else.
+        """
+        return self
+
+    def innermost(self) -> Prior:
+        """The prior that makes the single runs, where this one makes several of another's."""
+        return self
+
+    def begin(self, problem: Problem, generator: torch.Generator) -> Run:
+        """Begin a run, the one way in which a run comes about.
+
+        Parameters
+        ----------
+        problem : Problem
+            On the device where it is to be solved.
+        generator : torch.Generator
+            The source of all randomness, a CPU generator.
+
+        Raises
+        ------
+        ValueError
+            Where the prior does not support the problem, with the reason.
+        """
+        reason = self.supports(problem)
+        if reason is not None:
+            raise ValueError(f"prior {self.innermost().name!r} cannot do this: {reason}")
+        return self.start(problem, generator)
 
     @abstractmethod
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
-        """Begin a run. All randomness comes from `generator` (a CPU generator)."""
+        """The run of a supported problem; callers use :meth:`begin`."""
 
-    @abstractmethod
     def default_stopping(self, problem: Problem) -> StoppingRule:
-        """The stopping rule to use where the caller names none."""
+        """The stopping rule where the caller names none: after `iterations`, or where the run has ended."""
+        iterations = getattr(self, "iterations", None)
+        return Finished() if iterations is None else MaxIterations(iterations)
 
     def memory(self, problem: Problem) -> int | None:
         """About how many bytes a run needs on its device, or None where the prior does not know.
@@ -112,53 +221,12 @@ class Prior(ABC):
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
 
 
-def require_known_settings(prior: type[Prior], settings: dict[str, Any]) -> None:
+def require_known_settings(prior: type[Prior], settings: Mapping[str, Any]) -> None:
     """Raise a ValueError that lists the right names where `settings` holds one that `prior` does not have."""
     known = [f.name for f in dataclasses.fields(prior)]  # type: ignore[arg-type]
     for name in settings:
         if name not in known:
             raise ValueError(f"prior {prior.name!r} has no setting {name!r}; it has: {', '.join(known)}")
-
-
-# --- the registry ---
-
-_GROUP = "zeroshot.priors"
-
-
-def _declared() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=_GROUP)}
-
-
-def prior_names() -> list[str]:
-    """The names of all installed priors, sorted."""
-    return sorted(_declared())
-
-
-def prior_class(name: str) -> type[Prior]:
-    """The class of the prior of this name.
-
-    Raises
-    ------
-    ValueError
-        Where no prior of that name is installed; the message lists those that are.
-    """
-    declared = _declared()
-    if name not in declared:
-        raise ValueError(unknown("prior", name, declared))
-    return declared[name].load()
-
-
-def class_names() -> list[str]:
-    """The names of the classes of all installed priors."""
-    return [entry.attr for entry in _declared().values()]
-
-
-def class_named(class_name: str) -> type[Prior] | None:
-    """The prior class called `class_name` among the installed ones, or None."""
-    for entry in _declared().values():
-        if entry.attr == class_name:
-            return entry.load()
-    return None
 
 
 def configured_prior(prior: str | Prior, problem: Problem, settings: dict[str, Any] | None = None) -> Prior:

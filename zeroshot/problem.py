@@ -7,11 +7,15 @@ knows which prior solves it.
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass, field, replace
 
 import torch
 
-from zeroshot.data_terms import DataTerm, Gaussian
+from zeroshot.data_terms import DataTerm, Gaussian, Poisson
+from zeroshot.noise import estimate_sigma, stabilisation
+from zeroshot.operators.identity import Identity
+from zeroshot.operators.mask import Mask
 from zeroshot.operators.operator import Operator
 
 
@@ -113,6 +117,77 @@ class Problem:
             return torch.arange(self.y.shape[-2] * self.y.shape[-1])
         known = self.measured[min(index, self.measured.shape[0] - 1)].amax(dim=0)
         return known.expand(self.y.shape[-2:]).flatten().nonzero()[:, 0].cpu()
+
+    # --- what kind of problem it is ---
+
+    @property
+    def is_denoising(self) -> bool:
+        """Whether every pixel of the image is measured as it is, but for noise."""
+        return type(self.operator) is Identity and self.measured is None and self.held_out is None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the measurement is said to be the image itself: whole, undamaged and without noise."""
+        return self.is_denoising and isinstance(self.data_term, Gaussian) and self.sigma == 0
+
+    # --- which values count, and how noisy they are ---
+
+    def counted(self) -> torch.Tensor | None:
+        """1 at the measurements that enter the data term, of y's shape; None: all."""
+        if self.measured is None and self.held_out is None:
+            return None
+        result = torch.ones_like(self.y)
+        if self.measured is not None:
+            result *= self.measured > 0.5
+        if self.held_out is not None:
+            result *= self.held_out < 0.5
+        return None if bool(result.all()) else result
+
+    def known_pixels(self) -> torch.Tensor | None:
+        """1 at the pixels that neither the mask of the operator hides nor the problem leaves out; None: all are."""
+        if not isinstance(self.operator, Mask):
+            return self.counted()
+        known = (self.operator.mask.to(self.y) > 0.5).expand_as(self.y).to(self.y)
+        counted = self.counted()
+        known = known if counted is None else known * counted
+        return None if bool(known.all()) else known
+
+    def noise_rms(self) -> float:
+        """Standard deviation of the noise in y: what the noise law says, is known or is estimated from y.
+
+        With the Poisson data term it is the root mean square over the values that count of what the law
+        predicts, √(gain · y + readout²).
+        """
+        term = self.data_term
+        if isinstance(term, Poisson):
+            variance = (term.gain * self.y + term.readout**2).clamp(min=0)
+            which = self.counted()
+            if which is None:
+                return math.sqrt(variance.mean(dtype=torch.float64).item())
+            total = (variance * which).sum(dtype=torch.float64).item()
+            return math.sqrt(total / max(which.sum(dtype=torch.float64).item(), 1))
+        return estimate_sigma(self.y, self.measured) if self.sigma is None else self.sigma
+
+    def stabilised(self, known: torch.Tensor | None = None) -> tuple[torch.Tensor, float]:
+        """The measurement with noise of one level everywhere, and that level.
+
+        With the Poisson data term it is the variance-stabilised one, else y itself; :meth:`unstabilised` maps
+        back. The operator leaves pixels as they are, or hides some.
+
+        Parameters
+        ----------
+        known : torch.Tensor, optional
+            1 at the pixels that an unknown level is estimated from, of y's shape; all by default.
+        """
+        if isinstance(self.data_term, Poisson):
+            return stabilisation.forward(self.y, self.data_term.gain, self.data_term.readout)
+        return self.y, estimate_sigma(self.y, known) if self.sigma is None else self.sigma
+
+    def unstabilised(self, estimate: torch.Tensor) -> torch.Tensor:
+        """An estimate on the scale of :meth:`stabilised`, mapped back to that of the image."""
+        if isinstance(self.data_term, Poisson):
+            return stabilisation.inverse(estimate, self.data_term.gain, self.data_term.readout)
+        return estimate
 
     def to(self, device: torch.device | str) -> Problem:
         """The same problem on another device."""

@@ -15,9 +15,10 @@ import torch
 
 from zeroshot.checks import is_number, require_positive
 from zeroshot.estimate import Estimate
-from zeroshot.prior import Prior, Run, configured_prior, prior_class, require_known_settings
+from zeroshot.prior import Prior, Run, configured_prior, require_known_settings
 from zeroshot.priors.auto.validation_split import pixels_to_judge_by, put_aside
-from zeroshot.priors.unchanged import Unchanged, is_clean
+from zeroshot.priors.unchanged import Unchanged
+from zeroshot.registry import prior_class
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -122,7 +123,7 @@ class ModelSelection(Prior):
         reason = self.supports(problem)
         if reason is not None:
             raise ValueError(reason)
-        if is_clean(problem):
+        if problem.is_clean:
             return Unchanged(problem)
         priors = [prior for prior in self._configured(problem) if prior.supports(problem) is None]
         return ModelSelectionRun(self, priors, problem, generator)

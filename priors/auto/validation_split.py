@@ -9,7 +9,6 @@ import torch
 
 from zeroshot.data_terms import Gaussian, Poisson
 from zeroshot.operators import Composition, Grayscale, Identity, Mask, Mosaic, Operator, Stack, fill_holes
-from zeroshot.priors.measurement import known_pixels
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -44,7 +43,7 @@ def put_aside(problem: Problem, fraction: float, generator: torch.Generator) -> 
     ValueError
         Where there are fewer than two pixels to choose from, see :func:`pixels_to_judge_by`.
     """
-    known = known_pixels(problem)
+    known = problem.known_pixels()
     problem = replace(problem, measured=known)
     held = replace(problem, measured=_judges(problem)).hold_out(fraction, generator).held_out
     assert held is not None
@@ -62,7 +61,7 @@ def put_aside(problem: Problem, fraction: float, generator: torch.Generator) -> 
 
 def pixels_to_judge_by(problem: Problem) -> int:
     """How many pixels could be put aside; at least two are needed."""
-    judges = _judges(replace(problem, measured=known_pixels(problem)))
+    judges = _judges(replace(problem, measured=problem.known_pixels()))
     if judges is None:
         return problem.y.shape[-2] * problem.y.shape[-1]
     return int((judges.amax(dim=1) > 0).flatten(1).sum(dim=1).min())

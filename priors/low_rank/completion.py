@@ -15,7 +15,6 @@ from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.prior import Prior, Run, require_known_settings
 from zeroshot.priors.low_rank.singular_values import shrink_singular_values, spectral_norm
-from zeroshot.priors.measurement import known_pixels, noise_level
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -163,7 +162,7 @@ class MatrixCompletion(Prior):
                 "matrix completion fills in missing pixels and needs a mask, "
                 f"not {problem.operator.describe()}"
             )
-        if known_pixels(problem) is None:
+        if problem.known_pixels() is None:
             return "matrix completion fills in missing pixels, and none are missing here"
         if not isinstance(problem.data_term, Gaussian):
             name = type(problem.data_term).__name__
@@ -190,12 +189,12 @@ class MatrixCompletionRun(Run):
     def __init__(self, prior: MatrixCompletion, problem: Problem) -> None:
         self.device = problem.y.device
         self.prior = prior
-        known = known_pixels(problem)
+        known = problem.known_pixels()
         assert known is not None
         self._y, self._known = problem.y, known
         count = known.sum(dim=(-2, -1), keepdim=True)
         self._mean = (problem.y * known).sum(dim=(-2, -1), keepdim=True) / count.clamp(min=1)
-        sigma = noise_level(problem, known_pixels(problem))[1]
+        sigma = problem.stabilised(problem.known_pixels())[1]
         self._solvers = [
             NuclearNormCompletion(
                 _side_by_side(image),

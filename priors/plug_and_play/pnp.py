@@ -16,7 +16,6 @@ from zeroshot.noise import QUANTISATION
 from zeroshot.operators.identity import Identity
 from zeroshot.prior import Prior, Run, require_known_settings
 from zeroshot.priors.denoiser import DenoisingPrior
-from zeroshot.priors.measurement import counted, noise_rms
 from zeroshot.solvers.data_step import DataStep
 from zeroshot.solvers.finite_differences import weight_chroma_
 from zeroshot.solvers.plug_and_play import SCHEMES, Denoise, Scheme, splitting
@@ -155,7 +154,7 @@ class PlugAndPlay(Prior):
         """The denoiser with its settings."""
         if not isinstance(self.denoiser, str):
             return self.denoiser
-        from zeroshot.prior import prior_class
+        from zeroshot.registry import prior_class
 
         family = prior_class(self.denoiser)
         if not issubclass(family, DenoisingPrior):
@@ -246,7 +245,7 @@ class PlugAndPlayRun(Run):
         term: DataTerm = problem.data_term
         if isinstance(term, Gaussian):
             term = Gaussian(max(noise, QUANTISATION))
-        self._data_step = DataStep(problem.operator, problem.y, term, counted(problem))
+        self._data_step = DataStep(problem.operator, problem.y, term, problem.counted())
         self._is_exact = noise == 0 and isinstance(term, Gaussian) and self._data_step.projects
         self._splitting = splitting(prior.scheme, self._data_step, self._denoise, _first_image(problem))
         self._index = 0
@@ -366,7 +365,7 @@ def _noise_level(problem: Problem) -> float:
         return 0.0
     if isinstance(term, Huber):
         return term.delta / HUBER_DELTA
-    return noise_rms(problem)
+    return problem.noise_rms()
 
 
 def _denoising(problem: Problem) -> Problem:

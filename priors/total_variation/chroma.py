@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from zeroshot.operators.mosaic import Mosaic
-from zeroshot.priors.measurement import counted
 from zeroshot.priors.total_variation.convex import minimise
 from zeroshot.priors.total_variation.tv import TotalVariation
 
@@ -37,7 +36,7 @@ def chosen_chroma(problem: Problem, generator: torch.Generator) -> float:
     if problem.reference_shape[1] == 1:
         return 1.0
     # What is held out for others stays out of the fit, and out of this choice.
-    fitted = _middle(replace(problem, measured=counted(problem), held_out=None))
+    fitted = _middle(replace(problem, measured=problem.counted(), held_out=None))
     kept = fitted.hold_out(HELD_OUT, generator)
     errors: dict[int, float] = {}
 

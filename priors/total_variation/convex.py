@@ -18,8 +18,7 @@ from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber
 from zeroshot.estimate import Estimate
 from zeroshot.noise import QUANTISATION
 from zeroshot.prior import Prior, Run, require_known_settings
-from zeroshot.priors.measurement import counted, noise_rms
-from zeroshot.priors.unchanged import Unchanged, is_clean
+from zeroshot.priors.unchanged import Unchanged
 from zeroshot.solvers.finite_differences import Coupling, TotalVariationNorm
 from zeroshot.solvers.pdhg import PrimalDualHybridGradient
 from zeroshot.solvers.penalties import Penalty
@@ -144,7 +143,7 @@ class PenaltyPrior(Prior):
         reason = self.supports(problem)
         if reason is not None:
             raise ValueError(reason)
-        if self.weight is None and is_clean(problem):
+        if self.weight is None and problem.is_clean:
             return Unchanged(problem)
         return self._run(self._with_chroma(problem, generator), problem)
 
@@ -227,7 +226,7 @@ class PenaltyRun(Run):
     def __init__(self, prior: PenaltyPrior, problem: Problem) -> None:
         self.device = problem.y.device
         self.prior = prior
-        self._measured = counted(problem)
+        self._measured = problem.counted()
         self.residual_wanted = _residual_wanted(prior, problem)
         weight = _first_weight(prior, problem, self.residual_wanted)
         self._solver = prior.solver(problem, self._measured, weight)
@@ -302,7 +301,7 @@ class PenaltyRun(Run):
 
 def expected_residual(problem: Problem) -> float:
     """The root mean square of A x − y at the true image: the noise in y, or the rounding error of 8-bit images."""
-    return max(noise_rms(problem), QUANTISATION)
+    return max(problem.noise_rms(), QUANTISATION)
 
 
 def _residual_wanted(prior: PenaltyPrior, problem: Problem) -> float | None:

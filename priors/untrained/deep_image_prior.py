@@ -10,12 +10,13 @@ import torch
 
 from zeroshot.checks import is_number
 from zeroshot.memory import available_memory
-from zeroshot.prior import Prior, prior_class, require_known_settings
+from zeroshot.prior import Prior, require_known_settings
 from zeroshot.priors.untrained.guide import CHEAPER
 from zeroshot.priors.untrained.networks.layers import Downsampling, Padding, Upsampling
 from zeroshot.priors.untrained.recipes import all_recipes, recipe_for
 from zeroshot.priors.untrained.run import DeepImageRun, working_precision
 from zeroshot.problem import Problem
+from zeroshot.registry import prior_class
 from zeroshot.stopping import HeldOut, MaxIterations, StoppingRule, WindowedMovingVariance
 
 CHOICES: dict[str, tuple[str, ...]] = {

@@ -12,9 +12,8 @@ from typing import Any
 import torch
 
 from zeroshot.operators import Mask, fill_holes
-from zeroshot.prior import prior_class
-from zeroshot.priors.measurement import known_pixels
 from zeroshot.problem import Problem
+from zeroshot.registry import prior_class
 
 #: The priors that can make a guide, each with the cheaper one to take where a budget is too short for it.
 #: The operator's first estimate, "initial", costs nothing.
@@ -96,7 +95,7 @@ def without_held_out(problem: Problem) -> Problem:
     """
     if problem.held_out is None:
         return problem
-    known = known_pixels(problem)
+    known = problem.known_pixels()
     if known is None:
         return replace(problem, held_out=None)
     if isinstance(problem.operator, Mask):

@@ -23,8 +23,8 @@ import zeroshot
 from zeroshot.cli.listings import documented_parameters, prior_description
 from zeroshot.cli.main import main
 from zeroshot.cli.messages import in_command_words
-from zeroshot.prior import prior_class
 from zeroshot.priors.total_variation.tv import TotalVariation
+from zeroshot.registry import prior_class
 from zeroshot.restoration import Restoration
 
 FAST = ["--quiet", "--set", "iterations=3"]

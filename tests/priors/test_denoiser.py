@@ -224,7 +224,7 @@ def test_where_it_is_plugged_in_the_defaults_are_those_for_repeated_use(photogra
 @pytest.mark.parametrize("name", ["bilateral", "domain_transform", "perona_malik"])
 def test_denoisers_that_plug_and_play_makes_worse_are_refused(name: str, photograph: torch.Tensor) -> None:
     problem = Problem(Downsample(2)(photograph), Downsample(2), sigma=0.0, task="sr")
-    family = zeroshot.prior.prior_class(name)
+    family = zeroshot.registry.prior_class(name)
     assert f"{name} is a denoiser that makes holes" in (family().supports(problem) or "")
     assert family().supports(denoising(photograph)) is None
 

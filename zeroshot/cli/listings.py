@@ -11,7 +11,7 @@ import textwrap
 from typing import Any
 
 from zeroshot.operators import parse
-from zeroshot.prior import prior_class, prior_names
+from zeroshot.registry import prior_class, prior_names
 from zeroshot.tasks import Option, Task, tasks
 
 # What an option takes on the command line, where that is less than in Python, or in other units.

@@ -79,7 +79,8 @@ def _show_provenance(path: Path, is_one_of_several: bool) -> int:
 
 def _prepare_solver(options: argparse.Namespace) -> None:
     """Put the flags that are settings among the settings, and check what needs no image."""
-    from zeroshot.prior import prior_class, require_known_settings
+    from zeroshot.prior import require_known_settings
+    from zeroshot.registry import prior_class
     from zeroshot.solve import resolve_device
 
     prior = prior_class(options.prior)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zeroshot.compare.method import Method
-from zeroshot.prior import prior_names
+from zeroshot.registry import prior_names
 from zeroshot.words import unknown
 
 #: Kind → the module and class that run such a file. Loaded when first asked for: each needs an extra.

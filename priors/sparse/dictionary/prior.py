@@ -15,7 +15,6 @@ from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.prior import Run, require_known_settings
 from zeroshot.priors.denoiser import DenoisingPrior
-from zeroshot.priors.measurement import known_pixels
 from zeroshot.priors.sparse.dictionary.averaging import Coder
 from zeroshot.priors.sparse.dictionary.learning import Learner
 from zeroshot.priors.sparse.dictionary.run import LearnedDictionaryRun
@@ -127,7 +126,7 @@ class LearnedDictionary(DenoisingPrior):
         prior = cls(**COLOUR) if problem.reference_shape[1] > 1 else cls()
         if not _is_own(problem):
             prior = prior.repeated()
-        elif known_pixels(problem) is not None:
+        elif problem.known_pixels() is not None:
             prior = replace(prior, **INPAINTING)
         return replace(prior, **settings)
 
@@ -158,7 +157,7 @@ class LearnedDictionary(DenoisingPrior):
         """Begin a run; `generator` chooses the patches to learn from."""
         if not _is_own(problem):
             return self._plugged_in(problem).start(problem, generator)
-        known = known_pixels(problem)
+        known = problem.known_pixels()
         if known is not None:
             _warn_of_large_holes(known, min(self.patch, *problem.y.shape[-2:]))
         return LearnedDictionaryRun(self, problem, known, generator)

@@ -9,7 +9,6 @@ import torch
 from zeroshot.estimate import Estimate
 from zeroshot.operators.mask import fill_holes
 from zeroshot.prior import Run
-from zeroshot.priors.measurement import as_image, noise_level
 from zeroshot.priors.sparse.dictionary.learning import Learner
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class LearnedDictionaryRun(Run):
     ) -> None:
         self.device = problem.y.device
         self._prior, self._problem = prior, problem
-        noisy, self._sigma = noise_level(problem, known)
+        noisy, self._sigma = problem.stabilised(known)
         if known is not None:
             noisy = fill_holes(noisy, known)
         # One seed for all: an image of a batch is restored as if it were alone.
@@ -78,7 +77,7 @@ class LearnedDictionaryRun(Run):
             if not self._nothing_to_do:
                 self._advance()
             self._index += 1
-        return Estimate(as_image(self._image, self._problem).clamp(0, 1), self._loss, self._index)
+        return Estimate(self._problem.unstabilised(self._image).clamp(0, 1), self._loss, self._index)
 
     def _advance(self) -> None:
         sweeps = self._prior.sweeps

@@ -11,7 +11,6 @@ import torch
 from zeroshot.colour import from_opponent, to_opponent
 from zeroshot.estimate import Estimate
 from zeroshot.prior import Run
-from zeroshot.priors.measurement import as_image, noise_level
 from zeroshot.priors.sparse.ncsr.centralisation import Centralisation, find_similar
 from zeroshot.priors.sparse.ncsr.dictionaries import learn
 from zeroshot.priors.sparse.ncsr.strips import strips
@@ -91,7 +90,7 @@ class DenoisingRun(Run):
     ) -> None:
         self.device = problem.y.device
         self._prior, self._problem = prior, problem
-        noisy, self._sigma = noise_level(problem)
+        noisy, self._sigma = problem.stabilised()
         self._noisy = to_opponent(noisy)
         self._level = level_of(self._sigma)
         self._rounds = prior.rounds_of(self._sigma) if self._sigma > 0 else 0
@@ -110,7 +109,7 @@ class DenoisingRun(Run):
             pairs = zip(self._noisy, self._estimate, strict=True)
             self._estimate = torch.stack([self._round(noisy, estimate) for noisy, estimate in pairs])
             self._index += 1
-        image = as_image(from_opponent(self._estimate), self._problem).clamp(0, 1)
+        image = self._problem.unstabilised(from_opponent(self._estimate)).clamp(0, 1)
         return Estimate(image, self._problem.loss(image).item(), max(self._index, 1))
 
     def _round(self, noisy: torch.Tensor, estimate: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,6 @@ from zeroshot.colour import from_opponent, to_opponent
 from zeroshot.estimate import Estimate
 from zeroshot.patches import pixel_rows
 from zeroshot.prior import Run
-from zeroshot.priors.measurement import counted, noise_rms
 from zeroshot.priors.sparse.ncsr.centralisation import Centralisation, find_similar
 from zeroshot.priors.sparse.ncsr.colour import LUMA_NOISE, luma
 from zeroshot.priors.sparse.ncsr.data_step import towards_measurement
@@ -79,9 +78,9 @@ class RestorationRun(Run):
         self._y = luma(problem.y) if self._luminance else problem.y
         self._image = luma(initial) if self._luminance else initial
         self._colours = initial - self._image if self._luminance else None
-        weight = counted(problem)
+        weight = problem.counted()
         self._weight = weight[:, :1] if weight is not None and self._luminance else weight
-        self._sigma = noise_rms(problem) * (LUMA_NOISE if self._luminance else 1.0)
+        self._sigma = problem.noise_rms() * (LUMA_NOISE if self._luminance else 1.0)
         self._energy = max(problem.operator.norm(tuple(problem.y.shape)) ** 2, 1e-6)
         self._seed = int(torch.randint(2**31, (), generator=generator))
         self._begun, self._iteration = self._image, 0

@@ -11,7 +11,6 @@ from zeroshot.colour import from_opponent, to_opponent
 from zeroshot.data_terms import L1, Huber
 from zeroshot.estimate import Estimate
 from zeroshot.prior import Run
-from zeroshot.priors.measurement import counted, noise_rms
 from zeroshot.priors.sparse.wavelet.subbands import clean_threshold, penalty_value, shrunk
 from zeroshot.solvers.fista import ENVELOPE, DataFidelity, FastIterativeShrinkage
 
@@ -44,7 +43,7 @@ class WaveletRun(Run):
         self._size = problem.reference_shape[-2:]
         self._transform, self._frame = prior.frame_for(*self._size)
         self._radius = RADIUS[prior.transform]
-        fidelity = DataFidelity(problem.operator, problem.y, problem.data_term, counted(problem))
+        fidelity = DataFidelity(problem.operator, problem.y, problem.data_term, problem.counted())
         self.lipschitz = fidelity.lipschitz
         norm = max(problem.operator.norm(tuple(problem.y.shape)), 1e-6)
         self._robust = isinstance(problem.data_term, L1 | Huber)
@@ -166,4 +165,4 @@ def _noise(problem: Problem) -> float:
         return ENVELOPE
     if isinstance(term, Huber):
         return term.delta
-    return max(noise_rms(problem), LEAST_NOISE)
+    return max(problem.noise_rms(), LEAST_NOISE)

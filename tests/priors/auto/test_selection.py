@@ -14,12 +14,12 @@ from zeroshot.estimate import Estimate
 from zeroshot.metrics import psnr
 from zeroshot.noise import add_gaussian, random_mask
 from zeroshot.operators import Blur, Downsample, Grayscale, Identity, Mask, Mosaic, Stack
-from zeroshot.prior import prior_class
 from zeroshot.priors.auto.selection import CANDIDATES, ModelSelection, _is_better
 from zeroshot.priors.auto.validation_split import put_aside
 from zeroshot.priors.total_variation.tv import TotalVariation
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
+from zeroshot.registry import prior_class
 
 SIGMA = 25 / 255
 GOOD, BLUNT, IDLE = TotalVariation(), TotalVariation(weight=3.0), TotalVariation(weight=1e-4)

@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 import zeroshot
-from zeroshot import prior as registry
+from zeroshot import registry
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.estimate import Estimate
 from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper, random_mask

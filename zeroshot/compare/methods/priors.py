@@ -12,8 +12,9 @@ from zeroshot.compare.method import Case
 from zeroshot.compare.methods.arrays import to_array
 from zeroshot.estimate import Estimate
 from zeroshot.operators import Downsample, Identity, Mask
-from zeroshot.prior import Prior, Run, configured_prior, prior_class, require_known_settings
+from zeroshot.prior import Prior, Run, configured_prior, require_known_settings
 from zeroshot.problem import Problem
+from zeroshot.registry import prior_class
 from zeroshot.solve import solve_problem
 from zeroshot.stopping import StoppingRule, TimeBudget
 
