@@ -368,3 +368,32 @@ class _FunctionStage(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self._function(x)
+
+
+def describe(generator: Generator) -> dict[str, Any]:
+    """Properties of a generator by name, for a listing.
+
+    Parameters
+    ----------
+    generator : Generator
+        The generator.
+
+    Returns
+    -------
+    dict of str
+        Architecture, resolution, image_size, channels, lengths, numbers of layers, noise inputs and parameters.
+    """
+    parameters = sum(parameter.numel() for parameter in generator.parameters())
+    return {
+        "architecture": generator.architecture,
+        "resolution": generator.resolution,
+        "image_size": generator.image_size,
+        "channels": generator.channels,
+        "z_dim": generator.z_dim,
+        "w_dim": generator.w_dim,
+        "label_dim": generator.label_dim,
+        "latents": generator.num_latents,
+        "layers": generator.num_layers,
+        "noise_inputs": len(generator.noise_shapes),
+        "parameters": parameters,
+    }

@@ -13,8 +13,7 @@ import torch
 from PIL import Image
 
 from zeroshot.cli import main
-from zeroshot.generators import StyleGAN
-from zeroshot.generators.checkpoints import load, save
+from zeroshot.generators import StyleGAN, load, save
 from zeroshot.perceptual import FeatureExtractor
 
 LANDMARKS = "20,20 40,20 30,30 23,42 37,42"

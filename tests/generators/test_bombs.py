@@ -25,7 +25,7 @@ MEGABYTE = 1 << 20
 CHILD = """
 import json, resource, sys
 import numpy, safetensors.torch, torch
-from zeroshot.generators.checkpoints import load
+from zeroshot.generators import load
 torch.zeros(10).sort()
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 150 * 2**20,) * 2)

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import torch
 
-from zeroshot.generators.checkpoints import Recorded, UnsafePickleError, load, read_pickle
+from zeroshot.generators import load
+from zeroshot.generators.formats import Recorded, UnsafePickleError, read_pickle
 
 
 class Call:
@@ -197,7 +198,7 @@ def test_doubling_references_stay_small():
 def test_deep_nesting_is_refused_or_read_but_never_crashes():
     content = b"\x80\x04" + b"(" * 50_000 + b"t" * 50_000 + b"."
     script = (
-        "import sys; from zeroshot.generators.checkpoints import UnsafePickleError, read_pickle\n"
+        "import sys; from zeroshot.generators.formats import UnsafePickleError, read_pickle\n"
         "try:\n    read_pickle(sys.stdin.buffer.read())\nexcept UnsafePickleError as error:\n    print(error)\n"
     )
     ended = subprocess.run([sys.executable, "-c", script], input=content, capture_output=True, check=False)

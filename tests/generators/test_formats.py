@@ -11,9 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from zeroshot.generators import Generator
+from zeroshot.generators import Generator, describe, load, save
 from zeroshot.generators.alias_free import low_pass_filter
-from zeroshot.generators.checkpoints import describe, load, save
 
 
 def test_a_saved_generator_comes_back_whole(any_generator, tmp_path):
