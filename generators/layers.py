@@ -29,7 +29,7 @@ def pixel_norm(x: torch.Tensor, epsilon: float = 1e-8) -> torch.Tensor:
 
 
 class EqualisedLinear(nn.Module):
-    """x ↦ x (W · r / √fan-in)ᵀ + b · r, with r the learning-rate factor that the weights were trained with.
+    """x ↦ x (W · r / √fan-in)ᵀ + b · r, where r is the learning-rate factor of the training.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ class EqualisedConvolution(nn.Module):
     in_channels, out_channels, size : int
         Of the kernels.
     gain : float
-        √2 before a rectifier, 1 else.
+        √2 before a rectifier, otherwise 1.
     padding : int or None
-        None keeps the size.
+        By default what keeps the size.
     """
 
     def __init__(

@@ -43,8 +43,8 @@ def modulated_convolution(
 ) -> torch.Tensor:
     """Convolution with the kernel of each image scaled by its styles per input channel.
 
-    Demodulated, every output channel's kernel has the norm one. The scaling is applied to the maps before
-    and after, which is the same and spares a kernel per image.
+    Demodulated, the kernel of every output channel has norm one. The scaling is applied to the maps before
+    and after the convolution, which is equivalent and needs no kernel per image.
 
     Parameters
     ----------

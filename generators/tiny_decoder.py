@@ -54,7 +54,7 @@ class TinyDecoder(Generator):
     latent_channels : int
         Channels of the latent: 4, 16 or 32 in the published ones.
     width : int
-        Channels within.
+        Channels of the layers between.
     pooled : {"pooled", "plain"}
         Whether the blocks at one eighth of the size have the pointwise branch.
     channels : int

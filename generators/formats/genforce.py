@@ -67,18 +67,7 @@ def is_pggan(state: State) -> bool:
 
 
 def pggan(state: State) -> ProgressiveGAN:
-    """From a modernised state dict.
-
-    Parameters
-    ----------
-    state : dict of str to torch.Tensor
-        From :func:`modernised`.
-
-    Raises
-    ------
-    KeyError, ValueError
-        Where weights are missing or do not fit together.
-    """
+    """From a state dict of :func:`modernised`; KeyError or ValueError where weights are missing or do not fit."""
     _require_grown(state.get("lod"))
     depth = sum(bool(re.fullmatch(r"layer\d+\.weight", name)) for name in state)
     widths = [state[f"layer{index}.weight"].shape[0] for index in range(0, depth, 2)]
@@ -135,18 +124,7 @@ def is_stylegan(state: State) -> bool:
 
 
 def stylegan(state: State) -> StyleGAN:
-    """From a modernised state dict.
-
-    Parameters
-    ----------
-    state : dict of str to torch.Tensor
-        From :func:`modernised`.
-
-    Raises
-    ------
-    KeyError, ValueError
-        Where weights are missing or do not fit together.
-    """
+    """From a state dict of :func:`modernised`; KeyError or ValueError where weights are missing or do not fit."""
     _require_grown(state.get("synthesis.lod"))
     # The constant of the first layer has no weight.
     depth = 1 + _depth(state)
@@ -173,18 +151,7 @@ def is_stylegan2(state: State) -> bool:
 
 
 def stylegan2(state: State) -> StyleGAN2:
-    """From a modernised state dict.
-
-    Parameters
-    ----------
-    state : dict of str to torch.Tensor
-        From :func:`modernised`.
-
-    Raises
-    ------
-    KeyError, ValueError
-        Where weights are missing or do not fit together.
-    """
+    """From a state dict of :func:`modernised`; KeyError or ValueError where weights are missing or do not fit."""
     depth = _depth(state)
     settings = _settings(state, depth)
     channels = len(state["synthesis.output0.bias"])

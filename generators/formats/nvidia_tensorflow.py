@@ -157,7 +157,7 @@ def _convolution(variables: State, here: str, there: str, index: int, size: int)
         # TensorFlow's enlarging convolution turns the kernel round, torch's transposed one does not.
         weight = weight.flip((2, 3))
     return {
-        # The scale of the weights is divided out again but for the small constant beside it.
+        # Demodulation cancels the scale of the weights, except beside its epsilon.
         f"{there}.weight": weight / math.sqrt(weight[0].numel()),
         f"{there}.bias": variables[f"{here}bias"],
         f"{there}.noise_strength": variables[f"{here}noise_strength"].reshape(()),

@@ -1,4 +1,4 @@
-"""Plain state dicts of other implementations → generators: which one a file is of, told by its names."""
+"""Plain state dicts of other implementations → generators; the names in a file tell which implementation it is of."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import genforce, pulse, rosinality, taesd
 from .memory_budget import as_floats
 
 State = dict[str, torch.Tensor]
-#: Under which names files with more than weights keep them, and how deep.
+#: Names under which files with more than weights keep the weights, and how deep they are nested at most.
 _HOLDERS = ("generator_smooth", "g_ema", "generator", "state_dict")
 _MOST_HOLDERS = 3
 
@@ -20,7 +20,7 @@ def tensors_of(content: object, file_size: int) -> State:
     Parameters
     ----------
     content : object
-        What a file holds; nothing is found in what is no dict.
+        What a file holds; anything but a dict has no tensors.
     file_size : int
         Bytes of the file.
 
