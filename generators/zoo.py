@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 _NVIDIA = (
     "Nvidia Source Code License (non-commercial): https://github.com/NVlabs/stylegan3/blob/main/LICENSE.txt"
 )
@@ -184,6 +182,9 @@ def fetch(name: str, progress: str = "bar", say: Callable[[str], None] | None = 
             return path
     path = cache_folder() / entry.file
     if not path.is_file():
+        # Not at the top, as it brings asyncio with it.
+        from filelock import FileLock
+
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(f".{path.name}.lock")):
             # Another process may have fetched it meanwhile.
