@@ -32,7 +32,7 @@ from damages import SHARED, centre_crop
 
 import zeroshot
 from zeroshot.generators import Generator, StyleGAN2
-from zeroshot.generators.checkpoints import load as load_generator
+from zeroshot.generators import load as load_generator
 from zeroshot.images import load
 from zeroshot.metrics import psnr
 from zeroshot.noise import add_gaussian, random_mask

@@ -18,7 +18,7 @@ from torch import nn
 
 import zeroshot.images
 from zeroshot.generators import Generator
-from zeroshot.generators.checkpoints.torch_files import load_tensors
+from zeroshot.generators.formats import load_tensors
 
 State = dict[str, torch.Tensor]
 

@@ -10,17 +10,13 @@ This package needs torch and nothing else of zeroshot, so that it can be used al
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from .generator import Features, Generator, Noise, WrappedGenerator
+from .formats import load, save
+from .generator import Features, Generator, Noise, WrappedGenerator, describe
 from .pggan import ProgressiveGAN
 from .stylegan import StyleGAN
 from .stylegan2 import StyleGAN2
 from .stylegan3 import StyleGAN3
 from .tiny_decoder import TinyDecoder
-
-if TYPE_CHECKING:
-    from .checkpoints import describe, load, save
 
 __all__ = [
     "Features",
@@ -36,12 +32,3 @@ __all__ = [
     "load",
     "save",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Reading and writing files, imported when first used."""
-    if name in ("describe", "load", "save"):
-        from . import checkpoints
-
-        return getattr(checkpoints, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

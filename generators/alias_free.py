@@ -62,7 +62,7 @@ def low_pass_filter(
     cutoff, width, rate : float
         Cut-off frequency, width of the transition band and sampling rate.
     is_radial : bool
-        Whether to return the (taps, taps) filter that treats all directions alike.
+        Whether to return the (taps, taps) filter that is the same in all directions.
     """
     if taps == 1:
         return None
@@ -80,7 +80,7 @@ def low_pass_filter(
 
 
 def _kaiser_attenuation(taps: int, width: float) -> float:
-    """The attenuation in dB that a Kaiser window of so many taps reaches for a relative transition width."""
+    """The attenuation in dB of a Kaiser window of `taps` taps, for a relative transition width."""
     return 2.285 * (taps - 1) * math.pi * width + 7.95
 
 

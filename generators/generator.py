@@ -2,7 +2,7 @@
 
     w = mapping(z),   image = synthesis(w),   image = tail(head(w, l), l, w)  for every layer l.
 
-The head and the tail are what multi-code inversion composes features between.
+Multi-code inversion composes the features of several heads before one tail.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torch import nn
 
 from .mapping import Mapping
 
-#: Noise inputs: one map (N or 1, 1, H, W) per entry of `noise_shapes`; the ones stored with the weights; new
-#: ones; or none at all.
+#: Noise inputs: one map (N or 1, 1, H, W) per entry of `noise_shapes`; or "stored", those saved with the weights;
+#: "random", new ones; "none".
 Noise = Sequence[torch.Tensor] | str
 _NOISE_MODES = ("stored", "random", "none")
 
@@ -54,13 +54,13 @@ class Generator(nn.Module, ABC):
     num_latents : int
         How many latents a W+ latent has.
     num_layers : int
-        How many layers `head` and `tail` can be divided at: l from 0 to num_layers.
+        How many layers `head` and `tail` can be divided at: l is 0 to num_layers.
     resolution : int
         Side of the images, the longer one where they are not square; 0 where they may have any size.
     image_size : tuple of int
         (height, width) of the images; (0, 0) where they may have any size.
     latent_distribution : str
-        What z is drawn from: "normal", or "uniform" in [−1, 1].
+        The distribution of z: "normal", or "uniform" in [−1, 1].
     is_copyable : bool
         Whether `copy.deepcopy` gives a generator whose weights are its own.
     channels : int
@@ -69,7 +69,7 @@ class Generator(nn.Module, ABC):
         (1, 1, H, W) of every noise input; empty where there are none.
     """
 
-    #: From z to w; architectures without styles have none.
+    #: From z to w; absent in architectures without styles.
     mapping_network: Mapping
     architecture: str = ""
     z_dim: int
@@ -111,7 +111,7 @@ class Generator(nn.Module, ABC):
         truncation : float
             ψ in w ← w̄ + ψ (w − w̄), w̄ the mean over the training's latents; 1 leaves w as it is.
         truncation_layers : int, optional
-            Truncates the first so many latents only; by default all of them.
+            How many latents are truncated, from the first on; by default all.
 
         Returns
         -------
@@ -193,14 +193,14 @@ class Generator(nn.Module, ABC):
         Parameters
         ----------
         module : torch.nn.Module
-            Called with latents (N, *latent_shape), returns images (N, C, H, W). It is put into evaluation mode,
-            and stays in it, as every synthesis would change the statistics of its batch normalisation else.
+            Called with latents (N, *latent_shape), returns images (N, C, H, W). It is put into evaluation mode and
+            stays in it, since otherwise every synthesis would change the statistics of its batch normalisation.
         latent_shape : sequence of int
             Shape of one latent; z is handed over flat, (N, ∏ latent_shape), and reshaped.
         stages : sequence of callable, optional
             The module as a chain, so that it can be divided: head(z, l) runs the first l of them. By default the
             children of a `torch.nn.Sequential`, else the module as one stage. With functions among them the
-            generator cannot be copied, as a copied function would go on using the weights of the original.
+            generator cannot be copied, as a copied function would still use the weights of the original.
         output_range : tuple of float
             The values of black and white in the module's images.
         latent_distribution : {"normal", "uniform"}
@@ -214,7 +214,7 @@ class Generator(nn.Module, ABC):
         Raises
         ------
         ValueError
-            Where the range or the distribution is none, or the module returns no images.
+            Where the range or the distribution is invalid, or the module returns no images.
         """
         return WrappedGenerator(module, latent_shape, stages, output_range, latent_distribution)
 
@@ -368,3 +368,32 @@ class _FunctionStage(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self._function(x)
+
+
+def describe(generator: Generator) -> dict[str, Any]:
+    """Properties of a generator by name, for a listing.
+
+    Parameters
+    ----------
+    generator : Generator
+        The generator.
+
+    Returns
+    -------
+    dict of str
+        Architecture, resolution, image_size, channels, lengths, numbers of layers, noise inputs and parameters.
+    """
+    parameters = sum(parameter.numel() for parameter in generator.parameters())
+    return {
+        "architecture": generator.architecture,
+        "resolution": generator.resolution,
+        "image_size": generator.image_size,
+        "channels": generator.channels,
+        "z_dim": generator.z_dim,
+        "w_dim": generator.w_dim,
+        "label_dim": generator.label_dim,
+        "latents": generator.num_latents,
+        "layers": generator.num_layers,
+        "noise_inputs": len(generator.noise_shapes),
+        "parameters": parameters,
+    }

@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import nn
 from torch.nn import functional
 
-SLOPE, GAIN = 0.2, math.sqrt(2)
+from .layers import GAIN, SLOPE, EqualisedLinear, pixel_norm
+
 _MOST_LAYERS = 64
-
-
-def normalise(x: torch.Tensor, epsilon: float = 1e-8) -> torch.Tensor:
-    """X / √(mean over the last axis of x² + ε)."""
-    return x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + epsilon)
-
-
-class EqualisedLinear(nn.Module):
-    """x ↦ x (W · r / √fan-in)ᵀ + b · r, with r the learning-rate factor that the weights were trained with.
-
-    Parameters
-    ----------
-    in_features, out_features : int
-        Lengths of input and output.
-    rate : float
-        r.
-    bias : float
-        The bias before training.
-    """
-
-    def __init__(self, in_features: int, out_features: int, rate: float = 1.0, bias: float = 0.0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_features, in_features) / rate)
-        self.bias = nn.Parameter(torch.full((out_features,), float(bias)))
-        self._scale, self._rate = rate / math.sqrt(in_features), rate
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.linear(x, self.weight * self._scale, self.bias * self._rate)
 
 
 class Mapping(nn.Module):
@@ -90,14 +61,14 @@ class Mapping(nn.Module):
         truncation_layers: int | None = None,
     ) -> torch.Tensor:
         """(N, num_latents, w_dim); see :meth:`zeroshot.generators.Generator.mapping`."""
-        x = normalise(z)
+        x = pixel_norm(z)
         if self.label_dim:
             if label is None or label.shape != (len(z), self.label_dim):
                 got = None if label is None else tuple(label.shape)
                 raise ValueError(
                     f"this generator needs labels of shape ({len(z)}, {self.label_dim}), got {got}"
                 )
-            x = torch.cat([x, normalise(self.embed(label.to(x)))], dim=1)
+            x = torch.cat([x, pixel_norm(self.embed(label.to(x)))], dim=1)
         for index in range(self.depth):
             x = functional.leaky_relu(self.get_submodule(f"fc{index}")(x), SLOPE) * GAIN
         return truncated(

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from .generator import Features, Generator
-from .mapping import SLOPE, EqualisedLinear, Mapping
-from .pggan import EqualisedConvolution, require_widths
+from .layers import SLOPE, EqualisedConvolution, EqualisedLinear, require_widths
+from .mapping import Mapping
 
 #: From this resolution up the enlargement is part of the convolution.
 FUSED_FROM = 128

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from .generator import Features, Generator
-from .mapping import GAIN, SLOPE, EqualisedLinear, Mapping
-from .pggan import require_widths
+from .layers import GAIN, SLOPE, EqualisedLinear, require_widths
+from .mapping import Mapping
 from .resampling import filtered_resample
 
 _TAPS = (1.0, 3.0, 3.0, 1.0)
@@ -28,6 +28,11 @@ def default_filters(network: nn.Module) -> dict[str, torch.Tensor]:
     return {name: resample_filter() for name in network.state_dict() if name.endswith("resample_filter")}
 
 
+def enlarged(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """Images or maps (N, C, H, W) of twice the size, filtered by `kernel`, (4, 4)."""
+    return filtered_resample(x, kernel, up=2, padding=(2, 1, 2, 1), gain=4)
+
+
 def modulated_convolution(
     x: torch.Tensor,
     weight: torch.Tensor,
@@ -38,8 +43,8 @@ def modulated_convolution(
 ) -> torch.Tensor:
     """Convolution with the kernel of each image scaled by its styles per input channel.
 
-    Demodulated, every output channel's kernel has the norm one. The scaling is applied to the maps before
-    and after, which is the same and spares a kernel per image.
+    Demodulated, the kernel of every output channel has norm one. The scaling is applied to the maps before
+    and after the convolution, which is equivalent and needs no kernel per image.
 
     Parameters
     ----------
@@ -138,7 +143,7 @@ class Shortcut(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = functional.conv2d(x, self.weight * (self._scale * math.sqrt(0.5)))
-        return filtered_resample(x, self.resample_filter, up=2, padding=(2, 1, 2, 1), gain=4)
+        return enlarged(x, self.resample_filter)
 
 
 class SynthesisBlock(nn.Module):
@@ -294,7 +299,7 @@ class StyleGAN2(Generator):
         image = features.image
         if is_second and block.has_colours:
             colours = block.torgb(maps, latent[:, index + 1])
-            image = colours if image is None else self._enlarged(image, block) + colours
+            image = colours if image is None else enlarged(image, block.resample_filter) + colours
         return Features(maps, image)
 
     def _residual_block(
@@ -311,10 +316,6 @@ class StyleGAN2(Generator):
         if block.has_colours:
             return Features(maps, block.torgb(maps, latent[:, first + 2]))
         return Features(maps)
-
-    @staticmethod
-    def _enlarged(image: torch.Tensor, block: Any) -> torch.Tensor:
-        return filtered_resample(image, block.resample_filter, up=2, padding=(2, 1, 2, 1), gain=4)
 
     def _finish(self, features: Features, latent: torch.Tensor) -> torch.Tensor:
         assert features.image is not None

@@ -13,7 +13,8 @@ from torch.nn import functional
 
 from .alias_free import LayerPlan, layer_plans, low_pass_filter
 from .generator import Features, Generator
-from .mapping import GAIN, SLOPE, EqualisedLinear, Mapping
+from .layers import GAIN, SLOPE, EqualisedLinear
+from .mapping import Mapping
 from .resampling import filtered_resample
 
 _MOST_LAYERS, _LARGEST_SIDE, _LARGEST_FACTOR, _LARGEST_FILTER = 64, 8192, 16, 64

@@ -5,7 +5,6 @@ The latent is an image itself, an eighth of the size on either side.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import torch
@@ -14,8 +13,8 @@ from torch.nn import functional
 
 from .generator import Features, Generator
 
-_LEVELS = 3
-_BLOCKS = 3
+#: Enlargements by two, and residual blocks before each.
+LEVELS, BLOCKS = 3, 3
 
 
 class ResidualBlock(nn.Module):
@@ -55,7 +54,7 @@ class TinyDecoder(Generator):
     latent_channels : int
         Channels of the latent: 4, 16 or 32 in the published ones.
     width : int
-        Channels within.
+        Channels of the layers between.
     pooled : {"pooled", "plain"}
         Whether the blocks at one eighth of the size have the pointwise branch.
     channels : int
@@ -68,7 +67,7 @@ class TinyDecoder(Generator):
 
     architecture = "tiny_decoder"
     #: How many times larger than its latent the image is.
-    factor = 2**_LEVELS
+    factor = 2**LEVELS
 
     def __init__(
         self, latent_channels: int, width: int = 64, pooled: str = "plain", channels: int = 3
@@ -84,9 +83,9 @@ class TinyDecoder(Generator):
         }
         self.z_dim, self.channels, self.resolution, self.noise_shapes = latent_channels, channels, 0, []
         stages = [nn.Sequential(nn.Conv2d(latent_channels, width, 3, padding=1), nn.ReLU())]
-        for level in range(_LEVELS):
+        for level in range(LEVELS):
             kind = pooled if level == 0 else "plain"
-            stages += [nn.Sequential(ResidualBlock(width, kind)) for _ in range(_BLOCKS)]
+            stages += [nn.Sequential(ResidualBlock(width, kind)) for _ in range(BLOCKS)]
             enlarge = nn.Upsample(scale_factor=2, mode="nearest")
             stages.append(nn.Sequential(enlarge, nn.Conv2d(width, width, 3, padding=1, bias=False)))
         stages.append(nn.Sequential(ResidualBlock(width, "plain")))
@@ -113,45 +112,3 @@ class TinyDecoder(Generator):
 
     def _finish(self, features: Features, latent: torch.Tensor) -> torch.Tensor:
         return features.maps * 2 - 1
-
-
-def is_tiny_decoder(state: dict[str, torch.Tensor]) -> bool:
-    """Whether a state dict is that of such a decoder, in the names of its own repository."""
-    return "3.conv.0.weight" in state and "19.weight" in state and "1.weight" in state
-
-
-def settings_of(state: dict[str, torch.Tensor]) -> dict[str, Any]:
-    """The settings of the decoder that a state dict is of."""
-    width, latent_channels = state["1.weight"].shape[:2]
-    return {
-        "latent_channels": latent_channels,
-        "width": width,
-        "pooled": "pooled" if "3.pool.0.weight" in state else "plain",
-        "channels": state["19.weight"].shape[0],
-    }
-
-
-def place_of(name: str) -> str:
-    """Our name for a weight of the published decoders, whose names are places in one long chain of layers.
-
-    Raises
-    ------
-    ValueError
-        Where no layer has that place.
-    """
-    match = re.fullmatch(r"(\d+)\.(.+)", name)
-    place = None if match is None else _places().get(int(match[1]))
-    if match is None or place is None:
-        raise ValueError(f"the decoder has a layer of unknown name: {name}")
-    return f"stages.{place}.{match[2]}"
-
-
-def _places() -> dict[int, str]:
-    """Of the layers with weights in the chain, which counts bounds, rectifiers and enlargements too."""
-    last = 1 + _LEVELS * (_BLOCKS + 1)
-    places = {1: "0.0", 18: f"{last}.0", 19: f"{last + 1}.0"}
-    for level in range(_LEVELS):
-        first, stage = 3 + 5 * level, 1 + 4 * level
-        places |= {first + block: f"{stage + block}.0" for block in range(_BLOCKS)}
-        places[first + 4] = f"{stage + 3}.1"
-    return places

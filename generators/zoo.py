@@ -1,10 +1,10 @@
 """Named weights: where they are published, under which terms, and what they make; downloaded when first used.
 
-Files lie in the user's cache, or in the folder that the environment variable ZEROSHOT_WEIGHTS names, which is
-looked into first, so that a machine without a network can be given them. A download that breaks off goes on where
-it stopped, if the file is still the same there; what arrives is compared with the published checksum, or, where none
-is published, with that of the first download. ZEROSHOT_MIRROR may name one more address, under which every file is
-looked for by its name when its publisher does not give it.
+Files lie in the user's cache, or in the folder that the environment variable ZEROSHOT_WEIGHTS names, which comes
+first, so that a machine without a network can be given them. A download that breaks off is resumed, provided that the
+file has not changed at its source; what arrives is compared with the published checksum, or, where none is published,
+with that of the first download. ZEROSHOT_MIRROR may name one more address, which is asked for every file that its
+publisher does not give.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Entry:
     Attributes
     ----------
     addresses : tuple of str
-        Where it can be had, tried in this order.
+        Where to download it, tried in this order.
     licence : str
         Its terms, and where they are written.
     domain : str
@@ -67,7 +67,7 @@ def _ngc(collection: str, file: str, domain: str, alignment: str) -> Entry:
 
 
 def _ada(file: str, domain: str, alignment: str) -> Entry:
-    """Trained with adaptive augmentation; other files than those of similar names above."""
+    """Weights trained with adaptive augmentation: other files than those of similar names above."""
     return Entry((f"{_ADA}/{file}",), _NVIDIA, domain, alignment, _ADA_LISTED)
 
 
@@ -137,7 +137,7 @@ ENTRIES: dict[str, Entry] = {
 
 
 class ChecksumError(ValueError):
-    """What arrived is not what was published, or what the first download was."""
+    """A file differs from the published one, or from the first download."""
 
 
 def names() -> list[str]:
@@ -160,7 +160,7 @@ def fetch(name: str, progress: str = "bar", say: Callable[[str], None] | None = 
     progress : {"bar", "none"}
         Whether to show how far a download has come.
     say : callable, optional
-        Is given the terms before the first download; by default they go to standard error.
+        Receives the terms before the first download; by default they go to standard error.
 
     Raises
     ------
@@ -182,8 +182,11 @@ def fetch(name: str, progress: str = "bar", say: Callable[[str], None] | None = 
             return path
     path = cache_folder() / entry.file
     if not path.is_file():
+        # Not at the top, as it brings asyncio with it.
+        from filelock import FileLock
+
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _only_one(path):
+        with FileLock(path.with_name(f".{path.name}.lock")):
             # Another process may have fetched it meanwhile.
             if not path.is_file():
                 (say or _say)(f"{name}: {entry.domain}; from {entry.source}; terms: {entry.licence}")
@@ -191,19 +194,6 @@ def fetch(name: str, progress: str = "bar", say: Callable[[str], None] | None = 
     what = f"{path} (to download it again, remove it and {_record(path)})"
     _require_checksum(path, _known_checksum(path, entry), what)
     return path
-
-
-@contextlib.contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """One download of a file at a time, over all processes; without effect where the system has no such locks."""
-    with open(path.with_name(f".{path.name}.lock"), "w") as file:
-        try:
-            import fcntl
-        except ImportError:
-            yield
-            return
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _say(text: str) -> None:
@@ -219,7 +209,7 @@ def _pooch() -> Any:
 
 
 def _record(path: Path) -> Path:
-    """Where the checksum of the first download is kept."""
+    """The file with the checksum of the first download."""
     return path.with_name(path.name + ".sha256")
 
 
@@ -231,12 +221,12 @@ def _known_checksum(path: Path, entry: Entry) -> str | None:
     return None
 
 
-#: Files found to be the right ones by this process: path, time of change, size and checksum.
+#: Files that this process has verified: path, time of change, size and checksum.
 _verified: set[tuple[str, int, int, str]] = set()
 
 
 def _require_checksum(path: Path, wanted: str | None, what: str) -> None:
-    """ChecksumError unless the file has the checksum; one that has not changed is not read again."""
+    """ChecksumError unless the file has the checksum; a verified file is read again only if it changed."""
     if wanted is None:
         return
     about = path.stat()
@@ -257,17 +247,17 @@ def _addresses(entry: Entry) -> tuple[str, ...]:
 
 
 def _download(entry: Entry, path: Path, progress: str) -> None:
-    """From the first address that gives the right file."""
+    """Download from the first address that gives the right file."""
     failures: list[Exception] = []
     for address in _addresses(entry):
-        # What one address sent is not gone on with from another, whose file may differ.
+        # A download is never resumed from another address, whose file may differ.
         place = hashlib.sha256(address.encode()).hexdigest()[:8]
         part = path.with_name(f"{path.name}.{place}.part")
         try:
             _receive(address, part, progress)
             _require_checksum(part, _known_checksum(path, entry), f"what {address} sent")
         except ChecksumError as error:
-            # A wrong file must not be gone on with.
+            # A wrong file must not be resumed.
             os.replace(part, path.with_name(path.name + ".rejected"))
             _validator_file(part).unlink(missing_ok=True)
             failures.append(error)
@@ -287,24 +277,24 @@ def _download(entry: Entry, path: Path, progress: str) -> None:
 
 
 def _validator_file(part: Path) -> Path:
-    """Where the version of the file that a part is of is kept."""
+    """The file with the version of what is being downloaded."""
     return part.with_name(part.name + ".version")
 
 
 def _validator(headers: Any) -> str | None:
-    """What a server calls this version of a file; only strong tags promise the same bytes."""
+    """The server's name for this version of a file; only strong tags promise the same bytes."""
     tag = headers.get("ETag", "")
     return tag if tag.startswith('"') else headers.get("Last-Modified")
 
 
 def _receive(address: str, part: Path, progress: str) -> None:
-    """Append what is missing of the file; one that has changed since, or cannot be gone on with, from the start."""
+    """Append what is missing of the file, or start anew where it has changed or cannot be resumed."""
     import requests
 
     version = _validator_file(part)
     known = version.read_text() if version.exists() else ""
     have = part.stat().st_size if part.exists() and known else 0
-    # Compressed on the way, a part of the file would be no part of what arrives.
+    # Compressed on the way, the bytes would not continue those received.
     headers = {"Accept-Encoding": "identity"}
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": known}
@@ -326,7 +316,7 @@ def _receive(address: str, part: Path, progress: str) -> None:
 
 
 def _continues(headers: Any, have: int, known: str) -> bool:
-    """Whether an answer with a part of the file goes on where ours ends, in the same version of it."""
+    """Whether a partial answer continues where ours ends, in the same version of the file."""
     place = headers.get("Content-Range", "")
     return place.startswith(f"bytes {have}-") and _validator(headers) in (None, known)
 

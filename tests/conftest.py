@@ -18,6 +18,15 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="package")
+def published_generators(shared: Path) -> Path:
+    """The folder of the published weights of generators; a test skips where it is missing."""
+    folder = shared / "weights" / "generators"
+    if not folder.is_dir():
+        pytest.skip("needs the published weights in the folder `shared`")
+    return folder
+
+
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""The perceptual part of a latent prior's data term: what a network trained on photographs sees."""
+"""The perceptual part of a latent prior's data term: features of a network trained on photographs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zeroshot.data_terms import Gaussian
-from zeroshot.perceptual import FeatureExtractor, Perceptual, extractor_for
+from zeroshot.perceptual import FeatureExtractor, Perceptual
+from zeroshot.priors.latent.weights import extractor_for
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem

@@ -1,4 +1,4 @@
-"""What a prior's `weights` name: a file, a name of the zoo, or a generator itself."""
+"""The networks that a prior's settings name: generators and feature extractors, by file, by name or as they are."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zeroshot.generators import Generator
-from zeroshot.generators.checkpoints import load
+from zeroshot.generators import Generator, load, zoo
+from zeroshot.generators.formats import load_state_dict
+from zeroshot.perceptual import FeatureExtractor
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -22,9 +23,9 @@ def generator_for(weights: Any, mapping: str | Path | None = None) -> Generator:
     Parameters
     ----------
     weights : Generator, path or str
-        A generator, used as it is; a checkpoint; or the name of one in the zoo, which is downloaded on its first use.
+        A generator, used as it is; a file of weights; or a name in the zoo, whose file is downloaded on first use.
     mapping : path, optional
-        The second file of checkpoints that come in two.
+        The second file of weights that come in two.
 
     Raises
     ------
@@ -57,6 +58,27 @@ def file_of(weights: Any) -> Path:
     return (path if path.is_file() else _from_zoo(str(weights))).resolve()
 
 
+def extractor_for(weights: FeatureExtractor | str | Path) -> FeatureExtractor:
+    """The feature network that `weights` stand for.
+
+    Parameters
+    ----------
+    weights : FeatureExtractor, path or str
+        A network, used as it is; a file of torchvision's; or "vgg16" or "vgg19", downloaded on first use.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Where there is no such file, or it holds something else.
+    """
+    if isinstance(weights, FeatureExtractor):
+        return weights
+    path = Path(weights).expanduser()
+    if not path.is_file() and str(weights) in ("vgg16", "vgg19"):
+        path = zoo.fetch(str(weights))
+    return FeatureExtractor.from_state_dict(load_state_dict(path), path.name)
+
+
 @lru_cache(maxsize=2)
 def _loaded(path: Path, changed: tuple[int, ...], mapping: Path | None) -> Generator:
     return load(path, mapping)
@@ -76,8 +98,6 @@ def own_copy(network: Generator, device: torch.device) -> Generator:
 
 
 def _from_zoo(name: str) -> Path:
-    from zeroshot.generators import zoo
-
     if name not in zoo.names():
         known = ", ".join(zoo.names())
         raise FileNotFoundError(f"there is no file {name}, and no such name in the zoo, which has: {known}")

@@ -22,18 +22,10 @@ FILES = {
 }
 
 
-@pytest.fixture
-def weights(shared):
-    folder = shared / "weights" / "generators"
-    if not folder.is_dir():
-        pytest.skip("needs the published weights in the folder `shared`")
-    return folder
-
-
 @pytest.mark.parametrize("name", list(FILES))
-def test_a_generator_makes_images_of_its_kind(weights, name):
+def test_a_generator_makes_images_of_its_kind(published_generators, name):
     file, channels, side = FILES[name]
-    generator = pretrained_generators.GENERATORS[name](weights / file)
+    generator = pretrained_generators.GENERATORS[name](published_generators / file)
     z = 0.6 * torch.randn(8, generator.z_dim, generator=torch.Generator().manual_seed(0))
     images = generator(z)
     assert images.shape == (8, channels, side, side)
@@ -45,8 +37,8 @@ def test_a_generator_makes_images_of_its_kind(weights, name):
 
 
 @pytest.mark.parametrize("name", list(FILES))
-def test_it_can_be_divided_at_every_layer(weights, name):
-    generator = pretrained_generators.GENERATORS[name](weights / FILES[name][0])
+def test_it_can_be_divided_at_every_layer(published_generators, name):
+    generator = pretrained_generators.GENERATORS[name](published_generators / FILES[name][0])
     z = torch.randn(2, generator.z_dim, generator=torch.Generator().manual_seed(1))
     whole = generator(z)
     assert generator.num_layers >= 2
@@ -55,25 +47,30 @@ def test_it_can_be_divided_at_every_layer(weights, name):
 
 
 @pytest.mark.parametrize("name", ["mnist", "mnist_decoder"])
-def test_digits_are_white_on_black(weights, name):
-    generator = pretrained_generators.GENERATORS[name](weights / FILES[name][0])
+def test_digits_are_white_on_black(published_generators, name):
+    generator = pretrained_generators.GENERATORS[name](published_generators / FILES[name][0])
     images = generator(torch.randn(16, generator.z_dim, generator=torch.Generator().manual_seed(2)))
     assert images[..., 10:18, 10:18].mean() > 5 * images[..., :3, :].mean()
 
 
-def test_a_sheet_shows_rows_of_samples(weights, tmp_path, monkeypatch):
+def test_a_sheet_shows_rows_of_samples(published_generators, tmp_path, monkeypatch):
     output = tmp_path / "faces.png"
-    arguments = ["pretrained_generators.py", "celeba", str(weights / FILES["celeba"][0]), str(output)]
+    arguments = [
+        "pretrained_generators.py",
+        "celeba",
+        str(published_generators / FILES["celeba"][0]),
+        str(output),
+    ]
     monkeypatch.setattr(sys, "argv", arguments)
     pretrained_generators.main()
     assert Image.open(output).size == (128, 128)
 
 
 @pytest.mark.slow
-def test_digits_are_restored_and_drawn(weights, tmp_path, monkeypatch, capsys):
+def test_digits_are_restored_and_drawn(published_generators, tmp_path, monkeypatch, capsys):
     pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
     output = tmp_path / "digits.png"
-    files = [str(weights / FILES[name][0]) for name in ("mnist", "mnist_decoder")]
+    files = [str(published_generators / FILES[name][0]) for name in ("mnist", "mnist_decoder")]
     monkeypatch.setattr(sys, "argv", ["restore_digits.py", *files, str(output), "--count", "1"])
     restore_digits.main()
     picture = np.asarray(Image.open(output))

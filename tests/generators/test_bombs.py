@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import io
 import json
 import pickle
 import subprocess
 import sys
 import time
+import types
 import zipfile
 
 import numpy as np
 import pytest
 import torch
 
-from zeroshot.generators import ProgressiveGAN, StyleGAN, StyleGAN3
-from zeroshot.generators.checkpoints import Recorded, UnsafePickleError, load, load_tensors, read_pickle
-from zeroshot.generators.checkpoints.nvidia import Network
-from zeroshot.perceptual.vgg import FeatureExtractor
+from tests.generators.pickle_writing import (
+    Call,
+    plain,
+    storage_file,
+    stored,
+    stored_outside,
+    tensor,
+    whole,
+    write_archive,
+)
+from zeroshot.generators import ProgressiveGAN, StyleGAN, StyleGAN3, load
+from zeroshot.generators.formats import UnsafePickleError, load_tensors, read_pickle
 
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 
@@ -25,7 +33,7 @@ MEGABYTE = 1 << 20
 CHILD = """
 import json, resource, sys
 import numpy, safetensors.torch, torch
-from zeroshot.generators.checkpoints import load
+from zeroshot.generators import load
 torch.zeros(10).sort()
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 150 * 2**20,) * 2)
@@ -42,63 +50,15 @@ print(json.dumps(said))
 """
 
 
-class Call:
-    """Pickles as a call of `function` with `arguments`, then perhaps a state."""
-
-    def __init__(self, function, *arguments, state=None):
-        self.parts = (function, arguments) if state is None else (function, arguments, state)
-
-    def __reduce__(self):
-        return self.parts
-
-
-def archive(path, data: bytes, compression=zipfile.ZIP_STORED, **values: bytes):
-    with zipfile.ZipFile(path, "w", compression) as file:
-        file.writestr("archive/data.pkl", data)
-        for key, content in values.items():
-            file.writestr(f"archive/data/{key}", content)
-        file.writestr("archive/version", "3")
-
-
-class Named(pickle.Pickler):
-    """Writes storages as persistent identifiers."""
-
-    def persistent_id(self, obj):
-        return obj.identifier if isinstance(obj, Values) else None
-
-
-class Values:
-    def __init__(self, key, count):
-        self.identifier = ("storage", torch.FloatStorage, key, "cpu", count)
-
-
-def rebuilt(key, count, size, stride) -> bytes:
-    out = io.BytesIO()
-    tensor = Call(torch._utils._rebuild_tensor_v2, Values(key, count), 0, size, stride, False, {})
-    Named(out, 2).dump({"layer0.weight": tensor, "output0.weight": tensor})
-    return out.getvalue()
-
-
-def legacy(storage) -> bytes:
-    out = io.BytesIO()
-    torch.save(storage, out, _use_new_zipfile_serialization=False)
-    return out.getvalue()
-
-
 def write_bombs(folder) -> dict[str, str]:
     """Files, and what is said about each."""
     from safetensors.torch import save_file
 
-    whole = legacy(torch.zeros(4).storage())
-    storage = Call(torch.storage._load_from_bytes, whole)
-    tensor = Call(torch._utils._rebuild_tensor_v2, storage, 0, (4,), (1,), False, {})
-    setting = Call(
-        torch._utils._rebuild_tensor_v2, storage, 0, (4,), (1,), False, {}, state=(1, 2, (9, 9), 0)
-    )
+    good = tensor(stored(torch.zeros(4)), 0, (4,), (1,))
     shared = bytes(MEGABYTE)
     array = np.frombuffer(shared, np.uint8)
     pickles = {
-        "state.pkl": pickle.dumps(setting, 2),
+        "state.pkl": whole(good + plain((1, 2, (9, 9), 0)) + b"b"),
         "slots.pkl": b"\x80\x02ctorch._utils\n_rebuild_parameter\nN}X\x0c\x00\x00\x00__defaults__K\x01\x85s\x86b.",
         "arrays.pkl": many(array),
         "texts.pkl": b"\x80\x02X"
@@ -108,7 +68,7 @@ def write_bombs(folder) -> dict[str, str]:
         + b"("
         + b"c_codecs\nencode\nh\x00X\x06\x00\x00\x00latin1\x86R" * 500
         + b"t.",
-        "lists.pkl": pickle.dumps(Call(torch.storage._load_from_bytes, legacy([1])), 2),
+        "lists.pkl": whole(stored([1])),
         "sets.pkl": b"\x80\x02]("
         + b"K\x01" * 200_000
         + b"eq\x000"
@@ -116,23 +76,23 @@ def write_bombs(folder) -> dict[str, str]:
         + b"c__builtin__\nset\nh\x00\x85R" * 400
         + b"t.",
     }
-    assert read_pickle(pickle.dumps(tensor, 2)).shape == (4,)
+    assert read_pickle(whole(good)).shape == (4,)
     for name, content in pickles.items():
         (folder / name).write_bytes(content)
-    archive(folder / "bytearray.pth", b"\x80\x02cbuiltins\nbytearray\nJ\x00\x84\xd7\x17\x85R.")
-    archive(folder / "system.pth", b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00ls\x85R.")
-    archive(folder / "overlap.pth", rebuilt("0", 400, (100,) * 4, (1,) * 4), **{"0": bytes(1600)})
-    archive(folder / "expanded.pth", rebuilt("0", 1, (10**9,), (0,)), **{"0": bytes(4)})
-    archive(folder / "declared.pth", rebuilt("0", 10**9, (10**9,), (1,)), **{"0": bytes(4)})
-    archive(
+    write_archive(folder / "bytearray.pth", b"\x80\x02cbuiltins\nbytearray\nJ\x00\x84\xd7\x17\x85R.")
+    write_archive(folder / "system.pth", b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00ls\x85R.")
+    write_archive(folder / "overlap.pth", layer(400, (100,) * 4, (1,) * 4), **{"0": bytes(1600)})
+    write_archive(folder / "expanded.pth", layer(1, (10**9,), (0,)), **{"0": bytes(4)})
+    write_archive(folder / "declared.pth", layer(10**9, (10**9,), (1,)), **{"0": bytes(4)})
+    write_archive(
         folder / "squeezed.pth",
-        rebuilt("0", 10**8, (10**8,), (1,)),
+        layer(10**8, (10**8,), (1,)),
         zipfile.ZIP_DEFLATED,
         **{"0": bytes(4 * 10**8)},
     )
     half = torch.zeros(MEGABYTE, dtype=torch.float16)
     torch.save({f"name{index}": half for index in range(500)}, folder / "names.pth")
-    begun = legacy(torch.zeros(10**6).storage())
+    begun = storage_file(torch.zeros(10**6))
     (folder / "cut.pth").write_bytes(begun[: len(begun) // 2])
     whole_settings = {"resolution": 4, "z_dim": 12000, "widths": [12000]}
     many_settings = {"resolution": 4 * 2**39, "z_dim": 8, "widths": [8] * 40}
@@ -163,6 +123,12 @@ def write_bombs(folder) -> dict[str, str]:
         "deep.safetensors": "there must be 1 to 12 widths, got 40",
         "garbage.safetensors": "no whole .safetensors file",
     }
+
+
+def layer(count: int, size: tuple[int, ...], stride: tuple[int, ...]) -> bytes:
+    """The pickle of a network whose two weights are one view of `count` numbers, stored under the key 0."""
+    view = tensor(stored_outside("0", count), 0, size, stride)
+    return whole(b"}(" + plain("layer0.weight") + view + plain("output0.weight") + view + b"u")
 
 
 def many(array: np.ndarray) -> bytes:
@@ -201,19 +167,29 @@ def test_each_bomb_is_refused_in_one_line_that_names_the_file_once(said):
     assert not wrong
 
 
-def test_a_network_of_networks_that_share_their_parts_is_refused():
+def test_a_network_of_networks_that_share_their_parts_is_refused(tmp_path, monkeypatch):
+    for name in ("torch_utils", "torch_utils.persistence"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    persistence = sys.modules["torch_utils.persistence"]
+
+    def reconstruct(meta):
+        raise AssertionError("the function of the file was called")
+
+    reconstruct.__module__, reconstruct.__qualname__ = persistence.__name__, "_reconstruct_persistent_obj"
+    setattr(persistence, reconstruct.__qualname__, reconstruct)
+
     def module(parts):
         state = {"_modules": parts, "_parameters": {}, "_buffers": {}}
-        return Recorded(
-            "torch_utils.persistence._reconstruct_persistent_obj", ({"class_name": "M", "state": state},)
-        )
+        return Call(reconstruct, {"class_name": "M", "state": state})
 
     one = module({})
     for _ in range(60):
         one = module({"a": one, "b": one})
+    path = tmp_path / "shared.pkl"
+    path.write_bytes(pickle.dumps({"G_ema": one}, 4))
     began = time.perf_counter()
-    with pytest.raises(ValueError, match="uses one M twice"):
-        Network(one)
+    with pytest.raises(ValueError, match=r"shared\.pkl: the file uses one M twice"):
+        load(path)
     assert time.perf_counter() - began < 1
 
 
@@ -290,22 +266,3 @@ def test_bent_torch_files_never_do_more_than_refuse(tmp_path):
             assert said is not None
             assert said.count("x.pth") == 1
             assert "\n" not in said
-
-
-def test_feature_networks_are_read_with_the_same_care(tmp_path):
-    before = torch.get_rng_state()
-    archive(tmp_path / "vgg.pth", b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00ls\x85R.")
-    with pytest.raises(ValueError, match=r"vgg\.pth: the file asks for posix\.system"):
-        FeatureExtractor.load(tmp_path / "vgg.pth")
-    state = {name: torch.full(shape, 0.01) for name, shape in shapes_of_vgg().items()}
-    torch.save(state, tmp_path / "vgg.pth")
-    network = FeatureExtractor.load(tmp_path / "vgg.pth")
-    assert torch.equal(torch.get_rng_state(), before)
-    assert not any(one.is_meta or one.requires_grad for one in (*network.parameters(), *network.buffers()))
-    (features,) = network(torch.full((1, 3, 8, 8), 0.5), ["relu1_1"])
-    assert torch.isfinite(features).all()
-
-
-def shapes_of_vgg() -> dict[str, torch.Size]:
-    with torch.device("meta"):
-        return {name: value.shape for name, value in FeatureExtractor(16).state_dict().items()}

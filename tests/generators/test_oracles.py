@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from zeroshot.generators.checkpoints import load
+from zeroshot.generators import load
 
 
 def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:

@@ -1,27 +1,18 @@
-"""The decoder of a tiny autoencoder: its parts, its file, and photographs made of latents."""
+"""The decoder of a tiny autoencoder: its parts, and its file."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-import zeroshot
-from zeroshot.generators import TinyDecoder
-from zeroshot.generators.checkpoints import load, save
+from tests.generators.small_generators import tiny_decoder
+from zeroshot.generators import load, save
 from zeroshot.metrics import psnr
-from zeroshot.priors.latent.decoder import LatentDecoder
 
 
 @pytest.fixture
 def small():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return TinyDecoder(4, 12, "pooled").eval().requires_grad_(False)
-
-
-@pytest.fixture
-def decoder(shared):
-    return load(shared / "weights" / "generators" / "taef2_decoder.pth")
+    return tiny_decoder()
 
 
 def test_head_and_tail_make_the_synthesis_at_every_layer(small):
@@ -41,8 +32,9 @@ def test_it_is_saved_and_read(small, tmp_path):
     torch.testing.assert_close(load(tmp_path / "small.safetensors").synthesis(z), small.synthesis(z))
 
 
-def test_the_published_decoder_undoes_the_published_encoder(decoder, shared, photograph):
-    encoder = torch.load(shared / "weights" / "generators" / "taef2_encoder.pth", weights_only=True)
+def test_the_published_decoder_undoes_the_published_encoder(published_generators, photograph):
+    decoder = load(published_generators / "taef2_decoder.pth")
+    encoder = torch.load(published_generators / "taef2_encoder.pth", weights_only=True)
     state = {name: tensor.float() for name, tensor in encoder.items()}
     decoded = decoder.synthesis(encoded(photograph, state)).clamp(0, 1)
     assert psnr(decoded, photograph) > 26
@@ -72,47 +64,3 @@ def encoded(x, state):
         for place in range(first + 1, first + 4):
             x = block(x, place)
     return convolution(x, "14")
-
-
-def test_a_photograph_is_restored_through_its_latent(decoder, photograph, shared):
-    crop = photograph[..., 20:61, 20:72].contiguous()
-    mask = zeroshot.noise.random_mask(tuple(crop.shape), 0.5, torch.Generator().manual_seed(0))
-    settings = {"weights": decoder, "iterations": 60, "learning_rate": 0.3}
-    result = zeroshot.solve(crop * mask, "inpaint", "latent", mask=mask, settings=settings)
-    assert result.image.shape == crop.shape
-    even = crop.mean(dim=(2, 3), keepdim=True).expand_as(crop)
-    assert psnr(result.image, crop) > psnr(even, crop) + 1
-
-
-def test_super_resolution_keeps_the_latent_small(small):
-    problem = zeroshot.Problem(
-        torch.zeros(1, 3, 4, 4), zeroshot.operators.Downsample(4), sigma=0.0, task="sr"
-    )
-    assert LatentDecoder.for_problem(problem, weights=small).distance > 0
-    assert LatentDecoder.for_problem(problem, weights=small, distance=0.0).distance == 0
-
-
-def test_a_resumed_run_goes_on_exactly(small, photograph):
-    crop = photograph[..., :16, :16].contiguous()
-    problem = zeroshot.Problem(crop, zeroshot.operators.Identity(), sigma=0.0)
-    prior = LatentDecoder(weights=small)
-    whole = prior.start(problem, torch.Generator())
-    for _ in range(12):
-        whole.step()
-    continued = prior.start(problem, torch.Generator())
-    continued.load_state_dict(whole.state_dict())
-    for _ in range(3):
-        assert torch.equal(whole.step().image, continued.step().image)
-
-
-def test_what_does_not_fit_is_refused(make_generator, small, photograph):
-    with pytest.raises(
-        ValueError, match="needs an autoencoder's decoder; for a stylegan use 'mgan' or 'pulse'"
-    ):
-        zeroshot.solve(photograph, "denoise", LatentDecoder(weights=make_generator("style")))
-    four = torch.rand(1, 4, 16, 16)
-    problem = zeroshot.Problem(four, zeroshot.operators.Identity(), sigma=0.0)
-    assert "images of 3 channels, and this asks for 4" in LatentDecoder(weights=small).supports(problem)
-    for bad in ({"iterations": 0}, {"learning_rate": 0}, {"averaging": 1}, {"distance": -1}):
-        with pytest.raises(ValueError, match="must be"):
-            LatentDecoder(**bad)

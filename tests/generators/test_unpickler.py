@@ -16,17 +16,9 @@ import numpy as np
 import pytest
 import torch
 
-from zeroshot.generators.checkpoints import Recorded, UnsafePickleError, load, read_pickle
-
-
-class Call:
-    """Pickles as a call of `function` with `arguments`."""
-
-    def __init__(self, function, *arguments, state=None):
-        self.parts = (function, arguments) if state is None else (function, arguments, state)
-
-    def __reduce__(self):
-        return self.parts
+from tests.generators.pickle_writing import LOAD_FROM_BYTES, Call, call, plain, stored, tensor, whole
+from zeroshot.generators import load
+from zeroshot.generators.formats import Recorded, UnsafePickleError, read_pickle
 
 
 def touch(path: Path) -> str:
@@ -135,9 +127,8 @@ def test_a_pickle_inside_a_tensor_is_refused_too(trap):
     legacy = io.BytesIO()
     torch.save({"x": Call(os.system, touch(trap))}, legacy, _use_new_zipfile_serialization=False)
     for content in (inner.getvalue(), legacy.getvalue()):
-        outer = pickle.dumps(Call(torch.storage._load_from_bytes, content), 4)
         with pytest.raises(UnsafePickleError, match=r"a tensor in the file is refused|not data"):
-            read_pickle(outer)
+            read_pickle(whole(call(LOAD_FROM_BYTES, plain(content))))
 
 
 def test_zipped_payloads_are_refused(trap, tmp_path):
@@ -197,7 +188,7 @@ def test_doubling_references_stay_small():
 def test_deep_nesting_is_refused_or_read_but_never_crashes():
     content = b"\x80\x04" + b"(" * 50_000 + b"t" * 50_000 + b"."
     script = (
-        "import sys; from zeroshot.generators.checkpoints import UnsafePickleError, read_pickle\n"
+        "import sys; from zeroshot.generators.formats import UnsafePickleError, read_pickle\n"
         "try:\n    read_pickle(sys.stdin.buffer.read())\nexcept UnsafePickleError as error:\n    print(error)\n"
     )
     ended = subprocess.run([sys.executable, "-c", script], input=content, capture_output=True, check=False)
@@ -228,21 +219,13 @@ def test_arrays_of_numbers_come_back(dtype, protocol):
 
 @pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 def test_tensors_come_back_and_cannot_reach_beyond_their_values():
-    tensor = torch.arange(12.0).view(3, 4)
+    original = torch.arange(12.0).view(3, 4)
 
-    def rebuilt(size, stride, offset=0):
-        storage = Call(torch.storage._load_from_bytes, saved(tensor.storage()))
-        return pickle.dumps(
-            Call(torch._utils._rebuild_tensor_v2, storage, offset, size, stride, False, None), 4
-        )
+    def read(size, stride, offset=0):
+        return read_pickle(whole(tensor(stored(original), offset, size, stride)))
 
-    def saved(storage):
-        buffer = io.BytesIO()
-        torch.save(storage, buffer, _use_new_zipfile_serialization=False)
-        return buffer.getvalue()
-
-    assert torch.equal(read_pickle(rebuilt((3, 4), (4, 1))), tensor)
-    assert torch.equal(read_pickle(rebuilt((2,), (4,), 1)), tensor[:2, 1])
+    assert torch.equal(read((3, 4), (4, 1)), original)
+    assert torch.equal(read((2,), (4,), 1), original[:2, 1])
     for size, stride, offset in (
         ((4, 4), (4, 1), 0),
         ((3, 4), (4, 1), 1),
@@ -250,7 +233,7 @@ def test_tensors_come_back_and_cannot_reach_beyond_their_values():
         ((2,), (-1,), 3),
     ):
         with pytest.raises(UnsafePickleError, match="tensor"):
-            read_pickle(rebuilt(size, stride, offset))
+            read(size, stride, offset)
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")

@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
     from zeroshot import images
-    from zeroshot.alignment import read_landmarks
+    from zeroshot.generators.alignment import read_landmarks
 
     alignment = read_landmarks(options.landmarks)
     images.check_output(options.output, overwrite=options.overwrite, source=options.photograph)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +43,8 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
     from zeroshot import images
-
-    # By name: the core does not import the priors, a command may ask for one.
-    editing = importlib.import_module("zeroshot.priors.latent.editing")
-    generator_for = importlib.import_module("zeroshot.priors.latent.weights").generator_for
+    from zeroshot.priors.latent import editing
+    from zeroshot.priors.latent.weights import generator_for
 
     if options.direction is None and options.towards is None and options.mix is None:
         raise ValueError("edit needs --direction, --towards or --mix: what to change")

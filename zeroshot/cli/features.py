@@ -37,8 +37,8 @@ def add_parser(commands: Any, add_run_options: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
     from zeroshot import images
-    from zeroshot.perceptual import invert_features
-    from zeroshot.perceptual.vgg import extractor_for
+    from zeroshot.feature_inversion import invert_features
+    from zeroshot.priors.latent.weights import extractor_for
 
     images.check_output(options.output, overwrite=options.overwrite, source=options.image)
     extractor = extractor_for(options.features)

@@ -16,7 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zeroshot.cli.messages import FAILURES, flush, one_line_warnings, report, say, tolerate_narrow_terminals
+from zeroshot.cli.messages import (
+    FAILURES,
+    flush,
+    one_line_warnings,
+    report,
+    say,
+    tolerate_narrow_terminals,
+)
 
 _INTERRUPTED = 130
 

@@ -10,31 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from zeroshot.cli import (
-    align as command_align,
-)
-from zeroshot.cli import (
-    background as command_background,
-)
-from zeroshot.cli import (
-    compare as command_compare,
-)
-from zeroshot.cli import (
-    degrade as command_degrade,
-)
-from zeroshot.cli import (
-    edit as command_edit,
-)
-from zeroshot.cli import (
-    features as command_features,
-)
-from zeroshot.cli import (
-    metrics as command_metrics,
-)
+from zeroshot.cli import align as command_align
+from zeroshot.cli import background as command_background
+from zeroshot.cli import compare as command_compare
+from zeroshot.cli import degrade as command_degrade
+from zeroshot.cli import edit as command_edit
+from zeroshot.cli import features as command_features
+from zeroshot.cli import metrics as command_metrics
 from zeroshot.cli import values
-from zeroshot.cli import (
-    weights as command_weights,
-)
+from zeroshot.cli import weights as command_weights
 from zeroshot.cli.listings import operator_table, option_default, option_flag, option_meaning
 from zeroshot.tasks import Option, Task, tasks
 from zeroshot.version import __version__

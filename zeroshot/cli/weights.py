@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +33,8 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
-    # By name: the core does not import the generators, a command may ask for them.
-    zoo = importlib.import_module("zeroshot.generators.zoo")
-    checkpoints = importlib.import_module("zeroshot.generators.checkpoints")
+    from zeroshot.generators import describe, formats, zoo
+
     if options.action == "list":
         for name in zoo.names():
             entry = zoo.ENTRIES[name]
@@ -49,14 +47,14 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.action == "convert":
         _require_not_read(options)
-        checkpoints.check_output(options.output, overwrite=options.overwrite)
-    generator = checkpoints.load(options.file, options.mapping)
+        formats.check_output(options.output, overwrite=options.overwrite)
+    generator = formats.load(options.file, options.mapping)
     if options.action == "inspect":
-        facts = checkpoints.describe(generator)
+        facts = describe(generator)
         width = max(map(len, facts))
         say("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items()))
         return 0
-    checkpoints.save(generator, options.output, overwrite=options.overwrite)
+    formats.save(generator, options.output, overwrite=options.overwrite)
     say(f"{options.output}: {generator.architecture}, {options.output.stat().st_size / 2**20:.1f} MiB")
     return 0
 

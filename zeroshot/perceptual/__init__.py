@@ -1,7 +1,7 @@
-"""What a network trained on photographs sees: features as a data term, and images looked for by their features."""
+"""Features of a network trained on photographs: as a data term, and as an operator."""
 
 from zeroshot.perceptual.data_term import Perceptual
-from zeroshot.perceptual.inversion import FeatureMap, invert_features
-from zeroshot.perceptual.vgg import FeatureExtractor, extractor_for
+from zeroshot.perceptual.feature_map import FeatureMap
+from zeroshot.perceptual.vgg import FeatureExtractor
 
-__all__ = ["FeatureExtractor", "FeatureMap", "Perceptual", "extractor_for", "invert_features"]
+__all__ = ["FeatureExtractor", "FeatureMap", "Perceptual"]

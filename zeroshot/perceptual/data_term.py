@@ -1,4 +1,4 @@
-"""The perceptual data term: images that a network takes for alike."""
+"""The perceptual data term: how different two images look to a network."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
-"""VGG16 and VGG19 as feature extractors, reading the published state dicts."""
+"""VGG16 and VGG19 as feature extractors, with the weights of published state dicts."""
 
 from __future__ import annotations
 
-import importlib
 import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -75,44 +74,41 @@ class FeatureExtractor(nn.Module):
         self.eval().requires_grad_(False)
 
     @classmethod
-    def load(cls, path: str | Path) -> FeatureExtractor:
-        """The network in a file as torchvision publishes it; which of the two is seen from its layers.
+    def from_state_dict(cls, state: Mapping[str, Any], name: str = "the state dict") -> FeatureExtractor:
+        """The network with the weights that torchvision publishes; the number of layers tells which of the two.
+
+        Parameters
+        ----------
+        state : mapping of str to torch.Tensor
+            In torchvision's names, ``features.0.weight`` and so on; other entries, such as the classifier's, are
+            left out.
+        name : str
+            What errors call `state`, such as the name of its file.
 
         Raises
         ------
-        FileNotFoundError, ValueError
-            Where there is no such file, or it holds something else.
+        ValueError
+            Where it is that of another network.
         """
-        # By name, as the core does not import the generators; their reader runs nothing from a file.
-        load_tensors = importlib.import_module("zeroshot.generators.checkpoints").load_tensors
-
-        path = Path(path)
-        state = load_tensors(path)
-        if not isinstance(state, dict):
-            raise ValueError(f"{path.name} holds a {type(state).__name__}, not a state dict")
-        state = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
-        found = [name for name in state if re.fullmatch(r"features\.\d+\.weight", str(name))]
+        state = {key: value for key, value in state.items() if isinstance(value, torch.Tensor)}
+        found = [key for key in state if re.fullmatch(r"features\.\d+\.weight", key)]
         depth = {sum(counts): depth for depth, counts in _CONVOLUTIONS.items()}.get(len(found))
         if depth is None:
-            raise ValueError(
-                f"{path.name} holds no VGG16 or VGG19: {len(found)} convolutions, wanted 13 or 16"
-            )
+            raise ValueError(f"{name} holds no VGG16 or VGG19: {len(found)} convolutions, wanted 13 or 16")
         # Without memory for weights that are replaced at once, and without drawing them.
         with torch.device("meta"):
             network = cls(depth)
         wanted = network.state_dict()
-        for name, tensor in wanted.items():
-            if name not in state or state[name].shape != tensor.shape:
-                got = tuple(state[name].shape) if name in state else "nothing"
-                raise ValueError(
-                    f"{path.name}: {name} should have the shape {tuple(tensor.shape)}, got {got}"
-                )
-        network.load_state_dict({name: state[name].float() for name in wanted}, assign=True)
+        for key, tensor in wanted.items():
+            if key not in state or state[key].shape != tensor.shape:
+                got = tuple(state[key].shape) if key in state else "nothing"
+                raise ValueError(f"{name}: {key} should have the shape {tuple(tensor.shape)}, got {got}")
+        network.load_state_dict({key: state[key].float() for key in wanted}, assign=True)
         network.mean, network.deviation = _colours(_MEAN), _colours(_DEVIATION)
         return network.requires_grad_(False)
 
     def index(self, layer: str) -> int:
-        """The place of a layer; ValueError where there is none of that name."""
+        """The index of a layer; ValueError where there is none of that name."""
         if layer not in self.names:
             raise ValueError(f"VGG{self.depth} has no layer {layer!r}; it has: {', '.join(self.names)}")
         return self.names.index(layer)
@@ -140,19 +136,3 @@ class FeatureExtractor(nn.Module):
             if index in wanted:
                 found[wanted[index]] = x
         return [found[layer] for layer in layers]
-
-
-def extractor_for(weights: FeatureExtractor | str | Path) -> FeatureExtractor:
-    """The network that `weights` stand for: itself, a file, or "vgg16" or "vgg19", fetched when first used.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        Where there is no such file, or it holds something else.
-    """
-    if isinstance(weights, FeatureExtractor):
-        return weights
-    path = Path(weights).expanduser()
-    if not path.is_file() and str(weights) in ("vgg16", "vgg19"):
-        path = importlib.import_module("zeroshot.generators.zoo").fetch(str(weights))
-    return FeatureExtractor.load(path)

@@ -33,8 +33,8 @@ def progressive(make_generator):
 
 
 @pytest.fixture
-def faces(shared):
-    return celeba(shared / "weights" / "generators" / "celeba_dcgan_32.pth")
+def faces(published_generators):
+    return celeba(published_generators / "celeba_dcgan_32.pth")
 
 
 def face(photograph):
@@ -241,8 +241,8 @@ def test_features_that_cannot_be_are_refused(progressive, features):
         )
 
 
-def test_a_perceptron_is_composed_too(shared):
-    network = mnist(shared / "weights" / "generators" / "mnist_gan_mlp_G.ckpt")
+def test_a_perceptron_is_composed_too(published_generators):
+    network = mnist(published_generators / "mnist_gan_mlp_G.ckpt")
     with torch.no_grad():
         target = network(torch.randn(1, 64, generator=torch.Generator().manual_seed(4)))
     run, last = drive(MultiCodeGAN(weights=network, codes=8), identity_problem(target), 150)

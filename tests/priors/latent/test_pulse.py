@@ -9,8 +9,7 @@ import pytest
 import torch
 
 import zeroshot
-from zeroshot.generators import ProgressiveGAN, StyleGAN, StyleGAN2
-from zeroshot.generators.checkpoints import load, save
+from zeroshot.generators import ProgressiveGAN, StyleGAN, StyleGAN2, load, save
 from zeroshot.metrics import psnr
 from zeroshot.operators import Downsample, Grayscale, Identity, Mask
 from zeroshot.priors.latent.pulse import Pulse

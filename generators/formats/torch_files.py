@@ -1,7 +1,7 @@
 """The files of torch.save, read as data: zip archives, and the sequence of pickles before torch 1.6.
 
-Not by `torch.load`, whose closed list of names has no bound on what they allocate: the pickle is read as every
-other, and the values of the tensors are copied from where the file says they lie.
+`torch.load` is not used, as its closed list of names has no bound on what they allocate: the pickle is read like
+any other, and the values of the tensors are copied from where the file says they lie.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any, BinaryIO
 
 import torch
 
-from .arrays import Storage
-from .budget import Budget, UnsafePickleError
-from .unpickler import BUILT, Constructor, built, scan
+from .errors import UnsafePickleError
+from .memory_budget import MemoryBudget
+from .pickled_arrays import Storage
+from .unpickler import BASIC_NAMES, Constructor, scan, unpickled
 
 _ZIP = b"PK\x03\x04"
-#: The first pickle of the older form: a number that was agreed on.
+#: The first pickle of the older form: its magic number.
 _LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
 _DTYPES = {
     "DoubleStorage": torch.float64,
@@ -35,10 +36,9 @@ _DTYPES = {
     "BoolStorage": torch.bool,
 }
 _NAMES = {
-    **{full: Constructor(full, build) for full, build in BUILT.items()},
+    **BASIC_NAMES,
     **{f"torch.{name}": Constructor(f"torch.{name}", None) for name in _DTYPES},
     "torch.Size": Constructor("torch.Size", lambda _budget, sides=(): tuple(sides)),
-    "numpy.ndarray": Constructor("numpy.ndarray", None),
 }
 
 
@@ -60,15 +60,14 @@ def load_tensors(path: str | Path) -> Any:
     Returns
     -------
     Any
-        Mostly a dict of tensors.
+        Usually a dict of tensors.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        Where there is no such file, or it is none of torch.
+        Where there is no such file, or `torch.save` did not write it.
     UnsafePickleError
-        Where the file asks for anything but tensors, by the name of what it asks for, or for more memory than
-        the bytes that it has.
+        Where the file asks for anything but tensors, which the message names, or for more memory than it has bytes.
     """
     path = Path(path)
     if not path.is_file():
@@ -77,15 +76,34 @@ def load_tensors(path: str | Path) -> Any:
         raise ValueError(f"{path.name} is no file of tensors")
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         try:
-            # What is mapped gives no more than it has, however much is asked for, but is no file for an archive.
+            # A mapped file gives no more than it has, however much is asked for, but zipfile needs a real file.
             source: Any = file if mapped[: len(_ZIP)] == _ZIP else mapped
             return read_torch(source, len(mapped))
         except UnsafePickleError as error:
             raise UnsafePickleError(f"{path.name}: {error}") from None
 
 
+def load_state_dict(path: str | Path) -> dict[str, Any]:
+    """The dict that a file of `torch.save` holds, its keys as text; nested ones stay as they are.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, UnsafePickleError
+        As for :func:`load_tensors`, and where the file holds no dict.
+    """
+    content = load_tensors(path)
+    if isinstance(content, dict):
+        return {str(name): value for name, value in content.items()}
+    raise ValueError(f"{Path(path).name} holds a {type(content).__name__}, not a state dict")
+
+
 def read_torch(file: BinaryIO, size: int) -> Any:
-    """As :func:`load_tensors`, from an open file of so many bytes."""
+    """As :func:`load_tensors`, from an open file of `size` bytes."""
     start = file.read(32)
     file.seek(0)
     try:
@@ -152,20 +170,20 @@ def _read_zip(file: BinaryIO, size: int) -> Any:
 
         with archive.open(pickles[0]) as data:
             scan(data, persistent="allowed")  # type: ignore[arg-type]
-        return built(archive.read(pickles[0]), _NAMES, Budget(size), _Storages(size, fill))
+        return unpickled(archive.read(pickles[0]), _NAMES, MemoryBudget(size), _Storages(size, fill))
 
 
 def _read_legacy(file: BinaryIO, size: int) -> Any:
-    budget = Budget(size)
+    budget = MemoryBudget(size)
     start = file.read(32)
     file.seek(start.index(_LEGACY) + len(_LEGACY) + len(b"."))
-    # After the agreed number the version, and the machine's properties.
+    # The magic number is followed by the version and the machine's properties.
     for _ in range(2):
-        built(_next_pickle(file), _NAMES, budget)
-    # The values come last, and the tensors share their memory, so that it may be filled afterwards.
+        unpickled(_next_pickle(file), _NAMES, budget)
+    # The values come last; the tensors share the memory of the storages, which may be filled afterwards.
     storages = _Storages(size, lambda key, storage: None)
-    content = built(_next_pickle(file), _NAMES, budget, storages)
-    keys = built(_next_pickle(file), _NAMES, budget)
+    content = unpickled(_next_pickle(file), _NAMES, budget, storages)
+    keys = unpickled(_next_pickle(file), _NAMES, budget)
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages.found):
         raise UnsafePickleError("the file is hostile or damaged: values are missing")
     for key in keys:

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from zeroshot.alignment import FaceAlignment, read_landmarks
+from zeroshot.generators.alignment import FaceAlignment, read_landmarks
 from zeroshot.metrics import psnr
 
 UPRIGHT = [(40.0, 50.0), (60.0, 50.0), (50.0, 60.0), (43.0, 72.0), (57.0, 72.0)]

@@ -1,10 +1,10 @@
 """Reading a pickle as data: nothing that a file names is imported or called.
 
-A pickle is a program. This one is run by Python's own unpickler, with every name looked up in a closed list of
+A pickle is a program. Here Python's own unpickler runs it, with every name looked up in a closed list of
 constructors that are known to be harmless; what describes an object of some class is kept as a
-:class:`Recorded`, which holds its arguments and state as data. A name outside the list, an extension code or a
-persistent identifier is refused before anything is built; nothing but a constructor of that list is called, and
-nothing but what they made is given a state. A pickle that could fill the memory is refused too: it is scanned
+:class:`~.pickled_arrays.Recorded`, which holds its arguments and state as data. A name outside the list, an
+extension code or a persistent identifier is refused before anything is built; only constructors of that list are
+called, and only what they made is given a state. A pickle that could fill the memory is refused too: it is scanned
 first, opcode by opcode, and what it builds may take no more than a multiple of the file's own size.
 """
 
@@ -20,11 +20,10 @@ from typing import Any, BinaryIO, ClassVar
 import numpy as np
 import torch
 
-from . import arrays
-from .arrays import Array, Recorded, Storage
-from .budget import Budget, UnsafePickleError
-
-__all__ = ["Constructor", "Reader", "Recorded", "UnsafePickleError", "finished", "read_pickle", "scan"]
+from . import pickled_arrays
+from .errors import UnsafePickleError, first_line
+from .memory_budget import MemoryBudget
+from .pickled_arrays import PickledArray, Recorded
 
 #: What one entry of a container takes, roughly.
 _ENTRY = 64
@@ -57,7 +56,7 @@ class Constructor:
         """Module and name."""
         return self._full
 
-    def __call__(self, budget: Budget, *arguments: Any) -> Any:
+    def __call__(self, budget: MemoryBudget, *arguments: Any) -> Any:
         if self._build is None:
             raise UnsafePickleError(f"the file calls {self._full}, which data does not need")
         return self._build(budget, *arguments)
@@ -71,11 +70,11 @@ def _require_plain_keys(keys: Iterable[Any]) -> None:
             raise UnsafePickleError(f"the file files something under a {type(key).__name__}")
 
 
-def _ordered(budget: Budget, pairs: Any = ()) -> dict[Any, Any]:
-    return collections.OrderedDict(_dict(budget, pairs))
+def _ordered(budget: MemoryBudget, pairs: Any = ()) -> dict[Any, Any]:
+    return collections.OrderedDict(build_dict(budget, pairs))
 
 
-def _dict(budget: Budget, pairs: Any = ()) -> dict[Any, Any]:
+def build_dict(budget: MemoryBudget, pairs: Any = ()) -> dict[Any, Any]:
     if isinstance(pairs, dict):
         pairs = list(pairs.items())
     if not isinstance(pairs, list | tuple) or any(
@@ -87,7 +86,7 @@ def _dict(budget: Budget, pairs: Any = ()) -> dict[Any, Any]:
     return dict(pairs)
 
 
-def _set(budget: Budget, items: Any = ()) -> set[Any]:
+def _set(budget: MemoryBudget, items: Any = ()) -> set[Any]:
     if not isinstance(items, list | tuple):
         raise UnsafePickleError(f"the file makes a set of a {type(items).__name__}")
     budget.charge(_ENTRY * len(items))
@@ -95,30 +94,14 @@ def _set(budget: Budget, items: Any = ()) -> set[Any]:
     return set(items)
 
 
-def _storage(budget: Budget, content: Any) -> Storage:
-    """A tensor storage, saved inside the pickle as a file of its own."""
-    from .torch_files import read_torch
-
-    if not isinstance(content, bytes):
-        raise UnsafePickleError("the file holds a tensor that is not stored as bytes")
-    budget.charge(len(content))
-    try:
-        found = read_torch(io.BytesIO(content), len(content))
-    except ValueError as error:
-        raise UnsafePickleError(f"a tensor in the file is refused: {error}") from None
-    if not isinstance(found, Storage):
-        raise UnsafePickleError(f"a tensor in the file is refused: it is a {type(found).__name__}")
-    return found
-
-
-def _empty_bytes(_budget: Budget, *arguments: Any) -> bytes:
+def _empty_bytes(_budget: MemoryBudget, *arguments: Any) -> bytes:
     """Python 2 style pickles spell empty bytes as a call; with an argument it could ask for any length."""
     if arguments:
         raise UnsafePickleError("the file asks for builtins.bytes with an argument")
     return b""
 
 
-def _encode(budget: Budget, text: Any, encoding: Any = "latin-1") -> bytes:
+def _encode(budget: MemoryBudget, text: Any, encoding: Any = "latin-1") -> bytes:
     """Bytes that Python 2 style pickles spell as text."""
     if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
         raise UnsafePickleError("the file asks for codecs.encode")
@@ -126,44 +109,30 @@ def _encode(budget: Budget, text: Any, encoding: Any = "latin-1") -> bytes:
     return text.encode("latin-1")
 
 
-#: What is built of any pickle: containers and numbers.
-BUILT: dict[str, Callable[..., Any]] = {
+_BUILDERS: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": _ordered,
     "builtins.set": _set,
     "__builtin__.set": _set,
     "builtins.bytes": _empty_bytes,
     "__builtin__.bytes": _empty_bytes,
     "_codecs.encode": _encode,
-    "numpy.dtype": arrays.begin_dtype,
-    "numpy.core.multiarray._reconstruct": arrays.begin_array,
-    "numpy._core.multiarray._reconstruct": arrays.begin_array,
-    "numpy.core.multiarray.scalar": arrays.scalar,
-    "numpy._core.multiarray.scalar": arrays.scalar,
-    "numpy.core.numeric._frombuffer": arrays.array_from_buffer,
-    "numpy._core.numeric._frombuffer": arrays.array_from_buffer,
-    "torch._utils._rebuild_tensor": arrays.tensor,
-    "torch._utils._rebuild_tensor_v2": arrays.tensor,
-    "torch._utils._rebuild_parameter": arrays.parameter,
+    "numpy.dtype": pickled_arrays.begin_dtype,
+    "numpy.core.multiarray._reconstruct": pickled_arrays.begin_array,
+    "numpy._core.multiarray._reconstruct": pickled_arrays.begin_array,
+    "numpy.core.multiarray.scalar": pickled_arrays.scalar,
+    "numpy._core.multiarray.scalar": pickled_arrays.scalar,
+    "numpy.core.numeric._frombuffer": pickled_arrays.array_from_buffer,
+    "numpy._core.numeric._frombuffer": pickled_arrays.array_from_buffer,
+    "torch._utils._rebuild_tensor": pickled_arrays.tensor,
+    "torch._utils._rebuild_tensor_v2": pickled_arrays.tensor,
+    "torch._utils._rebuild_parameter": pickled_arrays.parameter,
 }
 
 
-def _recorder(full: str) -> Constructor:
-    return Constructor(full, lambda _budget, *arguments: Recorded(full, arguments))
-
-
-#: Names in the published pickles: what BUILT has, tensors as files of their own, and networks, which are recorded.
-_NAMES = {
-    **{full: Constructor(full, build) for full, build in BUILT.items()},
-    "dnnlib.util.EasyDict": Constructor("dnnlib.util.EasyDict", _dict),
-    "torch.storage._load_from_bytes": Constructor("torch.storage._load_from_bytes", _storage),
+#: The names that any pickle may use: containers and numbers.
+BASIC_NAMES = {
+    **{full: Constructor(full, build) for full, build in _BUILDERS.items()},
     "numpy.ndarray": Constructor("numpy.ndarray", None),
-    **{
-        full: _recorder(full)
-        for full in (
-            "torch_utils.persistence._reconstruct_persistent_obj",
-            "dnnlib.tflib.network.Network",
-        )
-    },
 }
 _MOST_OPCODES = 500_000
 #: A memo index beyond the number of opcodes serves no purpose but to make the memo large.
@@ -205,7 +174,7 @@ def scan(file: BinaryIO, persistent: str = "refused") -> int:
     except UnsafePickleError:
         raise
     except Exception as error:
-        raise UnsafePickleError(f"the file is not a whole pickle: {_first_line(error)}") from None
+        raise UnsafePickleError(f"the file is not a whole pickle: {first_line(error)}") from None
     return last + 1 - start
 
 
@@ -218,7 +187,7 @@ class Reader(pickle._Unpickler):  # type: ignore[name-defined, misc]
         A pickle that was scanned.
     names : dict
         What the names in it stand for.
-    budget : Budget
+    budget : MemoryBudget
         What it may take.
     persistent : callable, optional
         Gives the object of a persistent identifier; by default there are none.
@@ -233,7 +202,7 @@ class Reader(pickle._Unpickler):  # type: ignore[name-defined, misc]
         self,
         content: bytes,
         names: dict[str, Constructor],
-        budget: Budget,
+        budget: MemoryBudget,
         persistent: Callable[[Any], Any] | None = None,
     ) -> None:
         super().__init__(io.BytesIO(content), encoding="latin-1")
@@ -332,35 +301,24 @@ class Reader(pickle._Unpickler):  # type: ignore[name-defined, misc]
     del _code, _method
 
 
-def read_pickle(content: bytes) -> Any:
-    """What a pickle describes, with arrays as NumPy arrays and unknown objects as :class:`Recorded`.
+def unpickled(
+    content: bytes,
+    names: dict[str, Constructor],
+    budget: MemoryBudget,
+    persistent: Callable[[Any], Any] | None = None,
+) -> Any:
+    """What a scanned pickle describes, with NumPy arrays built.
 
     Parameters
     ----------
-    content : bytes
-        The pickle.
-
-    Returns
-    -------
-    Any
-        Containers, numbers, text, arrays that cannot be written to, tensors, and recorded objects.
+    content, names, budget, persistent
+        As for :class:`Reader`.
 
     Raises
     ------
     UnsafePickleError
-        Where the file asks for anything but data; the message names what it asked for.
+        Where the pickle asks for anything but data; the message names what it asked for.
     """
-    scan(io.BytesIO(content))
-    return built(content, _NAMES, Budget(len(content)))
-
-
-def built(
-    content: bytes,
-    names: dict[str, Constructor],
-    budget: Budget,
-    persistent: Callable[[Any], Any] | None = None,
-) -> Any:
-    """What a scanned pickle describes; as for :class:`Reader`, with arrays made of what was collected."""
     try:
         return finished(Reader(content, names, budget, persistent).load(), budget, {})
     except UnsafePickleError:
@@ -368,17 +326,17 @@ def built(
     except RecursionError:
         raise UnsafePickleError("the file nests its objects too deeply") from None
     except Exception as error:
-        raise UnsafePickleError(f"the file is not data: {_first_line(error)}") from None
+        raise UnsafePickleError(f"the file is not data: {first_line(error)}") from None
 
 
-def finished(value: Any, budget: Budget, seen: dict[int, Any]) -> Any:
+def finished(value: Any, budget: MemoryBudget, seen: dict[int, Any]) -> Any:
     """`value` with every collected array made into one, whatever it is nested in."""
     if isinstance(value, str | bytes | int | float | torch.Tensor | np.ndarray) or value is None:
         return value
     if id(value) in seen:
         return seen[id(value)]
-    if isinstance(value, Array):
-        seen[id(value)] = arrays.as_array(value, budget)
+    if isinstance(value, PickledArray):
+        seen[id(value)] = pickled_arrays.as_array(value, budget)
     elif isinstance(value, dict):
         made: dict[Any, Any] = {}
         seen[id(value)] = made
@@ -398,7 +356,3 @@ def finished(value: Any, budget: Budget, seen: dict[int, Any]) -> Any:
     else:
         seen[id(value)] = value
     return seen[id(value)]
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,4 +1,4 @@
-"""What a pickle may build of numbers: arrays and tensors, within the bytes that the file holds."""
+"""Arrays and tensors that a pickle may build, within the bytes that the file holds."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from .budget import Budget, UnsafePickleError
+from .errors import UnsafePickleError
+from .memory_budget import MemoryBudget
 
 _KINDS = frozenset("?bhilqpBHILQPefdg")
 
 
 class Recorded:
-    """An object of a class that is not imported: what it was to be built from.
+    """An object of a class that is not imported: what it would have been built from.
 
     Attributes
     ----------
@@ -39,8 +40,8 @@ class Recorded:
         return f"<recorded {self.name}>"
 
 
-class Array(Recorded):
-    """A NumPy array on its way: its state says shape, type and bytes."""
+class PickledArray(Recorded):
+    """A NumPy array before it is built: its state says shape, type and bytes."""
 
     __slots__ = ()
 
@@ -63,18 +64,18 @@ class Storage:
         self.values = torch.frombuffer(self.buffer, dtype=dtype) if count else torch.empty(0, dtype=dtype)
 
 
-def begin_array(_budget: Budget, *arguments: Any) -> Array:
+def begin_array(_budget: MemoryBudget, *arguments: Any) -> PickledArray:
     """The empty array that a pickle fills later."""
-    return Array("numpy.ndarray", arguments)
+    return PickledArray("numpy.ndarray", arguments)
 
 
-def begin_dtype(_budget: Budget, *arguments: Any) -> Recorded:
-    """A type of numbers, its byte order still to come."""
+def begin_dtype(_budget: MemoryBudget, *arguments: Any) -> Recorded:
+    """A type of numbers, its byte order still unknown."""
     return Recorded("numpy.dtype", arguments)
 
 
 def _as_dtype(recorded: Any) -> np.dtype:
-    """A dtype of numbers; objects and records are refused."""
+    """The NumPy type of numbers; those of objects and records are refused."""
     if not isinstance(recorded, Recorded) or recorded.name != "numpy.dtype" or not recorded.arguments:
         raise UnsafePickleError("the file holds an array without a type")
     code = recorded.arguments[0]
@@ -87,8 +88,8 @@ def _as_dtype(recorded: Any) -> np.dtype:
     return dtype.newbyteorder(order) if order in ("<", ">") else dtype
 
 
-def scalar(_budget: Budget, dtype: Any, content: Any = b"") -> Any:
-    """A number of NumPy."""
+def scalar(_budget: MemoryBudget, dtype: Any, content: Any = b"") -> Any:
+    """A NumPy scalar as a Python number."""
     kind = _as_dtype(dtype)
     if isinstance(content, str):
         content = content.encode("latin-1")
@@ -97,8 +98,8 @@ def scalar(_budget: Budget, dtype: Any, content: Any = b"") -> Any:
     return np.frombuffer(content, kind)[0].item()
 
 
-def as_array(recorded: Array, budget: Budget) -> np.ndarray:
-    """The array that the unpickler has collected the parts of; it cannot be written to."""
+def as_array(recorded: PickledArray, budget: MemoryBudget) -> np.ndarray:
+    """The array of which the unpickler has collected the parts; it is read-only."""
     state = recorded.state
     if not isinstance(state, tuple) or len(state) != 5:
         raise UnsafePickleError("the file holds an array in a form that is not known")
@@ -110,7 +111,7 @@ def as_array(recorded: Array, budget: Budget) -> np.ndarray:
         raise UnsafePickleError("the file holds an array of impossible shape")
     if math.prod(shape) * kind.itemsize != len(content):
         raise UnsafePickleError("the file holds an array whose bytes do not fit its shape")
-    # Several arrays may share their bytes; whoever uses them makes a copy of each.
+    # Several arrays may share their bytes, and whoever uses them copies each.
     budget.charge_numbers(math.prod(shape), kind.itemsize)
     if isinstance(content, str):
         budget.charge(len(content))
@@ -119,15 +120,17 @@ def as_array(recorded: Array, budget: Budget) -> np.ndarray:
     return values.astype(kind.newbyteorder("="), copy=False)
 
 
-def array_from_buffer(budget: Budget, content: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
-    """An array as pickles of protocol 5 hold it."""
-    array = Array("numpy.ndarray", ())
+def array_from_buffer(budget: MemoryBudget, content: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
+    """An array in the form of pickle protocol 5."""
+    array = PickledArray("numpy.ndarray", ())
     array.state = (1, shape, dtype, order == "F", content)
     return as_array(array, budget)
 
 
-def tensor(budget: Budget, storage: Any, offset: Any, size: Any, stride: Any, *_rest: Any) -> torch.Tensor:
-    """A view of a storage that lies within it and is not larger than it."""
+def tensor(
+    budget: MemoryBudget, storage: Any, offset: Any, size: Any, stride: Any, *_rest: Any
+) -> torch.Tensor:
+    """A view of a storage that lies within the storage and has no more elements."""
     if not isinstance(storage, Storage):
         raise UnsafePickleError("the file holds a tensor without its values")
     if not isinstance(size, tuple | list) or not isinstance(stride, tuple | list) or len(size) != len(stride):
@@ -142,6 +145,6 @@ def tensor(budget: Budget, storage: Any, offset: Any, size: Any, stride: Any, *_
     return flat.as_strided(tuple(size), tuple(stride), offset) if count else flat.new_empty(tuple(size))
 
 
-def parameter(_budget: Budget, data: Any, *_rest: Any) -> Any:
-    """The tensor that is trained."""
+def parameter(_budget: MemoryBudget, data: Any, *_rest: Any) -> Any:
+    """A parameter is read as its tensor."""
     return data

@@ -12,22 +12,23 @@ import torch
 from ..generator import Generator
 from ..stylegan import StyleGAN
 from ..stylegan2 import StyleGAN2, default_filters
-from .arrays import Recorded
-from .assembly import assembled, no_noise, outline
-from .budget import Budget
-from .nvidia import mapping_widths
+from .mapping_layers import STYLEGAN_BIAS_DIVISOR, mapping_widths
+from .memory_budget import MemoryBudget
+from .network_pickles import TENSORFLOW_NETWORK
+from .network_weights import on_meta_device, with_weights, zero_noise
+from .pickled_arrays import Recorded
 
 State = dict[str, torch.Tensor]
-_NETWORK = "dnnlib.tflib.network.Network"
+_PREFIX = "synthesis/{0}x{0}/"
 
 
 def read(content: Any, file_size: int) -> Generator | None:
-    """The generator with averaged weights, the last of the networks in a file of so many bytes; None without."""
+    """The last network in a file of `file_size` bytes, which has averaged weights; None where there is no generator."""
     networks = content if isinstance(content, tuple | list) else [content]
-    recorded = [one for one in networks if isinstance(one, Recorded) and one.name == _NETWORK]
+    recorded = [one for one in networks if isinstance(one, Recorded) and one.name == TENSORFLOW_NETWORK]
     if not recorded:
         return None
-    variables = _variables(recorded[-1], Budget(file_size), set())
+    variables = _variables(recorded[-1], MemoryBudget(file_size), set())
     if "mapping/LabelConcat/weight" in variables:
         raise ValueError("a StyleGAN of TensorFlow with class labels is not read: it does not normalise them")
     if "synthesis/4x4/Const/Noise/weight" in variables:
@@ -37,7 +38,7 @@ def read(content: Any, file_size: int) -> Generator | None:
     return None
 
 
-def _variables(network: Recorded, budget: Budget, met: set[int]) -> State:
+def _variables(network: Recorded, budget: MemoryBudget, met: set[int]) -> State:
     """The variables of a network and of its components, by `component/name`."""
     if id(network) in met:
         raise ValueError("the file uses one network twice, as no known network does")
@@ -61,12 +62,26 @@ def _constants(network: Recorded) -> dict[str, Any]:
 
 
 def _sizes(variables: State) -> list[int]:
+    """The sides of the maps, from 4 up."""
     return sorted({int(match[1]) for name in variables if (match := re.match(r"synthesis/(\d+)x\d+/", name))})
 
 
-def _mapping_widths(variables: State) -> list[int]:
-    weights = {name: value.T for name, value in variables.items() if value.ndim == 2}
-    return mapping_widths(weights, r"mapping/Dense(\d+)/weight")
+def _settings(variables: State) -> dict[str, Any]:
+    """What StyleGAN and StyleGAN2 are built with, but for the colours."""
+    sizes = _sizes(variables)
+    # TensorFlow keeps dense layers as (in, out).
+    dense = {name: value.T for name, value in variables.items() if value.ndim == 2}
+    widths_of_mapping = mapping_widths(dense, r"mapping/Dense(\d+)/weight")
+    return {
+        "resolution": sizes[-1],
+        "z_dim": variables["mapping/Dense0/weight"].shape[0],
+        "w_dim": widths_of_mapping[-1],
+        "widths": [
+            variables[f"{_PREFIX.format(size)}{'Conv1' if size > 4 else 'Conv'}/bias"].numel()
+            for size in sizes
+        ],
+        "mapping_widths": widths_of_mapping,
+    }
 
 
 def _dense(variables: State, here: str, there: str, bias_divisor: float = 1.0, offset: float = 0.0) -> State:
@@ -77,37 +92,29 @@ def _dense(variables: State, here: str, there: str, bias_divisor: float = 1.0, o
     }
 
 
+def _mapping(variables: State, settings: dict[str, Any], bias_divisor: float = 1.0) -> State:
+    """The mapping network and the mean of w."""
+    ours = {"mapping_network.w_avg": variables["dlatent_avg"].reshape(-1)}
+    for index in range(len(settings["mapping_widths"])):
+        ours |= _dense(variables, f"mapping/Dense{index}/", f"mapping_network.fc{index}", bias_divisor)
+    return ours
+
+
 def _noise(variables: State, index: int, size: int) -> torch.Tensor:
-    return variables.get(f"synthesis/noise{index}", no_noise(1, 1, size, size))
+    return variables.get(f"synthesis/noise{index}", zero_noise(1, 1, size, size))
 
 
 def _stylegan(variables: State) -> StyleGAN:
-    sizes = _sizes(variables)
-    prefix = "synthesis/{0}x{0}/"
-    widths = [
-        variables[prefix.format(size) + ("Conv1" if size > 4 else "Conv") + "/bias"].numel() for size in sizes
-    ]
-    of_mapping = _mapping_widths(variables)
-    generator = outline(
-        lambda: StyleGAN(
-            resolution=sizes[-1],
-            z_dim=variables["mapping/Dense0/weight"].shape[0],
-            w_dim=of_mapping[-1],
-            widths=widths,
-            mapping_widths=of_mapping,
-            channels=variables["synthesis/ToRGB_lod0/bias"].numel(),
-        )
-    )
-    ours: State = {"mapping_network.w_avg": variables["dlatent_avg"].reshape(-1)}
-    for index in range(len(of_mapping)):
-        # The gain of √2 acts before the bias there, after it in ours.
-        ours |= _dense(variables, f"mapping/Dense{index}/", f"mapping_network.fc{index}", math.sqrt(2))
+    settings = _settings(variables)
+    channels = variables["synthesis/ToRGB_lod0/bias"].numel()
+    generator = on_meta_device(lambda: StyleGAN(channels=channels, **settings))
+    ours = _mapping(variables, settings, STYLEGAN_BIAS_DIVISOR)
     ours["layers.0.const"] = variables["synthesis/4x4/Const/const"]
-    for number, size in enumerate(sizes):
+    for number, size in enumerate(_sizes(variables)):
         for second in (0, 1):
             index = 2 * number + second
             name = ("Conv" if second else "Const") if size == 4 else ("Conv1" if second else "Conv0_up")
-            here, there = f"{prefix.format(size)}{name}/", f"layers.{index}"
+            here, there = f"{_PREFIX.format(size)}{name}/", f"layers.{index}"
             if index:
                 ours[f"{there}.weight"] = variables[f"{here}weight"].permute(3, 2, 0, 1)
             ours[f"{there}.epilogue.bias"] = variables[f"{here}bias"]
@@ -116,34 +123,23 @@ def _stylegan(variables: State) -> StyleGAN:
             ours |= _dense(variables, f"{here}StyleMod/", f"{there}.epilogue.style")
     ours["output.weight"] = variables["synthesis/ToRGB_lod0/weight"].permute(3, 2, 0, 1)
     ours["output.bias"] = variables["synthesis/ToRGB_lod0/bias"]
-    return assembled(generator, ours)
+    return with_weights(generator, ours)
 
 
 def _stylegan2(variables: State, constants: dict[str, Any]) -> StyleGAN2:
-    sizes = _sizes(variables)
-    prefix = "synthesis/{0}x{0}/"
-    widths = [
-        variables[prefix.format(size) + ("Conv1" if size > 4 else "Conv") + "/bias"].numel() for size in sizes
-    ]
-    of_mapping = _mapping_widths(variables)
-    architecture = "resnet" if f"{prefix.format(8)}Skip/weight" in variables else "skip"
-    generator = outline(
+    settings, sizes = _settings(variables), _sizes(variables)
+    architecture = "resnet" if f"{_PREFIX.format(8)}Skip/weight" in variables else "skip"
+    generator = on_meta_device(
         lambda: StyleGAN2(
-            resolution=sizes[-1],
-            z_dim=variables["mapping/Dense0/weight"].shape[0],
-            w_dim=of_mapping[-1],
-            widths=widths,
-            mapping_widths=of_mapping,
-            channels=variables[f"{prefix.format(sizes[-1])}ToRGB/bias"].numel(),
+            channels=variables[f"{_PREFIX.format(sizes[-1])}ToRGB/bias"].numel(),
             synthesis_architecture=str(constants.get("architecture", architecture)),
+            **settings,
         )
     )
-    ours: State = {"mapping_network.w_avg": variables["dlatent_avg"].reshape(-1)}
-    for index in range(len(of_mapping)):
-        ours |= _dense(variables, f"mapping/Dense{index}/", f"mapping_network.fc{index}")
+    ours = _mapping(variables, settings)
     ours["blocks.0.const"] = variables["synthesis/4x4/Const/const"][0]
     for number, size in enumerate(sizes):
-        block = prefix.format(size)
+        block = _PREFIX.format(size)
         for name, part in (("Conv", "conv1"),) if size == 4 else (("Conv0_up", "conv0"), ("Conv1", "conv1")):
             index = 0 if size == 4 else 2 * number - (1 if part == "conv0" else 0)
             ours |= _convolution(variables, f"{block}{name}/", f"blocks.{number}.{part}", index, size)
@@ -152,7 +148,7 @@ def _stylegan2(variables: State, constants: dict[str, Any]) -> StyleGAN2:
         if f"{block}Skip/weight" in variables:
             # A 1 × 1 kernel has no orientation.
             ours[f"blocks.{number}.skip.weight"] = variables[f"{block}Skip/weight"].permute(3, 2, 0, 1)
-    return assembled(generator, {**ours, **default_filters(generator)})
+    return with_weights(generator, {**ours, **default_filters(generator)})
 
 
 def _convolution(variables: State, here: str, there: str, index: int, size: int) -> State:
@@ -161,7 +157,7 @@ def _convolution(variables: State, here: str, there: str, index: int, size: int)
         # TensorFlow's enlarging convolution turns the kernel round, torch's transposed one does not.
         weight = weight.flip((2, 3))
     return {
-        # The scale of the weights is divided out again but for the small constant beside it.
+        # Demodulation cancels the scale of the weights, except beside its epsilon.
         f"{there}.weight": weight / math.sqrt(weight[0].numel()),
         f"{there}.bias": variables[f"{here}bias"],
         f"{there}.noise_strength": variables[f"{here}noise_strength"].reshape(()),

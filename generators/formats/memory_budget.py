@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import torch
+
+from .errors import UnsafePickleError
 
 #: Text that stands for bytes, the array of them and its copy in 32 bits, with room to spare.
 EXPANSION = 6
 _SLACK = 1 << 20
 
 
-class UnsafePickleError(ValueError):
-    """The file asks for something that data does not need; the message names it."""
-
-
-class Budget:
+class MemoryBudget:
     """The bytes that are left to what a file describes.
 
     Parameters
@@ -31,7 +29,7 @@ class Budget:
         self._left = EXPANSION * file_size + _SLACK
 
     def charge(self, count: int) -> None:
-        """Take `count` bytes away; UnsafePickleError where so many are not left."""
+        """Take `count` bytes away; UnsafePickleError where fewer are left."""
         self._left -= count
         if self._left < 0:
             raise UnsafePickleError(
@@ -40,21 +38,16 @@ class Budget:
             )
 
     def charge_numbers(self, count: int, item_size: int) -> None:
-        """Take away the bytes of so many numbers, in whichever is larger, their own type or 32 bits."""
+        """Take away the bytes of `count` numbers, in their own type or in 32 bits, whichever is larger."""
         self.charge(count * max(item_size, 4))
 
 
 def as_floats(tensors: Mapping[str, torch.Tensor], file_size: int) -> dict[str, torch.Tensor]:
-    """The tensors in 32 bits; UnsafePickleError where the names together stand for far more than the file.
+    """The tensors in 32 bits; UnsafePickleError where they together are many times larger than the file.
 
     One tensor may go by many names, and each would become weights of its own.
     """
-    require_bounded(tensors.values(), file_size)
-    return {name: tensor.detach().float() for name, tensor in tensors.items()}
-
-
-def require_bounded(tensors: Iterable[torch.Tensor], file_size: int) -> None:
-    """UnsafePickleError where the tensors together are many times larger than the file."""
-    budget = Budget(file_size)
-    for tensor in tensors:
+    budget = MemoryBudget(file_size)
+    for tensor in tensors.values():
         budget.charge_numbers(tensor.numel(), tensor.element_size())
+    return {name: tensor.detach().float() for name, tensor in tensors.items()}

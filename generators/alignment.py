@@ -1,7 +1,7 @@
-"""Faces out of photographs, aligned as FFHQ's are, and back into them: from five landmarks, without a detector.
+"""Faces cut out of photographs, aligned as in FFHQ, and put back: from five landmarks, without a detector.
 
-Generators of faces know them cropped, turned upright and of one size. The crop is an oriented square around the
-eyes and the mouth; the way back warps the restored face into its place and blends its border softly.
+Generators of faces are trained on faces that are cropped, upright and of one size. The crop is an oriented square
+around the eyes and the mouth; to put a restored face back, it is warped into its place and its border blended.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class FaceAlignment:
 
     @classmethod
     def from_landmarks(cls, landmarks: Any) -> FaceAlignment:
-        """The square for five points: eyes, nose, mouth corners, as they appear from left to right.
+        """The square of five points: eyes, nose, mouth corners, as they appear from left to right.
 
         Parameters
         ----------
@@ -91,15 +91,15 @@ class FaceAlignment:
         photograph : torch.Tensor
             (N, C, H, W).
         size : int
-            Side of the result; where that is smaller than the face is, the photograph is smoothed first.
+            Side of the result; where the face is larger, the photograph is smoothed first.
         """
         if size < 1:
             raise ValueError(f"size must be at least 1, got {size}")
-        # Several samples a pixel stand for its area.
+        # Several samples in every pixel are averaged over its area.
         samples = max(1, math.ceil(2 * self.half / size))
         fine = size * samples
         steps = (torch.arange(fine, dtype=torch.float32, device=photograph.device) + 0.5) / fine * 2 - 1
-        # Strips of whole pixels keep the samples of a large face out of memory.
+        # Strips of whole pixels keep memory small for a large face.
         rows = max(1, _SAMPLES_AT_ONCE // (fine * samples)) * samples
         strips = []
         for strip in steps.split(rows):
@@ -166,7 +166,7 @@ def _points(landmarks: Any) -> list[Point]:
 
 
 def read_landmarks(text: str) -> FaceAlignment:
-    """Landmarks as they are typed, "x,y x,y x,y x,y x,y", or in a JSON file: five pairs, or pairs by name.
+    """Landmarks as text, "x,y x,y x,y x,y x,y", or in a JSON file: five pairs, or pairs by name.
 
     Raises
     ------

@@ -12,14 +12,14 @@ from ..alias_free import LayerPlan
 from ..generator import Generator
 from ..stylegan2 import StyleGAN2
 from ..stylegan3 import StyleGAN3
-from .arrays import Recorded
-from .assembly import assembled, outline
-from .budget import as_floats
+from .mapping_layers import mapping_widths
+from .memory_budget import as_floats
+from .network_pickles import PYTORCH_NETWORK
+from .network_weights import on_meta_device, with_weights
+from .pickled_arrays import Recorded
 
-_PERSISTENT = "torch_utils.persistence._reconstruct_persistent_obj"
 
-
-class Network:
+class RecordedModule:
     """A recorded module: its class's name, its plain attributes, and its parts.
 
     Parameters
@@ -35,17 +35,17 @@ class Network:
         The name of the module's class.
     attributes : dict
         Its attributes by name.
-    parts : dict of str to Network
+    parts : dict of str to RecordedModule
         The modules that are part of it.
 
     Raises
     ------
     ValueError
-        Where it is no module, or one of its parts occurs twice: such a network could be far larger than its file.
+        Where it is no module, or one of its parts occurs twice, as such a network could be far larger than its file.
     """
 
     def __init__(self, recorded: Any, met: set[int] | None = None) -> None:
-        if not isinstance(recorded, Recorded) or recorded.name != _PERSISTENT:
+        if not isinstance(recorded, Recorded) or recorded.name != PYTORCH_NETWORK:
             raise ValueError("the file holds no network where one is expected")
         (meta,) = recorded.arguments
         self.class_name = str(meta["class_name"])
@@ -55,7 +55,7 @@ class Network:
             if id(one) in met:
                 raise ValueError(f"the file uses one {self.class_name} twice, as no known network does")
             met.add(id(one))
-        self.parts = {name: Network(part, met) for name, part in self.attributes["_modules"].items()}
+        self.parts = {name: RecordedModule(part, met) for name, part in self.attributes["_modules"].items()}
 
     def tensors(self, prefix: str = "") -> dict[str, torch.Tensor]:
         """Every parameter and buffer by its dotted name, as stored.
@@ -75,7 +75,7 @@ class Network:
         return found
 
     def get(self, name: str, default: Any) -> Any:
-        """A plain attribute; one that older versions do not store has its default."""
+        """A plain attribute, or its default where an older version did not store it."""
         return self.attributes.get(name, self.attributes.get("_init_kwargs", {}).get(name, default))
 
 
@@ -85,24 +85,14 @@ def is_network_file(content: Any) -> bool:
 
 
 def read(content: Any, file_size: int) -> Generator:
-    """The generator with averaged weights of a snapshot, from a file of so many bytes."""
-    network = Network(content["G_ema"])
+    """The generator with averaged weights of a snapshot, from a file of `file_size` bytes."""
+    network = RecordedModule(content["G_ema"])
     if "synthesis" not in network.parts or "mapping" not in network.parts:
         raise ValueError(f"the file's network {network.class_name} is no StyleGAN")
     state = as_floats(network.tensors(), file_size)
     if "input" in network.parts["synthesis"].parts:
         return _stylegan3(network, state)
     return _stylegan2(network, state)
-
-
-def mapping_widths(state: dict[str, torch.Tensor], pattern: str) -> list[int]:
-    """The outputs of the mapping's layers, in order; `pattern` has one group for the number of the layer."""
-    found = {}
-    for name, tensor in state.items():
-        match = re.fullmatch(pattern, name)
-        if match:
-            found[int(match[1])] = tensor.shape[0]
-    return [found[index] for index in sorted(found)]
 
 
 def _mapping_settings(state: dict[str, torch.Tensor]) -> dict[str, Any]:
@@ -118,12 +108,12 @@ def _mapping_settings(state: dict[str, torch.Tensor]) -> dict[str, Any]:
     }
 
 
-def _stylegan2(network: Network, state: dict[str, torch.Tensor]) -> StyleGAN2:
+def _stylegan2(network: RecordedModule, state: dict[str, torch.Tensor]) -> StyleGAN2:
     synthesis = network.parts["synthesis"]
     sizes = sorted(int(name[1:]) for name in synthesis.parts)
     widths = [state[f"synthesis.b{size}.conv1.weight"].shape[0] for size in sizes]
     last = synthesis.parts[f"b{sizes[-1]}"]
-    generator = outline(
+    generator = on_meta_device(
         lambda: StyleGAN2(
             resolution=sizes[-1],
             widths=widths,
@@ -137,10 +127,10 @@ def _stylegan2(network: Network, state: dict[str, torch.Tensor]) -> StyleGAN2:
     for name, tensor in state.items():
         name = re.sub(r"^synthesis\.b(\d+)\.", lambda match: f"blocks.{sizes.index(int(match[1]))}.", name)
         renamed[re.sub(r"^mapping\.", "mapping_network.", name)] = tensor
-    return assembled(generator, renamed)
+    return with_weights(generator, renamed)
 
 
-def _stylegan3(network: Network, state: dict[str, torch.Tensor]) -> StyleGAN3:
+def _stylegan3(network: RecordedModule, state: dict[str, torch.Tensor]) -> StyleGAN3:
     synthesis = network.parts["synthesis"]
     names = sorted((name for name in synthesis.parts if name != "input"), key=_layer_number)
     layers = [synthesis.parts[name] for name in names]
@@ -158,7 +148,7 @@ def _stylegan3(network: Network, state: dict[str, torch.Tensor]) -> StyleGAN3:
         down = state.get(f"synthesis.{name}.down_filter")
         kinds.append("radial" if down is not None and down.ndim == 2 else "separable")
     clamp = layers[0].get("conv_clamp", 256)
-    generator = outline(
+    generator = on_meta_device(
         lambda: StyleGAN3(
             resolution=plans[-1].size,
             plans=plans,
@@ -177,7 +167,7 @@ def _stylegan3(network: Network, state: dict[str, torch.Tensor]) -> StyleGAN3:
         name = re.sub(r"^synthesis\.L(\d+)_[^.]*\.", r"layers.\1.", name)
         name = re.sub(r"^synthesis\.input\.", "input.", name)
         renamed[re.sub(r"^mapping\.", "mapping_network.", name)] = tensor
-    return assembled(generator, renamed)
+    return with_weights(generator, renamed)
 
 
 def _layer_number(name: str) -> int:

@@ -1,6 +1,6 @@
-"""Weights → networks: built without memory, compared with the file by names and shapes, then given its tensors.
+"""Weights → networks: built on the meta device, compared with the file by names and shapes, then given its tensors.
 
-So neither what a file says about its network can allocate anything, nor are weights drawn that are replaced at once.
+What a file says about its network can therefore allocate nothing, and no weights are drawn only to be replaced.
 """
 
 from __future__ import annotations
@@ -14,22 +14,27 @@ from torch import nn
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def outline(make: Callable[[], Module]) -> Module:
+def on_meta_device(make: Callable[[], Module]) -> Module:
     """The network that `make` makes, its weights without memory; the global random state stays as it is."""
     with torch.device("meta"):
         return make()
 
 
-def assembled(network: Module, state: Mapping[str, torch.Tensor]) -> Module:
-    """The outline of a network with the tensors of `state` as its weights.
+def with_weights(network: Module, state: Mapping[str, torch.Tensor]) -> Module:
+    """A network from the meta device with the tensors of `state` as its weights.
 
     Parameters
     ----------
     network : torch.nn.Module
-        From :func:`outline`; modules with buffers that are not saved have a method `fixed_buffers` that gives
+        From :func:`on_meta_device`; modules with buffers that are not saved have a method `fixed_buffers` that gives
         them by name.
     state : mapping of str to torch.Tensor
-        A tensor for every weight; in 32 bits.
+        A tensor for every weight, in 32 bits.
+
+    Returns
+    -------
+    torch.nn.Module
+        `network` itself.
 
     Raises
     ------
@@ -68,6 +73,6 @@ def _owned(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return owned
 
 
-def no_noise(*shape: int) -> torch.Tensor:
-    """Zeros of any shape that take the memory of one."""
+def zero_noise(*shape: int) -> torch.Tensor:
+    """Zeros of any shape that take the memory of one: for files that store no noise."""
     return torch.zeros(()).expand(shape)

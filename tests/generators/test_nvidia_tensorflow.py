@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from zeroshot.generators import StyleGAN, StyleGAN2
-from zeroshot.generators.checkpoints import Recorded, UnsafePickleError, load, tensorflow
+from zeroshot.generators import StyleGAN, StyleGAN2, load
+from zeroshot.generators.formats import UnsafePickleError
 
 
 @pytest.fixture
@@ -47,27 +47,36 @@ def network_class(monkeypatch):
     return Network
 
 
-def written(path, network_class, variables, mapping, synthesis, **constants):
-    def network(name, own, components):
-        easy = sys.modules["dnnlib.util"].EasyDict
-        return network_class(
-            {
-                "version": 4,
-                "name": name,
-                "static_kwargs": easy(constants),
-                "components": easy(components),
-                "build_module_src": "raise SystemExit('this must not run')",
-                "build_func_name": "G_main",
-                "variables": [(key, value.numpy()) for key, value in own.items()],
-            }
-        )
+def network(network_class, name="Gs", variables=None, components=None, **constants):
+    """A network with its variables by name, and the networks that it is composed of."""
+    easy = sys.modules["dnnlib.util"].EasyDict
+    return network_class(
+        {
+            "version": 4,
+            "name": name,
+            "static_kwargs": easy(constants),
+            "components": easy(components or {}),
+            "build_module_src": "raise SystemExit('this must not run')",
+            "build_func_name": "G_main",
+            "variables": [(key, np.asarray(value)) for key, value in (variables or {}).items()],
+        }
+    )
 
-    parts = {"mapping": network("G_mapping", mapping, {}), "synthesis": network("G_synthesis", synthesis, {})}
-    averaged = network("Gs", variables, parts)
+
+def pickled(path, averaged):
+    """The three networks of a file, of which the last is read, after their classes are gone."""
     path.write_bytes(pickle.dumps((None, None, averaged), 4))
     for name in ("dnnlib", "dnnlib.tflib", "dnnlib.tflib.network", "dnnlib.util"):
         del sys.modules[name]
     return path
+
+
+def written(path, network_class, variables, mapping, synthesis, **constants):
+    parts = {
+        "mapping": network(network_class, "G_mapping", mapping, **constants),
+        "synthesis": network(network_class, "G_synthesis", synthesis, **constants),
+    }
+    return pickled(path, network(network_class, "Gs", variables, parts, **constants))
 
 
 def kernels(weight: torch.Tensor) -> torch.Tensor:
@@ -168,20 +177,18 @@ def test_class_labels_are_refused(tmp_path, network_class, kind):
         load(path)
 
 
-def test_networks_that_share_their_parts_are_refused():
-    network = Recorded("dnnlib.tflib.network.Network", ())
-    network.state = {"variables": [], "components": {}}
+def test_networks_that_share_their_parts_are_refused(tmp_path, network_class):
+    shared = network(network_class)
     for _ in range(60):
-        outer = Recorded("dnnlib.tflib.network.Network", ())
-        outer.state = {"variables": [], "components": {"a": network, "b": network}}
-        network = outer
+        shared = network(network_class, components={"a": shared, "b": shared})
     with pytest.raises(ValueError, match="uses one network twice"):
-        tensorflow.read(network, 1000)
+        load(pickled(tmp_path / "shared.pkl", shared))
 
 
-def test_names_that_share_an_array_are_bounded():
-    network = Recorded("dnnlib.tflib.network.Network", ())
+def test_names_that_share_an_array_are_bounded(tmp_path, network_class):
     shared = np.zeros(250_000, np.float32)
-    network.state = {"variables": [(str(index), shared) for index in range(100)]}
+    many = network(network_class, variables={str(index): shared for index in range(100)})
+    path = pickled(tmp_path / "shared.pkl", many)
+    assert path.stat().st_size < 2 * shared.nbytes
     with pytest.raises(UnsafePickleError, match="describe more than"):
-        tensorflow.read(network, shared.nbytes)
+        load(path)
