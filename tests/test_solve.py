@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 import zeroshot
+from tests.pictures import seeded, uniform
 from zeroshot import images
 from zeroshot.metrics import psnr
 from zeroshot.prior import Estimate, Prior, Run
@@ -117,7 +118,7 @@ def test_each_image_of_a_batch_is_restored_as_if_alone(image: np.ndarray) -> Non
 
 def test_a_batch_may_have_one_mask_per_image(image: np.ndarray) -> None:
     batch = torch.from_numpy(np.stack([image, 1 - image])).permute(0, 3, 1, 2)
-    masks = torch.rand((2, 1, 12, 10), generator=torch.Generator().manual_seed(0)) < 0.7
+    masks = uniform(2, 1, 12, 10) < 0.7
     result = zeroshot.solve(batch, "inpaint", CountingPrior(iterations=1), mask=masks.float())
     for index in range(2):
         alone = zeroshot.solve(
@@ -302,7 +303,7 @@ def test_the_operator_of_the_caller_stays_where_it_is() -> None:
 def test_some_pixels_are_held_out_and_some_are_left(size: tuple[int, int]) -> None:
     for number in range(10):
         problem = zeroshot.Problem(torch.rand(2, 3, *size), zeroshot.operators.Identity())
-        held = problem.hold_out(0.03, torch.Generator().manual_seed(number)).held_out
+        held = problem.hold_out(0.03, seeded(number)).held_out
         assert held is not None
         per_image = held[:, 0].sum(dim=(1, 2))
         assert (per_image >= 1).all()
@@ -311,11 +312,11 @@ def test_some_pixels_are_held_out_and_some_are_left(size: tuple[int, int]) -> No
 
 
 def test_only_measured_pixels_are_held_out() -> None:
-    known = (torch.rand(1, 1, 20, 20, generator=torch.Generator().manual_seed(0)) < 0.2).float()
+    known = (uniform(1, 1, 20, 20) < 0.2).float()
     problem = zeroshot.Problem(
         torch.rand(1, 3, 20, 20) * known, zeroshot.operators.Mask(known), measured=known
     )
-    held = problem.hold_out(0.3, torch.Generator().manual_seed(1)).held_out
+    held = problem.hold_out(0.3, seeded(1)).held_out
     assert held is not None
     assert held[:, 0].sum() == round(0.3 * float(known.sum()))
     assert not (held * (1 - known)).any()
@@ -478,7 +479,7 @@ def test_hints_are_spread_in_the_first_estimate(photograph):
     from zeroshot.operators import Grayscale
     from zeroshot.tasks import make_problem
 
-    drawn = zeroshot.noise.random_mask(tuple(photograph.shape), 0.97, torch.Generator().manual_seed(0))
+    drawn = zeroshot.noise.random_mask(tuple(photograph.shape), 0.97, seeded())
     grey = Grayscale()(photograph)
     hints = torch.cat([photograph * drawn, drawn], dim=1)
     problem, _, _ = make_problem("colorize", images.load(grey), {"hints": hints})

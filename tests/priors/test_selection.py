@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import zeroshot
+from tests.pictures import SIGMA, seeded, with_noise
 from zeroshot import registry
 from zeroshot.metrics import psnr
 from zeroshot.noise import add_gaussian, random_mask
@@ -21,7 +22,6 @@ from zeroshot.priors.tv import TotalVariation
 from zeroshot.priors.validation_split import put_aside
 from zeroshot.problem import Problem
 
-SIGMA = 25 / 255
 GOOD, BLUNT, IDLE = TotalVariation(), TotalVariation(weight=3.0), TotalVariation(weight=1e-4)
 
 
@@ -93,9 +93,9 @@ def test_what_is_put_aside_leaves_no_trace(operator, photograph, generator):
     y = operator(photograph)
     measured = operator.mask if isinstance(operator, Mask) else None
     problem = Problem(y, operator, sigma=SIGMA, measured=measured)
-    part, aside = put_aside(problem, 0.1, torch.Generator().manual_seed(3))
+    part, aside = put_aside(problem, 0.1, seeded(3))
     changed = dataclasses.replace(problem, y=torch.where(aside > 0, 0.987 - y, y))
-    other, same_aside = put_aside(changed, 0.1, torch.Generator().manual_seed(3))
+    other, same_aside = put_aside(changed, 0.1, seeded(3))
     assert torch.equal(aside, same_aside)
     torch.testing.assert_close(part.y, other.y)
     torch.testing.assert_close(part.initial(), other.initial())
@@ -131,7 +131,7 @@ def drive_to_gap(prior, problem):
 
 
 def test_the_ranking_is_reported_with_the_best_first(photograph):
-    noisy = add_gaussian(photograph, SIGMA, torch.Generator().manual_seed(1))
+    noisy = with_noise(photograph, SIGMA, 1)
     result = zeroshot.solve(noisy, "denoise", ModelSelection((BLUNT, GOOD)), sigma=SIGMA)
     losses = [row["held_out_loss"] for row in result.findings["ranking"]]
     assert len(losses) == 2
@@ -145,7 +145,7 @@ def test_equals_are_decided_by_their_place_in_the_list(photograph, generator):
     problem = noisy_problem(photograph, generator)
     same = TotalVariation(iterations=1999)
     for pair in ((GOOD, same), (same, GOOD)):
-        run = ModelSelection(pair).start(problem, torch.Generator().manual_seed(5))
+        run = ModelSelection(pair).start(problem, seeded(5))
         drive(run)
         assert run._priors[run._chosen] is pair[0]
 
@@ -255,18 +255,18 @@ def test_one_pixel_judges_nobody(shape):
     known = torch.zeros(1, 1, *shape[-2:])
     known[..., :1, :1] = 1
     problem = Problem(y * known, Mask(known), sigma=0.1, task="inpaint", measured=known)
-    run = ModelSelection((Unsupporting(), BLUNT, GOOD)).start(problem, torch.Generator().manual_seed(0))
+    run = ModelSelection((Unsupporting(), BLUNT, GOOD)).start(problem, seeded())
     assert drive(run).image.isfinite().all()
     assert run._priors[run._chosen] is BLUNT
     assert "too few pixels" in run.findings()["ranking"][0]["reason"]
 
 
 def test_only_known_pixels_are_put_aside_whoever_says_which_they_are(photograph):
-    known = random_mask(tuple(photograph.shape), 0.5, torch.Generator().manual_seed(1))
+    known = random_mask(tuple(photograph.shape), 0.5, seeded(1))
     by_mask = Problem(photograph * known, Mask(known), sigma=0.1, task="inpaint")
     by_weights = Problem(photograph * known, Identity(), sigma=0.1, task="denoise", measured=known)
     for problem in (by_mask, by_weights):
-        part, aside = put_aside(problem, 0.1, torch.Generator().manual_seed(3))
+        part, aside = put_aside(problem, 0.1, seeded(3))
         assert not ((aside > 0) & (known == 0)).any()
         assert torch.equal(part.measured, known * (1 - aside))
         assert part.measured.device == problem.y.device
@@ -274,19 +274,19 @@ def test_only_known_pixels_are_put_aside_whoever_says_which_they_are(photograph)
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_the_mask_of_what_is_left_is_where_the_measurement_is(photograph):
-    known = random_mask(tuple(photograph.shape), 0.5, torch.Generator().manual_seed(1))
+    known = random_mask(tuple(photograph.shape), 0.5, seeded(1))
     problem = Problem(photograph * known, Mask(known), sigma=0.1, task="inpaint").to("cuda")
-    part, _ = put_aside(problem, 0.1, torch.Generator().manual_seed(3))
+    part, _ = put_aside(problem, 0.1, seeded(3))
     assert part.operator.mask.is_cuda
     assert part.loss(part.initial()).isfinite()
 
 
 def test_colours_are_judged_by_hints_only(photograph):
-    given = random_mask(tuple(photograph.shape), 0.9, torch.Generator().manual_seed(1))
+    given = random_mask(tuple(photograph.shape), 0.9, seeded(1))
     y = torch.cat([Grayscale()(photograph), photograph * given], dim=1)
     measured = torch.cat([torch.ones_like(y[:, :1]), given.expand(-1, 3, -1, -1)], dim=1)
     problem = Problem(y, Stack([Grayscale(), Mask(given)]), sigma=0.0, task="colorize", measured=measured)
-    part, aside = put_aside(problem, 0.2, torch.Generator().manual_seed(3))
+    part, aside = put_aside(problem, 0.2, seeded(3))
     assert not aside[:, :1].any()
     assert 0.15 < aside[:, 1:].sum() / measured[:, 1:].sum() < 0.25
     assert torch.equal(part.measured, measured * (1 - aside))
@@ -298,14 +298,14 @@ def test_a_clean_image_is_left_as_it_is(photograph):
 
 
 def test_a_resumed_run_goes_on_exactly(photograph):
-    problem = noisy_problem(photograph, torch.Generator().manual_seed(1))
+    problem = noisy_problem(photograph, seeded(1))
     selection = ModelSelection((BLUNT, GOOD))
-    whole = selection.start(problem, torch.Generator().manual_seed(2))
+    whole = selection.start(problem, seeded(2))
     resumed_at = 4
     for _ in range(resumed_at):
         whole.step()
     state = whole.state_dict()
-    continued = selection.start(problem, torch.Generator().manual_seed(2))
+    continued = selection.start(problem, seeded(2))
     continued.load_state_dict(state)
     first, second = drive(whole), drive(continued)
     assert torch.equal(first.image, second.image)
@@ -315,7 +315,7 @@ def test_a_resumed_run_goes_on_exactly(photograph):
 
 def test_a_network_can_be_a_candidate(photograph):
     crop = photograph[..., :32, :32].contiguous()
-    noisy = add_gaussian(crop, SIGMA, torch.Generator().manual_seed(1))
+    noisy = with_noise(crop, SIGMA, 1)
     network = DeepImagePrior(channels=8, scales=2, iterations=5, stopping="held_out", guide="tv")
     result = zeroshot.solve(noisy, "denoise", ModelSelection((GOOD, network)), sigma=SIGMA)
     assert {row["prior"] for row in result.findings["ranking"]} == {"tv", "dip"}
