@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.doubles import WithoutProx
 from tests.pictures import decibels, inpainting, measured_by, read, seeded
 from zeroshot.data_terms import Huber
 from zeroshot.noise import add_salt_and_pepper
@@ -23,12 +24,6 @@ from zeroshot.problem import Problem
 
 #: Small windows and few iterations, for speed.
 QUICK = {"iterations": 8, "radius": 10}
-
-
-class WithoutProx(Huber):
-    """A data term for schemes that follow the gradient only."""
-
-    has_prox = False
 
 
 def solve(prior: GroupSparseRepresentation, problem: Problem) -> tuple[Estimate, Run]:

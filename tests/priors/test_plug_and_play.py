@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 import zeroshot
+from tests.doubles import WithoutProx
 from tests.pictures import damaged, decibels, inpainting, measured_by, seeded, uniform, with_noise
 from zeroshot import registry
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
@@ -37,12 +38,6 @@ def run_to_end(prior: PlugAndPlay | DenoisingPrior, problem: Problem) -> Estimat
         estimate = run.step()
         if run.finished:
             return estimate
-
-
-class WithoutProx(Huber):
-    """A data term for schemes that follow the gradient only."""
-
-    has_prox = False
 
 
 @pytest.mark.parametrize("family", [PlugAndPlay, RegularisationByDenoising])
