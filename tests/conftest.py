@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+
+from tests import pictures
 
 
 @pytest.fixture(scope="package")
@@ -29,13 +30,26 @@ def published_generators(shared: Path) -> Path:
 
 @pytest.fixture
 def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
+    return pictures.seeded()
 
 
 @pytest.fixture(scope="package")
 def photograph() -> torch.Tensor:
     """A 1 × 3 × 96 × 96 crop of a real photograph, in [0, 1]."""
-    from skimage.data import astronaut
+    return pictures.as_image(pictures.sample("astronaut")[60:156, 170:266])
 
-    crop = astronaut()[60:156, 170:266].astype(np.float32) / 255
-    return torch.from_numpy(crop).permute(2, 0, 1)[None].contiguous()
+
+@pytest.fixture(scope="package")
+def grey(photograph: torch.Tensor) -> torch.Tensor:
+    """The same in one channel."""
+    return pictures.grey(photograph)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how much less a run has checked for want of the folder `shared`."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    count = sum("shared" in report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple))
+    if count:
+        terminalreporter.write_line(
+            f"{count} tests compare with files that are not here (../shared): skipped", yellow=True
+        )

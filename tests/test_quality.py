@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import zeroshot
+from tests.pictures import SIGMA, seeded, with_noise
 from zeroshot.images import load
 from zeroshot.metrics import psnr, psnr_y
-from zeroshot.noise import add_gaussian, random_mask
+from zeroshot.noise import random_mask
 from zeroshot.operators import Mask
 
 pytestmark = pytest.mark.slow
@@ -30,8 +31,8 @@ def test_tv_denoises_set12(shared: Path) -> None:
     values = []
     for path in sorted((shared / "data" / "set12").glob("*.png")):
         clean = load(path).colours
-        noisy = add_gaussian(clean, 25 / 255, torch.Generator().manual_seed(0))
-        values.append(psnr(zeroshot.solve(noisy, "denoise", "tv", sigma=25 / 255).image, clean))
+        noisy = with_noise(clean)
+        values.append(psnr(zeroshot.solve(noisy, "denoise", "tv", sigma=SIGMA).image, clean))
     assert mean(values) > 27.9
 
 
@@ -48,12 +49,12 @@ def test_dip_denoises_crops_of_colour9_and_stops_near_its_best(shared: Path) -> 
     returned, best = [], []
     for name in ("f16", "peppers", "kodim03", "house"):
         clean = centre(shared / "data" / "colour9" / f"{name}.png", 128)
-        noisy = add_gaussian(clean, 25 / 255, torch.Generator().manual_seed(0))
+        noisy = with_noise(clean)
         seen: list[float] = []
         result = zeroshot.solve(
             noisy,
             "denoise",
-            sigma=25 / 255,
+            sigma=SIGMA,
             callbacks=[
                 lambda estimate, run, clean=clean, seen=seen: seen.append(psnr(estimate.image, clean))
             ],
@@ -68,7 +69,7 @@ def test_dip_fills_random_holes_better_than_interpolation(shared: Path) -> None:
     gains = []
     for name in ("barbara", "boat", "house", "montage"):
         clean = centre(shared / "data" / "inpaint11" / f"{name}.png", 128)
-        mask = random_mask(tuple(clean.shape), 0.5, torch.Generator().manual_seed(0))
+        mask = random_mask(tuple(clean.shape), 0.5, seeded())
         result = zeroshot.solve(clean * mask, "inpaint", mask=mask)
         gains.append(psnr(result.image, clean) - psnr(Mask(mask).initial(clean * mask), clean))
     assert mean(gains) > 2.5

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import sys
 import types
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,71 +15,13 @@ import torch
 from PIL import Image
 
 import zeroshot
+from tests.doubles import DriftingPrior, interrupt_at
+from tests.pictures import seeded, uniform
 from zeroshot import images
 from zeroshot.estimate import Estimate
 from zeroshot.metrics import psnr
-from zeroshot.prior import Prior, Run
+from zeroshot.prior import Run
 from zeroshot.stopping import MaxIterations
-
-
-class CountingRun(Run):
-    """Moves the first estimate towards grey by a fixed share per step, with seeded jitter."""
-
-    def __init__(self, prior: CountingPrior, problem: Any, generator: torch.Generator) -> None:
-        self.prior, self.generator = prior, generator
-        self.image = problem.initial().clone()
-        self.iteration = 0
-        self.rate = prior.rate
-        self.device = problem.y.device
-        self.spoilt = 0
-
-    def step(self) -> Estimate:
-        self.iteration += 1
-        jitter = torch.rand(self.image.shape, generator=self.generator) * 1e-3
-        self.image = torch.lerp(self.image, torch.full_like(self.image, 0.5), self.rate) + jitter
-        loss = float(self.image.var())
-        if self.iteration == self.prior.spoil_at and self.rate > self.prior.harmless_rate:
-            self.spoilt += 1
-            self.image = self.image * float("nan")
-            loss = float("nan")
-        return Estimate(self.image, loss, self.iteration)
-
-    def shrink_step(self, factor: float) -> None:
-        self.rate *= factor
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "image": self.image.clone(),
-            "iteration": self.iteration,
-            "generator": self.generator.get_state(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.image, self.iteration = state["image"].clone(), state["iteration"]
-        self.generator.set_state(state["generator"])
-
-
-@dataclass(frozen=True)
-class CountingPrior(Prior):
-    name: ClassVar[str] = "counting"
-    summary: ClassVar[str] = "for tests"
-    rate: float = 0.01
-    iterations: int = 120
-    spoil_at: int = -1
-    harmless_rate: float = 0.0
-
-    @classmethod
-    def for_problem(cls, problem: Any, **settings: Any) -> CountingPrior:
-        return cls(**settings)
-
-    def supports(self, problem: Any) -> str | None:
-        return "it is refused" if self.rate == 0 else None
-
-    def start(self, problem: Any, generator: torch.Generator) -> CountingRun:
-        return CountingRun(self, problem, generator)
-
-    def default_stopping(self, problem: Any) -> zeroshot.StoppingRule:
-        return MaxIterations(self.iterations)
 
 
 @pytest.fixture
@@ -90,7 +30,7 @@ def image() -> np.ndarray:
 
 
 def test_the_default_rule_ends_the_run_and_is_named(image: np.ndarray) -> None:
-    result = zeroshot.solve(image, "denoise", CountingPrior(), sigma=0.1)
+    result = zeroshot.solve(image, "denoise", DriftingPrior(), sigma=0.1)
     assert result.iterations == 120
     assert "120 iterations" in result.stopped_by
     assert len(result.history) == 120
@@ -98,7 +38,7 @@ def test_the_default_rule_ends_the_run_and_is_named(image: np.ndarray) -> None:
 
 def test_the_image_comes_back_as_it_was_given(image: np.ndarray) -> None:
     for given in (image, (image * 255).astype(np.uint8), (image[..., 0] * 65535).astype(np.uint16)):
-        result = zeroshot.solve(given, "denoise", CountingPrior(iterations=2), sigma=0.1)
+        result = zeroshot.solve(given, "denoise", DriftingPrior(iterations=2), sigma=0.1)
         assert isinstance(result.image, np.ndarray)
         assert result.image.shape == given.shape
         assert result.image.dtype == given.dtype
@@ -107,22 +47,22 @@ def test_the_image_comes_back_as_it_was_given(image: np.ndarray) -> None:
 
 def test_each_image_of_a_batch_is_restored_as_if_alone(image: np.ndarray) -> None:
     batch = torch.from_numpy(np.stack([image, 1 - image])).permute(0, 3, 1, 2)
-    result = zeroshot.solve(batch, "denoise", CountingPrior(iterations=5), sigma=0.1)
+    result = zeroshot.solve(batch, "denoise", DriftingPrior(iterations=5), sigma=0.1)
     assert result.image.shape == batch.shape
     assert len(result.parts) == 2
     assert result.iterations == 10
     for index in range(2):
-        alone = zeroshot.solve(batch[index], "denoise", CountingPrior(iterations=5), sigma=0.1)
+        alone = zeroshot.solve(batch[index], "denoise", DriftingPrior(iterations=5), sigma=0.1)
         assert torch.equal(alone.image, result.image[index])
 
 
 def test_a_batch_may_have_one_mask_per_image(image: np.ndarray) -> None:
     batch = torch.from_numpy(np.stack([image, 1 - image])).permute(0, 3, 1, 2)
-    masks = torch.rand((2, 1, 12, 10), generator=torch.Generator().manual_seed(0)) < 0.7
-    result = zeroshot.solve(batch, "inpaint", CountingPrior(iterations=1), mask=masks.float())
+    masks = uniform(2, 1, 12, 10) < 0.7
+    result = zeroshot.solve(batch, "inpaint", DriftingPrior(iterations=1), mask=masks.float())
     for index in range(2):
         alone = zeroshot.solve(
-            batch[index], "inpaint", CountingPrior(iterations=1), mask=masks[index].float()
+            batch[index], "inpaint", DriftingPrior(iterations=1), mask=masks[index].float()
         )
         assert torch.equal(alone.image, result.image[index])
 
@@ -131,17 +71,14 @@ def test_the_noise_of_each_image_of_a_batch_is_estimated_on_its_own() -> None:
     flat = np.full((1, 48, 48), 0.5, np.float32)
     noise = np.random.default_rng(0).standard_normal((2, 1, 48, 48)).astype(np.float32)
     batch = torch.from_numpy(np.stack([flat + 0.02 * noise[0], flat + 0.1 * noise[1]]))
-    result = zeroshot.solve(batch, "denoise", CountingPrior(iterations=1))
+    result = zeroshot.solve(batch, "denoise", DriftingPrior(iterations=1))
     assert result.parts[0].sigma == pytest.approx(0.02, rel=0.2)
     assert result.parts[1].sigma == pytest.approx(0.1, rel=0.2)
 
 
 def test_ctrl_c_ends_a_whole_batch(image: np.ndarray) -> None:
-    def press(estimate: Estimate, run: Run) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-
     batch = torch.from_numpy(np.stack([image, 1 - image, image])).permute(0, 3, 1, 2)
-    result = zeroshot.solve(batch, "denoise", CountingPrior(), sigma=0.1, callbacks=[press])
+    result = zeroshot.solve(batch, "denoise", DriftingPrior(), sigma=0.1, callbacks=[interrupt_at(1)])
     assert [part.iterations for part in result.parts] == [1, 0, 0]
     assert result.image.shape == batch.shape
     assert torch.equal(result.image[2], batch[2])
@@ -150,15 +87,15 @@ def test_ctrl_c_ends_a_whole_batch(image: np.ndarray) -> None:
 def test_a_batch_of_greys_may_share_its_hints(image: np.ndarray) -> None:
     grey = torch.from_numpy(image[..., :1]).permute(2, 0, 1)[None].repeat(2, 1, 1, 1)
     hints = np.dstack([image, np.ones_like(image[..., 0])])
-    result = zeroshot.solve(grey, "colorize", CountingPrior(iterations=1), hints=hints)
+    result = zeroshot.solve(grey, "colorize", DriftingPrior(iterations=1), hints=hints)
     assert result.image.shape == (2, 3, 12, 10)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_global_state_is_untouched(image: np.ndarray) -> None:
     before = torch.random.get_rng_state()
-    first = zeroshot.solve(image, "denoise", CountingPrior(), sigma=0.1, seed=3)
-    second = zeroshot.solve(image, "denoise", CountingPrior(), sigma=0.1, seed=3)
-    other = zeroshot.solve(image, "denoise", CountingPrior(), sigma=0.1, seed=4)
+    first = zeroshot.solve(image, "denoise", DriftingPrior(), sigma=0.1, seed=3)
+    second = zeroshot.solve(image, "denoise", DriftingPrior(), sigma=0.1, seed=3)
+    other = zeroshot.solve(image, "denoise", DriftingPrior(), sigma=0.1, seed=4)
     assert first.image.tobytes() == second.image.tobytes()
     assert first.image.tobytes() != other.image.tobytes()
     assert torch.equal(before, torch.random.get_rng_state())
@@ -169,7 +106,7 @@ def test_callbacks_see_every_estimate(image: np.ndarray) -> None:
     zeroshot.solve(
         image,
         "denoise",
-        CountingPrior(iterations=7),
+        DriftingPrior(iterations=7),
         sigma=0.1,
         callbacks=[lambda estimate, run: seen.append(estimate.iteration)],
     )
@@ -177,17 +114,13 @@ def test_callbacks_see_every_estimate(image: np.ndarray) -> None:
 
 
 def test_a_budget_ends_the_run(image: np.ndarray) -> None:
-    result = zeroshot.solve(image, "denoise", CountingPrior(iterations=10**9), sigma=0.1, seconds=0.2)
+    result = zeroshot.solve(image, "denoise", DriftingPrior(iterations=10**9), sigma=0.1, seconds=0.2)
     assert "budget" in result.stopped_by
 
 
 def test_ctrl_c_returns_the_best_estimate_so_far(image: np.ndarray) -> None:
-    def press(estimate: Estimate, run: Run) -> None:
-        if estimate.iteration == 30:
-            os.kill(os.getpid(), signal.SIGINT)
-
     handler = signal.getsignal(signal.SIGINT)
-    result = zeroshot.solve(image, "denoise", CountingPrior(), sigma=0.1, callbacks=[press])
+    result = zeroshot.solve(image, "denoise", DriftingPrior(), sigma=0.1, callbacks=[interrupt_at(30)])
     assert result.stopped_by == "interrupted"
     assert 30 <= result.iterations <= 31
     assert np.isfinite(result.image).all()
@@ -195,7 +128,7 @@ def test_ctrl_c_returns_the_best_estimate_so_far(image: np.ndarray) -> None:
 
 
 def test_divergence_goes_back_once_with_a_smaller_step(image: np.ndarray) -> None:
-    prior = CountingPrior(spoil_at=77, harmless_rate=0.005)
+    prior = DriftingPrior(spoil_at=77, harmless_rate=0.005)
     result = zeroshot.solve(image, "denoise", prior, sigma=0.1)
     assert "120 iterations" in result.stopped_by
     assert np.isfinite(result.image).all()
@@ -204,24 +137,20 @@ def test_divergence_goes_back_once_with_a_smaller_step(image: np.ndarray) -> Non
 
 
 def test_divergence_twice_ends_the_run_with_a_good_image(image: np.ndarray) -> None:
-    result = zeroshot.solve(image, "denoise", CountingPrior(spoil_at=77), sigma=0.1)
+    result = zeroshot.solve(image, "denoise", DriftingPrior(spoil_at=77), sigma=0.1)
     assert "not finite" in result.stopped_by
     assert np.isfinite(result.image).all()
 
 
 def test_an_interrupted_run_resumes_to_the_same_bytes(image: np.ndarray, tmp_path: Any) -> None:
-    def press(estimate: Estimate, run: Run) -> None:
-        if estimate.iteration == 41:
-            os.kill(os.getpid(), signal.SIGINT)
-
     checkpoint = tmp_path / "run.checkpoint"
-    whole = zeroshot.solve(image, "denoise", CountingPrior(), sigma=0.1)
+    whole = zeroshot.solve(image, "denoise", DriftingPrior(), sigma=0.1)
     part = zeroshot.solve(
-        image, "denoise", CountingPrior(), sigma=0.1, checkpoint=checkpoint, callbacks=[press]
+        image, "denoise", DriftingPrior(), sigma=0.1, checkpoint=checkpoint, callbacks=[interrupt_at(41)]
     )
     assert part.stopped_by == "interrupted"
     assert checkpoint.exists()
-    rest = zeroshot.solve(image, "denoise", CountingPrior(), sigma=0.1, checkpoint=checkpoint, resume=True)
+    rest = zeroshot.solve(image, "denoise", DriftingPrior(), sigma=0.1, checkpoint=checkpoint, resume=True)
     assert rest.image.tobytes() == whole.image.tobytes()
     assert np.array_equal(rest.history["loss"], whole.history["loss"])
     assert not checkpoint.exists()
@@ -230,13 +159,12 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(image: np.ndarray, tmp_pat
 def test_a_checkpoint_of_another_run_is_refused(image: np.ndarray, tmp_path: Any) -> None:
     checkpoint = tmp_path / "run.checkpoint"
 
-    def press(estimate: Estimate, run: Run) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-
-    zeroshot.solve(image, "denoise", CountingPrior(), sigma=0.1, checkpoint=checkpoint, callbacks=[press])
+    zeroshot.solve(
+        image, "denoise", DriftingPrior(), sigma=0.1, checkpoint=checkpoint, callbacks=[interrupt_at(1)]
+    )
     with pytest.raises(ValueError, match="its seed is 0, here it is 1"):
         zeroshot.solve(
-            image, "denoise", CountingPrior(), sigma=0.1, checkpoint=checkpoint, resume=True, seed=1
+            image, "denoise", DriftingPrior(), sigma=0.1, checkpoint=checkpoint, resume=True, seed=1
         )
 
 
@@ -244,14 +172,14 @@ def test_a_file_that_is_no_checkpoint_is_refused(image: np.ndarray, tmp_path: An
     checkpoint = tmp_path / "run.checkpoint"
     checkpoint.write_bytes(b"something else")
     with pytest.raises(ValueError, match="not a checkpoint"):
-        zeroshot.solve(image, "denoise", CountingPrior(), sigma=0.1, checkpoint=checkpoint, resume=True)
+        zeroshot.solve(image, "denoise", DriftingPrior(), sigma=0.1, checkpoint=checkpoint, resume=True)
 
 
 def test_a_foreign_file_is_not_taken_for_a_checkpoint_and_deleted(image: np.ndarray, tmp_path: Any) -> None:
     precious = tmp_path / "precious.txt"
     precious.write_text("mine")
     with pytest.raises(ValueError, match="not to be overwritten"):
-        zeroshot.solve(image, "denoise", CountingPrior(), sigma=0.1, checkpoint=precious)
+        zeroshot.solve(image, "denoise", DriftingPrior(), sigma=0.1, checkpoint=precious)
     assert precious.read_text() == "mine"
 
 
@@ -269,7 +197,7 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_run(image: np.ndar
         result = zeroshot.solve(
             image,
             "denoise",
-            CountingPrior(),
+            DriftingPrior(),
             sigma=0.1,
             checkpoint=folder / "run.checkpoint",
             checkpoint_seconds=0,
@@ -283,7 +211,7 @@ def test_the_checkpoint_is_kept_for_a_caller_who_asks(image: np.ndarray, tmp_pat
     zeroshot.solve(
         image,
         "denoise",
-        CountingPrior(),
+        DriftingPrior(),
         sigma=0.1,
         checkpoint=checkpoint,
         checkpoint_seconds=0,
@@ -303,7 +231,7 @@ def test_the_operator_of_the_caller_stays_where_it_is() -> None:
 def test_some_pixels_are_held_out_and_some_are_left(size: tuple[int, int]) -> None:
     for number in range(10):
         problem = zeroshot.Problem(torch.rand(2, 3, *size), zeroshot.operators.Identity())
-        held = problem.hold_out(0.03, torch.Generator().manual_seed(number)).held_out
+        held = problem.hold_out(0.03, seeded(number)).held_out
         assert held is not None
         per_image = held[:, 0].sum(dim=(1, 2))
         assert (per_image >= 1).all()
@@ -312,11 +240,11 @@ def test_some_pixels_are_held_out_and_some_are_left(size: tuple[int, int]) -> No
 
 
 def test_only_measured_pixels_are_held_out() -> None:
-    known = (torch.rand(1, 1, 20, 20, generator=torch.Generator().manual_seed(0)) < 0.2).float()
+    known = (uniform(1, 1, 20, 20) < 0.2).float()
     problem = zeroshot.Problem(
         torch.rand(1, 3, 20, 20) * known, zeroshot.operators.Mask(known), measured=known
     )
-    held = problem.hold_out(0.3, torch.Generator().manual_seed(1)).held_out
+    held = problem.hold_out(0.3, seeded(1)).held_out
     assert held is not None
     assert held[:, 0].sum() == round(0.3 * float(known.sum()))
     assert not (held * (1 - known)).any()
@@ -325,7 +253,7 @@ def test_only_measured_pixels_are_held_out() -> None:
 def test_masks_of_many_kinds_mean_the_same(image: np.ndarray) -> None:
     known = np.random.default_rng(1).random(image.shape[:2]) < 0.5
     results = [
-        zeroshot.solve(image, "inpaint", CountingPrior(iterations=1), mask=mask).image
+        zeroshot.solve(image, "inpaint", DriftingPrior(iterations=1), mask=mask).image
         for mask in (
             known,
             known.astype(np.uint8),
@@ -343,8 +271,8 @@ def test_a_colour_marks_the_hole(image: np.ndarray) -> None:
     image[2:5, 3:6] = (1.0, 0.0, 1.0)
     known = np.ones(image.shape[:2], bool)
     known[2:5, 3:6] = False
-    by_colour = zeroshot.solve(image, "inpaint", CountingPrior(iterations=1), mask="#ff00ff").image
-    by_mask = zeroshot.solve(image, "inpaint", CountingPrior(iterations=1), mask=known).image
+    by_colour = zeroshot.solve(image, "inpaint", DriftingPrior(iterations=1), mask="#ff00ff").image
+    by_mask = zeroshot.solve(image, "inpaint", DriftingPrior(iterations=1), mask=known).image
     assert np.array_equal(by_colour, by_mask)
 
 
@@ -352,7 +280,7 @@ def test_equal_options_are_described_equally_and_others_are_not(image: np.ndarra
     known = Image.fromarray((image[..., 0] > 0.3).astype(np.uint8) * 255)
     other = Image.fromarray((image[..., 0] > 0.4).astype(np.uint8) * 255)
     told = [
-        zeroshot.solve(image, "inpaint", CountingPrior(iterations=1), mask=mask).provenance["options"]
+        zeroshot.solve(image, "inpaint", DriftingPrior(iterations=1), mask=mask).provenance["options"]
         for mask in (known, known.copy(), other)
     ]
     assert told[0] == told[1]
@@ -382,14 +310,14 @@ def test_the_contributing_guide_holds_a_prior_that_works(image: np.ndarray) -> N
 def test_previews_are_written_and_counted(image: np.ndarray, tmp_path: Any) -> None:
     preview = tmp_path / "preview.png"
     result = zeroshot.solve(
-        image, "denoise", CountingPrior(), sigma=0.1, preview=preview, preview_seconds=1e-6
+        image, "denoise", DriftingPrior(), sigma=0.1, preview=preview, preview_seconds=1e-6
     )
     assert preview.exists()
     assert len(result.history.previews) == 120
 
 
 def test_the_provenance_says_how_the_image_was_made(image: np.ndarray, tmp_path: Any) -> None:
-    result = zeroshot.solve(image, "denoise", CountingPrior(rate=0.02), sigma=0.1, seed=5)
+    result = zeroshot.solve(image, "denoise", DriftingPrior(rate=0.02), sigma=0.1, seed=5)
     result.save(tmp_path / "out.tiff")
     read = zeroshot.images.read_provenance(tmp_path / "out.tiff")
     assert read == result.provenance
@@ -451,13 +379,13 @@ def test_bad_input_is_one_line_that_says_what_would_be_right(
 
 def test_a_prior_that_refuses_says_why(image: np.ndarray) -> None:
     with pytest.raises(ValueError, match="cannot do this: it is refused"):
-        zeroshot.solve(image, "denoise", CountingPrior(rate=0.0), sigma=0.1)
+        zeroshot.solve(image, "denoise", DriftingPrior(rate=0.0), sigma=0.1)
 
 
 def test_pixels_that_are_not_numbers_are_refused(image: np.ndarray) -> None:
     image[3, 4, 1] = np.nan
     with pytest.raises(ValueError, match="NaN"):
-        zeroshot.solve(image, "denoise", CountingPrior(), sigma=0.1)
+        zeroshot.solve(image, "denoise", DriftingPrior(), sigma=0.1)
 
 
 def test_the_table_of_tasks_lists_every_option() -> None:
@@ -479,7 +407,7 @@ def test_hints_are_spread_in_the_first_estimate(photograph):
     from zeroshot.operators import Grayscale
     from zeroshot.tasks import make_problem
 
-    drawn = zeroshot.noise.random_mask(tuple(photograph.shape), 0.97, torch.Generator().manual_seed(0))
+    drawn = zeroshot.noise.random_mask(tuple(photograph.shape), 0.97, seeded())
     grey = Grayscale()(photograph)
     hints = torch.cat([photograph * drawn, drawn], dim=1)
     problem, _, _ = make_problem("colorize", images.load(grey), {"hints": hints})

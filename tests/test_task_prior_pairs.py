@@ -9,9 +9,10 @@ import pytest
 import torch
 
 import zeroshot
+from tests.pictures import SIGMA, seeded, with_noise
 from zeroshot.images import load
 from zeroshot.metrics import psnr
-from zeroshot.noise import add_gaussian, random_mask
+from zeroshot.noise import random_mask
 from zeroshot.operators import Blur, Downsample, Grayscale, Mosaic
 from zeroshot.registry import prior_class
 from zeroshot.tasks import make_problem
@@ -19,23 +20,19 @@ from zeroshot.tasks import make_problem
 Damaged = tuple[torch.Tensor, dict[str, Any]]
 
 
-def seed(number: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(number)
-
-
 def denoise(clean: torch.Tensor) -> Damaged:
-    return add_gaussian(clean, 25 / 255, seed()), {"sigma": 25 / 255}
+    return with_noise(clean), {"sigma": SIGMA}
 
 
 def inpaint(clean: torch.Tensor) -> Damaged:
-    mask = random_mask(tuple(clean.shape), 0.5, seed())
+    mask = random_mask(tuple(clean.shape), 0.5, seeded())
     return clean * mask, {"mask": mask}
 
 
 def inpaint_noisy(clean: torch.Tensor) -> Damaged:
     # Without noise total variation does no better at random holes than the smooth filling it starts from.
-    mask = random_mask(tuple(clean.shape), 0.5, seed())
-    return add_gaussian(clean, 15 / 255, seed()) * mask, {"mask": mask, "sigma": 15 / 255}
+    mask = random_mask(tuple(clean.shape), 0.5, seeded())
+    return with_noise(clean, 15 / 255) * mask, {"mask": mask, "sigma": 15 / 255}
 
 
 def super_resolve(clean: torch.Tensor) -> Damaged:
@@ -43,7 +40,7 @@ def super_resolve(clean: torch.Tensor) -> Damaged:
 
 
 def colorize(clean: torch.Tensor) -> Damaged:
-    drawn = random_mask(tuple(clean.shape), 0.95, seed())
+    drawn = random_mask(tuple(clean.shape), 0.95, seeded())
     hints = torch.cat([clean * drawn, drawn], dim=1)
     return Grayscale()(clean), {"hints": hints}
 
@@ -54,12 +51,12 @@ def demosaic(clean: torch.Tensor) -> Damaged:
 
 def deblur(clean: torch.Tensor) -> Damaged:
     blur = Blur.gaussian(1.5)
-    return add_gaussian(blur(clean), 2 / 255, seed()), {"kernel": blur.kernel, "sigma": 2 / 255}
+    return with_noise(blur(clean), 2 / 255), {"kernel": blur.kernel, "sigma": 2 / 255}
 
 
 def restore(clean: torch.Tensor) -> Damaged:
     operator = Mosaic("RGGB") @ Downsample(2)
-    return add_gaussian(operator(clean), 10 / 255, seed()), {"operator": operator, "sigma": 10 / 255}
+    return with_noise(operator(clean), 10 / 255), {"operator": operator, "sigma": 10 / 255}
 
 
 def slow(*pair: Any) -> Any:
@@ -201,9 +198,9 @@ def test_colours_without_hints_are_a_guess_that_agrees_with_the_grey(
 @pytest.mark.parametrize("prior", ["dip", "tv"])
 def test_every_data_term_restores(term: str, prior: str, photograph: torch.Tensor) -> None:
     clean = photograph[..., :64, :64]
-    noisy = add_gaussian(clean, 25 / 255, seed())
+    noisy = with_noise(clean)
     settings = {"iterations": 100, "channels": 16} if prior == "dip" else {}
     result = zeroshot.solve(
-        noisy, "denoise", prior, sigma=25 / 255, data_term=term, peak=100.0, settings=settings
+        noisy, "denoise", prior, sigma=SIGMA, data_term=term, peak=100.0, settings=settings
     )
     assert psnr(result.image.clamp(0, 1), clean) > psnr(noisy, clean) + 2

@@ -14,7 +14,7 @@ from zeroshot.estimate import Estimate
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.prior import Prior, Run, require_known_settings
-from zeroshot.priors.low_rank.singular_values import shrink_singular_values, spectral_norm
+from zeroshot.solvers.singular_values import shrink_singular_values, spectral_norm
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem

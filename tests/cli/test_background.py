@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zeroshot.cli.main.background import PARTS, add_parser, run
+from zeroshot.cli.background import PARTS, add_parser, run
 
 
 def write_frames(folder: Path, count: int = 8, colour: bool = False, suffix: str = ".png") -> list[Path]:

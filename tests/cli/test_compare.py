@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.pictures import sample
 from zeroshot import compare as compare_package
 from zeroshot.cli.compare import add_parser
 from zeroshot.compare import Cell, Table
@@ -176,9 +177,7 @@ def test_errors_are_one_line_in_the_words_of_the_command_line(words: str, said: 
 
 @pytest.mark.slow
 def test_a_comparison_from_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from skimage.data import astronaut
-
-    Image.fromarray(astronaut()[60:124, 170:234]).save(tmp_path / "face.png")
+    Image.fromarray(sample("astronaut")[60:124, 170:234]).save(tmp_path / "face.png")
     words = [tmp_path / "face.png", "--task", "sr", "--scale", "4", "--report", tmp_path / "out"]
     assert call(*words, "--methods", "bicubic,tv[iterations=100]") == 0
     assert call(*words, "--methods", "dip[iterations=30,channels=8]", "--timeout", "300") == 0

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from skimage.data import astronaut
 
 import zeroshot
+from tests.pictures import sample
+from zeroshot.cli import main
 from zeroshot.cli.listings import documented_parameters, prior_description
-from zeroshot.cli.main import main
 from zeroshot.cli.messages import in_command_words
 from zeroshot.priors.total_variation.tv import TotalVariation
 from zeroshot.registry import prior_class
@@ -33,7 +33,7 @@ FAST = ["--quiet", "--set", "iterations=3"]
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
-    Image.fromarray(astronaut()[0:48, 200:264]).save(path)
+    Image.fromarray(sample("astronaut")[0:48, 200:264]).save(path)
     return path
 
 
@@ -349,7 +349,7 @@ def test_a_fraction_of_a_grey_level_is_remarked_on(photo: Path, capsys: pytest.C
 
 def test_a_range_may_begin_with_a_minus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, output = tmp_path / "in.tiff", tmp_path / "out.tiff"
-    grey = astronaut()[0:48, 200:264, 0].astype(np.float32)
+    grey = sample("astronaut")[0:48, 200:264, 0].astype(np.float32)
     given = grey / 255 * 1000 - 100
     Image.fromarray(given).save(source)
     arguments = ["denoise", source, "-o", output, "--range", "-100,900", "--sigma", 5]

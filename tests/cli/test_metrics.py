@@ -12,8 +12,8 @@ import numpy as np
 import png
 import pytest
 from PIL import Image
-from skimage import data
 
+from tests.pictures import noisy_pixels, sample
 from zeroshot.cli import metrics as command_metrics
 from zeroshot.metrics import niqe, psnr, psnr_y
 
@@ -26,19 +26,14 @@ def measure(*arguments: object) -> int:
     return options.run(options)
 
 
-def noisy(image: np.ndarray, sigma: float) -> np.ndarray:
-    noise = np.random.default_rng(0).normal(0, sigma, image.shape)
-    return np.clip(np.round(image + noise), 0, 255).astype(np.uint8)
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """truth/, a/ and b/ with two images each, colour of 200 × 208 and grey of 192 × 192."""
-    truths = {"one.png": data.astronaut()[:200, :208], "two.png": data.camera()[:192, :192]}
+    truths = {"one.png": sample("astronaut")[:200, :208], "two.png": sample("camera")[:192, :192]}
     for name, sigma in (("truth", 0), ("a", 5), ("b", 20)):
         (tmp_path / name).mkdir()
         for file, truth in truths.items():
-            Image.fromarray(noisy(truth, sigma)).save(tmp_path / name / file)
+            Image.fromarray(noisy_pixels(truth, sigma)).save(tmp_path / name / file)
     return tmp_path
 
 

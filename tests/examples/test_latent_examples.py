@@ -10,6 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.pictures import seeded
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
 import pretrained_generators
 import restore_digits
@@ -26,7 +28,7 @@ FILES = {
 def test_a_generator_makes_images_of_its_kind(published_generators, name):
     file, channels, side = FILES[name]
     generator = pretrained_generators.GENERATORS[name](published_generators / file)
-    z = 0.6 * torch.randn(8, generator.z_dim, generator=torch.Generator().manual_seed(0))
+    z = 0.6 * torch.randn(8, generator.z_dim, generator=seeded())
     images = generator(z)
     assert images.shape == (8, channels, side, side)
     assert images.min() >= 0
@@ -37,9 +39,9 @@ def test_a_generator_makes_images_of_its_kind(published_generators, name):
 
 
 @pytest.mark.parametrize("name", list(FILES))
-def test_it_can_be_divided_at_every_layer(published_generators, name):
-    generator = pretrained_generators.GENERATORS[name](published_generators / FILES[name][0])
-    z = torch.randn(2, generator.z_dim, generator=torch.Generator().manual_seed(1))
+def test_it_can_be_divided_at_every_layer(weights, name):
+    generator = pretrained_generators.GENERATORS[name](weights / FILES[name][0])
+    z = torch.randn(2, generator.z_dim, generator=seeded(1))
     whole = generator(z)
     assert generator.num_layers >= 2
     for layer in range(generator.num_layers + 1):
@@ -47,9 +49,9 @@ def test_it_can_be_divided_at_every_layer(published_generators, name):
 
 
 @pytest.mark.parametrize("name", ["mnist", "mnist_decoder"])
-def test_digits_are_white_on_black(published_generators, name):
-    generator = pretrained_generators.GENERATORS[name](published_generators / FILES[name][0])
-    images = generator(torch.randn(16, generator.z_dim, generator=torch.Generator().manual_seed(2)))
+def test_digits_are_white_on_black(weights, name):
+    generator = pretrained_generators.GENERATORS[name](weights / FILES[name][0])
+    images = generator(torch.randn(16, generator.z_dim, generator=seeded(2)))
     assert images[..., 10:18, 10:18].mean() > 5 * images[..., :3, :].mean()
 
 

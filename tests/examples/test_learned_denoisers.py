@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from tests.pictures import SIGMA, with_noise
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods.arrays import to_array, to_tensor
 from zeroshot.compare.specification import check, method_from
 from zeroshot.images import load
 from zeroshot.metrics import psnr, psnr_y
-from zeroshot.noise import add_gaussian
 from zeroshot.tasks import make_problem
 
 FILE = Path(__file__).resolve().parents[2] / "examples/learned_denoisers.py"
-SIGMA = 25 / 255
 #: Class, weights, and the PSNR in dB on Set12 (grey) or eleven images of CBSD68 (colour), sigma = 25.
 FIGURES = [
     ("FFDNet", "ffdnet_gray", "set12", 30.44),
@@ -37,7 +36,7 @@ def weights(shared) -> Path:
 
 
 def noisy_case(clean: torch.Tensor, sigma: float = SIGMA) -> tuple[np.ndarray, Case]:
-    noisy = add_gaussian(clean, sigma, torch.Generator().manual_seed(0))
+    noisy = with_noise(clean, sigma)
     return to_array(noisy), Case.of(noisy, "denoise", {"sigma": sigma})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 import warnings
@@ -36,7 +37,9 @@ def random_pixels(rng: np.random.Generator, dtype: str, channels: int, height: i
     return rng.integers(0, np.iinfo(dtype).max + 1, shape).astype(dtype)
 
 
+@functools.cache
 def profile(space: str = "RGB") -> bytes:
+    """Made once, since a profile carries the second at which it was made."""
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return srgb if space == "RGB" else srgb[:16] + space.encode() + srgb[20:]
 

@@ -9,22 +9,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from skimage import color, data
+from skimage import color
 from skimage.metrics import structural_similarity
 
+from tests.pictures import noisy_pixels, sample
 from zeroshot.metrics import gmsd, ms_ssim, ssim_y
-
-
-def noisy(image: np.ndarray) -> np.ndarray:
-    """The image with noise of standard deviation 15, in 8 bits."""
-    noise = np.random.default_rng(0).normal(0, 15, image.shape)
-    return np.clip(np.round(image + noise), 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize(("name", "expected"), [("astronaut", 0.91324684), ("camera", 0.85413244)])
 def test_ms_ssim_is_that_of_an_independent_implementation(name: str, expected: float) -> None:
-    image = getattr(data, name)()
-    assert ms_ssim(noisy(image), image, data_range=255) == pytest.approx(expected, abs=1e-7)
+    image = sample(name)
+    assert ms_ssim(noisy_pixels(image, 15), image, data_range=255) == pytest.approx(expected, abs=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -38,8 +33,8 @@ def test_ms_ssim_is_that_of_an_independent_implementation(name: str, expected: f
     ],
 )
 def test_gmsd_is_that_of_the_formula_written_out(name: str, end: int, expected: float | None) -> None:
-    image = getattr(data, name)()
-    damaged = noisy(image)
+    image = sample(name)
+    damaged = noisy_pixels(image, 15)
     pair = [x[:end, :end] for x in (damaged, image)]
     if expected is None:
         expected = written_out(*pair)
@@ -63,8 +58,8 @@ def written_out(image: np.ndarray, reference: np.ndarray) -> float:
 
 
 def test_ssim_of_y_is_scikit_image_s_on_y() -> None:
-    image = data.astronaut()[:96, :128]
-    damaged = noisy(image)
+    image = sample("astronaut")[:96, :128]
+    damaged = noisy_pixels(image, 15)
     luma = [color.rgb2ycbcr(x)[4:-4, 4:-4, 0] for x in (damaged, image)]
     expected = structural_similarity(
         *luma, data_range=255, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
@@ -74,9 +69,9 @@ def test_ssim_of_y_is_scikit_image_s_on_y() -> None:
 
 @pytest.mark.parametrize("size", [(161, 200), (163, 162), (176, 193)])
 def test_ms_ssim_of_odd_sizes_is_close_to_that_of_the_even_part(size: tuple[int, int]) -> None:
-    image = data.astronaut()[: size[0], : size[1]]
-    other = data.astronaut()[:176, :192]
-    odd, even = (ms_ssim(noisy(x), x, data_range=255) for x in (image, other))
+    image = sample("astronaut")[: size[0], : size[1]]
+    other = sample("astronaut")[:176, :192]
+    odd, even = (ms_ssim(noisy_pixels(x, 15), x, data_range=255) for x in (image, other))
     assert odd == pytest.approx(even, abs=0.02)
 
 
@@ -109,7 +104,7 @@ def test_of_a_batch_the_mean_is_given(generator: torch.Generator) -> None:
 
 @pytest.mark.parametrize("measure", [ms_ssim, ssim_y, gmsd])
 def test_more_damage_is_worse(measure, generator: torch.Generator) -> None:
-    reference = torch.from_numpy(data.camera()[None, None, :192, :192] / 255)
+    reference = torch.from_numpy(sample("camera")[None, None, :192, :192] / 255)
     noise = torch.randn(reference.shape, generator=generator)
     values = [measure(reference + sigma * noise, reference) for sigma in (0.02, 0.05, 0.1)]
     assert values == sorted(values, reverse=measure is not gmsd)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
-from skimage import data
 
+from tests.pictures import sample
 from zeroshot.metrics import niqe
 from zeroshot.metrics.naturalness import block_features
 
@@ -40,37 +40,37 @@ def damaged(image: np.ndarray, damage: str) -> np.ndarray:
     ],
 )
 def test_niqe_is_that_of_an_independent_implementation(name: str, damage: str, expected: float) -> None:
-    image = damaged(getattr(data, name)(), damage)
+    image = damaged(sample(name), damage)
     assert niqe(image, data_range=255) == pytest.approx(expected, abs=5e-6)
 
 
 def test_blocks_that_the_image_does_not_fill_are_left_out() -> None:
-    image = data.camera()[:192, :192]
-    larger = data.camera()[:250, :287]
+    image = sample("camera")[:192, :192]
+    larger = sample("camera")[:250, :287]
     assert niqe(larger, data_range=255) == niqe(image, data_range=255)
 
 
 def test_tensors_and_arrays_give_the_same_and_a_batch_the_mean() -> None:
-    images = [data.astronaut()[:192, start : start + 192] for start in (0, 192)]
+    images = [sample("astronaut")[:192, start : start + 192] for start in (0, 192)]
     batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) / 255
     assert niqe(batch) == pytest.approx(np.mean([niqe(image, data_range=255) for image in images]), abs=1e-9)
 
 
 def test_values_are_clipped_and_rounded_to_8_bits() -> None:
-    image = data.camera()[:192, :192] / 255
+    image = sample("camera")[:192, :192] / 255
     assert niqe(np.where(image > 0.9, image + 0.5, image + 0.001)) == niqe(np.where(image > 0.9, 1, image))
 
 
 @pytest.mark.parametrize("level", [0.0, 77.0, 33.3, 255.0])
 def test_a_flat_block_has_no_features_rather_than_those_of_rounding_errors(level: float) -> None:
-    plane = torch.from_numpy(data.camera()[:288, :288].astype(np.float64))
+    plane = torch.from_numpy(sample("camera")[:288, :288].astype(np.float64))
     plane[80:208, 80:208] = level
     without = np.isnan(block_features(plane)).any(axis=1)
     assert without.tolist() == [False] * 4 + [True] + [False] * 4
 
 
 def test_the_border_is_left_out() -> None:
-    image = data.camera()[:200, :200].copy()
+    image = sample("camera")[:200, :200].copy()
     inner = image[4:-4, 4:-4].copy()
     image[:4] = 255
     assert niqe(image, border=4, data_range=255) == niqe(inner, data_range=255)

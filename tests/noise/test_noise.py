@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from skimage.data import astronaut
 
+from tests.pictures import as_image, read, sample, with_noise
 from zeroshot.noise import (
     add_gaussian,
     add_poisson,
@@ -19,11 +19,6 @@ from zeroshot.noise import (
     phase_planes,
     random_mask,
 )
-
-
-def read(path: Path) -> torch.Tensor:
-    values = np.asarray(Image.open(path)).astype(np.float32) / 255
-    return torch.from_numpy(np.atleast_3d(values).transpose(2, 0, 1).copy())[None]
 
 
 @pytest.mark.parametrize(
@@ -66,13 +61,12 @@ def through_jpeg(image: torch.Tensor, subsampling: int) -> torch.Tensor:
     stored = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     buffer = io.BytesIO()
     stored.save(buffer, "JPEG", quality=92, subsampling=subsampling)
-    values = np.asarray(Image.open(buffer)).astype(np.float32) / 255
-    return torch.from_numpy(np.atleast_3d(values).transpose(2, 0, 1).copy())[None]
+    return read(buffer)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_noise_survives_a_jpeg_with_subsampled_chroma(generator: torch.Generator, channels: int) -> None:
-    image = torch.from_numpy(astronaut()[:256, :256].astype(np.float32) / 255).permute(2, 0, 1)[None]
+    image = as_image(sample("astronaut")[:256, :256])
     noisy = add_gaussian(image[:, :channels], 25 / 255, generator)
     assert 12 < 255 * estimate_sigma(through_jpeg(noisy, subsampling=2)) < 27
 
@@ -221,7 +215,7 @@ def test_a_random_mask_of_height_and_width(generator: torch.Generator) -> None:
 
 
 def test_the_same_seed_makes_the_same_noise(photograph: torch.Tensor) -> None:
-    first, second = (add_gaussian(photograph, 0.1, torch.Generator().manual_seed(3)) for _ in range(2))
+    first, second = (with_noise(photograph, 0.1, 3) for _ in range(2))
     assert torch.equal(first, second)
 
 

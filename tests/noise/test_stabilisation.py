@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from tests.pictures import seeded, uniform
 from zeroshot.noise import add_gaussian, add_poisson
 from zeroshot.noise.stabilisation import forward, inverse
 
@@ -15,7 +16,7 @@ LAWS = [(1 / 20, 0.0), (1 / 100, 0.0), (1 / 255, 0.0), (1 / 60, 0.02)]
 
 
 def measured(level: float, gain: float, readout: float, pixels: int = 200_000) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded()
     photons = add_poisson(torch.full((1, 1, 1, pixels), level), 1 / gain, generator)
     return add_gaussian(photons, readout, generator)
 
@@ -76,7 +77,7 @@ def test_measurements_below_black_are_taken_as_no_photons() -> None:
 
 
 def test_shape_and_type_are_kept() -> None:
-    y = torch.rand(2, 3, 5, 7, generator=torch.Generator().manual_seed(0))
+    y = uniform(2, 3, 5, 7)
     transformed, _ = forward(y, 1 / 50, 0.01)
     restored = inverse(transformed, 1 / 50, 0.01)
     assert transformed.shape == restored.shape == y.shape

@@ -11,12 +11,8 @@ import scipy.signal
 import torch
 from PIL import Image
 
+from tests.pictures import read, uniform
 from zeroshot.operators import Blur, Downsample, Grayscale, Mosaic, kernels
-
-
-def picture(path: Path) -> torch.Tensor:
-    values = np.asarray(Image.open(path).convert("RGB"), dtype=np.float32)
-    return torch.from_numpy(values).permute(2, 0, 1)[None] / 255
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -25,9 +21,9 @@ def test_bicubic_makes_the_published_low_resolution_images(shared: Path, scale: 
     folder = shared / "data" / "set5"
     if not folder.is_dir():
         pytest.skip("needs Set5 in the shared folder")
-    small = Downsample(scale)(picture(folder / f"hr_x{scale}" / f"{name}.png"))
+    small = Downsample(scale)(read(folder / f"hr_x{scale}" / f"{name}.png", "RGB"))
     levels = (small.clamp(0, 1) * 255).round()
-    published = (picture(folder / f"lr_x{scale}" / f"{name}.png") * 255).round()
+    published = (read(folder / f"lr_x{scale}" / f"{name}.png", "RGB") * 255).round()
     assert ((levels - published).abs() <= 1).float().mean() >= 0.999
 
 
@@ -149,7 +145,7 @@ def test_published_kernels_reproduce_the_published_blur(shared: Path) -> None:
         pytest.skip("needs Levin's kernels in the shared folder")
     with np.load(folder / "kernels_1-4_float.npz", allow_pickle=False) as arrays:
         weights = next(iter(arrays.values()))
-    sharp = torch.rand((1, 1, 60, 64), generator=torch.Generator().manual_seed(1))
+    sharp = uniform(1, 1, 60, 64, seed=1)
     blurred = Blur(weights, "valid")(sharp)[0, 0].numpy()
     np.testing.assert_allclose(
         blurred, scipy.signal.convolve2d(sharp[0, 0].numpy(), weights / weights.sum(), "valid"), atol=1e-5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.pictures import decibels, seeded, uniform
 from zeroshot.operators import (
     Blur,
     Downsample,
@@ -20,16 +21,12 @@ from zeroshot.operators import (
 PATTERNS = ["RGGB", "BGGR", "GRBG", "GBRG", "quad-rggb", "quad-bggr", "quad-grbg", "quad-gbrg", "xtrans"]
 
 
-def psnr(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return float(-10 * (estimate - truth).square().mean().log10())
-
-
 def scattered(fraction: float, size: tuple[int, int], generator: torch.Generator) -> torch.Tensor:
     return (torch.rand((1, 1, *size), generator=generator) < fraction).float()
 
 
 def operators() -> list[Operator]:
-    generator = torch.Generator().manual_seed(3)
+    generator = seeded(3)
     mask = scattered(0.3, (24, 36), generator)
     return [
         Identity(),
@@ -82,7 +79,7 @@ def test_estimate_fits_the_measurement_exactly(operator: Operator, photograph: t
 )
 def test_enlargement_fits_the_measurement_closely(operator: Operator, photograph: torch.Tensor) -> None:
     y = operator(photograph)
-    assert psnr(operator(operator.initial(y)), y) > psnr(y.mean(), y) + 8
+    assert decibels(operator(operator.initial(y)), y) > decibels(y.mean(), y) + 8
 
 
 @pytest.mark.parametrize("size", [(4, 4), (5, 5), (5, 4)])
@@ -98,11 +95,11 @@ def test_demosaicing_reproduces_a_smooth_image(pattern: str) -> None:
     rows, columns = torch.meshgrid(torch.linspace(0, 3, 61), torch.linspace(0, 3, 47), indexing="ij")
     image = torch.stack([rows.sin(), columns.cos(), (rows * columns).cos()])[None] * 0.5
     mosaic = Mosaic(pattern)
-    assert psnr(mosaic.initial(mosaic(image)), image) > 36
+    assert decibels(mosaic.initial(mosaic(image)), image) > 36
 
 
 def test_bayer_estimate_is_bilinear() -> None:
-    y = torch.rand((1, 1, 6, 6), generator=torch.Generator().manual_seed(0))
+    y = uniform(1, 1, 6, 6)
     red, green, blue = Mosaic("RGGB").initial(y)[0]
     plane = y[0, 0]
     torch.testing.assert_close(green[2, 2], (plane[1, 2] + plane[3, 2] + plane[2, 1] + plane[2, 3]) / 4)
@@ -135,7 +132,7 @@ def test_filling_restores_a_photograph(
     mask = scattered(fraction, (96, 96), generator)
     filled = fill_holes(photograph * mask, mask)
     missing = (mask == 0).expand_as(photograph)
-    assert psnr(filled[missing], photograph[missing]) > expected
+    assert decibels(filled[missing], photograph[missing]) > expected
 
 
 def test_a_huge_hole_in_a_ramp_is_bridged() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.pictures import seeded, uniform
 from zeroshot.patches import (
     PatchAverage,
     corner_grid,
@@ -15,10 +16,6 @@ from zeroshot.patches import (
     patches_at,
     pixel_rows,
 )
-
-
-def random(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def brute_force(
@@ -46,14 +43,14 @@ def brute_force(
 
 @pytest.mark.parametrize("size", [1, 3, 8])
 def test_pixel_rows_are_the_patches_in_the_order_of_their_corners(size: int) -> None:
-    image = random(2, 11, 9)
+    image = uniform(2, 11, 9)
     rows, columns = corners_shape(11, 9, size)
     literal = [image[:, i : i + size, j : j + size].flatten() for i in range(rows) for j in range(columns)]
     assert torch.equal(pixel_rows(image, size), torch.stack(literal))
 
 
 def test_patches_at_corners_are_those_rows() -> None:
-    image = random(3, 12, 10)
+    image = uniform(3, 12, 10)
     corners = torch.tensor([[0, 5], [13, 34]])
     cut = patches_at(image, corners, 4)
     assert cut.shape == (2, 2, 3, 4, 4)
@@ -69,14 +66,14 @@ def test_a_grid_reaches_the_far_edges() -> None:
 
 def test_an_image_smaller_than_a_patch_is_refused() -> None:
     with pytest.raises(ValueError, match="smaller than a patch of 8 × 8"):
-        pixel_rows(random(1, 7, 20), 8)
+        pixel_rows(uniform(1, 7, 20), 8)
 
 
 # --- averaging ---------------------------------------------------------------------------------------------
 
 
 def test_overlap_add_is_the_adjoint_of_cutting_out() -> None:
-    image, planes = random(1, 9, 12), random(3, 3, 70, seed=1)
+    image, planes = uniform(1, 9, 12), uniform(3, 3, 70, seed=1)
     cut = pixel_rows(image, 3).T.view(3, 3, 70)
     left = (cut * planes).sum()
     right = (image[0] * overlap_add(planes, 9, 12)).sum()
@@ -86,12 +83,12 @@ def test_overlap_add_is_the_adjoint_of_cutting_out() -> None:
 def test_patch_average_is_the_literal_loop() -> None:
     height, width, size, channels = 10, 13, 4, 2
     columns = width - size + 1
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded()
     corners = torch.randint(0, (height - size + 1) * columns, (5, 6), generator=generator)
     patches, weights, window = (
-        random(5, 6, channels, size, size),
-        random(5, 1, seed=1),
-        random(size, size, seed=2),
+        uniform(5, 6, channels, size, size),
+        uniform(5, 1, seed=1),
+        uniform(size, size, seed=2),
     )
     sums, total = torch.zeros(channels, height, width), torch.zeros(height, width)
     for group in range(5):
@@ -113,8 +110,8 @@ def test_patch_average_is_the_literal_loop() -> None:
 
 
 def test_coefficients_are_averaged_as_the_patches_they_stand_for() -> None:
-    synthesis = random(6, 16)
-    coefficients, corners = random(9, 2, 6, seed=1), corner_grid(8, 8, 4, 2)
+    synthesis = uniform(6, 16)
+    coefficients, corners = uniform(9, 2, 6, seed=1), corner_grid(8, 8, 4, 2)
     from_coefficients = PatchAverage(2, 8, 8, 4, synthesis=synthesis)
     from_coefficients.add(coefficients.flatten(1), corners)
     from_pixels = PatchAverage(2, 8, 8, 4)
@@ -123,10 +120,10 @@ def test_coefficients_are_averaged_as_the_patches_they_stand_for() -> None:
 
 
 def test_averaging_an_image_s_own_patches_gives_it_back() -> None:
-    image = random(3, 15, 11)
+    image = uniform(3, 15, 11)
     corners = corner_grid(15, 11, 5, 4)
     average = PatchAverage(3, 15, 11, 5)
-    average.add(patches_at(image, corners, 5), corners, random(len(corners), seed=1))
+    average.add(patches_at(image, corners, 5), corners, uniform(len(corners), seed=1))
     torch.testing.assert_close(average.image(), image)
 
 
@@ -149,7 +146,7 @@ def test_averaging_an_image_s_own_patches_gives_it_back() -> None:
 def test_matches_are_those_of_brute_force(
     height: int, width: int, count: int, stride: int, radius: int, spacing: int
 ) -> None:
-    features, columns = pixel_rows(random(1, height, width), 8), width - 7
+    features, columns = pixel_rows(uniform(1, height, width), 8), width - 7
     matches = match_blocks(features, columns, count, stride, radius, spacing)
     literal = brute_force(features, columns, stride, radius, spacing)
     assert len(literal) == len(matches.corners)
@@ -179,7 +176,7 @@ def test_identical_patches_still_put_the_reference_first() -> None:
 
 def test_a_strip_with_its_surroundings_matches_as_the_whole_image() -> None:
     columns = 30
-    features = random(41 * columns, 12)
+    features = uniform(41 * columns, 12)
     whole = match_blocks(features, columns, 8, 3, 6)
     rows = grid_steps(41, 3)
     parts = []
@@ -194,7 +191,7 @@ def test_a_strip_with_its_surroundings_matches_as_the_whole_image() -> None:
 
 
 def test_a_common_offset_changes_nothing() -> None:
-    features = random(25 * 25, 16)
+    features = uniform(25 * 25, 16)
     near, far = match_blocks(features, 25, 8, 3, 5), match_blocks(features + 50, 25, 8, 3, 5)
     torch.testing.assert_close(near.distances, far.distances, atol=1e-4, rtol=1e-3)
 
@@ -206,9 +203,9 @@ def test_a_common_offset_changes_nothing() -> None:
 )
 def test_numbers_that_do_not_fit_are_refused(settings: dict) -> None:
     with pytest.raises(ValueError, match="must be at least 1 and spacing divide radius"):
-        match_blocks(random(100, 4), 10, **{"count": 4, **settings})
+        match_blocks(uniform(100, 4), 10, **{"count": 4, **settings})
 
 
 def test_features_must_fill_whole_rows() -> None:
     with pytest.raises(ValueError, match="99 patches do not fill rows of 10"):
-        match_blocks(random(99, 4), 10, 4)
+        match_blocks(uniform(99, 4), 10, 4)

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 import zeroshot
+from tests.pictures import SIGMA, decibels, seeded, with_noise
 from zeroshot.colour import from_opponent, to_opponent
 from zeroshot.data_terms import Poisson
 from zeroshot.noise import add_gaussian, add_poisson, estimate_sigma, random_mask
@@ -19,16 +20,6 @@ from zeroshot.operators import Blur, Downsample, Grayscale, Identity, Mosaic
 from zeroshot.priors.denoiser import DenoisingPrior, DenoisingRun
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlayRun
 from zeroshot.problem import Problem
-
-SIGMA = 25 / 255
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return -10 * math.log10((estimate - truth).square().mean().item())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +73,7 @@ def last(problem: Problem, prior: DenoisingPrior | None = None) -> torch.Tensor:
 
 
 def test_each_step_is_one_pass_and_the_second_is_better(photograph: torch.Tensor) -> None:
-    run = TwoPasses().start(denoising(add_gaussian(photograph, SIGMA, seeded())), seeded())
+    run = TwoPasses().start(denoising(with_noise(photograph)), seeded())
     assert isinstance(run, DenoisingRun)
     first = run.step()
     assert not run.finished
@@ -94,7 +85,7 @@ def test_each_step_is_one_pass_and_the_second_is_better(photograph: torch.Tensor
 
 
 def test_a_run_is_what_denoise_returns(photograph: torch.Tensor) -> None:
-    y = add_gaussian(photograph, SIGMA, seeded())
+    y = with_noise(photograph)
     before = y.clone()
     assert torch.equal(last(denoising(y)), TwoPasses().denoise(y, SIGMA).clamp(0, 1))
     assert torch.equal(y, before)
@@ -111,7 +102,7 @@ def test_without_noise_the_image_comes_back_in_one_step(photograph: torch.Tensor
 
 
 def test_an_unknown_noise_level_is_estimated(photograph: torch.Tensor) -> None:
-    y = add_gaussian(photograph, SIGMA, seeded())
+    y = with_noise(photograph)
     estimated = last(denoising(y, sigma=estimate_sigma(y)))
     assert torch.equal(last(denoising(y, sigma=None)), estimated)
 
@@ -131,14 +122,14 @@ def test_photon_noise_is_denoised_where_its_level_is_constant(photograph: torch.
 
 def test_the_images_of_a_batch_do_not_mix(photograph: torch.Tensor) -> None:
     x = torch.cat([photograph[..., :41, :33], photograph[..., 50:91, 60:93]])
-    y = add_gaussian(x, SIGMA, seeded())
+    y = with_noise(x)
     together = last(denoising(y))
     for index in range(2):
         torch.testing.assert_close(together[index : index + 1], last(denoising(y[index : index + 1])))
 
 
 def test_a_resumed_run_gives_the_same_bytes(photograph: torch.Tensor) -> None:
-    problem = denoising(add_gaussian(photograph, SIGMA, seeded()))
+    problem = denoising(with_noise(photograph))
     first, second = (TwoPasses().start(problem, seeded()) for _ in range(2))
     first.step()
     second.load_state_dict(first.state_dict())
@@ -150,7 +141,7 @@ def test_a_resumed_run_gives_the_same_bytes(photograph: torch.Tensor) -> None:
 
 
 def test_the_loop_ends_after_the_last_pass(photograph: torch.Tensor) -> None:
-    y = add_gaussian(photograph, SIGMA, seeded()).clamp(0, 1)
+    y = with_noise(photograph).clamp(0, 1)
     for stopping in (None, zeroshot.stopping.MaxIterations(50)):
         restored = zeroshot.solve(
             y, "denoise", TwoPasses(), stopping=stopping, sigma=SIGMA, device="cpu", progress=False
@@ -159,7 +150,7 @@ def test_the_loop_ends_after_the_last_pass(photograph: torch.Tensor) -> None:
 
 
 def test_masks_and_held_out_pixels_go_through_plug_and_play(photograph: torch.Tensor) -> None:
-    y = add_gaussian(photograph, SIGMA, seeded())
+    y = with_noise(photograph)
     for problem in (denoising(y, measured=torch.ones_like(y)), denoising(y).hold_out(0.1, seeded())):
         run = TwoPasses().start(problem, seeded())
         assert isinstance(run, PlugAndPlayRun)
@@ -175,10 +166,10 @@ def damages(x: torch.Tensor) -> dict[str, tuple[torch.Tensor, dict[str, Any]]]:
     return {
         "inpaint": (x * mask, {"mask": mask}),
         "sr": (Downsample(2)(x), {"scale": 2}),
-        "deblur": (add_gaussian(blur(x), 2 / 255, seeded()), {"kernel": blur.kernel, "sigma": 2 / 255}),
+        "deblur": (with_noise(blur(x), 2 / 255), {"kernel": blur.kernel, "sigma": 2 / 255}),
         "demosaic": (Mosaic("RGGB")(x), {"pattern": "RGGB"}),
         "colorize": (Grayscale()(x), {"hints": torch.cat([x * drawn, drawn], dim=1)}),
-        "restore": (add_gaussian(operator(x), 2 / 255, seeded()), {"operator": operator, "sigma": 2 / 255}),
+        "restore": (with_noise(operator(x), 2 / 255), {"operator": operator, "sigma": 2 / 255}),
     }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from tests.pictures import seeded
 from zeroshot.operators.blur import Blur
 from zeroshot.solvers.conjugate_gradients import conjugate_gradients
 
@@ -15,7 +16,7 @@ Map = Callable[[torch.Tensor], torch.Tensor]
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return torch.randn(shape, generator=seeded(seed), dtype=torch.float64)
 
 
 def dense(size: int, eigenvalues: torch.Tensor | None = None) -> tuple[torch.Tensor, Map]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.pictures import seeded, uniform
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.noise import random_mask
 from zeroshot.operators import Blur, Downsample, Grayscale, Identity, Mask, Mosaic, Operator, Stack
@@ -12,14 +13,6 @@ from zeroshot.solvers.data_step import DataStep, diagonal_of_gram
 
 SHAPE = (1, 3, 8, 12)
 TERMS = [Gaussian(0.1), Poisson(0.02, 0.01), Huber(0.05), L1()]
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def uniform(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.rand(shape, generator=seeded(seed))
 
 
 def kernel() -> torch.Tensor:

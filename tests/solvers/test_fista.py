@@ -9,6 +9,7 @@ import math
 import pytest
 import torch
 
+from tests.pictures import seeded
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.downsample import Downsample
@@ -20,7 +21,7 @@ WEIGHT = 0.02
 
 
 def blurred() -> tuple[Blur, torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded()
     x = torch.zeros(1, 1, 20, 24)
     x.view(-1)[torch.randperm(480, generator=generator)[:30]] = torch.rand(30, generator=generator)
     blur = Blur.gaussian(1.2)
@@ -60,7 +61,7 @@ def ista(iterations: int) -> float:
 )
 @pytest.mark.parametrize("measured", [False, True])
 def test_the_gradient_is_the_derivative_of_the_value(term: DataTerm, measured: bool) -> None:
-    generator = torch.Generator().manual_seed(1)
+    generator = seeded(1)
     operator = Downsample(2)
     x = torch.rand(1, 1, 8, 10, generator=generator)
     y = operator(torch.rand(x.shape, generator=generator))
@@ -76,7 +77,7 @@ def test_the_gradient_is_the_derivative_of_the_value(term: DataTerm, measured: b
 
 @pytest.mark.parametrize("term", [Gaussian(), Gaussian(0.2), Huber(), L1()], ids=str)
 def test_the_gradient_changes_no_faster_than_its_bound(term: DataTerm) -> None:
-    generator = torch.Generator().manual_seed(2)
+    generator = seeded(2)
     y = torch.rand(2, 1, 12, 12, generator=generator)
     fidelity = DataFidelity(Blur.gaussian(1.0), y, term)
     for scale in (1e-3, 0.1, 1.0):
@@ -136,7 +137,7 @@ def test_the_solution_is_a_fixed_point_of_the_forward_backward_step() -> None:
 
 
 def test_orthogonal_problems_are_solved_by_one_step() -> None:
-    y = torch.randn(1, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    y = torch.randn(1, 3, 9, 9, generator=seeded())
     one = FastIterativeShrinkage(
         DataFidelity(Identity(), y, Gaussian()),
         lambda point, step: soft(point, 0.3 * step),

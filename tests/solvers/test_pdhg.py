@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.pictures import seeded
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.operators.identity import Identity
 from zeroshot.solvers import rof
@@ -40,7 +41,7 @@ NORMS = [
 def noisy(channels: int = 3, height: int = 12, width: int = 14) -> torch.Tensor:
     x = torch.full((1, channels, height, width), 0.3)
     x[..., 3:9, 4:] = 0.7
-    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+    noise = torch.randn(x.shape, generator=seeded(1))
     return x + 0.08 * noise
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from zeroshot.priors.low_rank.singular_values import shrink_singular_values, spectral_norm
+from tests.pictures import read, seeded, uniform
 from zeroshot.solvers import robust_pca
 from zeroshot.solvers.robust_pca import (
     PrincipalComponentPursuit,
@@ -18,11 +16,9 @@ from zeroshot.solvers.robust_pca import (
     noise_in_time,
     principal_component_pursuit,
     separate_background,
+    shrink_singular_values,
+    spectral_norm,
 )
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
 
 
 def synthetic(m: int, n: int, rank: int, fraction: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -196,7 +192,7 @@ def test_nothing_moves_in_equal_frames() -> None:
 
 @pytest.mark.parametrize("sigma", [2 / 255, 10 / 255])
 def test_noise_does_not_count_as_motion(sigma: float) -> None:
-    scene = torch.rand(1, 1, 40, 48, generator=seeded())
+    scene = uniform(1, 1, 40, 48)
     noise = sigma * torch.randn(10, 1, 40, 48, generator=seeded())
     still = scene + noise
     assert noise_in_time(still) == pytest.approx(sigma, rel=0.05)
@@ -223,9 +219,7 @@ def test_too_few_frames_and_too_little_memory_are_told(monkeypatch: pytest.Monke
 @pytest.mark.slow
 def test_the_escalator_moves_and_the_hall_does_not(shared: Path) -> None:
     paths = sorted((shared / "data/video/escalator").glob("*.png"))[:60]
-    frames = torch.stack(
-        [torch.from_numpy(np.asarray(Image.open(p)).astype(np.float32) / 255)[None] for p in paths]
-    )
+    frames = torch.cat([read(path) for path in paths])
     found = separate_background(frames, tolerance=1e-5)
     assert found.rank < 40
     assert 0.005 < found.mask.mean() < 0.2

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 import torch
 
+from tests.pictures import seeded
 from zeroshot.estimate import Estimate
 from zeroshot.operators.operator import Operator
 from zeroshot.problem import Problem
@@ -66,7 +67,7 @@ def problem(clean: torch.Tensor, generator: torch.Generator) -> Problem:
 
 def jittering(clean: torch.Tensor, jitter: Iterable[float], seed: int = 1) -> Iterator[Estimate]:
     """Estimates that move about the clean image by a given standard deviation."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     for iteration, deviation in enumerate(jitter, start=1):
         image = clean + deviation * torch.randn(clean.shape, generator=generator)
         yield Estimate(image, loss=deviation, iteration=iteration)
@@ -228,7 +229,7 @@ def test_held_out_pixels_stop_where_the_noise_begins_to_be_fitted(
 
     def blind() -> Iterator[Estimate]:
         """What a prior finds that does not see the held-out pixels, and fits noise of its own there."""
-        generator = torch.Generator().manual_seed(5)
+        generator = seeded(5)
         other = clean + SIGMA * torch.randn(clean.shape, generator=generator)
         return fitting(clean, other, 200)
 

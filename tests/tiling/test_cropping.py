@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.pictures import seeded, uniform
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.operators import (
     Blur,
@@ -56,7 +57,7 @@ _OPERATORS: list[Operator] = [
 
 @pytest.mark.parametrize("operator", _OPERATORS, ids=lambda operator: operator.describe())
 def test_away_from_cuts_a_part_is_measured_as_in_the_whole(operator: Operator) -> None:
-    x = torch.rand(1, 3, *_SIZE, generator=torch.Generator().manual_seed(0))
+    x = uniform(1, 3, *_SIZE)
     whole, asked = operator(x), footing(operator)
     grid = Grid.covering(_SIZE, 64, 2 * asked.reach + 8, asked)
     assert len(grid) > 1
@@ -127,7 +128,7 @@ def test_a_data_term_of_the_whole_image_is_refused() -> None:
 
 @pytest.mark.parametrize("data_term", [Gaussian(0.1), Poisson(0.02), L1(), Huber()])
 def test_losses_of_parts_add_up_to_that_of_the_whole(data_term: DataTerm) -> None:
-    generator = torch.Generator().manual_seed(3)
+    generator = seeded(3)
     mask = _mask()
     y = mask(torch.rand(1, 3, *_SIZE, generator=generator))
     problem = Problem(y, mask, data_term, 0.1, "inpaint", measured=mask.mask).hold_out(0.1, generator)

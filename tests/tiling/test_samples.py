@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,9 @@ import pytest
 import torch
 
 import zeroshot
+from tests.doubles import drifting, interrupt_at
 from zeroshot.estimate import Estimate
 from zeroshot.metrics import psnr
-from zeroshot.prior import Run
 from zeroshot.stopping import MaxIterations, WindowedMovingVariance
 from zeroshot.stopping.minimum import MinimumSeeking
 
@@ -40,9 +38,7 @@ def _holed(photograph: torch.Tensor) -> tuple[np.ndarray, np.ndarray, torch.Tens
     return holed, known, truth
 
 
-def test_the_image_is_the_mean_of_runs_and_the_deviation_their_spread(
-    image: np.ndarray, drifting: Any
-) -> None:
+def test_the_image_is_the_mean_of_runs_and_the_deviation_their_spread(image: np.ndarray) -> None:
     prior = drifting(noise=0.05)
     plain = zeroshot.solve(image, "denoise", prior, sigma=0.1).image
     two = zeroshot.solve(image, "denoise", prior, sigma=0.1, samples=2)
@@ -54,7 +50,7 @@ def test_the_image_is_the_mean_of_runs_and_the_deviation_their_spread(
     assert two.iterations == 10
 
 
-def test_many_samples_have_the_deviation_of_their_law(drifting: Any) -> None:
+def test_many_samples_have_the_deviation_of_their_law() -> None:
     grey = np.full((30, 30, 3), 0.5, np.float32)
     result = zeroshot.solve(grey, "denoise", drifting(noise=0.1, iterations=1), sigma=0.1, samples=20)
     deviation = result.maps["deviation"]
@@ -63,7 +59,7 @@ def test_many_samples_have_the_deviation_of_their_law(drifting: Any) -> None:
     assert float(np.std(result.image)) == pytest.approx(0.1 / math.sqrt(20), rel=0.1)
 
 
-def test_one_sample_is_the_plain_run(image: np.ndarray, drifting: Any) -> None:
+def test_one_sample_is_the_plain_run(image: np.ndarray) -> None:
     plain = zeroshot.solve(image, "denoise", drifting(noise=0.1), sigma=0.1)
     one = zeroshot.solve(image, "denoise", drifting(noise=0.1), sigma=0.1, samples=1)
     assert one.image.tobytes() == plain.image.tobytes()
@@ -71,7 +67,7 @@ def test_one_sample_is_the_plain_run(image: np.ndarray, drifting: Any) -> None:
     assert one.maps == {}
 
 
-def test_the_same_seed_gives_the_same_bytes(image: np.ndarray, drifting: Any) -> None:
+def test_the_same_seed_gives_the_same_bytes(image: np.ndarray) -> None:
     def restored(seed: int) -> bytes:
         result = zeroshot.solve(image, "denoise", drifting(noise=0.1), sigma=0.1, samples=3, seed=seed)
         return result.image.tobytes() + result.maps["deviation"].numpy().tobytes()
@@ -85,7 +81,7 @@ def test_a_prior_without_randomness_is_refused(image: np.ndarray) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_the_deviation_belongs_to_the_image_that_is_returned(image: np.ndarray, drifting: Any) -> None:
+def test_the_deviation_belongs_to_the_image_that_is_returned(image: np.ndarray) -> None:
     class Third(MinimumSeeking):
         quantity, measure_name, patience = "distance from iteration 3", "distance", 4
 
@@ -102,17 +98,13 @@ def test_the_deviation_belongs_to_the_image_that_is_returned(image: np.ndarray, 
 
 @pytest.mark.parametrize("stopping", [None, WindowedMovingVariance(window=3, patience=2)])
 def test_an_interrupted_run_resumes_to_the_same_bytes(
-    image: np.ndarray, drifting: Any, tmp_path: Path, stopping: Any
+    image: np.ndarray, tmp_path: Path, stopping: Any
 ) -> None:
-    def press(estimate: Estimate, run: Run) -> None:
-        if estimate.iteration == 4:
-            os.kill(os.getpid(), signal.SIGINT)
-
     job: dict[str, Any] = {"sigma": 0.1, "samples": 3, "stopping": stopping}
     prior = drifting(noise=0.05)
     whole = zeroshot.solve(image, "denoise", prior, **job)
     checkpoint = tmp_path / "run.checkpoint"
-    part = zeroshot.solve(image, "denoise", prior, checkpoint=checkpoint, callbacks=[press], **job)
+    part = zeroshot.solve(image, "denoise", prior, checkpoint=checkpoint, callbacks=[interrupt_at(4)], **job)
     assert part.interrupted
     rest = zeroshot.solve(image, "denoise", prior, checkpoint=checkpoint, resume=True, **job)
     assert rest.image.tobytes() == whole.image.tobytes()
@@ -137,7 +129,7 @@ def test_samples_of_a_network_are_better_and_know_where_they_err(photograph: tor
     assert not three.maps["deviation"][..., ~holes].any()
 
 
-def test_the_deviation_of_tiles_is_blended_and_saved(drifting: Any, tmp_path: Path) -> None:
+def test_the_deviation_of_tiles_is_blended_and_saved(tmp_path: Path) -> None:
     grey = np.full((60, 90, 3), 0.5, np.float32)
     job: dict[str, Any] = {"sigma": 0.1, "samples": 8, "tile": 40, "overlap": 12}
     result = zeroshot.solve(grey, "denoise", drifting(noise=0.1, iterations=1), **job)
@@ -147,7 +139,7 @@ def test_the_deviation_of_tiles_is_blended_and_saved(drifting: Any, tmp_path: Pa
     assert [path.name for path in result.save_maps(tmp_path)] == ["deviation.png"]
 
 
-def test_samples_that_are_no_number_are_refused(image: np.ndarray, drifting: Any) -> None:
+def test_samples_that_are_no_number_are_refused(image: np.ndarray) -> None:
     for samples in (0, 1.5, "many", True):
         with pytest.raises(ValueError, match="samples must be a whole number of at least 1, got"):
             zeroshot.solve(image, "denoise", drifting(), sigma=0.1, samples=samples)

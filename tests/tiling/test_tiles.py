@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import os
-import signal
 import time
 import weakref
 from pathlib import Path
@@ -16,6 +14,7 @@ import pytest
 import torch
 
 import zeroshot
+from tests.doubles import drifting, interrupt_at
 from zeroshot import watch
 from zeroshot.estimate import Estimate
 from zeroshot.prior import Run
@@ -43,7 +42,7 @@ def _noisy(photograph: torch.Tensor, sigma: float) -> np.ndarray:
     return (photograph.numpy() + noise)[0].transpose(1, 2, 0)
 
 
-def test_what_is_done_pixel_by_pixel_is_the_same_in_tiles(image: np.ndarray, drifting: Any) -> None:
+def test_what_is_done_pixel_by_pixel_is_the_same_in_tiles(image: np.ndarray) -> None:
     whole = zeroshot.solve(image, "denoise", drifting(), sigma=0.1)
     tiled = zeroshot.solve(image, "denoise", drifting(), sigma=0.1, tile=48)
     assert np.abs(tiled.image - whole.image).max() < 1e-6
@@ -132,14 +131,10 @@ def test_the_same_seed_gives_the_same_bytes(image: np.ndarray) -> None:
 
 @pytest.mark.parametrize("at", [2, 4, 5])
 def test_an_interrupted_run_resumes_to_the_same_bytes(image: np.ndarray, tmp_path: Path, at: int) -> None:
-    def press(estimate: Estimate, run: Run) -> None:
-        if estimate.iteration == at:
-            os.kill(os.getpid(), signal.SIGINT)
-
     job: dict[str, Any] = {"settings": _NETWORK | {"stopping": "held_out"}, "sigma": 0.1, "tile": 64}
     whole = zeroshot.solve(image, "denoise", "dip", **job)
     checkpoint = tmp_path / "run.checkpoint"
-    part = zeroshot.solve(image, "denoise", "dip", checkpoint=checkpoint, callbacks=[press], **job)
+    part = zeroshot.solve(image, "denoise", "dip", checkpoint=checkpoint, callbacks=[interrupt_at(at)], **job)
     assert part.interrupted
     assert part.image.shape == image.shape
     rest = zeroshot.solve(image, "denoise", "dip", checkpoint=checkpoint, resume=True, **job)
@@ -148,10 +143,17 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(image: np.ndarray, tmp_pat
     assert rest.findings == whole.findings
 
 
-def test_a_tile_that_diverges_is_set_back_and_leaves_the_others_alone(drifting: Any) -> None:
+def test_a_tile_that_diverges_is_set_back_and_leaves_the_others_alone() -> None:
     bright = np.full((48, 90, 3), 0.2, np.float32)
     bright[:, 50:] = 0.9
-    spoilt = zeroshot.solve(bright, "denoise", drifting(spoilt_above=0.6), sigma=0.1, tile=48, overlap=6 * 2)
+    spoilt = zeroshot.solve(
+        bright,
+        "denoise",
+        drifting(spoil_at=3, spoilt_above=0.6, harmless_rate=0.05),
+        sigma=0.1,
+        tile=48,
+        overlap=6 * 2,
+    )
     good = zeroshot.solve(bright, "denoise", drifting(), sigma=0.1, tile=48, overlap=6 * 2)
     assert np.isfinite(spoilt.image).all()
     assert np.array_equal(spoilt.image[:, :30], good.image[:, :30])
@@ -159,7 +161,7 @@ def test_a_tile_that_diverges_is_set_back_and_leaves_the_others_alone(drifting: 
     assert spoilt.image[:, 80:].min() > good.image[:, 80:].max()
 
 
-def test_each_tile_gets_its_share_of_the_time(image: np.ndarray, drifting: Any) -> None:
+def test_each_tile_gets_its_share_of_the_time(image: np.ndarray) -> None:
     began = time.monotonic()
     result = zeroshot.solve(
         image, "denoise", drifting(iterations=10**9), sigma=0.1, tile=48, seconds=1.5, seed=1
@@ -170,7 +172,7 @@ def test_each_tile_gets_its_share_of_the_time(image: np.ndarray, drifting: Any) 
     assert all("share of the time" in row["stopped_by"] for row in rows[:5])
 
 
-def test_a_tile_without_measurements_keeps_the_first_estimate(drifting: Any) -> None:
+def test_a_tile_without_measurements_keeps_the_first_estimate() -> None:
     image = np.random.default_rng(0).random((48, 120, 3)).astype(np.float32)
     known = np.ones((48, 120), bool)
     known[:, 50:] = False
@@ -179,7 +181,7 @@ def test_a_tile_without_measurements_keeps_the_first_estimate(drifting: Any) -> 
     assert np.isfinite(result.image).all()
 
 
-def test_auto_makes_tiles_only_of_what_does_not_fit(drifting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_makes_tiles_only_of_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     image = np.random.default_rng(0).random((200, 260, 3)).astype(np.float32)
     monkeypatch.setattr(planning, "LARGEST", 200 * 260 * 1000)
 
@@ -195,14 +197,13 @@ def test_auto_makes_tiles_only_of_what_does_not_fit(drifting: Any, monkeypatch: 
     assert zeroshot.solve(image, "denoise", prior, sigma=0.1, samples=2).provenance["tiles"]
 
 
-def test_a_stopping_rule_of_the_caller_is_asked_for_every_tile(image: np.ndarray, drifting: Any) -> None:
+def test_a_stopping_rule_of_the_caller_is_asked_for_every_tile(image: np.ndarray) -> None:
     result = zeroshot.solve(image, "denoise", drifting(), sigma=0.1, tile=64, stopping=MaxIterations(3))
     assert {row["iterations"] for row in result.findings["tiles"]} == {3}
 
 
 def test_watchers_see_the_whole_image_and_the_tile(
     image: np.ndarray,
-    drifting: Any,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -227,7 +228,7 @@ def test_watchers_see_the_whole_image_and_the_tile(
 
 
 @pytest.mark.parametrize("prior", ["drifting", "dip"])
-def test_a_tile_is_forgotten_before_the_next_begins(image: np.ndarray, drifting: Any, prior: str) -> None:
+def test_a_tile_is_forgotten_before_the_next_begins(image: np.ndarray, prior: str) -> None:
     runs: list[weakref.ref[Run]] = []
 
     def look(estimate: Estimate, run: Any) -> None:
@@ -245,7 +246,7 @@ def test_a_tile_is_forgotten_before_the_next_begins(image: np.ndarray, drifting:
     assert len(runs) == 6
 
 
-def test_a_run_on_one_tile_is_the_plain_run(image: np.ndarray, drifting: Any) -> None:
+def test_a_run_on_one_tile_is_the_plain_run(image: np.ndarray) -> None:
     plain = zeroshot.solve(image, "denoise", drifting(noise=0.1), sigma=0.1)
     tiled = zeroshot.solve(image, "denoise", drifting(noise=0.1), sigma=0.1, tile=100)
     assert tiled.image.tobytes() == plain.image.tobytes()
@@ -261,15 +262,13 @@ def test_a_run_on_one_tile_is_the_plain_run(image: np.ndarray, drifting: Any) ->
         ({"tile": 64, "overlap": 64}, "do not get ahead"),
     ],
 )
-def test_bad_tiles_are_refused(
-    image: np.ndarray, drifting: Any, options: dict[str, Any], message: str
-) -> None:
+def test_bad_tiles_are_refused(image: np.ndarray, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as caught:
         zeroshot.solve(image, "denoise", drifting(), sigma=0.1, **options)
     assert "\n" not in str(caught.value)
 
 
-def test_an_operator_that_cannot_be_cut_is_refused(image: np.ndarray, drifting: Any) -> None:
+def test_an_operator_that_cannot_be_cut_is_refused(image: np.ndarray) -> None:
     operator = zeroshot.operators.Blur.gaussian(1.0, boundary="circular")
     with pytest.raises(ValueError, match=r"cannot be cut into tiles: blur\(gaussian=1, .*opposite edges"):
         zeroshot.solve(image, "restore", drifting(), operator=operator, sigma=0.1, tile=64)

@@ -14,7 +14,7 @@ import torch
 
 from zeroshot.checks import require_number, require_positive
 from zeroshot.memory import available_memory
-from zeroshot.priors.low_rank.singular_values import shrink_singular_values, spectral_norm
+from zeroshot.solvers.singular_values import shrink_singular_values, spectral_norm
 from zeroshot.solvers.thresholds import soft
 
 #: Matrices of the data's size in double precision that the computation holds at a time.

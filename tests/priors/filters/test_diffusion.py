@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from zeroshot.noise import add_gaussian
+from tests.pictures import SIGMA, seeded, uniform, with_noise
 from zeroshot.priors.filters.diffusion import (
     DISCREPANCY,
     TIME_STEP,
@@ -19,7 +19,6 @@ from zeroshot.priors.filters.diffusion import (
     gaussian_blur,
 )
 
-SIGMA = 25 / 255
 KINDS: list[Diffusion] = [
     PeronaMalik(),
     PeronaMalik(conductance="exponential"),
@@ -30,16 +29,12 @@ KINDS: list[Diffusion] = [
 every_kind = pytest.mark.parametrize("prior", KINDS, ids=repr)
 
 
-def noisy(x: torch.Tensor, sigma: float = SIGMA) -> torch.Tensor:
-    return add_gaussian(x, sigma, torch.Generator().manual_seed(0))
-
-
 @every_kind
 @pytest.mark.parametrize("channels", [1, 3])
 def test_keeps_the_mean_and_stays_within_the_range(
     prior: Diffusion, channels: int, photograph: torch.Tensor
 ) -> None:
-    y = noisy(photograph[:, :channels, :61, :80])
+    y = with_noise(photograph[:, :channels, :61, :80])
     x = prior.denoise(y, SIGMA)
     torch.testing.assert_close(x.mean((2, 3)), y.mean((2, 3)), atol=1e-5, rtol=0)
     assert (x >= y.amin((2, 3), keepdim=True) - 1e-6).all()
@@ -48,7 +43,7 @@ def test_keeps_the_mean_and_stays_within_the_range(
 
 @every_kind
 def test_turning_the_image_turns_the_velocity(prior: Diffusion, photograph: torch.Tensor) -> None:
-    y = noisy(photograph[0, :, :31, :44])
+    y = with_noise(photograph[0, :, :31, :44])
     flow = prior.velocity(SIGMA)
     for turn in (lambda x: x.rot90(1, (-2, -1)), lambda x: x.mT, lambda x: x.flip(-1)):
         turned = flow(turn(y).contiguous())
@@ -59,14 +54,14 @@ def test_turning_the_image_turns_the_velocity(prior: Diffusion, photograph: torc
 @pytest.mark.parametrize("prior", [PeronaMalik(), CoherenceDiffusion(), KINDS[-1]], ids=repr)
 def test_removes_the_variance_of_the_noise(prior: Diffusion, level: int, photograph: torch.Tensor) -> None:
     sigma = level / 255
-    y = noisy(photograph, sigma)
+    y = with_noise(photograph, sigma)
     removed = (prior.denoise(y, sigma) - y).square().mean().sqrt().item()
     assert removed == pytest.approx((DISCREPANCY[0] + DISCREPANCY[1] * sigma) * sigma, rel=1e-3)
 
 
 @every_kind
 def test_an_image_with_less_variance_than_the_noise_comes_to_rest(prior: Diffusion) -> None:
-    y = 0.5 + 0.001 * torch.randn(1, 1, 12, 9, generator=torch.Generator().manual_seed(0))
+    y = 0.5 + 0.001 * torch.randn(1, 1, 12, 9, generator=seeded())
     x = prior.denoise(y, SIGMA)
     assert torch.isfinite(x).all()
     assert x.std() < y.std()
@@ -75,7 +70,7 @@ def test_an_image_with_less_variance_than_the_noise_comes_to_rest(prior: Diffusi
 @every_kind
 def test_one_step_keeps_order(prior: Diffusion) -> None:
     """No value leaves the range of the image even where neighbours are black and white."""
-    y = (torch.rand(3, 24, 24, generator=torch.Generator().manual_seed(0)) > 0.5).float()
+    y = (uniform(3, 24, 24) > 0.5).float()
     x = y + TIME_STEP * prior.velocity(1.0)(y)
     assert x.amin() >= -1e-6
     assert x.amax() <= 1 + 1e-6
@@ -83,7 +78,7 @@ def test_one_step_keeps_order(prior: Diffusion) -> None:
 
 @pytest.mark.parametrize("presmoothing", [0.0, 0.7])
 def test_perona_malik_with_full_conductance_is_the_heat_equation(presmoothing: float) -> None:
-    y = torch.rand(1, 13, 10, generator=torch.Generator().manual_seed(0))
+    y = uniform(1, 13, 10)
     velocity = PeronaMalik(presmoothing=presmoothing, strength=1e4).velocity(1.0)(y)
     torch.testing.assert_close(velocity, laplacian(y), atol=1e-5, rtol=0)
 
@@ -95,7 +90,7 @@ def laplacian(x: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("conductance", ["exponential", "rational"])
 def test_perona_malik_agrees_with_its_definition(conductance: str) -> None:
-    y = torch.rand(3, 6, 7, generator=torch.Generator().manual_seed(0))
+    y = uniform(3, 6, 7)
     scale = 0.3
     expected = torch.zeros_like(y)
     for i in range(6):
@@ -112,7 +107,7 @@ def test_perona_malik_agrees_with_its_definition(conductance: str) -> None:
 
 
 def test_the_identity_as_diffusion_tensor_gives_the_heat_equation() -> None:
-    y = torch.rand(2, 9, 14, generator=torch.Generator().manual_seed(0))
+    y = uniform(2, 9, 14)
     one, zero = torch.ones(10, 15), torch.zeros(10, 15)
     torch.testing.assert_close(anisotropic_divergence(y, one, zero, one), laplacian(y), atol=1e-5, rtol=0)
 
@@ -137,7 +132,7 @@ def test_a_checkerboard_is_damped() -> None:
 def test_edges_are_smoothed_along_and_not_across() -> None:
     edge = (torch.arange(40)[None, :] > 19).float().expand(40, 40)
     for x in (edge, torch.triu(torch.ones(40, 40))):
-        y = noisy(x[None, None])
+        y = with_noise(x[None, None])
         result = CoherenceDiffusion().denoise(y, SIGMA)
         assert (result - x).square().mean() < 0.25 * (y - x).square().mean()
         assert (result - x).abs()[..., 5:-5, 5:-5].mean() < 0.05
@@ -145,7 +140,7 @@ def test_edges_are_smoothed_along_and_not_across() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (20, 31)])
 def test_gaussian_blur_agrees_with_scipy(shape: tuple[int, int]) -> None:
-    x = torch.rand(1, *shape, generator=torch.Generator().manual_seed(0))
+    x = uniform(1, *shape)
     expected = gaussian_filter(x[0].double().numpy(), 1.2, mode="reflect", radius=4)
     torch.testing.assert_close(gaussian_blur(x, 1.2)[0], torch.from_numpy(expected).float())
 

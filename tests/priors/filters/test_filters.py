@@ -11,7 +11,7 @@ import scipy.fft
 import torch
 from skimage.restoration import denoise_bilateral
 
-from zeroshot.noise import add_gaussian
+from tests.pictures import SIGMA, decibels, seeded, uniform, with_noise
 from zeroshot.operators.identity import Identity
 from zeroshot.priors.denoiser import DenoisingPrior
 from zeroshot.priors.filters import pairs as pairs_module
@@ -31,7 +31,6 @@ from zeroshot.priors.filters.fourier import (
 )
 from zeroshot.problem import Problem
 
-SIGMA = 25 / 255
 FILTERS: list[DenoisingPrior] = [
     Bilateral(),
     PeronaMalik(),
@@ -46,14 +45,6 @@ every_filter = pytest.mark.parametrize(
 )
 
 
-def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return -10 * math.log10((estimate - truth).square().mean().item())
-
-
-def noisy(x: torch.Tensor, sigma: float = SIGMA) -> torch.Tensor:
-    return add_gaussian(x, sigma, torch.Generator().manual_seed(0))
-
-
 # --- what every filter does --------------------------------------------------------------------------------
 
 
@@ -64,7 +55,7 @@ def test_gains_at_every_level_of_noise(
 ) -> None:
     x = photograph[:, :channels]
     for level, least in ((10, 0.4), (25, 4.0), (50, 6.5)):
-        y = noisy(x, level / 255)
+        y = with_noise(x, level / 255)
         gain = decibels(prior.denoise(y, level / 255), x) - decibels(y, x)
         assert gain > least, level
 
@@ -78,7 +69,7 @@ def test_constants_are_fixed_points(prior: DenoisingPrior, channels: int) -> Non
 
 @every_filter
 def test_turning_the_image_turns_the_result(prior: DenoisingPrior, photograph: torch.Tensor) -> None:
-    y = noisy(photograph[..., :31, :44])
+    y = with_noise(photograph[..., :31, :44])
     x = prior.denoise(y, SIGMA)
     if isinstance(prior, DomainTransform):
         # The recursion runs there before it runs back.
@@ -93,7 +84,7 @@ def test_turning_the_image_turns_the_result(prior: DenoisingPrior, photograph: t
 
 @every_filter
 def test_without_noise_the_image_stays(prior: DenoisingPrior, photograph: torch.Tensor) -> None:
-    y = noisy(photograph)
+    y = with_noise(photograph)
     assert torch.equal(prior.denoise(y, 0.0), y)
     torch.testing.assert_close(prior.denoise(y, 1e-5), y, atol=2e-4, rtol=0)
 
@@ -101,7 +92,7 @@ def test_without_noise_the_image_stays(prior: DenoisingPrior, photograph: torch.
 @every_filter
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (2, 3), (5, 4)])
 def test_tiny_images(prior: DenoisingPrior, shape: tuple[int, int]) -> None:
-    y = torch.rand(2, 3, *shape, generator=torch.Generator().manual_seed(0))
+    y = uniform(2, 3, *shape)
     x = prior.denoise(y, SIGMA)
     assert x.shape == y.shape
     assert torch.isfinite(x).all()
@@ -111,7 +102,7 @@ def test_tiny_images(prior: DenoisingPrior, shape: tuple[int, int]) -> None:
 
 @every_filter
 def test_a_batch_is_denoised_image_by_image(prior: DenoisingPrior, photograph: torch.Tensor) -> None:
-    y = torch.cat([noisy(photograph), photograph.flip(-1)])[..., :33, :47].contiguous()
+    y = torch.cat([with_noise(photograph), photograph.flip(-1)])[..., :33, :47].contiguous()
     kept = y.clone()
     together = prior.denoise(y, SIGMA)
     one_by_one = torch.cat([prior.denoise(image[None], SIGMA) for image in y])
@@ -121,7 +112,7 @@ def test_a_batch_is_denoised_image_by_image(prior: DenoisingPrior, photograph: t
 
 @every_filter
 def test_a_run_is_the_denoiser_and_resumes_exactly(prior: DenoisingPrior, photograph: torch.Tensor) -> None:
-    y = noisy(photograph[..., :40, :40])
+    y = with_noise(photograph[..., :40, :40])
     problem = Problem(y, Identity(), sigma=SIGMA, task="denoise")
     run, resumed = (prior.start(problem, torch.Generator()) for _ in range(2))
     image = run.step().image
@@ -161,7 +152,7 @@ def test_settings_out_of_range_are_refused_by_name(family: type, settings: dict)
 def test_bilateral_agrees_with_its_definition(
     channels: int, photograph: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    y = noisy(photograph[:, :channels, 40:53, 30:41])
+    y = with_noise(photograph[:, :channels, 40:53, 30:41])
     prior = Bilateral(spatial=1.3, strength=1.7)
     values, radius = y[0].double().permute(1, 2, 0), math.ceil(REACH * prior.spatial)
     expected = torch.zeros_like(values)
@@ -181,7 +172,7 @@ def test_bilateral_agrees_with_its_definition(
 
 
 def test_bilateral_stays_within_the_range(photograph: torch.Tensor) -> None:
-    y = noisy(photograph)
+    y = with_noise(photograph)
     x = Bilateral().denoise(y, SIGMA)
     assert (x >= y.amin((2, 3), keepdim=True) - 1e-6).all()
     assert (x <= y.amax((2, 3), keepdim=True) + 1e-6).all()
@@ -189,7 +180,7 @@ def test_bilateral_stays_within_the_range(photograph: torch.Tensor) -> None:
 
 def test_bilateral_is_at_least_as_good_as_scikit_image(photograph: torch.Tensor) -> None:
     x = photograph[:, :1, 16:80, 16:80]
-    y = noisy(x)
+    y = with_noise(x)
     peer = denoise_bilateral(y[0, 0].numpy(), sigma_color=2.6 * SIGMA, sigma_spatial=1.5)
     peer = torch.from_numpy(np.array(peer))[None, None]
     assert decibels(Bilateral().denoise(y, SIGMA), x) > decibels(peer, x) - 0.05
@@ -199,7 +190,7 @@ def test_bilateral_is_at_least_as_good_as_scikit_image(photograph: torch.Tensor)
 
 
 def coordinates(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(seed)
+    generator = seeded(seed)
     return torch.rand(2, 17, 5, generator=generator), 1 + 4 * torch.rand(16, 5, generator=generator)
 
 
@@ -251,7 +242,7 @@ def test_the_variances_of_the_iterations_add_up(iterations: int) -> None:
 
 @pytest.mark.parametrize("method", ["recursive", "normalized"])
 def test_domain_transform_stays_within_the_range(method: str, photograph: torch.Tensor) -> None:
-    y = noisy(photograph)
+    y = with_noise(photograph)
     x = DomainTransform(method=method).denoise(y, SIGMA)  # type: ignore[arg-type]
     assert (x >= y.amin((2, 3), keepdim=True) - 1e-6).all()
     assert (x <= y.amax((2, 3), keepdim=True) + 1e-6).all()
@@ -262,7 +253,7 @@ def test_domain_transform_stays_within_the_range(method: str, photograph: torch.
 
 @pytest.mark.parametrize("shape", [(8, 6), (7, 9), (1, 5), (2, 1)])
 def test_cosine_transform_agrees_with_scipy_and_has_an_inverse(shape: tuple[int, int]) -> None:
-    x = torch.rand(2, 3, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    x = torch.rand(2, 3, *shape, dtype=torch.float64, generator=seeded())
     transformed = cosine_transform(x)
     expected = scipy.fft.dctn(x.numpy(), axes=(2, 3), norm="ortho")
     torch.testing.assert_close(transformed, torch.from_numpy(expected))
@@ -278,7 +269,7 @@ def test_falling_means_are_the_isotonic_regression() -> None:
 
 @pytest.mark.parametrize("response", ["wiener", "gaussian"])
 def test_low_pass_keeps_the_mean_and_adds_no_energy(response: str, photograph: torch.Tensor) -> None:
-    y = noisy(photograph[..., :61, :80])
+    y = with_noise(photograph[..., :61, :80])
     x = FourierLowPass(response=response).denoise(y, SIGMA)  # type: ignore[arg-type]
     torch.testing.assert_close(x.mean((2, 3)), y.mean((2, 3)), atol=1e-5, rtol=0)
     assert x.square().sum() < y.square().sum()
@@ -286,7 +277,7 @@ def test_low_pass_keeps_the_mean_and_adds_no_energy(response: str, photograph: t
 
 def test_opposite_borders_do_not_ring_into_each_other() -> None:
     ramp = torch.linspace(0, 1, 96).expand(1, 1, 64, 96)
-    y = noisy(ramp, 10 / 255)
+    y = with_noise(ramp, 10 / 255)
     error = (FourierLowPass().denoise(y, 10 / 255) - ramp).abs()
     assert error[..., :4].mean() < 0.03
     assert error[..., -4:].mean() < 0.03

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import zeroshot
+from tests.pictures import seeded, uniform
 from zeroshot.generators import StyleGAN
 from zeroshot.priors.latent.editing import InvertedImage, load_direction
 from zeroshot.priors.latent.inversion import Inversion
@@ -14,7 +15,7 @@ from zeroshot.priors.latent.inversion import Inversion
 
 @pytest.fixture
 def pair(tame):
-    draw = torch.Generator().manual_seed(0)
+    draw = seeded()
     return [InvertedImage(torch.randn(1, tame.num_latents, 10, generator=draw)) for _ in range(2)]
 
 
@@ -55,7 +56,7 @@ def test_mixing_takes_the_styles_of_a_range_of_layers(tame, pair):
 @pytest.mark.parametrize("tuning", [0, 3])
 @pytest.mark.parametrize("noise", ["stored", "none", "optimised"])
 def test_an_inversion_is_saved_and_comes_back_as_the_image_it_was(tame, tmp_path, noise, tuning):
-    image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    image = uniform(1, 3, 16, 16, seed=1)
     prior = Inversion(weights=tame, iterations=5, noise=noise, tuning_iterations=tuning)
     result = zeroshot.solve(image, "denoise", prior, sigma=0.0)
     path = tmp_path / "face.npz"

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import zeroshot
+from tests.pictures import seeded
 from zeroshot.generators import TinyDecoder
 from zeroshot.metrics import psnr
 from zeroshot.operators import Identity
@@ -15,7 +16,7 @@ from zeroshot.problem import Problem
 
 
 def drive(prior, problem, steps, seed=0):
-    run = prior.start(problem, torch.Generator().manual_seed(seed))
+    run = prior.start(problem, seeded(seed))
     for _ in range(steps):
         estimate = run.step()
     return run, estimate
@@ -23,7 +24,7 @@ def drive(prior, problem, steps, seed=0):
 
 @pytest.fixture
 def problem(tame):
-    z = torch.randn(1, tame.z_dim, generator=torch.Generator().manual_seed(11))
+    z = torch.randn(1, tame.z_dim, generator=seeded(11))
     with torch.no_grad():
         image = tame.synthesis(tame.mapping(z)).clamp(0, 1)
     return Problem(image, Identity(), sigma=0.0, task="restore")
@@ -63,7 +64,7 @@ def test_a_resumed_run_goes_on_exactly_on_either_side_of_the_pivot(tame, problem
     prior = Inversion(weights=tame, iterations=5, tuning_iterations=10, noise="optimised")
     whole, _ = drive(prior, problem, steps)
     state = whole.state_dict()
-    continued = prior.start(problem, torch.Generator().manual_seed(9))
+    continued = prior.start(problem, seeded(9))
     continued.load_state_dict(state)
     for _ in range(4):
         one, other = whole.step(), continued.step()
@@ -75,7 +76,7 @@ def test_going_back_over_the_pivot_takes_the_tuning_back(tame, problem):
     prior = Inversion(weights=tame, iterations=4, tuning_iterations=10)
     run, _ = drive(prior, problem, 2)
     state = run.state_dict()
-    fresh = prior.start(problem, torch.Generator().manual_seed(9))
+    fresh = prior.start(problem, seeded(9))
     fresh.load_state_dict(state)
     wanted = [fresh.step().loss for _ in range(5)]
     for _ in range(5):
@@ -103,7 +104,7 @@ def test_distance_keeps_the_latent_in_the_middle(tame, problem):
 def test_normal_coordinates_go_there_and_back(make_generator, name):
     network = make_generator(name)
     space = LatentSpace(network, samples=2000)
-    normal = space.draw(2, space.layers, torch.Generator().manual_seed(0))
+    normal = space.draw(2, space.layers, seeded())
     latents = space.latents(normal)
     assert latents.shape[0] == 2
     torch.testing.assert_close(space.normal(latents), normal, atol=1e-4, rtol=1e-4)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import zeroshot
+from tests.pictures import seeded, uniform
 from zeroshot.data_terms import L1, Gaussian
 from zeroshot.generators import ProgressiveGAN
 from zeroshot.metrics import psnr
@@ -47,7 +48,7 @@ def identity_problem(image):
 
 
 def drive(prior, problem, steps, seed=0):
-    run = prior.start(problem, torch.Generator().manual_seed(seed))
+    run = prior.start(problem, seeded(seed))
     for _ in range(steps):
         estimate = run.step()
     return run, estimate
@@ -59,7 +60,7 @@ def test_one_code_of_importance_one_is_the_generator_itself(make_generator, name
     target = torch.zeros(1, network.channels, network.resolution, network.resolution)
     for layer in range(network.num_layers + 1):
         run = MultiCodeGAN(weights=network, codes=1, layer=layer, noise="none").start(
-            identity_problem(target), torch.Generator().manual_seed(0)
+            identity_problem(target), seeded()
         )
         latent = run._space.latents(run.tensors["codes"])
         if "tail" in run.tensors:
@@ -69,12 +70,8 @@ def test_one_code_of_importance_one_is_the_generator_itself(make_generator, name
 
 def test_equal_codes_of_equal_importance_are_one_code(progressive):
     target = torch.zeros(1, 3, 16, 16)
-    one = MultiCodeGAN(weights=progressive, codes=1, layer=3).start(
-        identity_problem(target), torch.Generator().manual_seed(0)
-    )
-    four = MultiCodeGAN(weights=progressive, codes=4, layer=3).start(
-        identity_problem(target), torch.Generator().manual_seed(1)
-    )
+    one = MultiCodeGAN(weights=progressive, codes=1, layer=3).start(identity_problem(target), seeded())
+    four = MultiCodeGAN(weights=progressive, codes=4, layer=3).start(identity_problem(target), seeded(1))
     four.tensors["codes"].data.copy_(one.tensors["codes"].expand(4, -1, -1))
     torch.testing.assert_close(four.image(), one.image(), atol=1e-5, rtol=1e-5)
 
@@ -116,7 +113,7 @@ def test_super_resolution_with_a_generator_of_faces(faces, photograph):
 
 
 def test_denoising_stops_by_held_out_pixels(faces, photograph):
-    noisy = add_gaussian(face(photograph), 40 / 255, torch.Generator().manual_seed(0))
+    noisy = add_gaussian(face(photograph), 40 / 255, seeded())
     result = zeroshot.solve(
         noisy, "denoise", "mgan", sigma=40 / 255, settings={"weights": faces, "patience": 15}
     )
@@ -126,7 +123,7 @@ def test_denoising_stops_by_held_out_pixels(faces, photograph):
 
 
 def test_the_search_finds_that_late_layers_reconstruct_better_than_the_first(progressive):
-    z = torch.randn(1, 12, generator=torch.Generator().manual_seed(3))
+    z = torch.randn(1, 12, generator=seeded(3))
     with torch.no_grad():
         target = progressive.synthesis(z).clamp(0, 1).flip(-1)
     found = dict(
@@ -140,11 +137,11 @@ def test_the_search_finds_that_late_layers_reconstruct_better_than_the_first(pro
 
 @pytest.mark.parametrize("network", ["progressive", "style"])
 def test_a_resumed_run_goes_on_exactly(make_generator, network):
-    problem = identity_problem(torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(2)))
+    problem = identity_problem(uniform(1, 3, 16, 16, seed=2))
     prior = MultiCodeGAN(weights=make_generator(network), codes=3)
     whole, _ = drive(prior, problem, 3)
     state = whole.state_dict()
-    continued = prior.start(problem, torch.Generator().manual_seed(9))
+    continued = prior.start(problem, seeded(9))
     continued.load_state_dict(state)
     for _ in range(3):
         one, other = whole.step(), continued.step()
@@ -177,7 +174,7 @@ def test_unmeasured_colours_come_from_the_middle_of_the_latents(faces, photograp
 
 
 def test_the_distance_keeps_codes_small_and_importances_equal(progressive):
-    problem = identity_problem(torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(2)))
+    problem = identity_problem(uniform(1, 3, 16, 16, seed=2))
     free, _ = drive(MultiCodeGAN(weights=progressive, codes=4), problem, 60)
     held, _ = drive(MultiCodeGAN(weights=progressive, codes=4, distance=10.0), problem, 60)
     for name, middle in (("codes", 0.0), ("importances", 0.25)):
@@ -186,10 +183,8 @@ def test_the_distance_keeps_codes_small_and_importances_equal(progressive):
 
 
 def test_the_average_is_that_of_the_iterates(progressive):
-    problem = identity_problem(torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(2)))
-    run = MultiCodeGAN(weights=progressive, codes=2, averaging=0.5).start(
-        problem, torch.Generator().manual_seed(0)
-    )
+    problem = identity_problem(uniform(1, 3, 16, 16, seed=2))
+    run = MultiCodeGAN(weights=progressive, codes=2, averaging=0.5).start(problem, seeded())
     average = None
     for count in range(1, 31):
         estimate = run.step()
@@ -207,13 +202,11 @@ def features():
 
 @pytest.mark.parametrize("prior", [MultiCodeGAN, Inversion])
 def test_the_perceptual_term_is_added_to_the_pixels(progressive, features, prior):
-    target = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(2))
+    target = uniform(1, 3, 16, 16, seed=2)
     problem = replace(identity_problem(target), data_term=Gaussian(0.5))
     extra = {"codes": 2} if prior is MultiCodeGAN else {"space": "z"}
-    one = prior(weights=progressive, **extra).start(problem, torch.Generator().manual_seed(0))
-    run = prior(weights=progressive, features=features, perceptual=3.0, **extra).start(
-        problem, torch.Generator().manual_seed(0)
-    )
+    one = prior(weights=progressive, **extra).start(problem, seeded())
+    run = prior(weights=progressive, features=features, perceptual=3.0, **extra).start(problem, seeded())
     image = run.image().detach()
     seen, wanted = (features(x, ("relu2_2",))[0] for x in (image, target))
     expected = one.step().loss + 4 * 3.0 * 0.5 * (seen - wanted).square().mean().item()
@@ -244,7 +237,7 @@ def test_features_that_cannot_be_are_refused(progressive, features):
 def test_a_perceptron_is_composed_too(published_generators):
     network = mnist(published_generators / "mnist_gan_mlp_G.ckpt")
     with torch.no_grad():
-        target = network(torch.randn(1, 64, generator=torch.Generator().manual_seed(4)))
+        target = network(torch.randn(1, 64, generator=seeded(4)))
     run, last = drive(MultiCodeGAN(weights=network, codes=8), identity_problem(target), 150)
     assert psnr(last.image, target) > 15
     assert run.maps() == {}

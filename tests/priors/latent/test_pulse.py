@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import zeroshot
+from tests.pictures import seeded, uniform
 from zeroshot.generators import ProgressiveGAN, StyleGAN, StyleGAN2, load, save
 from zeroshot.metrics import psnr
 from zeroshot.operators import Downsample, Grayscale, Identity, Mask
@@ -60,7 +61,7 @@ def test_bicubic_is_the_engines_own(method):
 def test_statistics_are_those_of_the_mapping_before_its_rectifier(make_generator):
     network = make_generator("skip")
     statistics = latent_statistics(network, samples=40_000)
-    z = torch.randn(40_000, network.z_dim, generator=torch.Generator().manual_seed(9))
+    z = torch.randn(40_000, network.z_dim, generator=seeded(9))
     w = network.mapping(z)[:, 0]
     normal = statistics.from_w(w)
     assert normal.mean(dim=0).abs().max() < 5 / math.sqrt(40_000) * 2
@@ -91,7 +92,7 @@ def test_statistics_are_kept_beside_the_weights_until_the_network_changes(
 
 
 def made_by(network, seed=5):
-    z = torch.randn(1, network.z_dim, generator=torch.Generator().manual_seed(seed))
+    z = torch.randn(1, network.z_dim, generator=seeded(seed))
     with torch.no_grad():
         return network.synthesis(network.mapping(z), "none").clamp(0, 1)
 
@@ -105,7 +106,7 @@ def test_it_finds_an_image_that_the_damage_turns_into_the_measurement(tame, oper
     truth = made_by(tame)
     problem = Problem(operator(truth), operator, sigma=0.0, task="restore")
     prior = Pulse(weights=tame, noise="none", statistics_samples=5000, iterations=150)
-    run = prior.start(problem, torch.Generator().manual_seed(0))
+    run = prior.start(problem, seeded())
     first = run.step()
     for _ in range(149):
         last = run.step()
@@ -115,7 +116,7 @@ def test_it_finds_an_image_that_the_damage_turns_into_the_measurement(tame, oper
 
 def test_latents_stay_on_their_spheres(tame):
     problem = Problem(Downsample(4)(made_by(tame)), Downsample(4), sigma=0.0)
-    run = Pulse(weights=tame, statistics_samples=1000).start(problem, torch.Generator().manual_seed(0))
+    run = Pulse(weights=tame, statistics_samples=1000).start(problem, seeded())
     before = {name: tensor.detach().flatten(2).norm(dim=2) for name, tensor in run.tensors.items()}
     for _ in range(5):
         run.step()
@@ -124,7 +125,7 @@ def test_latents_stay_on_their_spheres(tame):
 
 
 def test_an_unreached_epsilon_is_said_and_the_best_image_returned(tame):
-    small = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    small = uniform(1, 3, 4, 4, seed=1)
     settings = {"weights": tame, "epsilon": 1e-9, "iterations": 8, "statistics_samples": 1000}
     result = zeroshot.solve(small, "sr", "pulse", scale=4, settings=settings)
     assert "epsilon 1e-09 was not reached" in result.stopped_by
@@ -138,7 +139,7 @@ def test_a_published_file_reaches_epsilon_or_it_is_said(shared, epsilon):
     truth = made_by(network)
     problem = Problem(Downsample(4)(truth), Downsample(4), sigma=0.0, task="sr")
     prior = Pulse(weights=network, noise="none", statistics_samples=2000, epsilon=epsilon, iterations=25)
-    run = prior.start(problem, torch.Generator().manual_seed(0))
+    run = prior.start(problem, seeded())
     first = run.step()
     for _ in range(24):
         last = run.step()
@@ -174,11 +175,11 @@ def test_several_solutions_give_the_best_and_their_spread(tame):
 def test_a_resumed_run_goes_on_exactly(tame):
     problem = Problem(Downsample(4)(made_by(tame)), Downsample(4), sigma=0.0)
     prior = Pulse(weights=tame, samples=2, statistics_samples=1000)
-    whole = prior.start(problem, torch.Generator().manual_seed(0))
+    whole = prior.start(problem, seeded())
     for _ in range(4):
         whole.step()
     state = whole.state_dict()
-    continued = prior.start(problem, torch.Generator().manual_seed(7))
+    continued = prior.start(problem, seeded(7))
     continued.load_state_dict(state)
     for _ in range(4):
         one, other = whole.step(), continued.step()

@@ -8,22 +8,14 @@ import math
 import pytest
 import torch
 
+from tests.pictures import decibels, inpainting, seeded, uniform
 from zeroshot.data_terms import L1
 from zeroshot.estimate import Estimate
-from zeroshot.noise import add_gaussian, random_mask
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.priors.low_rank.completion import MatrixCompletion, NuclearNormCompletion
 from zeroshot.problem import Problem
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return -10 * math.log10((estimate - truth).square().mean().item())
 
 
 def low_rank(m: int, n: int, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -32,12 +24,6 @@ def low_rank(m: int, n: int, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
     right = torch.randn(rank, n, generator=generator, dtype=torch.float64)
     known = (torch.rand(m, n, generator=generator) < 0.5).double()
     return left @ right, known
-
-
-def inpainting(x: torch.Tensor, sigma: float = 0.0) -> Problem:
-    mask = random_mask(x.shape, 0.5, seeded())
-    y = add_gaussian(x, sigma, seeded()) * mask
-    return Problem(y, Mask(mask), sigma=sigma, task="inpaint", measured=mask)
 
 
 def solve(prior: MatrixCompletion, problem: Problem) -> Estimate:
@@ -83,7 +69,7 @@ def test_the_distance_is_kept_and_used_up() -> None:
 
 
 def test_an_image_of_low_rank_comes_back() -> None:
-    left, right = torch.rand(1, 3, 40, 2, generator=seeded()), torch.rand(1, 3, 2, 48, generator=seeded())
+    left, right = uniform(1, 3, 40, 2), uniform(1, 3, 2, 48)
     x = (left @ right) / 2
     problem = inpainting(x)
     assert decibels(solve(MatrixCompletion(), problem).image, x) > 50
@@ -101,7 +87,7 @@ def test_a_photograph_gains_and_its_known_pixels_stay(channels: int, photograph:
 
 def test_noise_is_not_fitted(photograph: torch.Tensor) -> None:
     sigma = 20 / 255
-    problem = inpainting(photograph, sigma)
+    problem = inpainting(photograph, sigma=sigma)
     estimate = solve(MatrixCompletion(), problem)
     assert problem.residual(estimate.image) == pytest.approx(sigma, rel=0.1)
     exact = solve(MatrixCompletion(), dataclasses.replace(problem, sigma=0.0))
@@ -117,7 +103,7 @@ def test_held_out_pixels_are_not_looked_at(photograph: torch.Tensor) -> None:
 
 
 def test_images_of_a_batch_are_completed_alone() -> None:
-    x = torch.rand(2, 1, 17, 23, generator=seeded())
+    x = uniform(2, 1, 17, 23)
     problem = inpainting(x)
     together = solve(MatrixCompletion(iterations=40), problem).image
     for index in range(2):
@@ -133,14 +119,14 @@ def test_images_of_a_batch_are_completed_alone() -> None:
 def test_a_row_without_a_known_pixel_becomes_finite() -> None:
     mask = torch.ones(1, 1, 12, 12)
     mask[..., 5, :] = 0
-    y = torch.rand(1, 1, 12, 12, generator=seeded()) * mask
+    y = uniform(1, 1, 12, 12) * mask
     image = solve(MatrixCompletion(), Problem(y, Mask(mask), sigma=0.0, task="inpaint")).image
     assert bool(torch.isfinite(image).all())
     assert image[..., 5, :].std() < 1e-3
 
 
 def test_a_saved_state_continues_exactly(photograph: torch.Tensor) -> None:
-    problem = inpainting(photograph[..., :40, :40], 0.02)
+    problem = inpainting(photograph[..., :40, :40], sigma=0.02)
     straight = MatrixCompletion().start(problem, seeded())
     for _ in range(3):
         straight.step()

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from zeroshot.noise import add_gaussian
+from tests.pictures import seeded, with_noise
 from zeroshot.priors.low_rank import groups as grouped
 from zeroshot.priors.low_rank.groups import RULES, PatchGroups, hard, shrink_singular_values, soft, weighted
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(*shape, generator=seeded(seed))
 
 
 def by_definition(groups: torch.Tensor, shrink: Callable, thresholds: torch.Tensor) -> torch.Tensor:
@@ -182,7 +182,7 @@ def test_each_group_gets_the_threshold_at_its_reference(photograph: torch.Tensor
 
 
 def test_bands_change_nothing(photograph: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    noisy = add_gaussian(photograph[0, :1], 0.1, torch.Generator().manual_seed(0))
+    noisy = with_noise(photograph[0, :1], 0.1)
     whole = PatchGroups(noisy, 6, 30, 3, 9).shrink(noisy, weighted, 1.0)
     references = len(PatchGroups(noisy, 6, 30, 3, 9)._bands[0].corners)
     monkeypatch.setattr(grouped, "BAND", 50 * 96 * 36)

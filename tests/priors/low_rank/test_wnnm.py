@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.pictures import SIGMA, decibels, read, seeded, with_noise
 from zeroshot.data_terms import Poisson
 from zeroshot.noise import add_gaussian, add_poisson, random_mask
 from zeroshot.operators.identity import Identity
@@ -19,23 +19,9 @@ from zeroshot.priors.low_rank.wnnm import WeightedNuclearNorm
 from zeroshot.priors.sparse.gsr import GroupSparseRepresentation, GroupSparseRun
 from zeroshot.problem import Problem
 
-SIGMA = 25 / 255
 #: Small groups and windows, for speed.
 QUICK = {"patch": 6, "group": 40, "iterations": 4, "stride": 4, "radius": 8}
 FAMILIES = (WeightedNuclearNorm, NuclearNorm)
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return -10 * math.log10((estimate - truth).square().mean().item())
-
-
-@pytest.fixture
-def grey(photograph: torch.Tensor) -> torch.Tensor:
-    return photograph.mean(dim=1, keepdim=True)
 
 
 # --- settings ----------------------------------------------------------------------------------------------
@@ -85,7 +71,7 @@ def test_settings_follow_the_noise_level() -> None:
 
 def test_denoises_by_so_many_decibels_and_with_weights_by_more(grey: torch.Tensor) -> None:
     image = grey[..., :72, :72]
-    noisy = add_gaussian(image, SIGMA, seeded())
+    noisy = with_noise(image)
     gains = [decibels(family().denoise(noisy, SIGMA), image) - decibels(noisy, image) for family in FAMILIES]
     assert gains[0] > 8
     assert 7 < gains[1] < gains[0]
@@ -107,7 +93,7 @@ def test_a_constant_image_comes_back(family: type[GroupedDenoiser]) -> None:
 def test_brightness_is_neither_gained_nor_lost_by_an_offset(grey: torch.Tensor) -> None:
     """The mean patch of a group is not shrunk, so that the result moves with the image."""
     prior = WeightedNuclearNorm(**QUICK)
-    noisy = add_gaussian(grey[..., :40, :40], SIGMA, seeded())
+    noisy = with_noise(grey[..., :40, :40])
     moved = prior.denoise(noisy + 0.3, SIGMA) - 0.3
     assert (moved - prior.denoise(noisy, SIGMA)).square().mean().sqrt() < 0.03 * SIGMA
 
@@ -123,14 +109,14 @@ def test_noise_left_is_what_has_not_been_removed() -> None:
 @pytest.mark.parametrize("coupling", ["joint", "channels"])
 def test_colour_images_of_odd_size(coupling: str, photograph: torch.Tensor) -> None:
     image = photograph[..., :53, :47]
-    noisy = add_gaussian(image, SIGMA, seeded())
+    noisy = with_noise(image)
     result = WeightedNuclearNorm(**QUICK, coupling=coupling).denoise(noisy, SIGMA)
     assert result.shape == image.shape
     assert decibels(result, image) > decibels(noisy, image) + 6
 
 
 def test_channels_on_their_own_are_denoised_as_grey_images(photograph: torch.Tensor) -> None:
-    noisy = add_gaussian(photograph[..., :40, :40], SIGMA, seeded())
+    noisy = with_noise(photograph[..., :40, :40])
     prior = WeightedNuclearNorm(**QUICK, coupling="channels")
     together = prior.denoise(noisy, SIGMA)
     for channel in range(3):
@@ -147,7 +133,7 @@ def test_images_of_a_batch_do_not_mix(grey: torch.Tensor) -> None:
 
 
 def test_images_smaller_than_a_window_or_a_patch(grey: torch.Tensor) -> None:
-    noisy = add_gaussian(grey[..., :11, :9], SIGMA, seeded())
+    noisy = with_noise(grey[..., :11, :9])
     assert WeightedNuclearNorm().denoise(noisy, SIGMA).isfinite().all()
     for family in FAMILIES:
         for side in (6, 2, 1):
@@ -168,7 +154,7 @@ def test_photon_noise(grey: torch.Tensor) -> None:
 
 def test_the_residual_falls_towards_the_noise_level(grey: torch.Tensor) -> None:
     """The first pass leaves noise, each further one takes more of it, and none takes more than there is."""
-    noisy = add_gaussian(grey[..., :64, :64], SIGMA, seeded())
+    noisy = with_noise(grey[..., :64, :64])
     problem = Problem(noisy, Identity(), sigma=SIGMA, task="denoise")
     run = WeightedNuclearNorm(stride=5).start(problem, seeded())
     residuals = []
@@ -181,7 +167,7 @@ def test_the_residual_falls_towards_the_noise_level(grey: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_resumed_run_gives_the_same_bytes(family: type[GroupedDenoiser], grey: torch.Tensor) -> None:
-    problem = Problem(add_gaussian(grey, SIGMA, seeded()), Identity(), sigma=SIGMA, task="denoise")
+    problem = Problem(with_noise(grey), Identity(), sigma=SIGMA, task="denoise")
     prior = family(**QUICK)
     whole, first, second = (prior.start(problem, seeded()) for _ in range(3))
     first.step()
@@ -225,7 +211,7 @@ def test_a_level_given_in_single_precision_takes_the_same_settings() -> None:
 
 def test_held_out_pixels_are_not_seen(grey: torch.Tensor) -> None:
     image = grey[..., :40, :40]
-    problem = Problem(add_gaussian(image, SIGMA, seeded()), Identity(), sigma=SIGMA, task="denoise")
+    problem = Problem(with_noise(image), Identity(), sigma=SIGMA, task="denoise")
     problem = problem.hold_out(0.1, seeded())
     assert problem.held_out is not None
     assert WeightedNuclearNorm().supports(problem) is None
@@ -235,12 +221,6 @@ def test_held_out_pixels_are_not_seen(grey: torch.Tensor) -> None:
 @pytest.mark.slow
 def test_reaches_the_published_quality(shared: Path) -> None:
     """Cameraman at σ = 25: 29.64 dB in the paper, with other noise."""
-    import numpy as np
-    from PIL import Image
-
-    values = np.asarray(
-        Image.open(shared / "data" / "set12" / "cameraman.png").convert("L"), dtype=np.float32
-    )
-    image = torch.from_numpy(values / 255)[None, None]
-    noisy = add_gaussian(image, SIGMA, seeded())
+    image = read(shared / "data" / "set12" / "cameraman.png", "L")
+    noisy = with_noise(image)
     assert decibels(WeightedNuclearNorm().denoise(noisy, SIGMA), image) > 29.5

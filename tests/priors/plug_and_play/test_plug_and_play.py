@@ -12,11 +12,13 @@ import torch
 from torch.nn import functional
 
 import zeroshot
+from tests.doubles import WithoutProx
+from tests.pictures import damaged, decibels, inpainting, measured_by, seeded, uniform, with_noise
 from zeroshot import registry
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.estimate import Estimate
 from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
-from zeroshot.operators import Blur, Downsample, Grayscale, Identity, Mask, Mosaic, Operator, Stack
+from zeroshot.operators import Blur, Grayscale, Identity, Mask, Mosaic, Operator, Stack
 from zeroshot.priors.denoiser import DenoisingPrior
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, RegularisationByDenoising
 from zeroshot.priors.sparse.dct import OverlappingDCT
@@ -25,14 +27,6 @@ from zeroshot.solvers.data_step import DataStep
 from zeroshot.solvers.plug_and_play import Denoise, splitting
 
 NOISE = 0.1
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return -10 * math.log10((estimate - truth).square().mean().item())
 
 
 DENOISER = OverlappingDCT(patch=4, refinement="none")
@@ -44,12 +38,6 @@ def run_to_end(prior: PlugAndPlay | DenoisingPrior, problem: Problem) -> Estimat
         estimate = run.step()
         if run.finished:
             return estimate
-
-
-class WithoutProx(Huber):
-    """A data term for schemes that follow the gradient only."""
-
-    has_prox = False
 
 
 @pytest.mark.parametrize("family", [PlugAndPlay, RegularisationByDenoising])
@@ -72,8 +60,8 @@ def test_a_denoiser_that_returns_nan_is_named() -> None:
 
 def least_squares() -> tuple[Operator, torch.Tensor, torch.Tensor]:
     """Some pixels of a small image, their measurement, and the mask as a matrix."""
-    operator = Mask(torch.rand(6, 7, generator=seeded(2)) < 0.7)
-    y = add_gaussian(operator(torch.rand(1, 1, 6, 7, generator=seeded())), NOISE, seeded(1)) * operator.mask
+    operator = Mask(uniform(6, 7, seed=2) < 0.7)
+    y = add_gaussian(operator(uniform(1, 1, 6, 7)), NOISE, seeded(1)) * operator.mask
     return operator, y, torch.diag(operator.mask.flatten().double())
 
 
@@ -174,41 +162,34 @@ def test_the_acceleration_of_red_is_one() -> None:
 # --- every kind of damage ----------------------------------------------------------------------------------
 
 
-def damaged(name: str, x: torch.Tensor) -> Problem:
-    mask = random_mask(x.shape, 0.5, seeded())
-    operators: dict[str, tuple[Operator, str, float]] = {
-        "mask": (Mask(mask), "inpaint", 0.0),
-        "noisy mask": (Mask(mask), "inpaint", 15 / 255),
-        "downsample": (Downsample(2), "sr", 0.0),
-        "blur": (Blur.gaussian(1.5), "deblur", 2 / 255),
-        "valid blur": (Blur.disk(2, "valid"), "deblur", 2 / 255),
-        "mosaic": (Mosaic("RGGB"), "demosaic", 0.0),
-        "composition": (Mosaic("RGGB") @ Blur.gaussian(1.0), "restore", 2 / 255),
-    }
-    operator, task, sigma = operators[name]
-    y = add_gaussian(operator(x), sigma, seeded())
-    measured = operator.mask if isinstance(operator, Mask) else None
-    y = y if measured is None else y * measured
-    return Problem(y, operator, sigma=sigma, task=task, measured=measured)
+def problem_of(name: str, x: torch.Tensor) -> Problem:
+    """The damage of a task, or one of three others."""
+    if name == "noisy holes":
+        return inpainting(x, sigma=15 / 255)
+    if name == "valid blur":
+        return measured_by(Blur.disk(2, "valid"), x, 2 / 255, "deblur")
+    if name == "composition":
+        return measured_by(Mosaic("RGGB") @ Blur.gaussian(1.0), x, 2 / 255)
+    return damaged(name, x)
 
 
 @pytest.mark.parametrize("scheme", ["hqs", "admm", "red"])
 @pytest.mark.parametrize(
-    "name", ["mask", "noisy mask", "downsample", "blur", "valid blur", "mosaic", "composition"]
+    "name", ["inpaint", "noisy holes", "sr", "deblur", "valid blur", "demosaic", "composition"]
 )
 def test_gains_over_the_first_estimate(name: str, scheme: str, photograph: torch.Tensor) -> None:
-    problem = damaged(name, photograph)
+    problem = problem_of(name, photograph)
     family = RegularisationByDenoising if scheme == "red" else PlugAndPlay
     prior = family.for_problem(problem, denoiser=DENOISER, scheme=scheme, iterations=10)
     image = run_to_end(prior, problem).image
     assert image.shape == photograph.shape
     assert 0 <= image.min().item() <= image.max().item() <= 1
     gain = decibels(image, photograph) - decibels(problem.initial(), photograph)
-    assert gain > {"noisy mask": 1.0, "mosaic": 1.0, "blur": 0.8, "valid blur": 0.5}.get(name, 0.2)
+    assert gain > {"noisy holes": 1.0, "demosaic": 1.0, "deblur": 0.8, "valid blur": 0.5}.get(name, 0.2)
 
 
 @pytest.mark.parametrize("scheme", ["hqs", "admm", "red"])
-@pytest.mark.parametrize("name", ["mask", "mosaic"])
+@pytest.mark.parametrize("name", ["inpaint", "demosaic"])
 def test_what_is_known_without_noise_is_kept(name: str, scheme: str, photograph: torch.Tensor) -> None:
     problem = damaged(name, photograph)
     prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER, scheme=scheme, iterations=3)
@@ -221,7 +202,7 @@ def test_what_is_known_without_noise_is_kept(name: str, scheme: str, photograph:
     [
         (Poisson(1 / 40), lambda x: add_poisson(x, 40, seeded())),
         (L1(), lambda x: add_salt_and_pepper(x, 0.1, seeded())),
-        (Huber(0.05), lambda x: add_salt_and_pepper(add_gaussian(x, 0.03, seeded()), 0.05, seeded())),
+        (Huber(0.05), lambda x: add_salt_and_pepper(with_noise(x, 0.03), 0.05, seeded())),
     ],
     ids=["poisson", "l1", "huber"],
 )
@@ -257,7 +238,7 @@ def test_colour_hints_and_batches_and_odd_sizes(photograph: torch.Tensor) -> Non
 
 
 def test_held_out_measurements_do_not_enter(photograph: torch.Tensor) -> None:
-    problem = damaged("downsample", photograph).hold_out(0.1, seeded())
+    problem = damaged("sr", photograph).hold_out(0.1, seeded())
     assert problem.held_out is not None
     spoiled = dataclasses.replace(problem, y=torch.where(problem.held_out > 0, 0.5, problem.y))
     prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER, iterations=20)
@@ -270,7 +251,7 @@ def test_held_out_measurements_do_not_enter(photograph: torch.Tensor) -> None:
 
 
 def test_a_function_is_a_denoiser(photograph: torch.Tensor) -> None:
-    problem = damaged("mask", photograph)
+    problem = damaged("inpaint", photograph)
     levels: list[float] = []
 
     def halfway(noisy: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -320,7 +301,7 @@ def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None
 
 
 def test_the_defaults_follow_the_problem(photograph: torch.Tensor) -> None:
-    mosaic, mask = damaged("mosaic", photograph), damaged("mask", photograph)
+    mosaic, mask = damaged("demosaic", photograph), damaged("inpaint", photograph)
     assert PlugAndPlay.for_problem(mosaic).chroma is None
     fewer = dataclasses.replace(mosaic, task="restore")
     assert PlugAndPlay.for_problem(fewer).chroma == 2 > 1 == PlugAndPlay.for_problem(mask).chroma
@@ -369,11 +350,11 @@ def test_chroma_is_denoised_as_if_it_were_noisier(photograph: torch.Tensor) -> N
 
 def test_an_unknown_setting_lists_the_right_ones(photograph: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="prior 'pnp' has no setting 'lambda_'; it has: denoiser, scheme"):
-        PlugAndPlay.for_problem(damaged("mask", photograph), lambda_=0.1)
+        PlugAndPlay.for_problem(damaged("inpaint", photograph), lambda_=0.1)
 
 
 def test_names_that_are_no_denoisers_are_refused_in_one_line(photograph: torch.Tensor) -> None:
-    problem = damaged("mask", photograph)
+    problem = damaged("inpaint", photograph)
     for name, message in (("bm33d", "there is no prior 'bm33d'"), ("tv", "'tv' is not a denoiser")):
         reason = PlugAndPlay(denoiser=name).supports(problem)
         assert reason is not None
@@ -391,7 +372,7 @@ def test_a_registered_name_takes_the_settings_for_repeated_use(
             return DENOISER
 
     monkeypatch.setattr(registry, "prior_class", lambda name: {"quick": Quick}[name])
-    problem = damaged("mask", photograph)
+    problem = damaged("inpaint", photograph)
     named = run_to_end(PlugAndPlay(denoiser="quick", iterations=3), problem).image
     direct = run_to_end(PlugAndPlay(denoiser=DENOISER, iterations=3), problem).image
     assert torch.equal(named, direct)
@@ -409,13 +390,13 @@ def test_a_denoiser_that_changes_the_size_is_named(photograph: torch.Tensor) -> 
     with pytest.raises(
         ValueError, match=r"must return an image of shape \(1, 3, 96, 96\), got \(1, 3, 96, 95\)"
     ):
-        prior.start(damaged("mask", photograph), seeded()).step()
+        prior.start(damaged("inpaint", photograph), seeded()).step()
 
 
 @pytest.mark.parametrize("scheme", ["hqs", "admm", "red"])
 @pytest.mark.parametrize("term", [Gaussian(), L1()], ids=["gaussian", "l1"])
 def test_a_resumed_run_gives_the_same_bytes(scheme: str, term: DataTerm, photograph: torch.Tensor) -> None:
-    problem = dataclasses.replace(damaged("blur", photograph[..., :24, :21]), data_term=term)
+    problem = dataclasses.replace(damaged("deblur", photograph[..., :24, :21]), data_term=term)
     prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER, scheme=scheme, iterations=4)
     whole, first, second = (prior.start(problem, seeded()) for _ in range(3))
     for _ in range(2):

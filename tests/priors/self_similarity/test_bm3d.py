@@ -10,7 +10,7 @@ import pytest
 import scipy.fft
 import torch
 
-from zeroshot.noise import add_gaussian
+from tests.pictures import SIGMA, decibels, read, seeded, with_noise
 from zeroshot.operators.identity import Identity
 from zeroshot.priors.self_similarity.bm3d import collaborative
 from zeroshot.priors.self_similarity.bm3d.collaborative import Grouping, filter_planes
@@ -26,25 +26,7 @@ from zeroshot.priors.self_similarity.bm3d.transforms import (
 )
 from zeroshot.problem import Problem
 
-SIGMA = 25 / 255
 FAST = BlockMatching3D(profile="fast")
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return -10 * math.log10((estimate - truth).square().mean().item())
-
-
-def noisy_version(image: torch.Tensor, sigma: float = SIGMA) -> torch.Tensor:
-    return add_gaussian(image, sigma, seeded())
-
-
-@pytest.fixture(scope="module")
-def grey(photograph: torch.Tensor) -> torch.Tensor:
-    return photograph.mean(dim=1, keepdim=True)
 
 
 # --- the small matrices ------------------------------------------------------------------------------------
@@ -162,7 +144,7 @@ def literal_filter(
 
 @pytest.mark.parametrize("stage", [Stage(8, 3, 8, 5, 3000), Stage(4, 2, 16, 19, 600, beta=1.0)], ids=str)
 def test_both_passes_are_the_literal_loop(stage: Stage, grey: torch.Tensor) -> None:
-    noisy = noisy_version(grey[..., 40:63, 30:50])[0].double()
+    noisy = with_noise(grey[..., 40:63, 30:50])[0].double()
     limit = stage.difference / 255**2 + 2 * SIGMA**2
     wavelets, cosines = spline_wavelet_transform(stage.patch), cosine_transform(stage.patch)
     hard = filter_planes(noisy, None, stage, Grouping(noisy, limit), wavelets, HardThreshold(2.7 * SIGMA))
@@ -179,19 +161,19 @@ def test_both_passes_are_the_literal_loop(stage: Stage, grey: torch.Tensor) -> N
 
 @pytest.mark.parametrize("profile", ["fast", "normal", "high"])
 def test_a_noisy_photograph_gains(profile: str, grey: torch.Tensor) -> None:
-    noisy = noisy_version(grey)
+    noisy = with_noise(grey)
     denoised = BlockMatching3D(profile=profile).denoise(noisy, SIGMA)
     assert decibels(denoised, grey) > decibels(noisy, grey) + (8 if profile == "fast" else 8.25)
 
 
 def test_the_second_pass_gains_on_the_first(grey: torch.Tensor) -> None:
-    noisy = noisy_version(grey)
+    noisy = with_noise(grey)
     first = dataclasses.replace(FAST, refinement="none").denoise(noisy, SIGMA)
     assert decibels(FAST.denoise(noisy, SIGMA), grey) > decibels(first, grey) + 0.2
 
 
 def test_colour_gains_more_in_opponent_space(photograph: torch.Tensor) -> None:
-    noisy = noisy_version(photograph)
+    noisy = with_noise(photograph)
     together, separate = (
         dataclasses.replace(FAST, colour=colour).denoise(noisy, SIGMA) for colour in ("opponent", "separate")
     )
@@ -201,20 +183,20 @@ def test_colour_gains_more_in_opponent_space(photograph: torch.Tensor) -> None:
 
 def test_a_grey_image_in_three_channels_is_denoised_as_grey(grey: torch.Tensor) -> None:
     sigma = 15 / 255
-    noisy = noisy_version(grey[..., :48, :56], sigma).double()
+    noisy = with_noise(grey[..., :48, :56], sigma).double()
     # Equal noise in all channels has √3 of its level in the brightness, and none elsewhere.
     colour = FAST.denoise(noisy.expand(-1, 3, -1, -1), sigma * math.sqrt(3))
     torch.testing.assert_close(colour, FAST.denoise(noisy, sigma).expand_as(colour), atol=1e-6, rtol=0)
 
 
 def test_channels_in_other_numbers_are_denoised_each_alone(photograph: torch.Tensor) -> None:
-    noisy = noisy_version(photograph[:, :2, :40, :40])
+    noisy = with_noise(photograph[:, :2, :40, :40])
     single = [FAST.denoise(noisy[:, channel : channel + 1], SIGMA) for channel in range(2)]
     assert torch.equal(FAST.denoise(noisy, SIGMA), torch.cat(single, dim=1))
 
 
 def test_a_batch_is_denoised_one_by_one(photograph: torch.Tensor) -> None:
-    noisy = noisy_version(torch.cat([photograph[..., :40, :44], photograph[..., 50:90, 40:84]]))
+    noisy = with_noise(torch.cat([photograph[..., :40, :44], photograph[..., 50:90, 40:84]]))
     single = [FAST.denoise(image[None], SIGMA) for image in noisy]
     assert torch.equal(FAST.denoise(noisy, SIGMA), torch.cat(single))
 
@@ -232,7 +214,7 @@ def test_little_noise_leaves_the_image_nearly_as_it_is(grey: torch.Tensor) -> No
 
 
 def test_brightness_and_contrast_commute_with_denoising(grey: torch.Tensor) -> None:
-    noisy = noisy_version(grey[..., :40, :40])
+    noisy = with_noise(grey[..., :40, :40])
     prior = dataclasses.replace(FAST, refinement="none", threshold=2.0)
     # Flipping the signs of grey values changes no distance and no magnitude.
     torch.testing.assert_close(-prior.denoise(-noisy, SIGMA), prior.denoise(noisy, SIGMA), atol=1e-5, rtol=0)
@@ -241,7 +223,7 @@ def test_brightness_and_contrast_commute_with_denoising(grey: torch.Tensor) -> N
 @pytest.mark.parametrize("prefilter", [0.0, 2.0])
 def test_strips_leave_no_seam(prefilter: float, grey: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     # In single precision rounding decides between patches that are equally far.
-    noisy = noisy_version(grey[..., :90, :33]).double()
+    noisy = with_noise(grey[..., :90, :33]).double()
     prior = dataclasses.replace(FAST, prefilter=prefilter)
     whole = prior.denoise(noisy, SIGMA)
     monkeypatch.setattr(collaborative, "STRIP", 1)
@@ -255,7 +237,7 @@ def test_strips_leave_no_seam(prefilter: float, grey: torch.Tensor, monkeypatch:
 @pytest.mark.parametrize("sigma", [SIGMA, 60 / 255])
 def test_sizes_odd_and_smaller_than_window_or_patch(shape: tuple[int, ...], sigma: float) -> None:
     image = torch.full(shape, 0.5)
-    noisy = noisy_version(image, sigma)
+    noisy = with_noise(image, sigma)
     denoised = BlockMatching3D().denoise(noisy, sigma)
     assert denoised.shape == shape
     assert denoised.isfinite().all()
@@ -268,7 +250,7 @@ def test_sizes_odd_and_smaller_than_window_or_patch(shape: tuple[int, ...], sigm
 def test_patches_of_small_images_leave_no_gap(profile: str, side: int) -> None:
     prior = BlockMatching3D(profile=profile)
     for shape in ((side, side), (side, 31)):
-        noisy = noisy_version(torch.full((1, 1, *shape), 0.5))
+        noisy = with_noise(torch.full((1, 1, *shape), 0.5))
         assert prior.denoise(noisy, SIGMA).isfinite().all()
 
 
@@ -277,7 +259,7 @@ def test_strong_noise_takes_larger_groups() -> None:
 
 
 def test_the_input_is_left_unchanged(grey: torch.Tensor) -> None:
-    noisy = noisy_version(grey[..., :40, :40])
+    noisy = with_noise(grey[..., :40, :40])
     before = noisy.clone()
     FAST.denoise(noisy, SIGMA)
     assert torch.equal(noisy, before)
@@ -310,7 +292,7 @@ def test_repeated_use_takes_the_fast_profile() -> None:
 
 
 def test_a_resumed_run_gives_the_same_bytes(grey: torch.Tensor) -> None:
-    problem = Problem(noisy_version(grey[..., :40, :40]), Identity(), sigma=SIGMA, task="denoise")
+    problem = Problem(with_noise(grey[..., :40, :40]), Identity(), sigma=SIGMA, task="denoise")
     whole, first, second = (FAST.start(problem, seeded()) for _ in range(3))
     whole.step()
     first.step()
@@ -323,11 +305,10 @@ def test_a_resumed_run_gives_the_same_bytes(grey: torch.Tensor) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("sigma", "least"), [(15, 32.2), (25, 29.85), (50, 26.55)])
 def test_set12_is_denoised_at_the_published_quality(sigma: int, least: float, shared) -> None:
-    from PIL import Image
 
     scores = []
     for file in sorted((shared / "data" / "set12").glob("*.png")):
-        image = torch.from_numpy(np.array(Image.open(file).convert("L"), dtype=np.float32) / 255)[None, None]
-        denoised = BlockMatching3D().denoise(noisy_version(image, sigma / 255), sigma / 255)
+        image = read(file, "L")
+        denoised = BlockMatching3D().denoise(with_noise(image, sigma / 255), sigma / 255)
         scores.append(decibels(denoised, image))
     assert np.mean(scores) > least

@@ -10,21 +10,11 @@ import pytest
 import torch
 from skimage.restoration import denoise_nl_means
 
-from zeroshot.noise import add_gaussian
+from tests.pictures import SIGMA, decibels, read, uniform, with_noise
 from zeroshot.operators.identity import Identity
 from zeroshot.priors.filters import pairs as pairs_module
 from zeroshot.priors.self_similarity.nonlocal_means import LEAST_OWN_WEIGHT, NonlocalMeans
 from zeroshot.problem import Problem
-
-SIGMA = 25 / 255
-
-
-def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return -10 * math.log10((estimate - truth).square().mean().item())
-
-
-def noisy(x: torch.Tensor, sigma: float = SIGMA) -> torch.Tensor:
-    return add_gaussian(x, sigma, torch.Generator().manual_seed(0))
 
 
 def literal(y: np.ndarray, prior: NonlocalMeans, sigma: float) -> np.ndarray:
@@ -73,7 +63,7 @@ def literal(y: np.ndarray, prior: NonlocalMeans, sigma: float) -> np.ndarray:
 def test_agrees_with_the_definition(
     patch: int, window: int, channels: int, aggregation: str, photograph: torch.Tensor
 ) -> None:
-    y = noisy(photograph[:, :channels, 30:41, 30:38])
+    y = with_noise(photograph[:, :channels, 30:41, 30:38])
     prior = NonlocalMeans(patch, window, 0.6, aggregation)  # type: ignore[arg-type]
     expected = literal(y[0].permute(1, 2, 0).numpy(), prior, SIGMA)
     result = prior.denoise(y, SIGMA)[0].permute(1, 2, 0)
@@ -84,7 +74,7 @@ def test_agrees_with_the_definition(
 def test_strips_do_not_show(
     aggregation: str, photograph: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    y, prior = noisy(photograph[..., :40, :40]), NonlocalMeans(5, 7, aggregation=aggregation)  # type: ignore[arg-type]
+    y, prior = with_noise(photograph[..., :40, :40]), NonlocalMeans(5, 7, aggregation=aggregation)  # type: ignore[arg-type]
     whole = prior.denoise(y, SIGMA)
     for rows in (1, 7, 30):
         monkeypatch.setattr(pairs_module, "STRIP_PIXELS", rows * y.shape[-1])
@@ -95,13 +85,13 @@ def test_strips_do_not_show(
 @pytest.mark.parametrize("channels", [1, 3])
 def test_gains_at_every_level_of_noise(sigma: float, channels: int, photograph: torch.Tensor) -> None:
     x = photograph[:, :channels]
-    y = noisy(x, sigma)
+    y = with_noise(x, sigma)
     gain = decibels(NonlocalMeans().denoise(y, sigma), x) - decibels(y, x)
     assert gain > {10: 2.8, 25: 6.5, 50: 9}[round(255 * sigma)]
 
 
 def test_patchwise_gains_over_pixelwise(photograph: torch.Tensor) -> None:
-    y = noisy(photograph[:, :1])
+    y = with_noise(photograph[:, :1])
     pixelwise, patchwise = (
         decibels(NonlocalMeans(aggregation=a).denoise(y, SIGMA), photograph[:, :1])  # type: ignore[arg-type]
         for a in ("pixelwise", "patchwise")
@@ -114,7 +104,7 @@ def test_is_at_least_as_good_as_scikit_image(
     channels: int, patch: int, strength: float, photograph: torch.Tensor
 ) -> None:
     x = photograph[:, :channels]
-    y = noisy(x)
+    y = with_noise(x)
     pixels = y[0].permute(1, 2, 0).numpy()
     peer = denoise_nl_means(pixels, patch, 10, strength * SIGMA, True, SIGMA, channel_axis=-1)
     peer = torch.from_numpy(peer.reshape(pixels.shape).copy()).permute(2, 0, 1)[None]
@@ -125,7 +115,7 @@ def test_is_at_least_as_good_as_scikit_image(
 def test_averages_stay_within_the_range_and_keep_constants(
     aggregation: str, photograph: torch.Tensor
 ) -> None:
-    prior, y = NonlocalMeans(5, 9, aggregation=aggregation), noisy(photograph)  # type: ignore[arg-type]
+    prior, y = NonlocalMeans(5, 9, aggregation=aggregation), with_noise(photograph)  # type: ignore[arg-type]
     x = prior.denoise(y, SIGMA)
     assert (x >= y.amin((2, 3), keepdim=True) - 1e-6).all()
     assert (x <= y.amax((2, 3), keepdim=True) + 1e-6).all()
@@ -136,7 +126,7 @@ def test_averages_stay_within_the_range_and_keep_constants(
 @pytest.mark.parametrize("aggregation", ["pixelwise", "patchwise"])
 def test_turning_the_image_turns_the_result(aggregation: str, photograph: torch.Tensor) -> None:
     prior = NonlocalMeans(3, 9, aggregation=aggregation)  # type: ignore[arg-type]
-    y = noisy(photograph[..., :31, :44])
+    y = with_noise(photograph[..., :31, :44])
     x = prior.denoise(y, SIGMA)
     turned = prior.denoise(y.rot90(1, (-2, -1)).contiguous(), SIGMA)
     torch.testing.assert_close(turned, x.rot90(1, (-2, -1)), atol=1e-6, rtol=0)
@@ -144,7 +134,7 @@ def test_turning_the_image_turns_the_result(aggregation: str, photograph: torch.
 
 
 def test_without_noise_the_image_stays(photograph: torch.Tensor) -> None:
-    y = noisy(photograph)
+    y = with_noise(photograph)
     assert torch.equal(NonlocalMeans().denoise(y, 0.0), y)
     torch.testing.assert_close(NonlocalMeans().denoise(y, 1e-5), y, atol=1e-4, rtol=0)
 
@@ -152,7 +142,7 @@ def test_without_noise_the_image_stays(photograph: torch.Tensor) -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (1, 7), (5, 4)])
 @pytest.mark.parametrize("sigma", [SIGMA, 90 / 255])
 def test_images_smaller_than_patch_and_window(shape: tuple[int, int], sigma: float) -> None:
-    y = torch.rand(1, 3, *shape, generator=torch.Generator().manual_seed(0))
+    y = uniform(1, 3, *shape)
     x = NonlocalMeans().denoise(y, sigma)
     assert x.shape == y.shape
     assert torch.isfinite(x).all()
@@ -161,7 +151,7 @@ def test_images_smaller_than_patch_and_window(shape: tuple[int, int], sigma: flo
 
 
 def test_a_batch_is_denoised_image_by_image(photograph: torch.Tensor) -> None:
-    y = torch.cat([noisy(photograph), photograph.flip(-1)])[..., :33, :47]
+    y = torch.cat([with_noise(photograph), photograph.flip(-1)])[..., :33, :47]
     prior = NonlocalMeans(3, 9)
     together = prior.denoise(y, SIGMA)
     assert torch.equal(together, torch.cat([prior.denoise(image[None], SIGMA) for image in y]))
@@ -189,7 +179,7 @@ def test_settings_out_of_range_are_refused_by_name(settings: dict) -> None:
 
 
 def test_a_run_is_the_denoiser(photograph: torch.Tensor) -> None:
-    y = noisy(photograph)
+    y = with_noise(photograph)
     problem = Problem(y, Identity(), sigma=SIGMA, task="denoise")
     prior = NonlocalMeans.for_problem(problem, window=9)
     run = prior.start(problem, torch.Generator())
@@ -201,12 +191,9 @@ def test_a_run_is_the_denoiser(photograph: torch.Tensor) -> None:
 @pytest.mark.slow
 def test_reaches_the_published_mean_of_nine_colour_images(shared: Path) -> None:
     """30.26 dB, as quoted in the table of Deep Image Prior."""
-    from PIL import Image
-
     levels = []
     for file in sorted((shared / "data" / "colour9").glob("*.png")):
-        pixels = np.array(Image.open(file), dtype=np.float32) / 255
-        x = torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
-        levels.append(decibels(NonlocalMeans().denoise(noisy(x), SIGMA).clamp(0, 1), x))
+        x = read(file)
+        levels.append(decibels(NonlocalMeans().denoise(with_noise(x), SIGMA).clamp(0, 1), x))
     assert len(levels) == 9
     assert sum(levels) / 9 > 30.26

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from scipy.fft import dctn, idctn
 
+from tests.pictures import SIGMA, decibels, read, seeded, uniform, with_noise
 from zeroshot.colour import from_opponent, to_opponent
-from zeroshot.noise import add_gaussian
 from zeroshot.operators.identity import Identity
 from zeroshot.priors.sparse import dct
 from zeroshot.priors.sparse.dct import OverlappingDCT
 from zeroshot.problem import Problem
-
-SIGMA = 25 / 255
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return -10 * math.log10((estimate - truth).square().mean().item())
 
 
 def literal(y: np.ndarray, pilot: np.ndarray | None, size: int, threshold: float, sigma: float) -> np.ndarray:
@@ -53,7 +41,7 @@ def literal(y: np.ndarray, pilot: np.ndarray | None, size: int, threshold: float
 
 @pytest.mark.parametrize("size", [2, 5, 8])
 def test_both_passes_agree_with_a_literal_transcription(size: int, photograph: torch.Tensor) -> None:
-    y = add_gaussian(photograph[:, :1, :14, :17], SIGMA, seeded())
+    y = with_noise(photograph[:, :1, :14, :17])
     prior = OverlappingDCT(size, 2.7)
     first = prior.refine(y, y, SIGMA, 0)
     np.testing.assert_allclose(first[0, 0], literal(y[0, 0].numpy(), None, size, 2.7, SIGMA), atol=1e-5)
@@ -74,21 +62,21 @@ def test_the_basis_is_orthonormal_and_the_transforms_adjoint(size: int) -> None:
 
 
 def test_strips_do_not_show(photograph: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    y = add_gaussian(photograph[..., :50], SIGMA, seeded())
+    y = with_noise(photograph[..., :50])
     whole = OverlappingDCT().denoise(y, SIGMA)
     monkeypatch.setattr(dct, "_CHUNK", 10_000)
     torch.testing.assert_close(OverlappingDCT().denoise(y, SIGMA), whole, atol=1e-6, rtol=0)
 
 
 def test_the_second_pass_gains(photograph: torch.Tensor) -> None:
-    y = add_gaussian(photograph, SIGMA, seeded())
+    y = with_noise(photograph)
     one = decibels(OverlappingDCT(refinement="none").denoise(y, SIGMA), photograph)
     two = decibels(OverlappingDCT().denoise(y, SIGMA), photograph)
     assert decibels(y, photograph) + 7 < one < two
 
 
 def test_the_opponent_space_is_a_rotation_and_gains(photograph: torch.Tensor) -> None:
-    y = add_gaussian(photograph, SIGMA, seeded())
+    y = with_noise(photograph)
     torch.testing.assert_close(from_opponent(to_opponent(y)), y, atol=1e-6, rtol=0)
     assert to_opponent(y).norm().item() == pytest.approx(y.norm().item(), rel=1e-5)
     grey = torch.full((1, 3, 2, 2), 0.5)
@@ -101,7 +89,7 @@ def test_the_opponent_space_is_a_rotation_and_gains(photograph: torch.Tensor) ->
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (5, 30), (8, 8), (21, 33)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_size_and_batch_is_denoised_as_its_images_alone(size: tuple[int, int], channels: int) -> None:
-    y = torch.rand(2, channels, *size, generator=seeded())
+    y = uniform(2, channels, *size)
     together = OverlappingDCT().denoise(y, 0.1)
     assert together.shape == y.shape
     assert bool(torch.isfinite(together).all())
@@ -112,19 +100,19 @@ def test_every_size_and_batch_is_denoised_as_its_images_alone(size: tuple[int, i
 def test_constants_and_clean_images_are_kept() -> None:
     flat = torch.full((1, 3, 20, 24), 0.7)
     torch.testing.assert_close(OverlappingDCT().denoise(flat, 0.2), flat, atol=1e-5, rtol=0)
-    y = torch.rand(1, 1, 16, 16, generator=seeded())
+    y = uniform(1, 1, 16, 16)
     assert torch.equal(OverlappingDCT().denoise(y, 0.0), y)
     torch.testing.assert_close(OverlappingDCT().denoise(y, 1e-6), y, atol=1e-4, rtol=0)
 
 
 def test_turning_the_image_turns_the_result(photograph: torch.Tensor) -> None:
-    y = add_gaussian(photograph[..., :40, :48], SIGMA, seeded())
+    y = with_noise(photograph[..., :40, :48])
     turned = OverlappingDCT().denoise(y.transpose(-1, -2), SIGMA).transpose(-1, -2)
     torch.testing.assert_close(turned, OverlappingDCT().denoise(y, SIGMA), atol=1e-4, rtol=0)
 
 
 def test_a_run_makes_one_pass_a_step_and_resumes(photograph: torch.Tensor) -> None:
-    y = add_gaussian(photograph, SIGMA, seeded())
+    y = with_noise(photograph)
     problem = Problem(y, Identity(), sigma=SIGMA, task="denoise")
     run = OverlappingDCT.for_problem(problem).start(problem, seeded())
     first = run.step()
@@ -155,8 +143,7 @@ def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None
 def test_grey_photographs_are_denoised_as_published(shared: Path) -> None:
     reached = []
     for name in ("house", "monarch", "starfish"):
-        pixels = np.asarray(Image.open(shared / "data/set12" / f"{name}.png")).astype(np.float32) / 255
-        x = torch.from_numpy(pixels)[None, None]
-        y = add_gaussian(x, SIGMA, seeded())
+        x = read(shared / "data/set12" / f"{name}.png")
+        y = with_noise(x)
         reached.append(decibels(OverlappingDCT().denoise(y, SIGMA).clamp(0, 1), x))
     assert sum(reached) / 3 > 29.2

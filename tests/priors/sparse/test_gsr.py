@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.doubles import WithoutProx
+from tests.pictures import decibels, inpainting, measured_by, read, seeded
 from zeroshot.data_terms import Huber
 from zeroshot.estimate import Estimate
-from zeroshot.noise import add_gaussian, add_salt_and_pepper, random_mask
+from zeroshot.noise import add_salt_and_pepper
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.downsample import Downsample
 from zeroshot.operators.identity import Identity
@@ -25,20 +27,6 @@ from zeroshot.problem import Problem
 QUICK = {"iterations": 8, "radius": 10}
 
 
-class WithoutProx(Huber):
-    """A data term for schemes that follow the gradient only."""
-
-    has_prox = False
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return -10 * math.log10((estimate - truth).square().mean().item())
-
-
 def solve(prior: GroupSparseRepresentation, problem: Problem) -> tuple[Estimate, Run]:
     run = prior.start(problem, seeded())
     while True:
@@ -47,19 +35,9 @@ def solve(prior: GroupSparseRepresentation, problem: Problem) -> tuple[Estimate,
             return estimate, run
 
 
-def holes(x: torch.Tensor, sigma: float = 0.0, missing: float = 0.5) -> Problem:
-    mask = random_mask(x.shape, missing, seeded())
-    y = add_gaussian(x, sigma, seeded()) * mask
-    return Problem(y, Mask(mask), sigma=sigma, task="inpaint", measured=mask)
-
-
-def damaged(x: torch.Tensor, operator: Operator, sigma: float, task: str) -> Problem:
-    return Problem(add_gaussian(operator(x), sigma, seeded()), operator, sigma=sigma, task=task)
-
-
 @pytest.fixture
-def grey(photograph: torch.Tensor) -> torch.Tensor:
-    return photograph.mean(dim=1, keepdim=True)[..., :64, :64].contiguous()
+def grey(grey: torch.Tensor) -> torch.Tensor:
+    return grey[..., :64, :64].contiguous()
 
 
 # --- settings ----------------------------------------------------------------------------------------------
@@ -90,7 +68,7 @@ def test_settings_out_of_range_are_refused_by_name(settings: dict) -> None:
 
 def test_an_unknown_setting_lists_the_right_ones(grey: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="no setting 'lambda_'; it has: shrinkage, patch"):
-        GroupSparseRepresentation.for_problem(holes(grey), lambda_=0.1)
+        GroupSparseRepresentation.for_problem(inpainting(grey), lambda_=0.1)
 
 
 def test_what_cannot_be_solved_is_refused_with_a_reason(grey: torch.Tensor) -> None:
@@ -109,7 +87,7 @@ def test_what_cannot_be_solved_is_refused_with_a_reason(grey: torch.Tensor) -> N
 
 @pytest.mark.parametrize("height", [1, 2, 7])
 def test_images_smaller_than_a_patch_are_one_patch_high(height: int, grey: torch.Tensor) -> None:
-    problem = holes(grey[..., :height, :])
+    problem = inpainting(grey[..., :height, :])
     estimate, _ = solve(GroupSparseRepresentation(**QUICK), problem)
     assert estimate.image.shape == (1, 1, height, 64)
     assert estimate.image.isfinite().all()
@@ -119,7 +97,7 @@ def test_images_smaller_than_a_patch_are_one_patch_high(height: int, grey: torch
 
 
 def test_known_pixels_stay_exactly_and_holes_are_filled_well(grey: torch.Tensor) -> None:
-    problem = holes(grey)
+    problem = inpainting(grey)
     estimate, _ = solve(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
     known = problem.measured.expand_as(grey) > 0  # type: ignore[union-attr]
     assert torch.equal(estimate.image[known], grey[known])
@@ -131,7 +109,7 @@ def test_a_periodic_texture_is_recovered_from_one_pixel_in_two() -> None:
     rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     texture = 0.5 + 0.2 * torch.sin(rows * 0.9 + columns * 0.4) + 0.15 * torch.sin(columns * 1.1)
     texture = texture[None, None]
-    problem = holes(texture)
+    problem = inpainting(texture)
     prior = GroupSparseRepresentation.for_problem(problem, radius=10, iterations=12, sigma_least=1 / 255)
     estimate, _ = solve(prior, problem)
     assert decibels(estimate.image, texture) > decibels(problem.initial(), texture) + 15
@@ -139,14 +117,14 @@ def test_a_periodic_texture_is_recovered_from_one_pixel_in_two() -> None:
 
 @pytest.mark.parametrize("shrinkage", ["hard", "weighted", "soft"])
 def test_every_shrinkage_fills_holes(shrinkage: str, grey: torch.Tensor) -> None:
-    problem = holes(grey)
+    problem = inpainting(grey)
     prior = GroupSparseRepresentation.for_problem(problem, **QUICK, shrinkage=shrinkage)
     estimate, _ = solve(prior, problem)
     assert decibels(estimate.image, grey) > decibels(problem.initial(), grey) + 0.5
 
 
 def test_holes_in_a_noisy_image(grey: torch.Tensor) -> None:
-    problem = holes(grey, sigma=20 / 255)
+    problem = inpainting(grey, sigma=20 / 255)
     estimate, _ = solve(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
     assert decibels(estimate.image, grey) > decibels(problem.initial(), grey) + 2
     # Noise is not fitted, and structure not lost.
@@ -154,14 +132,14 @@ def test_holes_in_a_noisy_image(grey: torch.Tensor) -> None:
 
 
 def test_an_unknown_noise_level_is_estimated(grey: torch.Tensor) -> None:
-    problem = dataclasses.replace(holes(grey, sigma=20 / 255), sigma=None)
+    problem = dataclasses.replace(inpainting(grey, sigma=20 / 255), sigma=None)
     _, run = solve(GroupSparseRepresentation.for_problem(problem, **{**QUICK, "iterations": 2}), problem)
     assert run.findings()["last_noise_level"] == pytest.approx(20 / 255, rel=0.3)
 
 
 def test_colour_images_of_odd_size_in_a_batch(photograph: torch.Tensor) -> None:
     images = torch.cat([photograph[..., :37, :33], photograph[..., 55:92, :33]])
-    problem = holes(images)
+    problem = inpainting(images)
     prior = GroupSparseRepresentation.for_problem(problem, iterations=8, radius=8)
     estimate, _ = solve(prior, problem)
     assert estimate.image.shape == images.shape
@@ -179,7 +157,7 @@ def test_colour_images_of_odd_size_in_a_batch(photograph: torch.Tensor) -> None:
 
 
 def test_held_out_pixels_do_not_enter(grey: torch.Tensor) -> None:
-    problem = holes(grey).hold_out(0.2, seeded())
+    problem = inpainting(grey).hold_out(0.2, seeded())
     assert problem.held_out is not None
     prior = GroupSparseRepresentation.for_problem(problem, **QUICK)
     estimate, _ = solve(prior, problem)
@@ -204,7 +182,7 @@ def test_held_out_pixels_do_not_enter(grey: torch.Tensor) -> None:
 def test_other_damage_is_restored(
     operator: Operator, sigma: float, task: str, gain: float, grey: torch.Tensor
 ) -> None:
-    problem = damaged(grey, operator, sigma, task)
+    problem = measured_by(operator, grey, sigma, task)
     estimate, _ = solve(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
     assert decibels(estimate.image, grey) > decibels(problem.initial(), grey) + gain
 
@@ -221,7 +199,7 @@ def test_outliers_are_left_out_with_a_robust_data_term(grey: torch.Tensor) -> No
 
 def test_iterations_settle(grey: torch.Tensor) -> None:
     """At the end of the run, an iteration changes the image far less than in the beginning."""
-    problem = holes(grey[..., :48, :48])
+    problem = inpainting(grey[..., :48, :48])
     run = GroupSparseRepresentation.for_problem(problem, radius=8, iterations=12).start(problem, seeded())
     before, changes = problem.initial(), []
     while not run.finished:
@@ -233,7 +211,7 @@ def test_iterations_settle(grey: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("taken_after", [2, 5])
 def test_a_resumed_run_gives_the_same_bytes(taken_after: int, grey: torch.Tensor) -> None:
-    problem = holes(grey[..., :40, :40])
+    problem = inpainting(grey[..., :40, :40])
     prior = GroupSparseRepresentation.for_problem(problem, **QUICK, refresh=4)
     whole, first, second = (prior.start(problem, seeded()) for _ in range(3))
     for _ in range(taken_after):
@@ -250,8 +228,8 @@ def test_a_resumed_run_gives_the_same_bytes(taken_after: int, grey: torch.Tensor
 
 def test_default_stopping_stops_after_the_last_iteration(grey: torch.Tensor) -> None:
     prior = GroupSparseRepresentation(iterations=7)
-    rule = prior.default_stopping(holes(grey))
-    rule.start(holes(grey))
+    rule = prior.default_stopping(inpainting(grey))
+    rule.start(inpainting(grey))
     assert not rule.update(Estimate(grey, 1.0, 6))
     assert rule.update(Estimate(grey, 1.0, 7))
 
@@ -259,12 +237,7 @@ def test_default_stopping_stops_after_the_last_iteration(grey: torch.Tensor) -> 
 @pytest.mark.slow
 def test_a_whole_photograph_with_half_of_its_pixels(shared: Path) -> None:
     """Cameraman: 29.80 dB by a deep image prior, 27.90 by convolutional sparse coding, with other masks."""
-    import numpy as np
-    from PIL import Image
-
-    path = shared / "data" / "inpaint11" / "cameraman.png"
-    values = np.asarray(Image.open(path).convert("L"), dtype=np.float32)
-    image = torch.from_numpy(values / 255)[None, None]
-    problem = holes(image)
+    image = read(shared / "data" / "inpaint11" / "cameraman.png", "L")
+    problem = inpainting(image)
     estimate, _ = solve(GroupSparseRepresentation.for_problem(problem), problem)
     assert decibels(estimate.image, image) > 30

@@ -9,15 +9,14 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch.nn import functional
 
-from zeroshot.data_terms import Gaussian, Poisson
+from tests.pictures import SIGMA, decibels, denoising, inpainting, read, seeded, uniform
+from zeroshot.data_terms import Poisson
 from zeroshot.estimate import Estimate
-from zeroshot.noise import add_gaussian, add_poisson, random_mask
+from zeroshot.noise import add_poisson, random_mask
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
@@ -32,17 +31,8 @@ from zeroshot.priors.sparse.dictionary.matching_pursuit import (
 from zeroshot.priors.sparse.dictionary.prior import LearnedDictionary
 from zeroshot.problem import Problem
 
-SIGMA = 25 / 255
 #: Enough for the properties, and fast.
 QUICK: dict[str, Any] = {"sweeps": 3, "training": 1500, "atoms": 96, "patch": 6}
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return -10 * math.log10((estimate - truth).square().mean().item())
 
 
 def finish(run: Run) -> Estimate:
@@ -50,21 +40,6 @@ def finish(run: Run) -> Estimate:
     while not run.finished:
         estimate = run.step()
     return estimate
-
-
-def denoising(x: torch.Tensor, sigma: float = SIGMA) -> Problem:
-    return Problem(add_gaussian(x, sigma, seeded()), Identity(), Gaussian(), sigma, "denoise")
-
-
-def inpainting(x: torch.Tensor, missing: float = 0.5, sigma: float = 0.0) -> Problem:
-    mask = random_mask(x.shape, missing, seeded())
-    y = add_gaussian(x, sigma, seeded()) * mask
-    return Problem(y, Mask(mask), Gaussian(), sigma, "inpaint", measured=mask)
-
-
-@pytest.fixture
-def grey(photograph: torch.Tensor) -> torch.Tensor:
-    return photograph.mean(dim=1, keepdim=True)
 
 
 def planted(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -235,7 +210,7 @@ def test_more_noise_takes_fewer_atoms_and_still_gains(level: int, grey: torch.Te
     "shape", [(1, 1, 27, 23), (1, 3, 15, 20), (2, 2, 9, 12), (1, 1, 4, 11), (1, 1, 1, 1)]
 )
 def test_odd_sizes_channels_and_images_smaller_than_a_patch(shape: tuple[int, ...]) -> None:
-    x = torch.rand(shape, generator=seeded())
+    x = uniform(shape)
     for problem in (denoising(x), inpainting(x, 0.3)) if x.numel() > 1 else (denoising(x),):
         estimate = finish(LearnedDictionary(**QUICK).start(problem, seeded()))
         assert estimate.image.shape == shape
@@ -294,8 +269,7 @@ def test_scattered_pixels_are_filled_and_known_ones_kept(grey: torch.Tensor) -> 
 
 
 def test_texture_comes_back_from_a_fifth_of_its_pixels(shared: Path) -> None:
-    crop = np.asarray(Image.open(shared / "data" / "set12" / "barbara.png"))[208:304, 208:304]
-    x = torch.from_numpy(crop.astype(np.float32) / 255)[None, None]
+    x = read(shared / "data" / "set12" / "barbara.png")[..., 208:304, 208:304]
     problem = inpainting(x, 0.8)
     estimate = finish(LearnedDictionary(sweeps=10, training=2500, stride=2).start(problem, seeded()))
     assert decibels(estimate.image, x) > decibels(problem.initial(), x) + 1.2
@@ -373,7 +347,7 @@ def test_a_resumed_run_gives_the_same_bytes(name: str, steps: int, grey: torch.T
     x = grey[..., :50, :45].contiguous()
     problem = denoising(x) if name == "denoise" else inpainting(x)
     whole, first = (LearnedDictionary(**QUICK).start(problem, seeded()) for _ in range(2))
-    second = LearnedDictionary(**QUICK).start(problem, torch.Generator().manual_seed(9))
+    second = LearnedDictionary(**QUICK).start(problem, seeded(9))
     for _ in range(steps):
         first.step()
     state = first.state_dict()

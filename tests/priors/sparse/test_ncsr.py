@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from zeroshot import images
+from tests.pictures import SIGMA, damaged, decibels, denoising, grey, read, seeded, uniform
 from zeroshot.data_terms import L1, Poisson
 from zeroshot.estimate import Estimate
-from zeroshot.noise import add_gaussian, add_poisson, random_mask
+from zeroshot.noise import add_poisson, random_mask
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.downsample import Downsample
 from zeroshot.operators.grayscale import Grayscale
 from zeroshot.operators.identity import Identity
-from zeroshot.operators.mask import Mask
 from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
 from zeroshot.priors.sparse.ncsr import strips as strips_module
@@ -31,16 +29,6 @@ from zeroshot.priors.sparse.ncsr.prior import NonlocallyCentralizedSparse
 from zeroshot.priors.sparse.ncsr.strips import strips
 from zeroshot.problem import Problem
 
-SIGMA = 25 / 255
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return -10 * math.log10((estimate - truth).square().mean().item())
-
 
 def solve(problem: Problem, **settings: Any) -> Estimate:
     run = NonlocallyCentralizedSparse.for_problem(problem, **settings).start(problem, seeded())
@@ -48,27 +36,6 @@ def solve(problem: Problem, **settings: Any) -> Estimate:
     while not run.finished:
         estimate = run.step()
     return estimate
-
-
-def grey(photograph: torch.Tensor) -> torch.Tensor:
-    return photograph.mean(dim=1, keepdim=True)
-
-
-def denoising(x: torch.Tensor, sigma: float = SIGMA) -> Problem:
-    return Problem(add_gaussian(x, sigma, seeded()), Identity(), sigma=sigma, task="denoise")
-
-
-def damaged(name: str, x: torch.Tensor) -> Problem:
-    mask = random_mask(x.shape, 0.5, seeded())
-    operator: Operator = {
-        "inpaint": Mask(mask),
-        "sr": Downsample(2),
-        "deblur": Blur.gaussian(1.5),
-        "demosaic": Mosaic("RGGB"),
-    }[name]
-    sigma = 2**0.5 / 255 if name == "deblur" else 0.0
-    y = add_gaussian(operator(x), sigma, seeded())
-    return Problem(y, operator, sigma=sigma, task=name, measured=mask if name == "inpaint" else None)
 
 
 def one_basis(dimension: int, channels: int = 1) -> Dictionaries:
@@ -123,11 +90,11 @@ def test_the_same_seed_learns_the_same_bases(photograph: torch.Tensor) -> None:
 
 def test_the_shrinkage_minimises_its_objective() -> None:
     """One 3 × 3 patch: α* of ½(α − α₀)² + τ|α − β| is looked for on a grid."""
-    image = torch.rand(1, 3, 3, generator=seeded())
+    image = uniform(1, 3, 3)
     dictionaries = one_basis(9)
     similar = Similar(torch.zeros(1, 1, dtype=torch.int64), torch.ones(1, 1))
     model = Centralisation(image, dictionaries, similar, 3, 1, 1.0)
-    means = torch.rand(1, 9, generator=seeded(1))
+    means = uniform(1, 9, seed=1)
     threshold = 0.1
     shrunk = dictionaries.bases[0, 0] @ model.shrink(image, threshold, means).flatten()
     alpha, beta = dictionaries.bases[0, 0] @ image.flatten(), dictionaries.bases[0, 0] @ means[0]
@@ -138,7 +105,7 @@ def test_the_shrinkage_minimises_its_objective() -> None:
 
 def test_without_centralisation_it_is_plain_iterative_shrinkage() -> None:
     """β = 0, one basis, every patch: compared with loops over the patches."""
-    image, size, threshold = torch.rand(1, 9, 8, generator=seeded()), 4, 0.15
+    image, size, threshold = uniform(1, 9, 8), 4, 0.15
     dictionaries = one_basis(size * size)
     count = 6 * 5
     similar = Similar(torch.arange(count)[:, None], torch.ones(count, 1))
@@ -266,7 +233,7 @@ def test_colour_is_denoised_better_together_than_channel_by_channel(photograph: 
 @pytest.mark.parametrize(("name", "gain"), [("sr", 1.0), ("deblur", 3.0), ("inpaint", 0.6)])
 def test_restores_better_than_the_first_estimate(name: str, gain: float, photograph: torch.Tensor) -> None:
     x = grey(photograph)[..., :64, :64]
-    problem = damaged(name, x)
+    problem = damaged(name, x, 2**0.5 / 255 if name == "deblur" else None)
     estimate = solve(problem, rounds=3, inner=10)
     assert decibels(estimate.image, x) > decibels(problem.initial(), x) + gain
     assert estimate.iteration == 30
@@ -300,7 +267,7 @@ def test_super_resolution_leaves_the_chroma_of_the_first_estimate(photograph: to
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_constant_image_stays(name: str, channels: int) -> None:
     x = torch.full((1, channels, 24, 24), 0.4)
-    problem = Problem(x, Identity(), sigma=5 / 255, task="denoise") if name == "denoise" else damaged(name, x)
+    problem = damaged(name, x, 5 / 255 if name == "denoise" else None)
     problem = dataclasses.replace(problem, y=problem.operator(x))
     torch.testing.assert_close(solve(problem, rounds=2, inner=3).image, x, atol=1e-4, rtol=0)
 
@@ -329,7 +296,7 @@ def test_an_unknown_noise_level_is_estimated(photograph: torch.Tensor) -> None:
     "shape", [(1, 1, 33, 21), (2, 3, 17, 26), (1, 1, 4, 9), (1, 1, 1, 12), (1, 2, 20, 20)]
 )
 def test_odd_and_tiny_sizes_batches_and_channels(name: str, shape: tuple[int, ...]) -> None:
-    y = torch.rand(shape, generator=seeded())
+    y = uniform(shape)
     operator = Identity() if name == "denoise" else Blur(torch.ones(1, 3), "replicate")
     estimate = solve(Problem(y, operator, sigma=SIGMA, task=name), rounds=2, inner=2)
     assert estimate.image.shape == y.shape
@@ -358,7 +325,7 @@ def test_held_out_pixels_are_not_read(photograph: torch.Tensor) -> None:
 @pytest.mark.parametrize("steps", [1, 3])
 def test_a_saved_run_continues_exactly(name: str, steps: int, photograph: torch.Tensor) -> None:
     x = grey(photograph)[..., :40, :40]
-    problem = denoising(x, 50 / 255) if name == "denoise" else damaged("sr", x)
+    problem = damaged(name, x, 50 / 255 if name == "denoise" else None)
     prior = NonlocallyCentralizedSparse(inner=6, block=3, rounds=4)
     first = prior.start(problem, seeded())
     for _ in range(steps):
@@ -434,6 +401,6 @@ def test_the_level_is_that_of_the_whole_grey_levels_of_the_literature(level: int
 
 @pytest.mark.slow
 def test_house_is_denoised_as_well_as_published(shared: Path) -> None:
-    x = images.load(shared / "data" / "set12" / "house.png").colours.reshape(1, 1, 256, 256)
+    x = read(shared / "data" / "set12" / "house.png")
     # BM3D reaches 32.85 dB at sigma = 25.
     assert decibels(solve(denoising(x)).image, x) > 32.7

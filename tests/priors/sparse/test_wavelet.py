@@ -10,17 +10,13 @@ import numpy as np
 import pytest
 import pywt
 import torch
-from PIL import Image
 
+from tests.pictures import SIGMA, damaged, decibels, read, seeded, uniform, with_noise
 from zeroshot.data_terms import L1, DataTerm, Huber, Poisson
 from zeroshot.estimate import Estimate
-from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
+from zeroshot.noise import add_poisson, add_salt_and_pepper
 from zeroshot.operators.blur import Blur
-from zeroshot.operators.downsample import Downsample
-from zeroshot.operators.grayscale import Grayscale
 from zeroshot.operators.identity import Identity
-from zeroshot.operators.mask import Mask
-from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
 from zeroshot.priors.sparse.wavelet.prior import Wavelet
 from zeroshot.priors.sparse.wavelet.subbands import noisy_threshold, penalty_value, shrunk, window_mean
@@ -35,16 +31,7 @@ from zeroshot.priors.sparse.wavelet.transforms import (
 from zeroshot.problem import Problem
 from zeroshot.solvers.thresholds import soft
 
-SIGMA = 25 / 255
 NAMES = ["haar", "db2", "sym4", "sym6", "coif1", "db5"]
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return -10 * math.log10((estimate - truth).square().mean().item())
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -172,7 +159,7 @@ def test_bayes_thresholds_are_noise_over_signal() -> None:
 
 
 def test_sure_minimises_the_true_risk() -> None:
-    clean = torch.where(torch.rand(1, 1, 200, 200, generator=seeded(1)) < 0.05, 6.0, 0.0).double()
+    clean = torch.where(uniform(1, 1, 200, 200, seed=1) < 0.05, 6.0, 0.0).double()
     band = clean + noise(1, 1, 200, 200)
     grid = torch.linspace(0, 4, 81)
     risks = torch.tensor([(soft(band, t.item()) - clean).square().mean().item() for t in grid])
@@ -218,7 +205,7 @@ def test_the_shrinkage_minimises_its_penalty(penalty: str, step: float) -> None:
 
 def test_an_orthogonal_basis_and_one_threshold_are_the_closed_form(photograph: torch.Tensor) -> None:
     prior = Wavelet("orthogonal", "haar", 2, choice="universal", refinement="none", strength=0.5)
-    grey = add_gaussian(photograph[:, :1], SIGMA, seeded())
+    grey = with_noise(photograph[:, :1])
     _, frame = prior.frame_for(96, 96)
     framed = frame.extended(grey)[0, 0].double().numpy()
     approximation, *details = pywt.wavedec2(framed, "haar", mode="periodization", level=2)
@@ -237,14 +224,14 @@ def test_an_orthogonal_basis_and_one_threshold_are_the_closed_form(photograph: t
 def test_every_combination_denoises(
     transform: str, penalty: str, choice: str, photograph: torch.Tensor
 ) -> None:
-    y = add_gaussian(photograph, SIGMA, seeded())
+    y = with_noise(photograph)
     settings = {"transform": transform, "penalty": penalty, "choice": choice, "shifts": 4}
     estimate = Wavelet(**settings, refinement="none").denoise(y, SIGMA)  # type: ignore[arg-type]
     assert decibels(estimate, photograph) > decibels(y, photograph) + 3.5
 
 
 def test_redundancy_adaptivity_and_the_second_pass_each_gain(photograph: torch.Tensor) -> None:
-    y = add_gaussian(photograph, SIGMA, seeded())
+    y = with_noise(photograph)
     steps = [
         Wavelet("orthogonal", choice="bayes", refinement="none"),
         Wavelet(choice="bayes", refinement="none"),
@@ -258,7 +245,7 @@ def test_redundancy_adaptivity_and_the_second_pass_each_gain(photograph: torch.T
 def test_better_than_scikit_image_with_cycle_spinning(photograph: torch.Tensor) -> None:
     from skimage.restoration import denoise_wavelet
 
-    y = add_gaussian(photograph, SIGMA, seeded())
+    y = with_noise(photograph)
     array = y[0].permute(1, 2, 0).numpy()
     total = np.zeros_like(array)
     for shift in np.ndindex(4, 4):
@@ -272,7 +259,7 @@ def test_better_than_scikit_image_with_cycle_spinning(photograph: torch.Tensor) 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (7, 40), (33, 29)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_size_and_batch_is_denoised_as_its_images_alone(size: tuple[int, int], channels: int) -> None:
-    y = torch.rand(2, channels, *size, generator=seeded())
+    y = uniform(2, channels, *size)
     for transform in ("orthogonal", "cycle_spun", "undecimated"):
         prior = Wavelet(transform=transform, shifts=2)  # type: ignore[arg-type]
         together = prior.denoise(y, 0.1)
@@ -285,26 +272,11 @@ def test_every_size_and_batch_is_denoised_as_its_images_alone(size: tuple[int, i
 def test_a_constant_image_and_no_noise_change_nothing() -> None:
     flat = torch.full((1, 3, 20, 20), 0.4)
     torch.testing.assert_close(Wavelet().denoise(flat, 0.1), flat, atol=1e-5, rtol=0)
-    y = torch.rand(1, 1, 16, 16, generator=seeded())
+    y = uniform(1, 1, 16, 16)
     assert torch.equal(Wavelet().denoise(y, 0.0), y)
 
 
 # --- every other problem -----------------------------------------------------------------------------------
-
-
-def damaged(name: str, x: torch.Tensor, sigma: float = 0.0) -> Problem:
-    mask = random_mask(x.shape, 0.5, seeded())
-    operator: Operator = {
-        "inpaint": Mask(mask),
-        "sr": Downsample(2),
-        "deblur": Blur.gaussian(1.5),
-        "demosaic": Mosaic("RGGB"),
-        "colorize": Grayscale(),
-    }[name]
-    y = add_gaussian(operator(x), sigma, seeded())
-    if name != "inpaint":
-        return Problem(y, operator, sigma=sigma, task=name)
-    return Problem(y * mask, operator, sigma=sigma, task=name, measured=mask)
 
 
 @pytest.mark.parametrize(
@@ -434,7 +406,6 @@ def test_what_is_not_supported_is_said_in_one_line(photograph: torch.Tensor) -> 
 def test_grey_photographs_are_denoised_as_well_as_measured(shared: Path) -> None:
     reached = []
     for name in ("house", "monarch", "starfish"):
-        pixels = np.asarray(Image.open(shared / "data/set12" / f"{name}.png")).astype(np.float32) / 255
-        x = torch.from_numpy(pixels)[None, None]
-        reached.append(decibels(Wavelet().denoise(add_gaussian(x, SIGMA, seeded()), SIGMA).clamp(0, 1), x))
+        x = read(shared / "data/set12" / f"{name}.png")
+        reached.append(decibels(Wavelet().denoise(with_noise(x), SIGMA).clamp(0, 1), x))
     assert sum(reached) / 3 > 28.7

@@ -7,28 +7,13 @@ import math
 import pytest
 import torch
 
-from zeroshot.noise import QUANTISATION, add_gaussian, random_mask
+from tests.pictures import SIGMA, denoising, inpainting, seeded
+from zeroshot.noise import QUANTISATION
 from zeroshot.operators.identity import Identity
-from zeroshot.operators.mask import Mask
 from zeroshot.priors.total_variation.convex import PenaltyPrior, minimise
 from zeroshot.priors.total_variation.tv import SMOOTHING, HuberTotalVariation, TotalVariation
 from zeroshot.problem import Problem
 from zeroshot.solvers.finite_differences import TotalVariationNorm, gradient
-
-SIGMA = 25 / 255
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def denoising(x: torch.Tensor) -> Problem:
-    return Problem(add_gaussian(x, SIGMA, seeded()), Identity(), sigma=SIGMA, task="denoise")
-
-
-def holes(x: torch.Tensor) -> Problem:
-    mask = random_mask(x.shape, 0.4, seeded())
-    return Problem(x * mask, Mask(mask), sigma=0.0, task="inpaint", measured=mask)
 
 
 def huber(lengths: torch.Tensor, alpha: float) -> torch.Tensor:
@@ -68,7 +53,7 @@ def test_the_proximal_map_minimises_what_it_says(generator: torch.Generator) -> 
 
 @pytest.mark.parametrize("name", ["denoise", "inpaint"])
 def test_the_lower_bound_meets_the_objective(name: str, photograph: torch.Tensor) -> None:
-    problem = denoising(photograph) if name == "denoise" else holes(photograph)
+    problem = denoising(photograph) if name == "denoise" else inpainting(photograph, 0.4)
     prior = HuberTotalVariation(weight=0.05, smoothing=0.02, tolerance=2e-4, iterations=3000)
     run = prior.start(problem, seeded())
     first = run.step()
@@ -111,7 +96,9 @@ def test_the_smoothing_comes_from_the_noise(photograph: torch.Tensor) -> None:
     problem = denoising(photograph)
     assert HuberTotalVariation().norm(problem).smoothing == pytest.approx(SMOOTHING * SIGMA)
     assert HuberTotalVariation(smoothing=0.1).norm(problem).smoothing == 0.1
-    assert HuberTotalVariation().norm(holes(photograph)).smoothing == pytest.approx(SMOOTHING * QUANTISATION)
+    assert HuberTotalVariation().norm(inpainting(photograph, 0.4)).smoothing == pytest.approx(
+        SMOOTHING * QUANTISATION
+    )
 
 
 def test_the_chosen_weight_satisfies_the_discrepancy_principle(photograph: torch.Tensor) -> None:
@@ -132,7 +119,7 @@ def test_odd_sizes_and_batches(shape: tuple[int, ...], generator: torch.Generato
 
 @pytest.mark.parametrize("name", ["denoise", "inpaint"])
 def test_a_resumed_run_gives_the_same_bytes(name: str, photograph: torch.Tensor) -> None:
-    problem = denoising(photograph) if name == "denoise" else holes(photograph)
+    problem = denoising(photograph) if name == "denoise" else inpainting(photograph, 0.4)
     prior = HuberTotalVariation.for_problem(problem)
     whole, first, second = (prior.start(problem, seeded()) for _ in range(3))
     for _ in range(3):

@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
+from tests.pictures import SIGMA, decibels, denoising, seeded, with_noise
 from zeroshot.data_terms import L1, Gaussian
-from zeroshot.noise import add_gaussian, add_salt_and_pepper, random_mask
+from zeroshot.noise import add_salt_and_pepper, random_mask
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
@@ -20,20 +21,6 @@ from zeroshot.priors.total_variation.tv import TotalVariation
 from zeroshot.problem import Problem
 from zeroshot.solvers import nonlocal_gradient
 from zeroshot.solvers.nonlocal_gradient import NonlocalPenalty, similarity_graph
-
-SIGMA = 25 / 255
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return -10 * math.log10((estimate - truth).square().mean().item())
-
-
-def denoising(x: torch.Tensor, sigma: float = SIGMA) -> Problem:
-    return Problem(add_gaussian(x, sigma, seeded()), Identity(), sigma=sigma, task="denoise")
 
 
 def weave(size: int = 48) -> torch.Tensor:
@@ -164,7 +151,7 @@ def test_restores_better_than_the_first_estimate(name: str, photograph: torch.Te
     }
     operator = operators.get(name, Identity())
     sigma = {"denoise": SIGMA, "deblur": 2 / 255}.get(name, 0.0)
-    y = add_gaussian(operator(crop), sigma, seeded())
+    y = with_noise(operator(crop), sigma)
     term = Gaussian()
     if name == "outliers":
         y, term = add_salt_and_pepper(crop, 0.1, seeded()), L1()

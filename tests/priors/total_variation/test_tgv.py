@@ -8,48 +8,15 @@ from dataclasses import replace
 import pytest
 import torch
 
+from tests.pictures import SIGMA, damaged, decibels, denoising, seeded, uniform
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
-from zeroshot.noise import add_gaussian, add_salt_and_pepper, random_mask
-from zeroshot.operators.blur import Blur
-from zeroshot.operators.downsample import Downsample
+from zeroshot.noise import add_salt_and_pepper
 from zeroshot.operators.identity import Identity
-from zeroshot.operators.mask import Mask
-from zeroshot.operators.mosaic import Mosaic
-from zeroshot.operators.operator import Operator
 from zeroshot.priors.total_variation.convex import minimise
 from zeroshot.priors.total_variation.tgv import TotalGeneralizedVariation
 from zeroshot.priors.total_variation.tv import TotalVariation
 from zeroshot.problem import Problem
 from zeroshot.solvers.tgv import GeneralizedVariation
-
-SIGMA = 25 / 255
-
-
-def seeded() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def decibels(estimate: torch.Tensor, truth: torch.Tensor) -> float:
-    return -10 * math.log10((estimate - truth).square().mean().item())
-
-
-def denoising(x: torch.Tensor) -> Problem:
-    return Problem(add_gaussian(x, SIGMA, seeded()), Identity(), sigma=SIGMA, task="denoise")
-
-
-def damaged(name: str, x: torch.Tensor) -> Problem:
-    mask = random_mask(x.shape, 0.5, seeded())
-    operator: Operator = {
-        "inpaint": Mask(mask),
-        "sr": Downsample(2),
-        "deblur": Blur.gaussian(1.5),
-        "demosaic": Mosaic("RGGB"),
-    }[name]
-    sigma = 2 / 255 if name == "deblur" else 0.0
-    measured = mask if name == "inpaint" else None
-    y = add_gaussian(operator(x), sigma, seeded())
-    return Problem(y, operator, sigma=sigma, task=name, measured=measured)
-
 
 # --- the penalty -------------------------------------------------------------------------------------------
 
@@ -170,7 +137,7 @@ def test_random_holes_are_filled_better_than_by_total_variation(photograph: torc
 
 
 def test_small_and_large_weights_keep_the_measurement_and_leave_a_plane() -> None:
-    x = torch.rand(1, 1, 12, 11, generator=seeded()) * 0.2 + 0.4
+    x = uniform(1, 1, 12, 11) * 0.2 + 0.4
     problem = Problem(x, Identity(), sigma=0.1)
     kept = minimise(TotalGeneralizedVariation(weight=1e-5, iterations=300), problem)[0].image
     torch.testing.assert_close(kept, x, atol=2e-3, rtol=0)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import zeroshot
+from tests.pictures import seeded, uniform
 from zeroshot.data_terms import L1
 from zeroshot.memory import available_memory
 from zeroshot.operators import Downsample, Identity, Mask
@@ -21,12 +22,8 @@ from zeroshot.solvers.muon import Muon, orthogonalise
 SMALL: dict[str, Any] = {"channels": 8, "scales": 3, "input_depth": 4}
 
 
-def seed(number: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(number)
-
-
 def steps(prior: DeepImagePrior, problem: Problem, count: int, number: int = 0) -> list[torch.Tensor]:
-    run = prior.start(problem, seed(number))
+    run = prior.start(problem, seeded(number))
     return [run.step().newest.clone() for _ in range(count)]
 
 
@@ -49,14 +46,14 @@ def test_the_published_network_has_its_published_size() -> None:
 )
 @pytest.mark.parametrize("padding", ["reflect", "replicate", "zeros"])
 def test_a_network_makes_an_image_of_its_frame(network: Network, padding: str) -> None:
-    network.initialise(seed())
+    network.initialise(seeded())
     multiple = network.size_multiple
     size = (3 * multiple, 5 * multiple)
     for module in network.modules():
         if hasattr(module, "padding"):
             module.padding = padding
     inner = (size[0] // network.input_reduction, size[1] // network.input_reduction)
-    image = network(torch.rand(1, 4, *inner, generator=seed()))
+    image = network(uniform(1, 4, *inner))
     assert image.shape == (1, 3, *size)
     assert image.min() >= 0
     assert image.max() <= 1
@@ -65,7 +62,7 @@ def test_a_network_makes_an_image_of_its_frame(network: Network, padding: str) -
 def test_initialisation_comes_from_the_generator_alone() -> None:
     before = torch.random.get_rng_state()
     prior = DeepImagePrior(**SMALL)
-    problem = Problem(torch.rand(1, 3, 16, 16, generator=seed()), Identity(), sigma=0.1)
+    problem = Problem(uniform(1, 3, 16, 16), Identity(), sigma=0.1)
     first, second = steps(prior, problem, 3), steps(prior, problem, 3)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
     assert not torch.equal(first[0], steps(prior, problem, 1, number=1)[0])
@@ -76,7 +73,7 @@ def test_initialisation_comes_from_the_generator_alone() -> None:
 @pytest.mark.parametrize("network", ["skip", "unet", "resnet", "decoder"])
 def test_any_size_works(size: tuple[int, int], network: str) -> None:
     prior = DeepImagePrior(network=network, channels=4, input_depth=4, blocks=1, precision="float32")
-    problem = Problem(torch.rand(1, 3, *size, generator=seed()), Identity(), sigma=0.1)
+    problem = Problem(uniform(1, 3, *size), Identity(), sigma=0.1)
     assert prior.supports(problem) is None
     images = steps(prior, problem, 2)
     assert images[-1].shape == (1, 3, *size)
@@ -84,7 +81,7 @@ def test_any_size_works(size: tuple[int, int], network: str) -> None:
 
 
 def test_the_frame_crops_what_it_padded() -> None:
-    image = torch.rand(1, 3, 13, 30, generator=seed())
+    image = uniform(1, 3, 13, 30)
     frame = Frame((13, 30), 8)
     assert frame.outer == (16, 32)
     assert torch.equal(frame.crop(frame.pad(image)), image)
@@ -97,7 +94,7 @@ def test_small_images_get_fewer_scales() -> None:
 
 
 def test_a_meshgrid_holds_the_coordinates() -> None:
-    grid = fixed_input("meshgrid", 2, (5, 9), 0.1, seed())
+    grid = fixed_input("meshgrid", 2, (5, 9), 0.1, seeded())
     assert grid.shape == (1, 2, 5, 9)
     assert torch.equal(grid[0, 0, 2], torch.linspace(0, 1, 9))
     assert torch.equal(grid[0, 1, :, 3], torch.linspace(0, 1, 5))
@@ -105,7 +102,7 @@ def test_a_meshgrid_holds_the_coordinates() -> None:
 
 @pytest.mark.parametrize("source", ["fresh", "pool"])
 def test_the_perturbation_is_new_each_time_and_of_the_right_size(source: str) -> None:
-    perturbation = Perturbation(torch.zeros(1, 8, 32, 32), 8, 0.03, source, seed())
+    perturbation = Perturbation(torch.zeros(1, 8, 32, 32), 8, 0.03, source, seeded())
     first, second = perturbation.draw().clone(), perturbation.draw().clone()
     assert first.shape == (1, 8, 32, 32)
     assert first.is_contiguous(memory_format=torch.channels_last)
@@ -115,9 +112,9 @@ def test_the_perturbation_is_new_each_time_and_of_the_right_size(source: str) ->
 
 def test_the_fit_improves_and_the_image_beats_the_noise(photograph: torch.Tensor) -> None:
     clean = photograph[..., :64, :64]
-    noisy = clean + torch.randn(clean.shape, generator=seed()) * 25 / 255
+    noisy = clean + torch.randn(clean.shape, generator=seeded()) * 25 / 255
     problem = Problem(noisy, Identity(), sigma=25 / 255, task="denoise")
-    run = DeepImagePrior(channels=16, perturbation_noise="pool").start(problem, seed())
+    run = DeepImagePrior(channels=16, perturbation_noise="pool").start(problem, seeded())
     losses, image = [], noisy
     for _ in range(300):
         estimate = run.step()
@@ -129,29 +126,29 @@ def test_the_fit_improves_and_the_image_beats_the_noise(photograph: torch.Tensor
 
 
 def test_averaging_returns_the_exponential_average() -> None:
-    problem = Problem(torch.rand(1, 1, 16, 16, generator=seed()), Identity(), sigma=0.1)
-    run = DeepImagePrior(**SMALL, averaging=0.5).start(problem, seed())
+    problem = Problem(uniform(1, 1, 16, 16), Identity(), sigma=0.1)
+    run = DeepImagePrior(**SMALL, averaging=0.5).start(problem, seeded())
     first = run.step().newest.clone()
     estimate = run.step()
     assert torch.allclose(estimate.image, 0.5 * first + 0.5 * estimate.newest, atol=1e-6)
 
 
 def test_known_pixels_are_kept_where_they_are_exact() -> None:
-    truth = torch.rand(1, 3, 16, 16, generator=seed())
-    known = (torch.rand(1, 1, 16, 16, generator=seed(1)) < 0.5).float()
+    truth = uniform(1, 3, 16, 16)
+    known = (uniform(1, 1, 16, 16, seed=1) < 0.5).float()
     operator = Mask(known)
     settings: dict[str, Any] = {**SMALL, "known_pixels": "keep"}
     exact = Problem(truth * known, operator, sigma=0.0, task="inpaint", measured=known)
-    image = DeepImagePrior(**settings).start(exact, seed()).step().image
+    image = DeepImagePrior(**settings).start(exact, seeded()).step().image
     assert torch.equal(image * known, truth * known)
     noisy = Problem(truth * known, operator, sigma=0.1, task="inpaint", measured=known)
-    image = DeepImagePrior(**settings).start(noisy, seed()).step().image
+    image = DeepImagePrior(**settings).start(noisy, seeded()).step().image
     assert not torch.equal(image * known, truth * known)
 
 
 def test_backtracking_takes_the_weights_back() -> None:
-    problem = Problem(torch.rand(1, 1, 16, 16, generator=seed()), Identity(), sigma=0.1)
-    run = DeepImagePrior(**SMALL, backtracking=5.0).start(problem, seed())
+    problem = Problem(uniform(1, 1, 16, 16), Identity(), sigma=0.1)
+    run = DeepImagePrior(**SMALL, backtracking=5.0).start(problem, seeded())
     for _ in range(100):
         run.step()
     good = [parameter.detach().clone() for parameter in run.network.parameters()]
@@ -167,27 +164,27 @@ def test_backtracking_takes_the_weights_back() -> None:
 
 
 def test_held_out_pixels_are_not_pasted_back() -> None:
-    truth = torch.rand(1, 3, 16, 16, generator=seed())
-    known = (torch.rand(1, 1, 16, 16, generator=seed(1)) < 0.5).float()
+    truth = uniform(1, 3, 16, 16)
+    known = (uniform(1, 1, 16, 16, seed=1) < 0.5).float()
     problem = Problem(truth * known, Mask(known), sigma=0.0, task="inpaint", measured=known)
-    problem = problem.hold_out(0.2, seed())
-    image = DeepImagePrior(**SMALL, known_pixels="keep").start(problem, seed()).step().image
+    problem = problem.hold_out(0.2, seeded())
+    image = DeepImagePrior(**SMALL, known_pixels="keep").start(problem, seeded()).step().image
     kept = known.expand_as(truth) * (1 - problem.held_out)
     assert torch.equal(image * kept, truth * kept)
     assert problem.validation_loss(image) > 1e-4
 
 
 def test_outliers_are_not_pasted_back() -> None:
-    truth = torch.rand(1, 3, 16, 16, generator=seed())
-    known = (torch.rand(1, 1, 16, 16, generator=seed(1)) < 0.5).float()
+    truth = uniform(1, 3, 16, 16)
+    known = (uniform(1, 1, 16, 16, seed=1) < 0.5).float()
     problem = Problem(truth * known, Mask(known), L1(), sigma=0.0, task="inpaint", measured=known)
-    image = DeepImagePrior(**SMALL, known_pixels="keep").start(problem, seed()).step().image
+    image = DeepImagePrior(**SMALL, known_pixels="keep").start(problem, seeded()).step().image
     assert not torch.equal(image * known, truth * known)
 
 
 def test_the_decoder_is_widest_where_it_is_coarsest() -> None:
-    problem = Problem(torch.rand(1, 3, 32, 32, generator=seed()), Identity(), sigma=0.1)
-    run = DeepImagePrior(network="decoder", channels=(4, 8, 16), input_depth=4).start(problem, seed())
+    problem = Problem(uniform(1, 3, 32, 32), Identity(), sigma=0.1)
+    run = DeepImagePrior(network="decoder", channels=(4, 8, 16), input_depth=4).start(problem, seeded())
     kernels = [p for p in run.network.parameters() if p.ndim == 4]
     assert [kernel.shape[0] for kernel in kernels[:3]] == [16, 8, 4]
 
@@ -211,21 +208,21 @@ def test_the_help_names_recipes_and_choices() -> None:
 @pytest.mark.parametrize("noise", ["fresh", "pool"])
 def test_a_restored_state_continues_to_the_same_bytes(optimiser: str, noise: str) -> None:
     prior = DeepImagePrior(**SMALL, optimiser=optimiser, perturbation_noise=noise)
-    problem = Problem(torch.rand(1, 3, 16, 16, generator=seed()), Identity(), sigma=0.1)
-    run = prior.start(problem, seed())
+    problem = Problem(uniform(1, 3, 16, 16), Identity(), sigma=0.1)
+    run = prior.start(problem, seeded())
     for _ in range(4):
         run.step()
     state = run.state_dict()
     expected = [run.step().image.clone() for _ in range(3)]
-    again = prior.start(problem, seed())
+    again = prior.start(problem, seeded())
     again.load_state_dict(state)
     continued = [again.step().image.clone() for _ in range(3)]
     assert all(torch.equal(a, b) for a, b in zip(expected, continued, strict=True))
 
 
 def test_the_step_shrinks() -> None:
-    problem = Problem(torch.rand(1, 3, 16, 16, generator=seed()), Identity(), sigma=0.1)
-    run = DeepImagePrior(**SMALL, learning_rate=0.01).start(problem, seed())
+    problem = Problem(uniform(1, 3, 16, 16), Identity(), sigma=0.1)
+    run = DeepImagePrior(**SMALL, learning_rate=0.01).start(problem, seeded())
     run.shrink_step(0.1)
     assert run.optimiser.param_groups[0]["lr"] == pytest.approx(0.001)
 
@@ -252,7 +249,7 @@ def mask_problem(mask: torch.Tensor) -> Problem:
 
 
 def test_the_reference_recipe_of_inpainting_depends_on_the_holes() -> None:
-    noise = torch.rand(1, 1, 128, 128, generator=seed())
+    noise = uniform(1, 1, 128, 128)
     letters = torch.ones(1, 1, 128, 128)
     letters[..., 20:26, 10:90] = 0
     region = torch.ones(1, 1, 128, 128)
@@ -330,13 +327,13 @@ def test_an_image_that_memory_cannot_hold_is_refused_before_any_work() -> None:
 
 def test_orthogonalise_brings_singular_values_near_one() -> None:
     for shape in ((3, 16, 40), (2, 40, 16)):
-        singular = torch.linalg.svdvals(orthogonalise(torch.randn(shape, generator=seed())))
+        singular = torch.linalg.svdvals(orthogonalise(torch.randn(shape, generator=seeded())))
         assert singular.min() > 0.6
         assert singular.max() < 1.3
 
 
 def test_muon_solves_least_squares() -> None:
-    target = 0.2 * torch.randn(8, 4, 3, 3, generator=seed())
+    target = 0.2 * torch.randn(8, 4, 3, 3, generator=seeded())
     kernel = torch.nn.Parameter(torch.zeros_like(target))
     bias = torch.nn.Parameter(torch.zeros(8))
     optimiser = Muon([kernel], [bias], lr=0.02, adam_lr=0.02)
@@ -351,7 +348,7 @@ def test_muon_solves_least_squares() -> None:
 
 
 def test_bfloat16_and_float32_agree_at_the_start() -> None:
-    problem = Problem(torch.rand(1, 3, 32, 32, generator=seed()), Identity(), sigma=0.1)
+    problem = Problem(uniform(1, 3, 32, 32), Identity(), sigma=0.1)
     images = [
         steps(DeepImagePrior(**SMALL, precision=precision), problem, 1)[0]
         for precision in ("float32", "bfloat16")

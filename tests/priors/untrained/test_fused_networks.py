@@ -8,12 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.pictures import seeded, uniform
 from zeroshot.priors.untrained.networks import Skip, fused, skip
 from zeroshot.solvers.muon import orthogonalise, orthogonalise_all
-
-
-def seed(number: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(number)
 
 
 def plain(
@@ -37,7 +34,7 @@ def test_the_cheaper_convolution_is_the_plain_one(size: tuple[int, int], padding
     def draw(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, dtype=torch.float64, generator=source).requires_grad_()
 
-    source = seed()
+    source = seeded()
     x = draw(1, 3, *size).detach().contiguous(memory_format=torch.channels_last).requires_grad_()
     variables = (x, draw(4, 3, 3, 3), draw(3), draw(3))
     expected, got = plain(*variables, padding), cheaper(*variables, padding)
@@ -50,8 +47,8 @@ def test_the_cheaper_convolution_is_the_plain_one(size: tuple[int, int], padding
 
 
 def test_the_derivatives_are_those_of_finite_differences() -> None:
-    x = torch.randn(1, 2, 3, 4, dtype=torch.float64, generator=seed()).requires_grad_()
-    kernel = torch.randn(2, 2, 3, 3, dtype=torch.float64, generator=seed(1)).requires_grad_()
+    x = torch.randn(1, 2, 3, 4, dtype=torch.float64, generator=seeded()).requires_grad_()
+    kernel = torch.randn(2, 2, 3, 3, dtype=torch.float64, generator=seeded(1)).requires_grad_()
     assert torch.autograd.gradcheck(lambda a, k: fused.convolve_enlarged(a, k, "reflect"), (x, kernel))
     assert torch.autograd.gradcheck(fused._Statistics.apply, (x,))
     assert torch.autograd.gradcheck(fused._Concatenate.apply, (x, x.detach().clone().requires_grad_()))
@@ -63,8 +60,8 @@ def test_the_network_is_the_same_with_and_without(
     padding: Any, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = Skip(4, 3, **{"down": (8, 8), "up": (8, 8), "skip": (3, 3), "padding": padding, **settings})
-    network.initialise(seed())
-    z = torch.rand(1, 4, 12, 20, generator=seed(1)).contiguous(memory_format=torch.channels_last)
+    network.initialise(seeded())
+    z = uniform(1, 4, 12, 20, seed=1).contiguous(memory_format=torch.channels_last)
     results = []
     for least in (0, 1 << 40):
         monkeypatch.setattr(skip, "_LEAST_VALUES_TO_FUSE", least)
@@ -80,7 +77,7 @@ def test_the_network_is_the_same_with_and_without(
 
 def test_batches_are_orthogonalised_as_one_by_one() -> None:
     batches = [
-        torch.randn(shape, generator=seed()) for shape in ((3, 8, 30), (2, 20, 8), (1, 4, 8), (2, 8, 8))
+        torch.randn(shape, generator=seeded()) for shape in ((3, 8, 30), (2, 20, 8), (1, 4, 8), (2, 8, 8))
     ]
     for batch, together in zip(batches, orthogonalise_all(batches), strict=True):
         assert together.shape == batch.shape
@@ -88,7 +85,7 @@ def test_batches_are_orthogonalised_as_one_by_one() -> None:
 
 
 def test_orthogonalisation_is_the_quintic_iteration() -> None:
-    x = torch.randn(2, 8, 30, generator=seed())
+    x = torch.randn(2, 8, 30, generator=seeded())
     # The polynomials act on the singular values and leave the singular vectors alone.
     left, singular, right = torch.linalg.svd(x, full_matrices=False)
     singular = singular / torch.linalg.vector_norm(singular, dim=-1, keepdim=True)

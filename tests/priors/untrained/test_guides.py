@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.pictures import seeded, uniform
 from zeroshot.operators import Downsample, Identity, Mask, from_functions
 from zeroshot.priors.untrained.blending import Blend
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
@@ -17,22 +18,18 @@ from zeroshot.problem import Problem
 SMALL: dict[str, Any] = {"channels": 8, "scales": 3, "input_depth": 4}
 
 
-def seed(number: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(number)
-
-
 def test_a_guide_widens_the_input_and_is_not_the_answer() -> None:
-    y = torch.rand(1, 3, 32, 32, generator=seed())
+    y = uniform(1, 3, 32, 32)
     problem = Problem(y, Identity(), sigma=0.1, task="denoise")
     for guide in ("initial", "tv"):
-        run = DeepImagePrior(**SMALL, guide=guide).start(problem, seed())
+        run = DeepImagePrior(**SMALL, guide=guide).start(problem, seeded())
         assert run.z.shape[1] == 4 + 3
         assert torch.isfinite(run.step().image).all()
 
 
 def test_the_guide_does_not_see_held_out_pixels() -> None:
-    y = torch.rand(1, 3, 24, 24, generator=seed())
-    problem = Problem(y, Identity(), sigma=0.1, task="denoise").hold_out(0.1, seed())
+    y = uniform(1, 3, 24, 24)
+    problem = Problem(y, Identity(), sigma=0.1, task="denoise").hold_out(0.1, seeded())
     assert problem.held_out is not None
     other = replace(problem, y=torch.where(problem.held_out > 0, 1 - y, y))
     for kind in ("tv", "bm3d", "wavelet"):
@@ -40,18 +37,20 @@ def test_the_guide_does_not_see_held_out_pixels() -> None:
 
 
 def test_the_guide_has_settings_of_its_own() -> None:
-    problem = Problem(torch.rand(1, 3, 24, 24, generator=seed()), Identity(), sigma=0.1, task="denoise")
+    problem = Problem(uniform(1, 3, 24, 24), Identity(), sigma=0.1, task="denoise")
     plain, rough = guide_image("tv", problem), guide_image("tv", problem, {"iterations": 1})
-    run = DeepImagePrior(**SMALL, guide="tv", guide_settings={"iterations": 1}).start(problem, seed())
+    run = DeepImagePrior(**SMALL, guide="tv", guide_settings={"iterations": 1}).start(problem, seeded())
     assert run.guide is not None
     assert torch.equal(run.guide, rough)
     assert not torch.equal(rough, plain)
 
 
 def test_the_guide_of_holes_takes_held_out_pixels_for_holes() -> None:
-    y = torch.rand(1, 1, 24, 24, generator=seed())
-    known = (torch.rand(1, 1, 24, 24, generator=seed(1)) < 0.7).float()
-    problem = Problem(y * known, Mask(known), sigma=0.0, task="inpaint", measured=known).hold_out(0.1, seed())
+    y = uniform(1, 1, 24, 24)
+    known = (uniform(1, 1, 24, 24, seed=1) < 0.7).float()
+    problem = Problem(y * known, Mask(known), sigma=0.0, task="inpaint", measured=known).hold_out(
+        0.1, seeded()
+    )
     assert problem.held_out is not None
     shown = known * (1 - problem.held_out)
     poorer = Problem(y * shown, Mask(shown), sigma=0.0, task="inpaint", measured=shown)
@@ -60,9 +59,9 @@ def test_the_guide_of_holes_takes_held_out_pixels_for_holes() -> None:
 
 def test_a_run_cut_short_returns_nothing_worse_than_its_guide(photograph: torch.Tensor) -> None:
     clean = photograph[..., :64, :64]
-    noisy = clean + torch.randn(clean.shape, generator=seed()) * 25 / 255
-    problem = Problem(noisy, Identity(), sigma=25 / 255, task="denoise").hold_out(0.03, seed())
-    run = DeepImagePrior.for_problem(problem, channels=8).start(problem, seed())
+    noisy = clean + torch.randn(clean.shape, generator=seeded()) * 25 / 255
+    problem = Problem(noisy, Identity(), sigma=25 / 255, task="denoise").hold_out(0.03, seeded())
+    run = DeepImagePrior.for_problem(problem, channels=8).start(problem, seeded())
     guide = guide_image(run.guide_kind, problem)
     for _ in range(10):
         assert problem.validation_loss(run.step().image) <= problem.validation_loss(guide) + 1e-9
@@ -72,7 +71,7 @@ def test_the_result_moves_from_the_guide_to_the_network_on_schedule(photograph: 
     small = photograph[..., :32, :32]
     problem = Problem(small, Downsample(2), sigma=0.0, task="sr")
     prior = DeepImagePrior(**SMALL, guide="tv", network_share=0.5, handover=(2, 4))
-    run = prior.start(problem, seed())
+    run = prior.start(problem, seeded())
     guide = guide_image("tv", problem)
     shares = []
     for _ in range(5):
@@ -84,8 +83,8 @@ def test_the_result_moves_from_the_guide_to_the_network_on_schedule(photograph: 
 
 
 def test_the_held_out_weight_is_that_of_least_squares() -> None:
-    guide, truth = torch.zeros(1, 3, 16, 16), torch.rand(1, 3, 16, 16, generator=seed())
-    problem = Problem(truth, Identity(), sigma=0.1, task="denoise").hold_out(0.2, seed())
+    guide, truth = torch.zeros(1, 3, 16, 16), uniform(1, 3, 16, 16)
+    problem = Problem(truth, Identity(), sigma=0.1, task="denoise").hold_out(0.2, seeded())
     blend = Blend(guide, problem, 1.0, (0, 0))
     assert blend.weight(2 * truth, 1) == pytest.approx(0.5)
     assert blend.weight(-truth, 1) == 0
@@ -94,14 +93,16 @@ def test_the_held_out_weight_is_that_of_least_squares() -> None:
 
 
 def test_a_short_budget_takes_a_cheaper_guide(photograph: torch.Tensor) -> None:
-    problem = Problem(photograph[..., :48, :48], Identity(), sigma=0.1, task="denoise").hold_out(0.03, seed())
+    problem = Problem(photograph[..., :48, :48], Identity(), sigma=0.1, task="denoise").hold_out(
+        0.03, seeded()
+    )
     kinds = [affordable("bm3d", problem, seconds, 1.0) for seconds in (1e9, 5.0, 0.0)]
     assert kinds[0] == "bm3d"
     assert kinds[1] in ("wavelet", "tv")
     assert kinds[2] == "tv"
     unwatched = replace(problem, held_out=None)
     assert affordable("bm3d", unwatched, 0.0, 1.0) == "initial"
-    hurried = DeepImagePrior.for_problem(problem, channels=8).within(1e-6).start(problem, seed())
+    hurried = DeepImagePrior.for_problem(problem, channels=8).within(1e-6).start(problem, seeded())
     assert hurried.findings() == {"guide": "tv"}
 
 
@@ -115,9 +116,9 @@ def test_a_short_budget_takes_a_cheaper_guide(photograph: torch.Tensor) -> None:
     ],
 )
 def test_every_network_can_be_timed_for_a_budget(settings: dict[str, Any]) -> None:
-    problem = Problem(torch.rand(1, 3, 40, 33, generator=seed()), Identity(), sigma=0.1, task="denoise")
+    problem = Problem(uniform(1, 3, 40, 33), Identity(), sigma=0.1, task="denoise")
     prior = DeepImagePrior(**{**SMALL, **settings}, guide="wavelet").within(100.0)
-    run = prior.start(problem, seed())
+    run = prior.start(problem, seeded())
     assert run.findings() == {"guide": "wavelet"}
     assert torch.isfinite(run.step().image).all()
 
@@ -148,8 +149,8 @@ def test_small_images_hold_out_a_larger_share() -> None:
 
 
 def test_only_holes_within_a_patch_are_filled_with_a_guide() -> None:
-    truth = torch.rand(1, 3, 48, 48, generator=seed())
-    scattered = (torch.rand(1, 1, 48, 48, generator=seed(1)) < 0.5).float()
+    truth = uniform(1, 3, 48, 48)
+    scattered = (uniform(1, 1, 48, 48, seed=1) < 0.5).float()
     region = torch.ones(1, 1, 48, 48)
     region[..., 10:30, 10:30] = 0
     guides = []
@@ -160,11 +161,11 @@ def test_only_holes_within_a_patch_are_filled_with_a_guide() -> None:
 
 
 def test_a_fallback_is_where_the_result_begins_and_nothing_the_network_reads() -> None:
-    truth = torch.rand(1, 3, 32, 32, generator=seed())
+    truth = uniform(1, 3, 32, 32)
     problem = Problem(truth, Downsample(2), sigma=0.0, task="sr", reference_shape=(1, 3, 64, 64))
     settings = {**SMALL, "guide": "initial", "network_share": 1.0, "handover": (2, 3)}
-    plain = DeepImagePrior(**SMALL).start(problem, seed())
-    run = DeepImagePrior(**settings, guide_role="fallback").start(problem, seed())
+    plain = DeepImagePrior(**SMALL).start(problem, seeded())
+    run = DeepImagePrior(**settings, guide_role="fallback").start(problem, seeded())
     assert torch.equal(run.z, plain.z)
     assert torch.equal(run.step().image, problem.initial())
     for _ in range(2):
@@ -180,7 +181,7 @@ def test_a_guide_that_would_leak_is_refused() -> None:
 
 def test_an_operator_that_is_not_linear_does_without_the_guide() -> None:
     square = from_functions(lambda x: x.square(), linear=False)
-    problem = Problem(torch.rand(1, 3, 16, 16, generator=seed()), square, sigma=0.1)
+    problem = Problem(uniform(1, 3, 16, 16), square, sigma=0.1)
     prior = DeepImagePrior.for_problem(problem, channels=8)
     assert prior.guide == "none"
-    assert torch.isfinite(prior.start(problem, seed()).step().image).all()
+    assert torch.isfinite(prior.start(problem, seeded()).step().image).all()

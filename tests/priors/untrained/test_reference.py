@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.pictures import seeded, uniform
 from zeroshot.priors.untrained.networks import Skip
 from zeroshot.priors.untrained.networks.skip import Level
 
@@ -54,13 +55,13 @@ def test_the_same_weights_give_the_same_image_and_gradient(transcription: Module
         torch.default_generator.manual_seed(0)
         plain = transcription.plain_hourglass(32)
     mine = Skip(32, 3)
-    mine.initialise(torch.Generator().manual_seed(1))
+    mine.initialise(seeded(1))
     *modules, head = plain
     copy_level(mine.hourglass, modules)
     mine.head.weight.data.copy_(head.weight)
     mine.head.bias.data.copy_(head.bias)
 
-    z = torch.rand(1, 32, 64, 96, generator=torch.Generator().manual_seed(2))
+    z = uniform(1, 32, 64, 96, seed=2)
     expected, image = torch.sigmoid(plain(z)), mine(z)
     assert torch.allclose(image, expected, atol=1e-6)
     expected.square().mean().backward()
@@ -75,7 +76,7 @@ def test_the_initialisation_has_the_published_spread(transcription: ModuleType) 
         torch.default_generator.manual_seed(0)
         plain = transcription.plain_hourglass(32)
     mine = Skip(32, 3)
-    mine.initialise(torch.Generator().manual_seed(1))
+    mine.initialise(seeded(1))
 
     def spreads(network: nn.Module) -> list[tuple[tuple[int, ...], float]]:
         kernels = [p for p in network.parameters() if p.ndim == 4 and p.numel() > 2000]
