@@ -1,195 +1,222 @@
-"""The one loop: step a prior's run until the rule, the budget or the user says stop."""
+"""The one loop: step a prior's run until the rule, the budget, the run itself or somebody says stop.
+
+Whoever runs a prior does it through :class:`Loop`: `solve`, the tiles of a large image, the trials of `auto`,
+the guide of Deep Image Prior, the benchmarks. Who only watches is a :class:`Listener`.
+"""
 
 from __future__ import annotations
 
+import math
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
-from zeroshot import images
-from zeroshot.estimate import Estimate, History
+from zeroshot.estimate import Estimate
 from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
 from zeroshot.stopping import StoppingRule, TimeBudget
-from zeroshot.watch import Checkpoint, DivergenceWatch, Preview, Progress, interruption
 
-Callback = Callable[[Estimate, Run], None]
-
-_DIVERGED = "the loss was not finite twice, the second time with a smaller step"
+#: Steps between two states that a run may go back to.
+_KEPT_EVERY = 50
 
 
-@dataclass(frozen=True)
-class Watching:
-    """Who watches a run, and what is written while it goes on."""
+class Listener:
+    """Sees every step of a loop; what state it has is saved and set back with the run's."""
 
-    callbacks: Sequence[Callback] = ()
-    progress: bool | None = None
-    preview: str | Path | None = None
-    preview_seconds: float = 5.0
-    checkpoint: str | Path | None = None
-    checkpoint_seconds: float = 60.0
-    resume: bool = False
-    keep_checkpoint: bool = False
+    def stepped(self, loop: Loop, estimate: Estimate) -> None:
+        """Called after each step that was judged; :meth:`Loop.end` ends the run here."""
 
+    def state_dict(self) -> dict[str, Any]:
+        """What has to go back together with the run; nothing by default."""
+        return {}
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended."""
-
-    image: torch.Tensor
-    stopped_by: str
-    iterations: int
-    seconds: float
-    history: History
-    findings: dict[str, Any] = field(default_factory=dict)
-    maps: dict[str, torch.Tensor] = field(default_factory=dict)
-    arrays: dict[str, torch.Tensor] = field(default_factory=dict)
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state` was taken."""
 
 
-def optimise(
-    problem: Problem,
-    prior: Prior,
-    rule: StoppingRule,
-    generator: torch.Generator,
-    seconds: float | None = None,
-    watching: Watching | None = None,
-    picture: images.Picture | None = None,
-    fingerprint: dict[str, Any] | None = None,
-) -> Outcome:
-    """The one loop: step the prior's run until the rule, the budget or the user says stop.
+class Loop:
+    """A run of a prior from its beginning to its end.
+
+    Measurements are held out where the rule wants some; the run is begun, stepped and judged by the rule. A run
+    whose loss is not finite goes back once to the last good state, with a tenth of the step; the second time it
+    ends with the best image so far.
 
     Parameters
     ----------
     problem : Problem
         On the device where it is to be solved.
     prior : Prior
-        A prior that supports the problem.
-    rule : StoppingRule
-        When to stop, the time apart.
+        What solves it; :meth:`Prior.suited` is asked here.
+    rule : StoppingRule, optional
+        When to stop, the time apart; by default the prior's own.
     generator : torch.Generator
-        The source of all randomness.
+        The source of all randomness, a CPU generator.
     seconds : float, optional
-        The budget; time spent before a resumed checkpoint counts.
-    watching : Watching, optional
-        Progress bar, callbacks, preview and checkpoint.
-    picture : Picture, optional
-        The input, for previews of its kind.
-    fingerprint : dict, optional
-        What a checkpoint must agree with to be continued.
+        Stop after this time in any case; beginning the run counts.
+    listeners : sequence of Listener
+        Told of each step, in this order.
+
+    Attributes
+    ----------
+    run : Run
+        The run in progress.
+    image : torch.Tensor
+        The newest estimate's; before the first step the operator's first estimate.
+    reason : str
+        Why the loop has ended, in one line; empty while it goes on.
+    loss : float
+        That of the newest estimate.
+    iteration : int
+        How many iterations have been made.
+
+    Raises
+    ------
+    ValueError
+        Where the prior does not support the problem.
     """
-    watching = watching or Watching()
-    checkpoint = None
-    saved = None
-    if watching.checkpoint is not None:
-        checkpoint = Checkpoint(watching.checkpoint, fingerprint or {}, watching.checkpoint_seconds)
-        saved = checkpoint.load() if watching.resume else None
-    preview = Preview(_preview_writer(watching.preview, picture), watching.preview_seconds)
-    spent = 0.0 if saved is None else saved["seconds"]
-    began = time.monotonic() - spent
-    budget = None if seconds is None else TimeBudget(seconds)
-    stop = rule if budget is None else rule | budget
-    stop.start(problem)
-    history = History()
-    progress = Progress(watching.progress, seconds, getattr(prior, "iterations", None), problem.task)
 
-    with interruption() as interrupted:
-        first = problem.initial()
-        run = prior.start(problem, generator)
+    def __init__(
+        self,
+        problem: Problem,
+        prior: Prior,
+        rule: StoppingRule | None = None,
+        *,
+        generator: torch.Generator,
+        seconds: float | None = None,
+        listeners: Sequence[Listener] = (),
+    ) -> None:
+        self._began = time.monotonic()
+        suited = prior.suited(problem)
+        self.rule = suited.default_stopping(problem) if rule is None else rule
+        if self.rule.holds_out:
+            problem = problem.hold_out(self.rule.holds_out, generator)
+        self.problem, self.listeners = problem, listeners
+        self._budget = None if seconds is None else TimeBudget(seconds)
+        self._stop = self.rule if self._budget is None else self.rule | self._budget
+        self._stop.start(problem)
+        self.image = problem.initial()
+        self.run: Run = suited.begin(problem, generator)
+        self.reason, self.loss, self.iteration = "", 0.0, 0
+        self._restarts, self._steps = 0, 0
+        self._good: dict[str, Any] = {**self._snapshot(), "image": self.image}
+        if self._budget is not None:
+            self._budget.load_state_dict({"elapsed": self.seconds})
 
-        def snapshot() -> dict[str, Any]:
-            return {
-                "run": run.state_dict(),
-                "rule": rule.state_dict(),
-                "history": history.state_dict(),
-            }
+    def __iter__(self) -> Iterator[Estimate]:
+        """Step to the end; an estimate is valid until the next one."""
+        while not self.reason:
+            if (estimate := self.step()) is not None:
+                yield estimate
 
-        def restore(state: dict[str, Any]) -> None:
-            run.load_state_dict(state["run"])
-            rule.load_state_dict(state["rule"])
-            history.load_state_dict(state["history"])
+    def complete(self) -> Loop:
+        """Step to the end."""
+        for _ in self:
+            pass
+        return self
 
-        watch = DivergenceWatch(run, snapshot, restore, first)
-        if saved is not None:
-            restore(saved)
-            watch.load_state_dict(saved["watch"])
-        if budget is not None:
-            budget.load_state_dict({"elapsed": time.monotonic() - began})
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken so far, beginning it and what a checkpoint has seen included."""
+        return time.monotonic() - self._began
 
-        def save() -> None:
-            if checkpoint is not None:
-                elapsed = time.monotonic() - began
-                checkpoint.save({**snapshot(), "watch": watch.state_dict(), "seconds": elapsed})
+    def result(self) -> torch.Tensor:
+        """The image to return at this point: the best by the rule, where it has an opinion, else the newest."""
+        best = self._stop.best()
+        return (self.image if best is None else best).clone()
 
-        last = first
-        while True:
-            estimate = run.step()
-            elapsed = time.monotonic() - began
-            if not watch.accepts(estimate):
-                if watch.restart():
-                    continue
-                last, stopped_by = watch.image, _DIVERGED
-                break
-            last = estimate.image
-            stopping_now = stop.update(estimate)
-            history.append(estimate, elapsed, stop.measures())
-            run.note_best(stop.best(), estimate)
-            watch.keep(estimate)
-            progress.update(estimate, elapsed, run.stage())
-            with _tolerated("the preview"):
-                if preview.update(estimate):
-                    history.previews.append(len(history) - 1)
-            for callback in watching.callbacks:
-                callback(estimate, run)
-            if stopping_now:
-                stopped_by = stop.reason or repr(stop)
-                break
-            if run.finished:
-                stopped_by = f"finished after {estimate.iteration} iterations: nothing is left to do"
-                break
-            if interrupted.requested:
-                stopped_by = "interrupted"
-                with _tolerated("the checkpoint"):
-                    save()
-                break
-            if checkpoint is not None and checkpoint.due():
-                with _tolerated("the checkpoint"):
-                    save()
-    progress.close()
-    if checkpoint is not None and stopped_by != "interrupted" and not watching.keep_checkpoint:
-        checkpoint.remove()
-    best = stop.best()
-    iterations = int(history["iteration"][-1]) if len(history) else 0
-    image = (last if best is None else best).clone()
-    remark = run.remark()
-    stopped_by = f"{stopped_by}; {remark}" if remark else stopped_by
-    spent = time.monotonic() - began
-    beside = run.findings(), run.maps(), run.arrays()
-    return Outcome(image, stopped_by, iterations, spent, history, *beside)
+    def measures(self) -> dict[str, float]:
+        """What the rule measured at the last step, by name."""
+        return self._stop.measures()
+
+    def step(self) -> Estimate | None:
+        """Make one step; None where it ended the run for want of a finite one."""
+        if self._steps and self._steps % _KEPT_EVERY == 0:
+            self._keep()
+        estimate = self.run.step()
+        while not math.isfinite(estimate.loss):
+            if self._restarts:
+                self.image = self._good["image"]
+                self.end("the loss was not finite twice, the second time with a smaller step")
+                return None
+            self._go_back()
+            estimate = self.run.step()
+        self._steps += 1
+        self.image, self.loss, self.iteration = estimate.image, estimate.loss, estimate.iteration
+        if self._stop.update(estimate):
+            self.end(self._stop.reason or repr(self._stop))
+        elif self.run.finished:
+            self.end(f"finished after {estimate.iteration} iterations: nothing is left to do")
+        self.run.note_best(self._stop.best(), estimate)
+        for listener in self.listeners:
+            listener.stepped(self, estimate)
+        return estimate
+
+    def end(self, reason: str) -> None:
+        """End the run after this step; it can go on from its state."""
+        self.reason = reason
+
+    # --- states ---
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a continued run needs: tensors, numbers, strings, lists and dicts only."""
+        return {
+            **self._snapshot(),
+            "good": self._good,
+            "restarts": self._restarts,
+            "steps": self._steps,
+            "image": self.image.clone(),
+            "loss": self.loss,
+            "iteration": self.iteration,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state` was taken."""
+        self._set_back(state)
+        self._good, self._restarts, self._steps = state["good"], state["restarts"], state["steps"]
+        self._good["image"] = self._good["image"].to(self.run.device)
+        self.image = state["image"].to(self.run.device)
+        self.loss, self.iteration = state["loss"], state["iteration"]
+        self._began -= state["seconds"]
+        if self._budget is not None:
+            self._budget.load_state_dict({"elapsed": self.seconds})
+
+    def _snapshot(self) -> dict[str, Any]:
+        return {
+            "run": self.run.state_dict(),
+            "rule": self.rule.state_dict(),
+            "listeners": {type(one).__name__: state for one in self.listeners if (state := one.state_dict())},
+        }
+
+    def _set_back(self, state: dict[str, Any]) -> None:
+        self.run.load_state_dict(state["run"])
+        self.rule.load_state_dict(state["rule"])
+        for listener in self.listeners:
+            if (saved := state["listeners"].get(type(listener).__name__)) is not None:
+                listener.load_state_dict(saved)
+
+    def _keep(self) -> None:
+        """Keep the state before this step, unless it is spoilt already."""
+        state = self._snapshot()
+        # A gradient may overflow in a step whose loss was still finite.
+        if all_finite([state["run"], state["rule"]]):
+            self._good = {**state, "image": self.image.clone()}
+
+    def _go_back(self) -> None:
+        """Go back to the last good state, with a tenth of the step."""
+        self._restarts += 1
+        self._set_back(self._good)
+        self.run.shrink_step(0.1)
 
 
-@contextmanager
-def _tolerated(what: str) -> Iterator[None]:
-    """A full disk must not end a run: what could not be written is reported, and the run goes on."""
-    try:
-        yield
-    except (OSError, images.ImageError) as error:
-        warnings.warn(f"{what} could not be written: {error}", stacklevel=3)
-
-
-def _preview_writer(
-    path: str | Path | None, picture: images.Picture | None
-) -> Callable[[torch.Tensor], None] | None:
-    if path is None or picture is None:
-        return None
-    target, source = path, picture
-
-    def write(image: torch.Tensor) -> None:
-        images.save(source.with_colours(image.float().cpu()), target, overwrite=True)
-
-    return write
+def all_finite(state: Any) -> bool:
+    """Whether every floating-point tensor in a nested state is finite."""
+    if isinstance(state, torch.Tensor):
+        return not state.is_floating_point() or bool(state.isfinite().all())
+    if isinstance(state, dict):
+        return all(all_finite(value) for value in state.values())
+    if isinstance(state, list | tuple):
+        return all(all_finite(value) for value in state)
+    return True

@@ -191,10 +191,14 @@ class Prior(ABC):
         ValueError
             Where the prior does not support the problem, with the reason.
         """
+        self.require_support(problem)
+        return self.start(problem, generator)
+
+    def require_support(self, problem: Problem) -> None:
+        """Raise a ValueError with the reason where the prior does not support the problem."""
         reason = self.supports(problem)
         if reason is not None:
             raise ValueError(f"prior {self.innermost().name!r} cannot do this: {reason}")
-        return self.start(problem, generator)
 
     @abstractmethod
     def start(self, problem: Problem, generator: torch.Generator) -> Run:

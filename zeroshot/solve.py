@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from zeroshot import images
+from zeroshot.checks import require_positive, require_whole
 from zeroshot.estimate import History
-from zeroshot.loop import Callback, Outcome, Watching, optimise
+from zeroshot.loop import Listener, Loop
 from zeroshot.operators.operator import Operator
 from zeroshot.prior import Prior, configured_prior
 from zeroshot.problem import Problem
@@ -20,8 +21,9 @@ from zeroshot.provenance import described
 from zeroshot.restoration import Restoration
 from zeroshot.stopping import StoppingRule
 from zeroshot.tasks import make_problem
-from zeroshot.tiling.planning import Composite, description, innermost, is_tiled
+from zeroshot.tiling.planning import Tiling, description, is_tiled
 from zeroshot.version import __version__
+from zeroshot.watch import INTERRUPTED, Callback, Watch
 
 
 def solve(
@@ -113,31 +115,31 @@ def solve(
     >>> restored.image.shape, restored.image.dtype
     ((64, 64, 3), dtype('uint8'))
     """
-    _check_arguments(settings, stopping, seconds, seed, callbacks, preview_seconds, checkpoint, resume)
-    target = resolve_device(device)
+    watch = Watch(
+        callbacks=callbacks,
+        progress=progress,
+        preview=preview,
+        preview_seconds=preview_seconds,
+        checkpoint=checkpoint,
+        checkpoint_seconds=checkpoint_seconds,
+        resume=resume,
+        keep_checkpoint=keep_checkpoint,
+    )
+    tiling = Tiling(tile, overlap, samples)
+    request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, tiling)
     picture = images.load(image, value_range=value_range)
     _check_preview(preview, image)
-    watching = Watching(
-        tuple(callbacks),
-        progress,
-        preview,
-        preview_seconds,
-        checkpoint,
-        checkpoint_seconds,
-        resume,
-        keep_checkpoint,
-    )
-    composite = Composite(tile, overlap, samples)
-    job = _Job(task, prior, settings, stopping, seconds, int(seed), target, watching, composite)
     count = picture.colours.shape[0]
     if count == 1:
-        return job.prepare(picture, options).restore()
+        return request.posed(picture, *make_problem(task, picture, options)).restored()
     if checkpoint is not None or preview is not None:
         raise ValueError("checkpoint and preview go with one image; give the images of a batch one by one")
-    share = replace(job, seconds=None if seconds is None else seconds / count)
-    return _restore_batch(
-        picture, [share.prepare(picture.part(i), _options_of(options, i, count)) for i in range(count)]
-    )
+    share = replace(request, seconds=None if seconds is None else seconds / count)
+    parts = [
+        share.posed(part, *make_problem(task, part, _options_of(options, index, count)))
+        for index, part in enumerate(map(picture.part, range(count)))
+    ]
+    return _joined(picture, _restored_in_turn(parts))
 
 
 def solve_problem(
@@ -171,40 +173,11 @@ def solve_problem(
     **options
         What the provenance says of how the problem was posed.
     """
-    _check_arguments(settings, stopping, seconds, seed, callbacks, 5.0, None, False)
+    watch = Watch(callbacks=callbacks, progress=progress, preview=preview)
+    untiled = Tiling(tile=None)
+    request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, untiled)
     picture = images.load(image)
-    watching = Watching(tuple(callbacks), progress, preview)
-    target, untiled = resolve_device(device), Composite(tile=None)
-    job = _Job(task, prior, settings, stopping, seconds, int(seed), target, watching, untiled)
-    return job.prepare_problem(picture, problem, picture, options).restore()
-
-
-def _check_arguments(
-    settings: Any,
-    stopping: Any,
-    seconds: Any,
-    seed: Any,
-    callbacks: Any,
-    preview_seconds: Any,
-    checkpoint: Any,
-    resume: bool,
-) -> None:
-    def is_number(value: Any) -> bool:
-        return isinstance(value, int | float | np.number) and not isinstance(value, bool)
-
-    if settings is not None and not isinstance(settings, dict):
-        raise TypeError(f"settings must be a dict of hyper-parameters, got {type(settings).__name__}")
-    if stopping is not None and not isinstance(stopping, StoppingRule):
-        raise TypeError(f"stopping must be a StoppingRule such as MaxIterations(500), got {stopping!r}")
-    for name, value in (("seconds", seconds), ("preview_seconds", preview_seconds)):
-        if value is not None and not (is_number(value) and 0 < value < float("inf")):
-            raise ValueError(f"{name} must be a positive number, got {value!r}")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
-    if not isinstance(callbacks, Sequence) or not all(callable(callback) for callback in callbacks):
-        raise TypeError("callbacks must be a list of functions (estimate, run) → None")
-    if resume and checkpoint is None:
-        raise ValueError("resume=True needs checkpoint=…: the file that the run was saved to")
+    return request.posed(picture, problem, picture, options).restored()
 
 
 def _check_preview(preview: str | Path | None, image: Any) -> None:
@@ -247,8 +220,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """What solve() was asked for, less the image."""
+class Request:
+    """What :func:`solve` was asked for, less the image."""
 
     task: str
     prior: str | Prior
@@ -257,115 +230,133 @@ class _Job:
     seconds: float | None
     seed: int
     device: torch.device
-    watching: Watching
-    composite: Composite
+    watch: Watch
+    tiling: Tiling
 
-    def prepare(self, picture: images.Picture, options: dict[str, Any]) -> _Prepared:
-        """Everything checked and configured, nothing computed yet."""
-        problem, inner, complete = make_problem(self.task, picture, options)
-        return self.prepare_problem(picture, problem, inner, complete)
+    def __post_init__(self) -> None:
+        if self.settings is not None and not isinstance(self.settings, dict):
+            kind = type(self.settings).__name__
+            raise TypeError(f"settings must be a dict of hyper-parameters, got {kind}")
+        if self.stopping is not None and not isinstance(self.stopping, StoppingRule):
+            raise TypeError(
+                f"stopping must be a StoppingRule such as MaxIterations(500), got {self.stopping!r}"
+            )
+        require_positive(self, "seconds", none="allowed")
+        require_whole(self, "seed", least=0)
+        if self.seed >= 2**63:
+            raise ValueError(f"seed must be a whole number below 2⁶³, got {self.seed!r}")
 
-    def prepare_problem(
-        self, picture: images.Picture, problem: Problem, inner: images.Picture, complete: dict[str, Any]
-    ) -> _Prepared:
-        """The same for a problem that is posed already, with the options that posed it."""
-        source = picture.sha256()
+    def posed(
+        self, given: images.Picture, problem: Problem, inner: images.Picture, options: dict[str, Any]
+    ) -> Posed:
+        """A problem with the prior that is to solve it; nothing is computed yet.
+
+        Raises
+        ------
+        ValueError
+            Where the prior does not support the problem.
+        """
         prior = configured_prior(self.prior, problem, self.settings)
-        prior = self.composite.applied(prior, problem, self.stopping, self.device)
+        prior = self.tiling.applied(prior, problem, self.stopping, self.device)
         if self.seconds is not None:
             prior = prior.within(self.seconds)
-        reason = prior.supports(problem)
-        single = innermost(prior)
-        if reason:
-            raise ValueError(f"prior {single.name!r} cannot do this: {reason}")
-        # Each tile has a rule of its own; the run over all of them ends with the last.
-        own_rule = self.stopping or single.default_stopping(problem)
-        rule = prior.default_stopping(problem) if is_tiled(prior) else own_rule
-        generator = torch.Generator().manual_seed(self.seed)
-        if rule.holds_out:
-            problem = problem.hold_out(rule.holds_out, generator)
-        provenance = {
-            "zeroshot": __version__,
-            "torch": str(torch.__version__),
-            "task": self.task,
-            "options": {name: described(value) for name, value in complete.items()},
-            "operator": described(problem.operator),
-            "data_term": repr(problem.data_term),
-            "sigma": problem.sigma,
-            "prior": single.name,
-            "settings": {name: described(value) for name, value in single.settings().items()},
-            "stopping": repr(own_rule),
-            **description(prior),
-            "seed": self.seed,
-            "device": str(self.device),
-            "threads": torch.get_num_threads(),
-            "input_sha256": source,
-        }
-        return _Prepared(self, picture, inner, problem, prior, rule, generator, provenance)
+        prior.require_support(problem)
+        return Posed(self, given, inner, problem, prior, options)
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Posed:
     """One image, ready to be restored."""
 
-    job: _Job
+    request: Request
     before: images.Picture
     picture: images.Picture
     problem: Problem
     prior: Prior
-    rule: StoppingRule
-    generator: torch.Generator
-    provenance: dict[str, Any]
+    options: dict[str, Any]
 
-    def restore(self) -> Restoration:
+    def restored(self) -> Restoration:
         """Run the optimisation."""
-        job = self.job
-        outcome = optimise(
-            self.problem.to(job.device),
-            self.prior,
-            self.rule,
-            self.generator,
-            job.seconds,
-            job.watching,
-            self.picture,
-            self.provenance,
+        request, problem = self.request, self.problem.to(self.request.device)
+
+        def begin(listeners: Sequence[Listener]) -> Loop:
+            generator = torch.Generator().manual_seed(request.seed)
+            rule = None if is_tiled(self.prior) else request.stopping
+            return Loop(
+                problem, self.prior, rule, generator=generator, seconds=request.seconds, listeners=listeners
+            )
+
+        provenance = self.provenance()
+        loop, history = request.watch.run(
+            begin, self.prior, problem.task, request.seconds, self.picture, provenance
         )
-        return self.result(outcome)
+        run, remark = loop.run, loop.run.remark()
+        ended: dict[str, Any] = {
+            "stopped_by": f"{loop.reason}; {remark}" if remark else loop.reason,
+            "iterations": loop.iteration,
+            "seconds_allowed": request.seconds,
+        }
+        if findings := run.findings():
+            ended["findings"] = described(findings)
+        # No wall-clock time in the provenance: the same run must give the same file, byte for byte.
+        return replace(
+            self._as_restoration(loop.result(), provenance | ended),
+            seconds=loop.seconds,
+            history=history,
+            maps={name: image.float().cpu() for name, image in run.maps().items()},
+            arrays={name: array.detach().cpu() for name, array in run.arrays().items()},
+        )
 
     def untouched(self) -> Restoration:
         """The operator's first estimate, for an image whose turn did not come."""
-        return self.result(Outcome(self.problem.initial(), "interrupted before its turn", 0, 0.0, History()))
-
-    def result(self, outcome: Outcome) -> Restoration:
-        """The outcome as the caller gets it."""
-        # No wall-clock time in here: the same run must give the same file, byte for byte.
-        provenance = self.provenance | {
-            "stopped_by": outcome.stopped_by,
-            "iterations": outcome.iterations,
-            "seconds_allowed": self.job.seconds,
+        ended = {
+            "stopped_by": f"{INTERRUPTED} before its turn",
+            "iterations": 0,
+            "seconds_allowed": self.request.seconds,
         }
-        if outcome.findings:
-            provenance["findings"] = described(outcome.findings)
+        return self._as_restoration(self.problem.initial(), self.provenance() | ended)
+
+    def provenance(self) -> dict[str, Any]:
+        """How the run is made, JSON-able: what a checkpoint must agree with to be continued."""
+        request, single = self.request, self.prior.innermost()
+        rule = request.stopping or single.suited(self.problem).default_stopping(self.problem)
+        return {
+            "zeroshot": __version__,
+            "torch": str(torch.__version__),
+            "task": request.task,
+            "options": {name: described(value) for name, value in self.options.items()},
+            "operator": described(self.problem.operator),
+            "data_term": repr(self.problem.data_term),
+            "sigma": self.problem.sigma,
+            "prior": single.name,
+            "settings": {name: described(value) for name, value in single.settings().items()},
+            "stopping": repr(rule),
+            **description(self.prior),
+            "seed": request.seed,
+            "device": str(request.device),
+            "threads": torch.get_num_threads(),
+            "input_sha256": self.before.sha256(),
+        }
+
+    def _as_restoration(self, image: torch.Tensor, provenance: dict[str, Any]) -> Restoration:
         return Restoration(
-            self.picture.with_colours(outcome.image.float().cpu()),
-            outcome.stopped_by,
-            outcome.iterations,
-            outcome.seconds,
-            outcome.history,
+            self.picture.with_colours(image.float().cpu()),
+            provenance["stopped_by"],
+            provenance["iterations"],
+            0.0,
+            History(),
             self.problem.sigma,
             provenance,
             before=self.before,
-            maps={name: image.float().cpu() for name, image in outcome.maps.items()},
-            arrays={name: array.detach().cpu() for name, array in outcome.arrays.items()},
         )
 
 
-def _restore_batch(picture: images.Picture, prepared: list[_Prepared]) -> Restoration:
-    parts: list[Restoration] = []
-    for one in prepared:
-        interrupted = bool(parts) and parts[-1].interrupted
-        parts.append(one.untouched() if interrupted else one.restore())
-    return _joined(picture, parts)
+def _restored_in_turn(parts: list[Posed]) -> list[Restoration]:
+    """Each image of a batch; after Ctrl-C those left are only given their first estimate."""
+    done: list[Restoration] = []
+    for part in parts:
+        done.append(part.untouched() if done and done[-1].interrupted else part.restored())
+    return done
 
 
 def _joined(picture: images.Picture, parts: list[Restoration]) -> Restoration:

@@ -1,4 +1,8 @@
-"""Those who watch a run from outside: the progress bar, the preview, Ctrl-C, and the watch for NaN."""
+"""Watch a run from outside: progress bar, preview, history, callbacks, Ctrl-C and checkpoints.
+
+Each is a listener of the loop. A full disk does not end a run: what could not be written is reported, and the
+run goes on.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +12,124 @@ import signal
 import sys
 import threading
 import time
+import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from zeroshot.estimate import Estimate
-from zeroshot.prior import Run
+from zeroshot import images
+from zeroshot.checks import require_positive
+from zeroshot.estimate import Estimate, History
+from zeroshot.loop import Listener, Loop
+from zeroshot.prior import Prior, Run
+
+Callback = Callable[[Estimate, Run], None]
+
+#: The reason of a run that was ended by Ctrl-C.
+INTERRUPTED = "interrupted"
 
 
-class Progress:
+@dataclass(frozen=True)
+class Watch:
+    """Who watches a run, and what is written while it goes on; the arguments of :func:`zeroshot.solve`."""
+
+    callbacks: Sequence[Callback] = ()
+    progress: bool | None = None
+    preview: str | Path | None = None
+    preview_seconds: float = 5.0
+    checkpoint: str | Path | None = None
+    checkpoint_seconds: float = 60.0
+    resume: bool = False
+    keep_checkpoint: bool = False
+
+    def __post_init__(self) -> None:
+        require_positive(self, "preview_seconds")
+        if not isinstance(self.callbacks, Sequence) or not all(map(callable, self.callbacks)):
+            raise TypeError("callbacks must be a list of functions (estimate, run) → None")
+        if self.resume and self.checkpoint is None:
+            raise ValueError("resume=True needs checkpoint=…: the file that the run was saved to")
+
+    def run(
+        self,
+        begin: Callable[[Sequence[Listener]], Loop],
+        prior: Prior,
+        label: str,
+        seconds: float | None,
+        picture: images.Picture,
+        fingerprint: dict[str, Any],
+    ) -> tuple[Loop, History]:
+        """Begin a loop with these listeners, continue a saved one where that is asked for, and step it to its end.
+
+        Parameters
+        ----------
+        begin : callable
+            Makes the loop that has the listeners it is given.
+        prior, label, seconds
+            What the progress bar counts, and what it is called.
+        picture : Picture
+            The input, for previews of its kind.
+        fingerprint : dict
+            What a checkpoint must agree with to be continued.
+        """
+        history = History()
+        saved, checkpoint = None, None
+        if self.checkpoint is not None:
+            checkpoint = Checkpoint(self.checkpoint, fingerprint, self.checkpoint_seconds)
+            saved = checkpoint.load() if self.resume else None
+        with interruption() as interrupted:
+            progress = Progress(self.progress, seconds, getattr(prior, "iterations", None), label)
+            listeners: list[Listener] = [Recording(history), progress]
+            if self.preview is not None:
+                listeners.append(Preview(self.preview, self.preview_seconds, picture, history))
+            listeners += [Told(callback) for callback in self.callbacks]
+            listeners += [interrupted, *([] if checkpoint is None else [checkpoint])]
+            loop = begin(listeners)
+            if saved is not None:
+                loop.load_state_dict(saved["loop"])
+            loop.complete()
+        progress.close()
+        if checkpoint is not None and loop.reason != INTERRUPTED and not self.keep_checkpoint:
+            checkpoint.remove()
+        return loop, history
+
+
+class Recording(Listener):
+    """Writes down what was measured at every step."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+
+    def stepped(self, loop: Loop, estimate: Estimate) -> None:
+        """Add the step to the history."""
+        self.history.append(estimate, loop.seconds, loop.measures())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The history so far."""
+        return self.history.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """The history up to where `state` was taken."""
+        self.history.load_state_dict(state)
+
+
+class Told(Listener):
+    """A function of the caller's, called after every step."""
+
+    def __init__(self, callback: Callback) -> None:
+        self.callback = callback
+
+    def stepped(self, loop: Loop, estimate: Estimate) -> None:
+        """Call it."""
+        self.callback(estimate, loop.run)
+
+
+class Progress(Listener):
     """A bar on standard error with the loss and, under a budget, the time left.
 
     Parameters
@@ -47,14 +155,14 @@ class Progress:
             total=total, desc=label, disable=hidden, bar_format=form if total else None, leave=False
         )
 
-    def update(self, estimate: Estimate, seconds: float, stage: str = "") -> None:
+    def stepped(self, loop: Loop, estimate: Estimate) -> None:
         """Show the state after a step, and beside the label where a run of several parts is."""
         if self.bar.disable:
             return
-        if stage:
+        if stage := loop.run.stage():
             self.bar.set_description_str(f"{self.label}, {stage}", refresh=False)
         self.bar.set_postfix_str(f"iteration {estimate.iteration}, loss {estimate.loss:.3g}", refresh=False)
-        position = seconds if self.counts_seconds else estimate.iteration
+        position = loop.seconds if self.counts_seconds else estimate.iteration
         self.bar.update(max(0, min(position, self.bar.total or position) - self.bar.n))
 
     def close(self) -> None:
@@ -62,29 +170,34 @@ class Progress:
         self.bar.close()
 
 
-class Preview:
-    """Hands the estimate to `write` every so many seconds."""
+class Preview(Listener):
+    """Writes the estimate to an image file every `every` seconds."""
 
-    def __init__(self, write: Callable[[torch.Tensor], None] | None, every: float) -> None:
-        if not every > 0:
-            raise ValueError(f"the seconds between previews must be positive, got {every}")
-        self.write = write
-        self.every = every
+    def __init__(self, path: str | Path, every: float, picture: images.Picture, history: History) -> None:
+        self.path, self.every = path, every
+        self._picture, self._history = picture, history
         self._last = -math.inf
 
-    def update(self, estimate: Estimate) -> bool:
-        """Write a preview where one is due; whether it was."""
-        if self.write is None or time.monotonic() - self._last < self.every:
-            return False
-        self.write(estimate.image)
-        self._last = time.monotonic()
-        return True
+    def stepped(self, loop: Loop, estimate: Estimate) -> None:
+        """Write a preview where one is due, and note it in the history."""
+        if time.monotonic() - self._last < self.every:
+            return
+        with _tolerated("the preview"):
+            picture = self._picture.with_colours(estimate.image.float().cpu())
+            images.save(picture, self.path, overwrite=True)
+            self._last = time.monotonic()
+            self._history.previews.append(len(self._history) - 1)
 
 
-class Interruption:
-    """Whether Ctrl-C was pressed."""
+class Interruption(Listener):
+    """Ends the run after the step in which Ctrl-C was pressed."""
 
     requested = False
+
+    def stepped(self, loop: Loop, estimate: Estimate) -> None:
+        """End the run where that was asked for, unless it has ended by itself."""
+        if self.requested and not loop.reason:
+            loop.end(INTERRUPTED)
 
 
 @contextmanager
@@ -111,94 +224,21 @@ def interruption() -> Iterator[Interruption]:
         signal.signal(signal.SIGINT, previous)
 
 
-class DivergenceWatch:
-    """Keeps the last good state, and goes back to it once, with a smaller step, where the loss is not finite.
-
-    Parameters
-    ----------
-    run : Run
-        The run that is watched.
-    snapshot : callable
-        Gives the state of everything that has to go back together: the run, the rules, the history.
-    restore : callable
-        Goes back to such a state.
-    first : torch.Tensor
-        The image to fall back on before the first good state.
-    every : int
-        Steps between two kept states.
-    """
-
-    def __init__(
-        self,
-        run: Run,
-        snapshot: Callable[[], dict[str, Any]],
-        restore: Callable[[dict[str, Any]], None],
-        first: torch.Tensor,
-        every: int = 50,
-    ) -> None:
-        self.run = run
-        self.every = every
-        self.restarts = 0
-        self.image = first
-        self._snapshot = snapshot
-        self._restore = restore
-        self._steps = 0
-        self._state: dict[str, Any] = snapshot()
-
-    def accepts(self, estimate: Estimate) -> bool:
-        """Whether the estimate is finite."""
-        return math.isfinite(estimate.loss)
-
-    def keep(self, estimate: Estimate) -> None:
-        """Keep the state after this step, every so many steps, unless it is spoilt already."""
-        self._steps += 1
-        if self._steps % self.every:
-            return
-        state = self._snapshot()
-        # A gradient may overflow in a step whose loss was still finite.
-        if all_finite(state):
-            self._state = state
-            self.image = estimate.image.clone()
-
-    def restart(self) -> bool:
-        """Go back to the last good state with a tenth of the step; False where that was done before."""
-        if self.restarts:
-            return False
-        self.restarts += 1
-        self._restore(self._state)
-        self.run.shrink_step(0.1)
-        return True
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint needs beside the state of the run itself."""
-        return {"restarts": self.restarts, "steps": self._steps, "image": self.image, "state": self._state}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state` was taken."""
-        self.restarts = state["restarts"]
-        self._steps = state["steps"]
-        self.image = state["image"].to(self.image.device)
-        self._state = state["state"]
+@contextmanager
+def _tolerated(what: str) -> Iterator[None]:
+    """Report what could not be written, and go on."""
+    try:
+        yield
+    except (OSError, images.ImageError) as error:
+        warnings.warn(f"{what} could not be written: {error}", stacklevel=3)
 
 
-def all_finite(state: Any) -> bool:
-    """Whether every floating-point tensor in a nested state is finite."""
-    if isinstance(state, torch.Tensor):
-        return not state.is_floating_point() or bool(state.isfinite().all())
-    if isinstance(state, dict):
-        return all(all_finite(value) for key, value in state.items() if key != "history")
-    if isinstance(state, list | tuple):
-        return all(all_finite(value) for value in state)
-    return True
+#: The layout of a checkpoint; another one is not continued.
+_FORMAT = 2
 
 
-# --- checkpoints ---
-
-_FORMAT = 1
-
-
-class Checkpoint:
-    """A file that a run is saved to every so many seconds.
+class Checkpoint(Listener):
+    """A file that a run is saved to every `every` seconds, so that a kill at any moment leaves a whole one behind.
 
     Parameters
     ----------
@@ -223,9 +263,12 @@ class Checkpoint:
         self.every = every
         self._saved = time.monotonic()
 
-    def due(self) -> bool:
-        """Whether the last save is long enough ago."""
-        return time.monotonic() - self._saved >= self.every
+    def stepped(self, loop: Loop, estimate: Estimate) -> None:
+        """Save the run where it is due, and where it was interrupted."""
+        due = not loop.reason and time.monotonic() - self._saved >= self.every
+        if due or loop.reason == INTERRUPTED:
+            with _tolerated("the checkpoint"):
+                self.save({"loop": loop.state_dict()})
 
     def save(self, state: dict[str, Any]) -> None:
         """Write `state`, replacing the last save in one step."""

@@ -7,22 +7,19 @@ that predicts what was put aside best is run once more on everything.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from zeroshot.checks import is_number, require_positive
 from zeroshot.estimate import Estimate
-from zeroshot.prior import Prior, Run, configured_prior, require_known_settings
+from zeroshot.loop import Loop
+from zeroshot.prior import Prior, Run, configured_prior
 from zeroshot.priors.auto.validation_split import pixels_to_judge_by, put_aside
 from zeroshot.priors.unchanged import Unchanged
+from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-    from zeroshot.stopping import StoppingRule
 
 #: Candidates by task, the strongest on the test sets first: where the image does not tell two of them apart,
 #: the one that comes first is taken.
@@ -96,10 +93,9 @@ class ModelSelection(Prior):
         require_positive(self, "seconds", none="allowed")
 
     @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> ModelSelection:
-        """The candidates of the problem's task, with `settings` put over them."""
-        require_known_settings(cls, settings)
-        return cls(**{"candidates": CANDIDATES.get(problem.task, CANDIDATES["restore"]), **settings})
+    def task_defaults(cls, problem: Problem) -> dict[str, Any]:
+        """The candidates of the problem's task."""
+        return {"candidates": CANDIDATES.get(problem.task, CANDIDATES["restore"])}
 
     def within(self, seconds: float) -> ModelSelection:
         """The same selection, to be done in so many seconds unless it was given a time of its own."""
@@ -120,72 +116,13 @@ class ModelSelection(Prior):
 
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
         """Begin with the first candidate that supports the problem; a clean image is left as it is."""
-        reason = self.supports(problem)
-        if reason is not None:
-            raise ValueError(reason)
         if problem.is_clean:
             return Unchanged(problem)
         priors = [prior for prior in self._configured(problem) if prior.supports(problem) is None]
         return ModelSelectionRun(self, priors, problem, generator)
 
-    def default_stopping(self, problem: Problem) -> StoppingRule:
-        """When the final run has come to its end."""
-        from zeroshot.stopping import Finished
-
-        return Finished()
-
     def _configured(self, problem: Problem) -> list[Prior]:
         return [configured_prior(candidate, problem) for candidate in self.candidates]
-
-
-@dataclass
-class _Trial:
-    """One candidate on its way: its run, its rule, and what it has come to."""
-
-    run: Run
-    rule: StoppingRule
-    spent: float
-    iteration: int = 0
-    image: torch.Tensor | None = None
-
-    @classmethod
-    def begin(cls, prior: Prior, problem: Problem, seed: int) -> _Trial:
-        began = time.monotonic()
-        generator = torch.Generator().manual_seed(seed)
-        rule = prior.default_stopping(problem)
-        if rule.holds_out:
-            problem = problem.hold_out(rule.holds_out, generator)
-        rule.start(problem)
-        run = prior.start(problem, generator)
-        return cls(run, rule, time.monotonic() - began)
-
-    def step(self) -> bool:
-        """Make one step; whether the candidate's own rule ends it here."""
-        began = time.monotonic()
-        estimate = self.run.step()
-        self.iteration = estimate.iteration
-        ended = self.rule.update(estimate) or self.run.finished or not math.isfinite(estimate.loss)
-        best = self.rule.best()
-        image = estimate.image if best is None else best
-        if self.image is None or (math.isfinite(estimate.loss) and bool(image.isfinite().all())):
-            self.image = image.clone()
-        self.spent += time.monotonic() - began
-        return ended
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "run": self.run.state_dict(),
-            "rule": self.rule.state_dict(),
-            "spent": self.spent,
-            "iteration": self.iteration,
-            "image": None if self.image is None else self.image.clone(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.run.load_state_dict(state["run"])
-        self.rule.load_state_dict(state["rule"])
-        self.spent, self.iteration = state["spent"], state["iteration"]
-        self.image = None if state["image"] is None else state["image"].to(self.run.device)
 
 
 @dataclass
@@ -217,7 +154,7 @@ class ModelSelectionRun(Run):
         self._chosen: int | None = None
         self._image = problem.initial()
         self._ended = False
-        self._trial: _Trial | None = None
+        self._trial: Loop | None = None
         if pixels_to_judge_by(problem) < 2:
             self._choose_untried()
         else:
@@ -248,30 +185,32 @@ class ModelSelectionRun(Run):
         if self._trial is None:
             self._trial = self._begin()
         trial = self._trial
-        ended = trial.step()
-        if not ended and trial.spent < self._share():
+        trial.step()
+        if not trial.reason and trial.seconds < self._share():
             return
         if self.choosing:
             self._judge(trial)
             return
-        assert trial.image is not None
-        if not bool(trial.image.isfinite().all()):
+        if not bool(trial.result().isfinite().all()):
             raise ValueError(NOT_FINITE)
-        self._image, self._ended = trial.image if ended else self._shown(), True
+        self._image, self._ended = trial.result() if trial.reason else self._shown(), True
 
-    def _begin(self) -> _Trial:
-        if self.choosing:
-            return _Trial.begin(self._priors[len(self._verdicts)], self._part, self._seed)
-        assert self._chosen is not None
-        return _Trial.begin(self._priors[self._chosen], self._problem, self._seed)
+    def _begin(self) -> Loop:
+        """The loop of the candidate whose turn it is, or of the final run."""
+        chosen = len(self._verdicts) if self.choosing else self._chosen
+        assert chosen is not None
+        problem = self._part if self.choosing else self._problem
+        return Loop(problem, self._priors[chosen], generator=torch.Generator().manual_seed(self._seed))
 
     def _shown(self) -> torch.Tensor:
         """The final run's image, once it has come as far as the trial; before that the best candidate's."""
         trial = self._trial
-        if self._ended or self.choosing or trial is None or trial.image is None or self._chosen is None:
+        if self._ended or self.choosing or trial is None or self._chosen is None:
             return self._image
-        far = trial.iteration >= self._verdicts[self._chosen].iteration
-        return trial.image if far and bool(trial.image.isfinite().all()) else self._image
+        if trial.iteration < self._verdicts[self._chosen].iteration:
+            return self._image
+        image = trial.result()
+        return image if bool(image.isfinite().all()) else self._image
 
     def _remaining(self) -> float:
         return self._left - sum(verdict.spent for verdict in self._verdicts)
@@ -280,16 +219,15 @@ class ModelSelectionRun(Run):
         """The seconds that the candidate at hand may use: one final run as long as its own must fit in."""
         return self._remaining() / (len(self._priors) - len(self._verdicts) + 1)
 
-    def _judge(self, trial: _Trial) -> None:
+    def _judge(self, trial: Loop) -> None:
         """Compare the candidate with the best so far, and go on to the next one or to the final run."""
-        image, problem = trial.image, self._problem
-        assert image is not None
+        image, problem = trial.result(), self._problem
         with torch.no_grad():
             penalty = problem.data_term.penalty(problem.operator(image), problem.y)
         errors = penalty[self._aside.expand_as(penalty) > 0].double().cpu()
         if not (bool(errors.isfinite().all()) and bool(image.isfinite().all())):
             raise ValueError(NOT_FINITE)
-        self._verdicts.append(_Verdict(errors, "", trial.spent, trial.iteration))
+        self._verdicts.append(_Verdict(errors, "", trial.seconds, trial.iteration))
         self._trial = None
         if self._choose() == len(self._verdicts) - 1:
             self._image = image
@@ -325,7 +263,7 @@ class ModelSelectionRun(Run):
     def _fail(self, error: BaseException) -> None:
         """Pass over the candidate at hand; if it was the final run's, take the next best."""
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        spent = 0.0 if self._trial is None else self._trial.spent
+        spent = 0.0 if self._trial is None else self._trial.seconds
         if self.choosing:
             self._verdicts.append(_Verdict(None, reason, spent))
         else:

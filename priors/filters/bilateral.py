@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 
 from zeroshot.checks import require_positive
-from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.filters.pairs import Pair, pairs_within, strip_height
 
 #: The window reaches so many spatial standard deviations.

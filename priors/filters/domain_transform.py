@@ -14,7 +14,7 @@ from typing import ClassVar, Literal, get_args
 import torch
 
 from zeroshot.checks import require_choice, require_positive, require_whole
-from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.filters.diffusion import gaussian_blur
 
 Method = Literal["recursive", "normalized"]

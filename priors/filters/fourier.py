@@ -10,7 +10,7 @@ import torch
 
 from zeroshot.checks import require_choice
 from zeroshot.colour import from_opponent, to_opponent
-from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.denoising import DenoisingPrior
 
 Response = Literal["wiener", "gaussian"]
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from zeroshot.checks import require_choice, require_number, require_whole
 from zeroshot.prior import require_known_settings
-from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.low_rank.groups import RULES, PatchGroups, Shrinkage
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -14,18 +14,40 @@ from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber
 from zeroshot.estimate import Estimate
 from zeroshot.noise import QUANTISATION
 from zeroshot.operators.identity import Identity
-from zeroshot.prior import Prior, Run, require_known_settings
-from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.prior import Prior, Run
+from zeroshot.priors.denoiser import Denoiser
+from zeroshot.priors.total_variation.chroma import chosen_chroma
+from zeroshot.priors.total_variation.tv import TotalVariation
+from zeroshot.problem import Problem
+from zeroshot.registry import prior_class
 from zeroshot.solvers.data_step import DataStep
 from zeroshot.solvers.finite_differences import weight_chroma_
 from zeroshot.solvers.plug_and_play import SCHEMES, Denoise, Scheme, splitting
 
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-    from zeroshot.stopping import StoppingRule
-
 #: Huber's δ is usually 1.345 standard deviations of the noise without its outliers.
 HUBER_DELTA = 1.345
+
+
+#: `chroma` where fewer channels are measured than looked for, and it is not chosen.
+FEWER_CHANNELS = 2.0
+#: What differs for a noisy mosaic of a shrunk image or the like: it measures one value of twelve, and what is not
+#: measured spreads slowly, from iteration to iteration (see benchmarks/classic.md).
+SEVERAL_DAMAGES: dict[str, Any] = {"iterations": 24, "weight": 0.12}
+#: The last level there, as a multiple of the noise.
+SEVERAL_DAMAGES_END = 1.2
+#: What differs from the defaults, by task; benchmarks/classic.md says how it was chosen.
+_BY_TASK: dict[str, dict[str, Any]] = {
+    "deblur": {"iterations": 8},
+    "sr": {"iterations": 8, "sigma_least": 5 / 255},
+    # Colours are wrong by little after the first interpolation, so that strong denoising has nothing to undo.
+    "demosaic": {"iterations": 8, "sigma_start": 10 / 255, "sigma_least": 3 / 255, "chroma": None},
+    "restore": {"iterations": 8, "sigma_start": 20 / 255},
+    # ADMM restores more than HQS here; elsewhere the latter is safer, as it goes on from images it can rely on.
+    "inpaint": {"scheme": "admm", "iterations": 24, "sigma_start": 50 / 255, "sigma_least": 5 / 255},
+}
+#: What differs where outliers are expected, which a large first level would take for the image: a measurement
+#: counts as one where it is further from the denoised image than about σ² / (λ · scale of the noise).
+OUTLIERS: dict[str, Any] = {"sigma_start": 15 / 255, "sigma_least": 5 / 255, "weight": 1.0}
 
 
 @dataclass(frozen=True)
@@ -40,7 +62,7 @@ class PlugAndPlay(Prior):
 
     Parameters
     ----------
-    denoiser : str, DenoisingPrior or callable
+    denoiser : str, Denoiser or callable
         The name of a registered denoiser, a configured one, or a function (noisy, sigma) → image on tensors
         (N, C, H, W) and with sigma, the standard deviation of the noise, on the [0, 1] scale.
     scheme : {"hqs", "admm", "red"}
@@ -75,8 +97,9 @@ class PlugAndPlay(Prior):
 
     name: ClassVar[str] = "pnp"
     summary: ClassVar[str] = "plug and play: any denoiser as the prior for any linear damage"
+    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = _BY_TASK
 
-    denoiser: str | DenoisingPrior | Denoise = "bm3d"
+    denoiser: str | Denoiser | Denoise = "bm3d"
     scheme: Scheme = "hqs"
     iterations: int = 16
     sigma_start: float = 49 / 255
@@ -87,7 +110,7 @@ class PlugAndPlay(Prior):
     chroma: float | None = 1.0
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.denoiser, str | DenoisingPrior) or callable(self.denoiser)):
+        if not (isinstance(self.denoiser, str | Denoiser) or callable(self.denoiser)):
             kind = type(self.denoiser).__name__
             raise ValueError(
                 f"denoiser must be a name, a DenoisingPrior or a function (noisy, sigma) → image, got {kind}"
@@ -99,14 +122,9 @@ class PlugAndPlay(Prior):
         require_number(self, "constant", most=1)
 
     @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> PlugAndPlay:
-        """The defaults of the problem's task, with `settings` put over them."""
-        require_known_settings(cls, settings)
-        return cls(**{**cls._defaults(problem), **settings})
-
-    @classmethod
-    def _defaults(cls, problem: Problem) -> dict[str, Any]:
-        found = dict(TASK_DEFAULTS.get(problem.task, {}))
+    def task_defaults(cls, problem: Problem) -> dict[str, Any]:
+        """Those of the task, of measurements with fewer channels than the image, and of outliers."""
+        found = super().task_defaults(problem)
         if problem.y.shape[1] < problem.reference_shape[1]:
             found = {"chroma": FEWER_CHANNELS, **found}
             if problem.task == "restore" and problem.sigma:
@@ -127,37 +145,26 @@ class PlugAndPlay(Prior):
             denoiser = self._configured(problem)
         except ValueError as error:
             return str(error)
-        return denoiser.supports(_denoising(problem)) if isinstance(denoiser, DenoisingPrior) else None
+        return denoiser.supports(_denoising(problem)) if isinstance(denoiser, Denoiser) else None
 
     def start(self, problem: Problem, generator: torch.Generator) -> PlugAndPlayRun:
-        """Begin a run; the only randomness is in the choice of `chroma`."""
-        reason = self.supports(problem)
-        if reason is not None:
-            raise ValueError(reason)
+        """The run; the only randomness is in the choice of `chroma`."""
         prior = self if self.chroma is not None else replace(self, chroma=_chroma(problem, generator))
         return PlugAndPlayRun(prior, problem, self._configured(problem))
-
-    def default_stopping(self, problem: Problem) -> StoppingRule:
-        """After the last iteration."""
-        from zeroshot.stopping import MaxIterations
-
-        return MaxIterations(self.iterations)
 
     def settings(self) -> dict[str, Any]:
         """Every hyper-parameter by name; a function by its own name, as its address is never the same."""
         found = super().settings()
-        if not isinstance(self.denoiser, str | DenoisingPrior):
+        if not isinstance(self.denoiser, str | Denoiser):
             found["denoiser"] = _title(self.denoiser)
         return found
 
-    def _configured(self, problem: Problem) -> DenoisingPrior | Denoise:
+    def _configured(self, problem: Problem) -> Denoiser | Denoise:
         """The denoiser with its settings."""
         if not isinstance(self.denoiser, str):
             return self.denoiser
-        from zeroshot.registry import prior_class
-
         family = prior_class(self.denoiser)
-        if not issubclass(family, DenoisingPrior):
+        if not issubclass(family, Denoiser):
             raise ValueError(f"the prior {self.denoiser!r} is not a denoiser and cannot be plugged in")
         return family.for_problem(_denoising(problem)).repeated()
 
@@ -172,28 +179,6 @@ class PlugAndPlay(Prior):
         if falling == 1 < self.iterations:
             levels = [end]
         return levels + [end] * (self.iterations - falling)
-
-
-#: `chroma` where fewer channels are measured than looked for, and it is not chosen.
-FEWER_CHANNELS = 2.0
-#: What differs for a noisy mosaic of a shrunk image or the like: it measures one value of twelve, and what is not
-#: measured spreads slowly, from iteration to iteration (see benchmarks/classic.md).
-SEVERAL_DAMAGES: dict[str, Any] = {"iterations": 24, "weight": 0.12}
-#: The last level there, as a multiple of the noise.
-SEVERAL_DAMAGES_END = 1.2
-#: What differs from the defaults, by task; benchmarks/classic.md says how it was chosen.
-TASK_DEFAULTS: dict[str, dict[str, Any]] = {
-    "deblur": {"iterations": 8},
-    "sr": {"iterations": 8, "sigma_least": 5 / 255},
-    # Colours are wrong by little after the first interpolation, so that strong denoising has nothing to undo.
-    "demosaic": {"iterations": 8, "sigma_start": 10 / 255, "sigma_least": 3 / 255, "chroma": None},
-    "restore": {"iterations": 8, "sigma_start": 20 / 255},
-    # ADMM restores more than HQS here; elsewhere the latter is safer, as it goes on from images it can rely on.
-    "inpaint": {"scheme": "admm", "iterations": 24, "sigma_start": 50 / 255, "sigma_least": 5 / 255},
-}
-#: What differs where outliers are expected, which a large first level would take for the image: a measurement
-#: counts as one where it is further from the denoised image than about σ² / (λ · scale of the noise).
-OUTLIERS: dict[str, Any] = {"sigma_start": 15 / 255, "sigma_least": 5 / 255, "weight": 1.0}
 
 
 @dataclass(frozen=True)
@@ -225,14 +210,17 @@ class RegularisationByDenoising(PlugAndPlay):
     constant: float = 0.5
 
     @classmethod
-    def _defaults(cls, problem: Problem) -> dict[str, Any]:
-        return {name: value for name, value in super()._defaults(problem).items() if name != "scheme"}
+    def task_defaults(cls, problem: Problem) -> dict[str, Any]:
+        """Those of plug and play, whose scheme this prior has of its own."""
+        return {name: value for name, value in super().task_defaults(problem).items() if name != "scheme"}
 
 
 class PlugAndPlayRun(Run):
     """The iterations of a splitting scheme, one a step."""
 
-    def __init__(self, prior: PlugAndPlay, problem: Problem, denoiser: DenoisingPrior | Denoise) -> None:
+    state = ("splitting", "index")
+
+    def __init__(self, prior: PlugAndPlay, problem: Problem, denoiser: Denoiser | Denoise) -> None:
         self.device = problem.y.device
         self._prior, self._problem, self._denoiser = prior, problem, denoiser
         if prior.chroma is None:
@@ -245,23 +233,23 @@ class PlugAndPlayRun(Run):
             term = Gaussian(max(noise, QUANTISATION))
         self._data_step = DataStep(problem.operator, problem.y, term, problem.counted())
         self._is_exact = noise == 0 and isinstance(term, Gaussian) and self._data_step.projects
-        self._splitting = splitting(prior.scheme, self._data_step, self._denoise, _first_image(problem))
-        self._index = 0
+        self.splitting = splitting(prior.scheme, self._data_step, self._denoise, _first_image(problem))
+        self.index = 0
 
     @property
     def finished(self) -> bool:
         """Whether the last iteration has been made."""
-        return self._index >= len(self._levels)
+        return self.index >= len(self._levels)
 
     @torch.no_grad()
     def step(self) -> Estimate:
         """Make the next iteration; after the last one the image stays."""
         if not self.finished:
-            sigma = self._levels[self._index]
-            self._splitting.advance(sigma, self._strength(sigma))
-            self._index += 1
+            sigma = self._levels[self.index]
+            self.splitting.advance(sigma, self._strength(sigma))
+            self.index += 1
         image = self._image()
-        return Estimate(image, self._problem.loss(image).item(), max(self._index, 1))
+        return Estimate(image, self._problem.loss(image).item(), max(self.index, 1))
 
     def _strength(self, sigma: float) -> float:
         """ρ, in units of the data term."""
@@ -276,36 +264,25 @@ class PlugAndPlayRun(Run):
             return (term.delta / HUBER_DELTA) ** 2
         if isinstance(term, L1):
             # The most likely scale of a Laplace distribution is the mean deviation.
-            return max(self._problem.loss(self._splitting.image).item(), QUANTISATION)
+            return max(self._problem.loss(self.splitting.image).item(), QUANTISATION)
         return 1.0
 
     def _denoise(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
         denoiser, chroma = self._denoiser, self._chroma
         if chroma != 1:
             noisy = weight_chroma_(noisy.clone(), 1 / chroma)
-        image = (
-            denoiser.denoise(noisy, sigma) if isinstance(denoiser, DenoisingPrior) else denoiser(noisy, sigma)
-        )
+        image = denoiser(noisy, sigma)
         if not isinstance(image, torch.Tensor) or image.shape != noisy.shape:
             got = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
             raise ValueError(f"the denoiser must return an image of shape {tuple(noisy.shape)}, got {got}")
         if not bool(image.isfinite().all()):
-            call = self._index + 1
+            call = self.index + 1
             raise ValueError(f"the denoiser returned values that are not finite at iteration {call}")
         return weight_chroma_(image.to(noisy, copy=True), chroma) if chroma != 1 else image.to(noisy)
 
     def _image(self) -> torch.Tensor:
-        image = self._splitting.image.clamp(0, 1)
+        image = self.splitting.image.clamp(0, 1)
         return self._data_step.project(image).clamp(0, 1) if self._is_exact else image
-
-    def state_dict(self) -> dict[str, Any]:
-        """The variables of the scheme, and how many iterations it has made."""
-        return {"splitting": self._splitting.state_dict(), "index": self._index}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state` was taken."""
-        self._splitting.load_state_dict(state["splitting"])
-        self._index = state["index"]
 
     def findings(self) -> dict[str, Any]:
         """The scheme, the denoiser with its last noise level, and how much more colours were denoised."""
@@ -313,7 +290,7 @@ class PlugAndPlayRun(Run):
             "scheme": self._prior.scheme,
             "denoiser": _title(self._denoiser),
             "chroma": self._chroma,
-            "last_noise_level": self._levels[max(self._index, 1) - 1],
+            "last_noise_level": self._levels[max(self.index, 1) - 1],
         }
 
 
@@ -322,16 +299,13 @@ def _chroma(problem: Problem, generator: torch.Generator) -> float:
 
     The measurements held out of noise-free mosaics do not tell the factors of a denoiser apart.
     """
-    from zeroshot.priors.total_variation.chroma import chosen_chroma
-    from zeroshot.priors.total_variation.tv import TotalVariation
-
     if TotalVariation().supports(problem) is not None:
         return FEWER_CHANNELS
     return math.sqrt(chosen_chroma(problem, generator))
 
 
-def _title(denoiser: DenoisingPrior | Callable[..., Any]) -> str:
-    if isinstance(denoiser, DenoisingPrior):
+def _title(denoiser: Denoiser | Callable[..., Any]) -> str:
+    if isinstance(denoiser, Denoiser):
         return denoiser.name
     return getattr(denoiser, "__qualname__", type(denoiser).__qualname__)
 
@@ -368,7 +342,5 @@ def _noise_level(problem: Problem) -> float:
 
 def _denoising(problem: Problem) -> Problem:
     """The problem that the denoiser is given, with an image of the size that is looked for."""
-    from zeroshot.problem import Problem as AnyProblem
-
     y = problem.y.new_zeros(problem.reference_shape)
-    return AnyProblem(y, Identity(), Gaussian(), sigma=PlugAndPlay.sigma_start, task="denoise")
+    return Problem(y, Identity(), Gaussian(), sigma=PlugAndPlay.sigma_start, task="denoise")

@@ -10,7 +10,7 @@ import torch
 
 from zeroshot.checks import require_choice, require_positive, require_whole
 from zeroshot.colour import from_opponent, to_opponent
-from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.denoising import DenoisingPrior
 
 #: Elements of the array of coefficients that is worked on at a time: large enough for matrix products, small
 #: enough to bound the memory whatever the size of the image.

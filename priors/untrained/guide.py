@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from zeroshot.loop import Loop
 from zeroshot.operators import Mask, fill_holes
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
@@ -51,13 +52,7 @@ def guide_image(kind: str, problem: Problem, settings: dict[str, Any] | None = N
         return problem.initial()
     problem = without_held_out(problem)
     prior = prior_class(kind).for_problem(problem, **{**_settings(kind), **(settings or {})})
-    run = prior.start(problem, torch.Generator())
-    rule = prior.default_stopping(problem)
-    rule.start(problem)
-    estimate = run.step()
-    while not rule.update(estimate) and not run.finished:
-        estimate = run.step()
-    return estimate.image.clamp(0, 1).clone()
+    return Loop(problem, prior, generator=torch.Generator()).complete().result().clamp(0, 1)
 
 
 def _settings(kind: str) -> dict[str, float]:

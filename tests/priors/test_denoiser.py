@@ -17,7 +17,7 @@ from zeroshot.data_terms import Poisson
 from zeroshot.noise import add_gaussian, add_poisson, estimate_sigma, random_mask
 from zeroshot.noise.stabilisation import forward, inverse
 from zeroshot.operators import Blur, Downsample, Grayscale, Identity, Mosaic
-from zeroshot.priors.denoiser import DenoisingPrior, DenoisingRun
+from zeroshot.priors.denoising import DenoisingPrior, DenoisingRun
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlayRun
 from zeroshot.problem import Problem
 
@@ -152,7 +152,7 @@ def test_the_loop_ends_after_the_last_pass(photograph: torch.Tensor) -> None:
 def test_masks_and_held_out_pixels_go_through_plug_and_play(photograph: torch.Tensor) -> None:
     y = with_noise(photograph)
     for problem in (denoising(y, measured=torch.ones_like(y)), denoising(y).hold_out(0.1, seeded())):
-        run = TwoPasses().start(problem, seeded())
+        run = TwoPasses().suited(problem).begin(problem, seeded())
         assert isinstance(run, PlugAndPlayRun)
         run.step()
         assert run.findings()["denoiser"] == "two-passes"

@@ -1,4 +1,4 @@
-"""What a caller wants of tiles and samples, and the prior that does it."""
+"""Options for tiling and sampling, and the prior that applies them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from zeroshot.checks import is_whole, require_whole
 from zeroshot.memory import available_memory
 from zeroshot.prior import Prior
 from zeroshot.problem import Problem
@@ -25,7 +26,7 @@ _OVERLAP = 64
 
 
 @dataclass(frozen=True)
-class Composite:
+class Tiling:
     """The arguments of solve() that make several runs of one.
 
     Parameters
@@ -45,14 +46,17 @@ class Composite:
     samples: Any = 1
 
     def __post_init__(self) -> None:
-        if self.tile is not None and self.tile != "auto" and not _is_whole(self.tile, LEAST_TILE):
+        if (
+            self.tile is not None
+            and self.tile != "auto"
+            and not (is_whole(self.tile) and self.tile >= LEAST_TILE)
+        ):
             raise ValueError(
                 f"tile must be a whole number of at least {LEAST_TILE}, 'auto' or None, got {self.tile!r}"
             )
-        if self.overlap != "auto" and not _is_whole(self.overlap, 0):
+        if self.overlap != "auto" and not (is_whole(self.overlap) and self.overlap >= 0):
             raise ValueError(f"overlap must be a whole number of at least 0 or 'auto', got {self.overlap!r}")
-        if not _is_whole(self.samples, 1):
-            raise ValueError(f"samples must be a whole number of at least 1, got {self.samples!r}")
+        require_whole(self, "samples")
 
     def applied(
         self, prior: Prior, problem: Problem, stopping: StoppingRule | None, device: torch.device
@@ -94,13 +98,6 @@ def is_tiled(prior: Prior) -> bool:
     return isinstance(prior, Tiles)
 
 
-def innermost(prior: Prior) -> Prior:
-    """The prior that makes the single runs."""
-    while isinstance(prior, Tiles | Samples):
-        prior = prior.prior
-    return prior
-
-
 def description(prior: Prior) -> dict[str, Any]:
     """How `prior` was put together, for the provenance; nothing for one that makes a single run."""
     if isinstance(prior, Tiles):
@@ -115,7 +112,3 @@ def allowed_memory(device: torch.device) -> int:
         return int(0.9 * torch.cuda.mem_get_info(device)[0])
     free = available_memory()
     return LARGEST if free is None else min(LARGEST, int(0.9 * free))
-
-
-def _is_whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least

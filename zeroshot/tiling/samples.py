@@ -45,10 +45,9 @@ class Samples(Prior):
     def __post_init__(self) -> None:
         require_whole(self, "count", least=2)
 
-    @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> Samples:
-        """Samples with these settings; `prior` must be among them."""
-        return cls(**settings)
+    def innermost(self) -> Prior:
+        """The prior that makes the single runs."""
+        return self.prior.innermost()
 
     @property
     def finds_latent(self) -> bool:  # type: ignore[override]
@@ -79,7 +78,7 @@ class Samples(Prior):
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
         """The prior's own rule, which looks at the mean."""
-        return self.prior.default_stopping(problem)
+        return self.prior.suited(problem).default_stopping(problem)
 
 
 class SamplesRun(Run):
@@ -93,7 +92,8 @@ class SamplesRun(Run):
         seeds = torch.randint(2**62, (samples.count - 1,), generator=copied).tolist()
         self._generators = [generator, *(torch.Generator().manual_seed(seed) for seed in seeds)]
         self._untouched = [one.get_state() for one in self._generators]
-        self._runs = [samples.prior.start(problem, one) for one in self._generators]
+        prior = samples.prior.suited(problem)
+        self._runs = [prior.start(problem, one) for one in self._generators]
         self._estimates: list[Estimate] = []
         #: The deviation that belongs to the best mean so far, where the rule keeps one.
         self._deviation: torch.Tensor | None = None

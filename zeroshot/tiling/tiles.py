@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import copy
 import re
 import time
 from dataclasses import dataclass, replace
@@ -12,13 +13,13 @@ import torch
 
 from zeroshot.checks import require_positive, require_whole
 from zeroshot.estimate import Estimate
+from zeroshot.loop import Loop
 from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
 from zeroshot.provenance import described
-from zeroshot.stopping import Finished, StoppingRule
+from zeroshot.stopping import StoppingRule
 from zeroshot.tiling.cropping import cropped_problem, footing, reason_against
 from zeroshot.tiling.grid import Grid
-from zeroshot.tiling.supervised import SupervisedRun
 
 #: The smallest tile, in pixels: less is too little for a network to learn an image from.
 LEAST_TILE = 32
@@ -64,10 +65,9 @@ class Tiles(Prior):
         require_whole(self, "overlap", least=0)
         require_positive(self, "seconds", none="allowed")
 
-    @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> Tiles:
-        """Tiles with these settings; `prior` must be among them."""
-        return cls(**settings)
+    def innermost(self) -> Prior:
+        """The prior that makes the single runs."""
+        return self.prior.innermost()
 
     def within(self, seconds: float) -> Tiles:
         """The same, to be done in so many seconds."""
@@ -114,10 +114,6 @@ class Tiles(Prior):
         """Begin with the first tile."""
         return TilesRun(self, problem, generator)
 
-    def default_stopping(self, problem: Problem) -> StoppingRule:
-        """When the last tile is done."""
-        return Finished()
-
 
 def _values(problem: Problem) -> int:
     count, channels, height, width = problem.reference_shape
@@ -156,7 +152,7 @@ class TilesRun(Run):
         self._blended = self._first.clone()
         self._shown = self._first.clone()
         self._done: list[dict[str, Any]] = []
-        self._part: SupervisedRun | None = None
+        self._part: Loop | None = None
         self._share: float | None = None
         self._deadline = 0.0
         self._began = time.monotonic()
@@ -175,10 +171,10 @@ class TilesRun(Run):
         part = self._part
         assert part is not None
         part.step()
-        if not part.ended and self._share is not None and self._elapsed() >= self._deadline:
+        if not part.reason and self._share is not None and self._elapsed() >= self._deadline:
             part.end(f"used up its share of the time, {self._share:.3g} s")
         iteration = self._iterations_done() + part.iteration
-        if part.ended:
+        if part.reason:
             self._finish(part)
         else:
             self._show(part.image)
@@ -192,10 +188,11 @@ class TilesRun(Run):
         prior = self._tiles.prior if share is None else self._tiles.prior.within(share)
         problem = cropped_problem(self._problem, self._windows[index])
         # Each tile draws its own: measured beside equal ones, errors in the overlap cancel a little better.
-        seed = self._seed + index
+        generator = torch.Generator().manual_seed(self._seed + index)
         self._share, self._deadline = share, self._elapsed() + (share or 0.0)
         self._weight = self._grid.weight(index).to(self.device)
-        self._part = SupervisedRun(prior, problem, self._tiles.stopping, seed)
+        rule = copy.deepcopy(self._tiles.stopping)
+        self._part = Loop(problem, prior, rule, generator=generator)
 
     def _share_of_time(self) -> float | None:
         if self._tiles.seconds is None:
@@ -213,11 +210,11 @@ class TilesRun(Run):
         change = image - window.of(self._first)
         window.of(self._shown).copy_(window.of(self._blended) + self._weight * change)
 
-    def _finish(self, part: SupervisedRun) -> None:
+    def _finish(self, part: Loop) -> None:
         record = {
-            "image": part.image,
+            "image": part.result(),
             "iterations": part.iteration,
-            "stopped_by": part.ended,
+            "stopped_by": part.reason,
             "remark": part.run.remark(),
             "findings": described(part.run.findings()),
             "maps": {name: image.clone() for name, image in part.run.maps().items()},

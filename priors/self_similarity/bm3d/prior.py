@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from zeroshot.checks import require_choice, require_number, require_positive
 from zeroshot.colour import from_opponent, to_opponent
-from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.self_similarity.bm3d.collaborative import Grouping, filter_planes
 from zeroshot.priors.self_similarity.bm3d.profiles import Profile, stages
 from zeroshot.priors.self_similarity.bm3d.shrinkage import HardThreshold, Wiener

@@ -14,7 +14,7 @@ from zeroshot.data_terms import Gaussian, Poisson
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.prior import Run, require_known_settings
-from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.sparse.dictionary.averaging import Coder
 from zeroshot.priors.sparse.dictionary.learning import Learner
 from zeroshot.priors.sparse.dictionary.run import LearnedDictionaryRun
@@ -149,12 +149,12 @@ class LearnedDictionary(DenoisingPrior):
 
     def supports(self, problem: Problem) -> str | None:
         """None for denoising, inpainting, and what the splitting scheme can solve."""
-        return None if _is_own(problem) else self._plugged_in(problem).supports(problem)
+        return None if _is_own(problem) else self.suited(problem).supports(problem)
 
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
         """Begin a run; `generator` chooses the patches to learn from."""
         if not _is_own(problem):
-            return self._plugged_in(problem).start(problem, generator)
+            return self.suited(problem).start(problem, generator)
         known = problem.known_pixels()
         if known is not None:
             _warn_of_large_holes(known, min(self.patch, *problem.y.shape[-2:]))
@@ -166,7 +166,7 @@ class LearnedDictionary(DenoisingPrior):
 
         if _is_own(problem):
             return MaxIterations(self.sweeps + 1)
-        return self._plugged_in(problem).default_stopping(problem)
+        return self.suited(problem).default_stopping(problem)
 
 
 def _is_own(problem: Problem) -> bool:

@@ -10,7 +10,7 @@ import torch
 from zeroshot.checks import require_choice, require_positive, require_whole
 from zeroshot.colour import from_opponent, to_opponent
 from zeroshot.prior import Run, require_known_settings
-from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.sparse.wavelet.subbands import Choice, Penalty, noisy_threshold, shrunk, wiener
 from zeroshot.priors.sparse.wavelet.transforms import (
     CycleSpunTransform,
@@ -223,12 +223,12 @@ class Wavelet(DenoisingPrior):
         reason = self.supports(problem)
         if reason is not None:
             raise ValueError(reason)
-        return super().start(problem, generator) if self._is_direct(problem) else WaveletRun(self, problem)
+        return super().start(problem, generator) if self.denoises(problem) else WaveletRun(self, problem)
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
         """After the last pass of the denoiser, or after `iterations`."""
         from zeroshot.stopping import MaxIterations
 
-        if self._is_direct(problem):
+        if self.denoises(problem):
             return super().default_stopping(problem)
         return MaxIterations(self.iterations)

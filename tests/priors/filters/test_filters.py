@@ -13,7 +13,7 @@ from skimage.restoration import denoise_bilateral
 
 from tests.pictures import SIGMA, decibels, seeded, uniform, with_noise
 from zeroshot.operators.identity import Identity
-from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.filters import pairs as pairs_module
 from zeroshot.priors.filters.bilateral import REACH, Bilateral
 from zeroshot.priors.filters.diffusion import CoherenceDiffusion, PeronaMalik

@@ -192,10 +192,10 @@ def test_settings_reach_the_splitting_scheme_or_are_refused(
 ) -> None:
     mask = random_mask(grey.shape, 0.5, seeded())
     problem = Problem(grey * mask, Mask(mask), sigma=0.0, task="inpaint", measured=mask)
-    plugged = family.for_problem(problem, **QUICK)._plugged_in(problem)
+    plugged = family.for_problem(problem, **QUICK).suited(problem)
     assert {name: getattr(plugged, name) for name in QUICK} == QUICK
     defaults = GroupSparseRepresentation.for_problem(problem, shrinkage=family.shrinkage)
-    assert family.for_problem(problem)._plugged_in(problem) == defaults
+    assert family.for_problem(problem).suited(problem) == defaults
     strength = {"constant": 1.0} if family is WeightedNuclearNorm else {"strength": 1.0}
     for refused in ({"feedback": 0.2}, {"remaining": 0.5}, {"coupling": "channels"}, strength):
         (name,) = refused

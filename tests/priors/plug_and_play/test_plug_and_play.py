@@ -14,12 +14,12 @@ from torch.nn import functional
 import zeroshot
 from tests.doubles import WithoutProx
 from tests.pictures import damaged, decibels, inpainting, measured_by, seeded, uniform, with_noise
-from zeroshot import registry
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.estimate import Estimate
 from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
 from zeroshot.operators import Blur, Grayscale, Identity, Mask, Mosaic, Operator, Stack
-from zeroshot.priors.denoiser import DenoisingPrior
+from zeroshot.priors.denoising import DenoisingPrior
+from zeroshot.priors.plug_and_play import pnp
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, RegularisationByDenoising
 from zeroshot.priors.sparse.dct import OverlappingDCT
 from zeroshot.problem import Problem
@@ -345,7 +345,7 @@ def test_chroma_is_denoised_as_if_it_were_noisier(photograph: torch.Tensor) -> N
     )
     run.step()
     # 0.5 ± 0.1 in place of 0.5 ± 0.3 is what is shrunk by 0.1.
-    torch.testing.assert_close(run._splitting.image, grey - 0.1 + colours)
+    torch.testing.assert_close(run.splitting.image, grey - 0.1 + colours)
 
 
 def test_an_unknown_setting_lists_the_right_ones(photograph: torch.Tensor) -> None:
@@ -371,7 +371,7 @@ def test_a_registered_name_takes_the_settings_for_repeated_use(
         def repeated(self) -> OverlappingDCT:
             return DENOISER
 
-    monkeypatch.setattr(registry, "prior_class", lambda name: {"quick": Quick}[name])
+    monkeypatch.setattr(pnp, "prior_class", lambda name: {"quick": Quick}[name])
     problem = damaged("inpaint", photograph)
     named = run_to_end(PlugAndPlay(denoiser="quick", iterations=3), problem).image
     direct = run_to_end(PlugAndPlay(denoiser=DENOISER, iterations=3), problem).image

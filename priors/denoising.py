@@ -1,0 +1,100 @@
+"""Priors that are known by their denoiser, as answers to a problem.
+
+For denoising the denoiser is the answer. For every other linear operator it is plugged into a splitting
+scheme (:mod:`zeroshot.priors.plug_and_play.pnp`), which alternates it with the data term.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+
+from zeroshot.data_terms import Gaussian, Poisson
+from zeroshot.estimate import Estimate
+from zeroshot.prior import Prior, Run
+from zeroshot.priors.denoiser import Denoiser
+from zeroshot.priors.plug_and_play.pnp import PlugAndPlay
+from zeroshot.problem import Problem
+
+
+class DenoisingPrior(Denoiser):
+    """A prior given by a denoiser: the denoiser itself for plain noise, plug and play with it for all else.
+
+    Subclasses are frozen dataclasses of the denoiser's settings, with the two methods of a
+    :class:`~zeroshot.priors.denoiser.Denoiser`. The run of plain noise makes one pass a step.
+    """
+
+    #: Whether plug and play with it gains on the operator's first estimate.
+    suits_plug_and_play: ClassVar[bool] = True
+
+    @classmethod
+    def for_problem(cls, problem: Problem, **settings: Any) -> DenoisingPrior:
+        """The defaults of the family with `settings` put over them.
+
+        For everything but denoising they are those of :meth:`repeated`, as where the denoiser is named to plug
+        and play: the two are one method.
+        """
+        prior = super().for_problem(problem, **settings)
+        if cls.denoises(problem):
+            return prior
+        return replace(prior.repeated(), **settings)  # type: ignore[type-var]  # they are dataclasses
+
+    @staticmethod
+    def denoises(problem: Problem) -> bool:
+        """Whether the denoiser alone is the answer."""
+        return problem.is_denoising and isinstance(problem.data_term, Gaussian | Poisson)
+
+    def suited(self, problem: Problem) -> Prior:
+        """Itself for plain noise; elsewhere plug and play with this denoiser, where it gains by that."""
+        if self.denoises(problem) or not self.suits_plug_and_play:
+            return self
+        return PlugAndPlay.for_problem(problem, denoiser=self)
+
+    def supports(self, problem: Problem) -> str | None:
+        """None for plain noise, and where the prior that is :meth:`suited` can solve the problem."""
+        if self.denoises(problem):
+            return None
+        if not self.suits_plug_and_play:
+            return (
+                f"{self.name} is a denoiser that makes holes and enlargements worse; "
+                "use prior 'pnp' with denoiser='nlm'"
+            )
+        return self.suited(problem).supports(problem)
+
+    def start(self, problem: Problem, generator: torch.Generator) -> Run:
+        """The passes of the denoiser."""
+        return DenoisingRun(self, problem)
+
+
+class DenoisingRun(Run):
+    """The passes of a denoiser, one a step.
+
+    With the Poisson data term the variance of the noise is made constant first, and the result is mapped
+    back.
+    """
+
+    state = ("estimate", "index")
+
+    def __init__(self, prior: DenoisingPrior, problem: Problem) -> None:
+        self.device = problem.y.device
+        self._prior, self._problem = prior, problem
+        self._noisy, self._sigma = problem.stabilised()
+        self._passes = prior.passes(self._sigma) if self._sigma > 0 else 0
+        self.estimate = self._noisy
+        self.index = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last pass has been made."""
+        return self.index >= self._passes
+
+    @torch.no_grad()
+    def step(self) -> Estimate:
+        """Make the next pass; after the last one the image stays."""
+        if self.index < self._passes:
+            self.estimate = self._prior.refine(self._noisy, self.estimate, self._sigma, self.index)
+            self.index += 1
+        image = self._problem.unstabilised(self.estimate).clamp(0, 1)
+        return Estimate(image, self._problem.loss(image).item(), max(self.index, 1))
