@@ -22,10 +22,9 @@ from zeroshot.compare.measuring import Measures, default_metrics
 from zeroshot.compare.method import Method
 from zeroshot.compare.methods.arrays import to_tensor
 from zeroshot.compare.process import MARK, Runner
-from zeroshot.compare.records import Cell, Table
+from zeroshot.compare.records import Cell, Table, option_text
 from zeroshot.compare.report import write_csv, write_report
 from zeroshot.compare.report.measures import measure, seconds_text
-from zeroshot.compare.report.text import option_text
 from zeroshot.compare.store import Existing, Plan, Store
 from zeroshot.registry import unknown
 from zeroshot.tasks import tasks

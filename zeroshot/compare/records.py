@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -118,3 +120,13 @@ class Table:
                 return None
             values.append(cell.metrics[metric])
         return sum(values) / len(values) if values else None
+
+
+def option_text(options: Mapping[str, Any]) -> str:
+    """The options of a task in words, ``scale 4, sigma 25/255``: noise in 8-bit grey levels, files by name only."""
+    words = []
+    for name, value in options.items():
+        levels = name == "sigma" and isinstance(value, int | float)
+        said = f"{value * 255:g}/255" if levels else re.sub(r" sha256 [0-9a-f]+", "", str(value))
+        words.append(f"{name} {said}")
+    return ", ".join(words)

@@ -6,20 +6,21 @@ They can be read without colour: line styles and markers differ, and every metho
 from __future__ import annotations
 
 import io
+import re
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from zeroshot.compare.records import Table
-from zeroshot.compare.report.labels import beside_points, in_margin
 from zeroshot.compare.report.measures import Measure, is_done, main_psnr, perceptual_measures
 from zeroshot.compare.report.measures import measure as measure_named
-from zeroshot.compare.report.names import file_stem
+from zeroshot.compare.report.plot_labels import beside_points, in_margin
 from zeroshot.images import write_atomically
 from zeroshot.text_table import printable
 
@@ -95,6 +96,12 @@ def summary_plots(table: Table, folder: Path) -> list[Plot]:
         if plot is not None:
             plots.append(plot)
     return plots
+
+
+def file_stem(name: str) -> str:
+    """A name as the stem of a file that every system takes; not necessarily unique."""
+    ascii_name = unicodedata.normalize("NFKD", PurePath(name).stem).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9]+", "-", ascii_name).strip("-").lower()[:40] or "image"
 
 
 # --- what is drawn ---------------------------------------------------------------------------------------
