@@ -50,7 +50,7 @@ class Job:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class AttemptResult:
     """What came of a job: a status with its reason, and the image (H × W or H × W × C, float32) if there is one."""
 
     status: Status
@@ -63,8 +63,8 @@ class Outcome:
     traceback: str = ""
 
 
-def attempt(method: Method, job: Job) -> Outcome:
-    """Let a method restore an image; whatever it raises becomes an outcome.
+def attempt(method: Method, job: Job) -> AttemptResult:
+    """Let a method restore an image; whatever it raises becomes a result.
 
     Parameters
     ----------
@@ -75,22 +75,22 @@ def attempt(method: Method, job: Job) -> Outcome:
 
     Returns
     -------
-    Outcome
+    AttemptResult
         Its seconds are the wall-clock time of ``restore`` alone, less the time that looking at intermediate
         images took.
     """
-    watch = _Watch(job.truth)
+    watch = _Stopwatch(job.truth)
     try:
         case = _case(job, watch)
         reason = method.supports(case)
         if reason:
-            return Outcome("unsupported", one_line(reason))
+            return AttemptResult("unsupported", one_line(reason))
         image, seconds = watch.timed(method, to_array(case.problem.y), job, case)
         image = _checked(image, case.problem.reference_shape)
     # A method that calls sys.exit() ends its own turn, not the comparison.
     except (Exception, SystemExit) as error:
         status: Status = "memory" if is_out_of_memory(error) else "failed"
-        return Outcome(
+        return AttemptResult(
             status,
             reason_of(error),
             memory_mib=peak_memory_mib(),
@@ -99,7 +99,7 @@ def attempt(method: Method, job: Job) -> Outcome:
             traceback=traceback.format_exc(),
         )
     watch.finish(image, seconds)
-    return Outcome("done", "", image, seconds, peak_memory_mib(), watch.notes, tuple(watch.curve))
+    return AttemptResult("done", "", image, seconds, peak_memory_mib(), watch.notes, tuple(watch.curve))
 
 
 def prepare(method: Method) -> None:
@@ -109,7 +109,7 @@ def prepare(method: Method) -> None:
         load()
 
 
-def _case(job: Job, watch: _Watch) -> Case:
+def _case(job: Job, watch: _Stopwatch) -> Case:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about the task, which is the same for every method
         return Case.of(
@@ -123,7 +123,7 @@ def _case(job: Job, watch: _Watch) -> Case:
         )
 
 
-class _Watch:
+class _Stopwatch:
     """The clock of a run: stands still while an intermediate image is looked at."""
 
     def __init__(self, truth: torch.Tensor | None) -> None:

@@ -14,18 +14,19 @@ import numpy as np
 import torch
 
 from zeroshot import degradation
-from zeroshot.compare.attempt import Outcome
+from zeroshot.compare.attempt import AttemptResult
 from zeroshot.compare.entrants import Entrant, entrants
 from zeroshot.compare.inputs import Given, Inputs, Source, printable_options, sources
 from zeroshot.compare.machine import described_machine, versions
 from zeroshot.compare.measuring import Measures, default_metrics
 from zeroshot.compare.method import Method
 from zeroshot.compare.methods.arrays import to_tensor
-from zeroshot.compare.process import MARK, Runner
+from zeroshot.compare.process import Runner
 from zeroshot.compare.records import Cell, Table, option_text
 from zeroshot.compare.report import write_csv, write_report
 from zeroshot.compare.report.measures import measure, seconds_text
 from zeroshot.compare.store import Existing, Plan, Store
+from zeroshot.compare.worker import MARK, UnguardedScriptError
 from zeroshot.registry import unknown
 from zeroshot.tasks import tasks
 
@@ -129,9 +130,9 @@ def compare(
     ...         {"astronaut": astronaut()}, "sr", "bicubic,tv", options={"scale": 4}, report=folder
     ...     )
     """
-    # A script that calls this outside of its guarded main part is run again by the worker that reads it.
+    # A script that calls this outside of its guarded part is run again by the worker of a method that it defines.
     if os.environ.get(MARK):
-        raise RuntimeError("put the call of compare() under: if __name__ == '__main__'")
+        raise UnguardedScriptError
     if task not in tasks():
         raise ValueError(unknown("task", task, tasks()))
     chosen = {name: value for name, value in (options or {}).items() if value is not None}
@@ -298,14 +299,14 @@ class _Comparison:
     def _run_cell(self, runner: Runner, name: str, method: str) -> Cell:
         material = self.inputs.material(name)
         job = material.job(seconds=self.limits.seconds, seed=self.plan.terms["seed"])
-        outcome = runner.attempt(job, self.limits.timeout)
-        if outcome.image is None:
-            return _cell(name, method, outcome)
-        image = to_tensor(outcome.image).clamp(0, 1)
+        result = runner.attempt(job, self.limits.timeout)
+        if result.image is None:
+            return _cell(name, method, result)
+        image = to_tensor(result.image).clamp(0, 1)
         values, reasons = self.measures.of(image, material)
         file = self.store.save_restored(name, method, image)
         notes = {f"no {metric}": reason for metric, reason in reasons.items()}
-        return _cell(name, method, outcome, metrics=values, notes={**outcome.notes, **notes}, file=file)
+        return _cell(name, method, result, metrics=values, notes={**result.notes, **notes}, file=file)
 
     # --- what is said and written ---
 
@@ -368,11 +369,11 @@ class _Comparison:
         self.report_seconds = self.reported - began
 
 
-def _cell(image: str, method: str, outcome: Outcome, **more: Any) -> Cell:
+def _cell(image: str, method: str, result: AttemptResult, **more: Any) -> Cell:
     facts = {
-        "seconds": outcome.seconds,
-        "memory_mib": outcome.memory_mib,
-        "notes": outcome.notes,
-        "curve": outcome.curve,
+        "seconds": result.seconds,
+        "memory_mib": result.memory_mib,
+        "notes": result.notes,
+        "curve": result.curve,
     }
-    return Cell(image, method, outcome.status, outcome.reason, **{**facts, **more})
+    return Cell(image, method, result.status, result.reason, **{**facts, **more})

@@ -6,17 +6,16 @@ import hashlib
 import inspect
 import json
 import re
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zeroshot.compare.channel import Setup
 from zeroshot.compare.machine import versions
 from zeroshot.compare.method import Method
 from zeroshot.compare.process import MethodRunner, Runner, WorkerProcess
 from zeroshot.compare.store import require_distinct
+from zeroshot.compare.worker import Setup
 from zeroshot.provenance import described
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class Entrant:
     def runner(self, log: Path, *, threads: int | None, memory: int | None) -> Runner:
         """What restores images with this method; nothing is started yet."""
         text = self.given if isinstance(self.given, str) else ""
-        setup = Setup(text, tuple(sys.path), None, threads, memory)
+        setup = Setup(text, threads, memory)
         if isinstance(self.given, str):
             return WorkerProcess(setup, log)
         return MethodRunner(self.given, setup, log)

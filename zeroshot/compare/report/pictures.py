@@ -128,7 +128,7 @@ def illustrated(table: Table) -> int:
 
 
 def data_uri(data: bytes) -> Markup:
-    """A picture as text that a page can hold as it is: looking for what to escape in millions of letters takes seconds."""
+    """A picture as text that a page takes as it is: to search millions of letters for what to escape takes seconds."""
     signatures = ((b"\x89PNG", "png"), (b"RIFF", "webp"), (b"\xff\xd8", "jpeg"))
     kind = next((name for start, name in signatures if data.startswith(start)), "svg+xml")
     return Markup(f"data:image/{kind};base64,{base64.b64encode(data).decode()}")
