@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,6 +153,39 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
         Store(tmp_path / "out").locked(),
     ):
         pass
+    with Store(tmp_path / "out").locked():
+        pass
+
+
+def test_a_lock_does_not_hold_back_overwriting(tmp_path: Path) -> None:
+    opened(tmp_path / "out")
+    store = Store(tmp_path / "out")
+    with store.locked():
+        store.open(plan({**TERMS, "seed": 1}), "overwrite")
+        with pytest.raises(ComparisonError, match="another comparison is at work"), Store(store.folder).locked():
+            pass
+
+
+def test_a_killed_run_leaves_no_lock_behind(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, time\n"
+            "from zeroshot.compare.store import Store\n"
+            "with Store(sys.argv[1]).locked():\n"
+            "    print('locked', flush=True)\n"
+            "    time.sleep(600)\n",
+            str(tmp_path / "out"),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"locked\n"
+    with pytest.raises(ComparisonError, match="another comparison is at work"), Store(tmp_path / "out").locked():
+        pass
+    holder.kill()
+    holder.wait()
     with Store(tmp_path / "out").locked():
         pass
 

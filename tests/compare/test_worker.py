@@ -223,13 +223,14 @@ def test_a_script_without_its_method_is_not_run_again(tmp_path: Path) -> None:
         "print('run')\n"
         "picture = np.full((16, 16), 99, np.uint8)\n"
         f"folder = {str(tmp_path / 'out')!r}\n"
-        "table = compare({'a': picture}, 'denoise', 'first', options={'sigma': 0.1}, report=folder)\n"
-        "print(table.cells[0].status)\n"
+        "table = compare({'a': picture}, 'denoise', 'first,tv[iterations=2]', options={'sigma': 0.1}, report=folder)\n"
+        "print(*[cell.status for cell in table.cells])\n"
     )
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=True
     )
-    assert done.stdout.split() == ["run", "done"]
+    assert done.stdout.split() == ["run", "done", "done"]
+    assert done.stderr == ""
 
 
 @pytest.mark.slow

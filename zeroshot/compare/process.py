@@ -273,6 +273,9 @@ def _environment(threads: int | None) -> Iterator[None]:
     wanted = {} if threads is None else dict.fromkeys(_THREAD_VARIABLES, str(threads))
     # From Python 3.11 on, a file in the current folder does not stand in for a module of the library.
     wanted |= {MARK: "1", "PYTHONSAFEPATH": "1"}
+    # multiprocessing's tracker frees the semaphores of a process that was killed, and need not tell the user so.
+    filters = filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker"])
+    wanted["PYTHONWARNINGS"] = ",".join(filters)
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 from zeroshot import images
 from zeroshot.command_files import make_folder, require_writable
@@ -184,19 +185,17 @@ class Store:
         ComparisonError
             Where another run is at work.
         """
-        try:
-            import fcntl
-        except ImportError:  # no such locks on this system
-            yield
-            return
         self.require_ours()
         make_folder(self.folder)
-        with (self.folder / _LOCK).open("wb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ComparisonError(f"another comparison is at work in {self.folder}") from None
+        lock = FileLock(self.folder / _LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ComparisonError(f"another comparison is at work in {self.folder}") from None
+        try:
             yield
+        finally:
+            lock.release()
 
     # --- cells ---
 
