@@ -18,7 +18,7 @@ from zeroshot.compare import comparison as comparison_module
 from zeroshot.compare.attempt import AttemptResult, Job
 from zeroshot.compare.entrants import entrants
 from zeroshot.compare.process import WorkerProcess
-from zeroshot.compare.store import as_picture
+from zeroshot.compare.store_images import as_picture
 from zeroshot.compare.worker import Setup
 
 #: What the method does is told by the brightness of the image.
@@ -242,7 +242,7 @@ def test_an_idle_worker_ends_with_the_one_who_feeds_it(script: Path, tmp_path: P
         "import torch\n"
         "from zeroshot.compare.attempt import Job\n"
         "from zeroshot.compare.process import WorkerProcess\n"
-        "from zeroshot.compare.store import as_picture\n"
+        "from zeroshot.compare.store_images import as_picture\n"
         "from zeroshot.compare.worker import Setup\n"
         f"worker = WorkerProcess(Setup('python:{script}:Moody', 1, None), Path({str(tmp_path / 'log')!r}))\n"
         "job = Job(as_picture(torch.zeros(1, 1, 8, 8)), 'denoise', {'sigma': 0.1})\n"

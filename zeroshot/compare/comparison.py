@@ -25,7 +25,8 @@ from zeroshot.compare.process import Runner
 from zeroshot.compare.records import Cell, Table, option_text
 from zeroshot.compare.report import write_csv, write_report
 from zeroshot.compare.report.measures import measure, seconds_text
-from zeroshot.compare.store import Existing, Plan, Store
+from zeroshot.compare.store import Existing, Plan
+from zeroshot.compare.store_images import ImageStore
 from zeroshot.compare.worker import MARK, UnguardedScriptError
 from zeroshot.registry import unknown
 from zeroshot.tasks import tasks
@@ -146,7 +147,7 @@ def compare(
     names = default_metrics(task, chosen, truth=truth) if metrics is None else metrics
     measures = Measures.checked([names] if isinstance(names, str) else names, truth=truth)
     taking_part = entrants(methods)
-    store = Store(report)
+    store = ImageStore(report)
     _require_apart(named, store.folder)
     terms = {
         "task": task,
@@ -240,7 +241,7 @@ def _require_apart(named: Sequence[Source], folder: Path) -> None:
 class _Comparison:
     """A comparison under way."""
 
-    store: Store
+    store: ImageStore
     inputs: Inputs
     measures: Measures
     plan: Plan

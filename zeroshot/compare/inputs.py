@@ -16,7 +16,8 @@ import torch
 
 from zeroshot import images
 from zeroshot.compare.attempt import Job
-from zeroshot.compare.store import Store, as_picture, require_distinct
+from zeroshot.compare.store import require_distinct
+from zeroshot.compare.store_images import ImageStore, as_picture
 from zeroshot.degradation import degrade
 from zeroshot.picture import Picture
 from zeroshot.problem import Problem
@@ -166,7 +167,7 @@ class Inputs:
 
     Parameters
     ----------
-    store : Store
+    store : ImageStore
         Where they are kept.
     named : sequence of Source
         The images.
@@ -178,7 +179,7 @@ class Inputs:
 
     def __init__(
         self,
-        store: Store,
+        store: ImageStore,
         named: Sequence[Source],
         given: Given,
         task: str,
