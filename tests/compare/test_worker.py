@@ -16,7 +16,7 @@ import torch
 from zeroshot.compare import compare
 from zeroshot.compare import comparison as comparison_module
 from zeroshot.compare.attempt import AttemptResult, Job
-from zeroshot.compare.entrants import entrants
+from zeroshot.compare.compared_methods import compared_methods
 from zeroshot.compare.process import WorkerProcess
 from zeroshot.compare.store_images import as_picture
 from zeroshot.compare.worker import Setup
@@ -290,7 +290,7 @@ def test_what_an_object_was_told_is_part_of_what_it_is() -> None:
             return image
 
     def identity(method: Own) -> str:
-        return entrants([method])[0].identity
+        return compared_methods([method])[0].identity
 
     assert identity(Own(1)) == identity(Own(1))
     assert identity(Own(1)) != identity(Own(2))

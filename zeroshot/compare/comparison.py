@@ -15,7 +15,7 @@ import torch
 
 from zeroshot import degradation
 from zeroshot.compare.attempt import AttemptResult
-from zeroshot.compare.entrants import Entrant, entrants
+from zeroshot.compare.compared_methods import ComparedMethod, compared_methods
 from zeroshot.compare.inputs import Given, Inputs, Source, printable_options, sources
 from zeroshot.compare.machine import described_machine, versions
 from zeroshot.compare.measuring import Measures, default_metrics
@@ -146,7 +146,7 @@ def compare(
     truth = "unknown" if given == "damaged" and truths is None else "known"
     names = default_metrics(task, chosen, truth=truth) if metrics is None else metrics
     measures = Measures.checked([names] if isinstance(names, str) else names, truth=truth)
-    taking_part = entrants(methods)
+    compared = compared_methods(methods)
     store = ImageStore(report)
     _require_apart(named, store.folder)
     terms = {
@@ -162,7 +162,7 @@ def compare(
     plan = Plan(
         terms,
         {source.name: source.checksum() for source in named},
-        {entrant.name: entrant.identity for entrant in taking_part},
+        {method.name: method.identity for method in compared},
     )
     inputs = Inputs(store, named, given, task, chosen, int(seed))
     store.require_ours()
@@ -174,7 +174,7 @@ def compare(
         for source in named:
             inputs.write(source.name)
         return _Comparison(store, inputs, measures, plan, limits, progress or (lambda line: None)).run(
-            taking_part, [source.name for source in named], failed
+            compared, [source.name for source in named], failed
         )
 
 
@@ -251,24 +251,24 @@ class _Comparison:
     reported: float = field(default_factory=time.monotonic)
     report_seconds: float = 0.0
 
-    def run(self, taking_part: list[Entrant], names: list[str], failed: Failed) -> Table:
+    def run(self, compared: list[ComparedMethod], names: list[str], failed: Failed) -> Table:
         """Run what is missing, and write the report."""
         self.cells = {(cell.image, cell.method): cell for cell in self.store.cells()}
         missing = {
-            entrant.name: [name for name in names if self._is_missing(name, entrant.name, failed)]
-            for entrant in taking_part
+            method.name: [name for name in names if self._is_missing(name, method.name, failed)]
+            for method in compared
         }
-        todo, total = sum(map(len, missing.values())), len(taking_part) * len(names)
+        todo, total = sum(map(len, missing.values())), len(compared) * len(names)
         self.progress(
-            f"{self._title()}: {len(names)} image{'s' * (len(names) != 1)} × {len(taking_part)} "
-            f"method{'s' * (len(taking_part) != 1)}"
+            f"{self._title()}: {len(names)} image{'s' * (len(names) != 1)} × {len(compared)} "
+            f"method{'s' * (len(compared) != 1)}"
             + (f", {total - todo} of {total} runs are finished already" if todo < total else "")
         )
         counter = iter(range(total - todo + 1, total + 1))
         try:
-            for entrant in taking_part:
-                if missing[entrant.name]:
-                    self._run_method(entrant, missing[entrant.name], counter, total)
+            for method in compared:
+                if missing[method.name]:
+                    self._run_method(method, missing[method.name], counter, total)
         except KeyboardInterrupt:
             self._write_report()
             raise
@@ -281,15 +281,17 @@ class _Comparison:
             return True
         return cell.file is not None and not (self.store.folder / cell.file).is_file()
 
-    def _run_method(self, entrant: Entrant, names: list[str], counter: Iterator[int], total: int) -> None:
-        log = self.store.log(entrant.name)
-        runner = entrant.runner(log, threads=self.limits.threads, memory=self.limits.memory)
+    def _run_method(
+        self, method: ComparedMethod, names: list[str], counter: Iterator[int], total: int
+    ) -> None:
+        log = self.store.log(method.name)
+        runner = method.runner(log, threads=self.limits.threads, memory=self.limits.memory)
         try:
             for name in names:
-                cell = self._run_cell(runner, name, entrant.name)
+                cell = self._run_cell(runner, name, method.name)
                 self.store.keep(cell)
-                self.cells[name, entrant.name] = cell
-                self.progress(f"[{next(counter)}/{total}] {entrant.name} · {name}: {self._summary(cell)}")
+                self.cells[name, method.name] = cell
+                self.progress(f"[{next(counter)}/{total}] {method.name} · {name}: {self._summary(cell)}")
                 write_csv(self.table(), self.store.folder)
                 self._write_report_if_due()
         finally:

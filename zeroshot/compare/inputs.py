@@ -21,6 +21,7 @@ from zeroshot.compare.store_images import ImageStore, as_picture
 from zeroshot.degradation import degrade
 from zeroshot.picture import Picture
 from zeroshot.problem import Problem
+from zeroshot.provenance import described
 from zeroshot.tasks import make_problem
 
 #: What the images of a comparison are: the truths, to be damaged here, or the damaged images.
@@ -257,7 +258,5 @@ def _opaque(picture: Picture, options: Mapping[str, Any]) -> Picture:
 
 def printable_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as a table shows them: numbers and words as they are, images by their size and checksum."""
-    from zeroshot.provenance import described
-
     shown = {name: described(value) for name, value in options.items() if value is not None}
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in shown.items()}

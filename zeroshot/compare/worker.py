@@ -23,6 +23,7 @@ import torch
 
 from zeroshot.compare.attempt import attempt, is_out_of_memory, prepare, reason_of
 from zeroshot.compare.method import Method
+from zeroshot.compare.specification import method_from
 
 #: Set in the environment of a worker, where compare() must not be called.
 MARK = "ZEROSHOT_COMPARE_WORKER"
@@ -143,8 +144,6 @@ class _UnreadableError(Exception):
 
 def _method_of(setup: Setup) -> Method:
     if isinstance(setup.method, str):
-        from zeroshot.compare.specification import method_from
-
         return method_from(setup.method)
     try:
         method: Any = pickle.loads(setup.method)

@@ -31,7 +31,7 @@ _CHOICES = {
 
 
 @dataclass(frozen=True)
-class Convention:
+class ModelInterface:
     """How a learned model wants its images, and how its answers are to be read.
 
     Parameters
@@ -86,8 +86,8 @@ class Convention:
         object.__setattr__(self, "range", (float(limits[0]), float(limits[1])))
 
     @classmethod
-    def from_options(cls, options: dict[str, Any], subject: str) -> Convention:
-        """The convention of these options; `subject` is what the messages call the model.
+    def from_options(cls, options: dict[str, Any], subject: str) -> ModelInterface:
+        """The interface of these options; `subject` is what the messages call the model.
 
         Raises
         ------
@@ -103,8 +103,8 @@ class Convention:
         except ValueError as error:
             raise ValueError(f"{subject}: {error}") from None
 
-    def resolved(self, declared: list[Declared]) -> Convention:
-        """The same convention, with "auto" replaced by what the model's declared input shapes say."""
+    def resolved(self, declared: list[Declared]) -> ModelInterface:
+        """The same interface, with "auto" replaced by what the model's declared input shapes say."""
         shape = declared[0] if declared else None
         layout = self.layout
         if layout == "auto":
@@ -162,7 +162,7 @@ def by_colours(
     image : torch.Tensor
         (1, 1, h, w) or (1, 3, h, w).
     channels : str
-        As :class:`Convention` has it, but for "auto".
+        As :class:`ModelInterface` has it, but for "auto".
 
     Returns
     -------
