@@ -1,8 +1,8 @@
 """Comparisons: every prior against learned models and baselines, over the same damaged images.
 
-:func:`compare` runs them, a :class:`Method` is whatever makes an image out of a damaged one, and a
-:class:`Table` of :class:`Cell` is what comes of it. :mod:`zeroshot.compare.specification` lists the methods that
-can be named by a text.
+:func:`compare` runs them, a :class:`Method` turns a damaged image into a restored one, and the result is a
+:class:`Table` of :class:`Cell`. :mod:`zeroshot.compare.specification` lists the methods that can be named by a
+text.
 """
 
 from __future__ import annotations

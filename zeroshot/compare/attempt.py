@@ -1,4 +1,4 @@
-"""One method on one image, in whichever process: timed, watched and turned into plain values."""
+"""One run of one method on one image: timed, recorded and turned into plain values, in any process."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class AttemptResult:
-    """What came of a job: a status with its reason, and the image (H × W or H × W × C, float32) if there is one."""
+    """The result of a job: a status with its reason, and the image (H × W or H × W × C, float32) if there is one."""
 
     status: Status
     reason: str = ""
@@ -64,7 +64,7 @@ class AttemptResult:
 
 
 def attempt(method: Method, job: Job) -> AttemptResult:
-    """Let a method restore an image; whatever it raises becomes a result.
+    """Let a method restore an image; an exception becomes a result with its reason.
 
     Parameters
     ----------
@@ -76,8 +76,7 @@ def attempt(method: Method, job: Job) -> AttemptResult:
     Returns
     -------
     AttemptResult
-        Its seconds are the wall-clock time of ``restore`` alone, less the time that looking at intermediate
-        images took.
+        Its seconds are the wall-clock time of ``restore`` alone, without the time spent on intermediate images.
     """
     watch = _Stopwatch(job.truth)
     try:
@@ -87,7 +86,7 @@ def attempt(method: Method, job: Job) -> AttemptResult:
             return AttemptResult("unsupported", one_line(reason))
         image, seconds = watch.timed(method, to_array(case.problem.y), job, case)
         image = _checked(image, case.problem.reference_shape)
-    # A method that calls sys.exit() ends its own turn, not the comparison.
+    # A method that calls sys.exit() ends its own run, not the comparison.
     except (Exception, SystemExit) as error:
         status: Status = "memory" if is_out_of_memory(error) else "failed"
         return AttemptResult(
@@ -124,7 +123,7 @@ def _case(job: Job, watch: _Stopwatch) -> Case:
 
 
 class _Stopwatch:
-    """The clock of a run: stands still while an intermediate image is looked at."""
+    """The clock of a run, which stops while an intermediate image is measured."""
 
     def __init__(self, truth: torch.Tensor | None) -> None:
         self.curve: list[CurvePoint] = []
@@ -152,7 +151,7 @@ class _Stopwatch:
         self.notes[str(key)] = described(value)
 
     def finish(self, image: np.ndarray, seconds: float) -> None:
-        """Let the curve end at the result; one who showed nothing has no curve."""
+        """End the curve at the result; a method that showed nothing has no curve."""
         if self.curve:
             self.curve.append(CurvePoint(seconds, self._quality(image)))
 
@@ -200,7 +199,7 @@ def _checked(image: Any, reference_shape: tuple[int, ...]) -> np.ndarray:
 
 
 def one_line(text: object) -> str:
-    """A text on one line of bearable length."""
+    """A text on one line, cut where it is very long."""
     line = " ".join(str(text).split())
     return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 1] + "…"
 

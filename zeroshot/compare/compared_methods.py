@@ -61,7 +61,7 @@ def compared_methods(methods: Iterable[str | Method]) -> list[ComparedMethod]:
     Raises
     ------
     ValueError, TypeError, ImportError, FileNotFoundError
-        In one line, where a text is not right, something is no method, or two have one name.
+        In one line, where a text is malformed, an object is not a method, or two methods have one name.
     """
     if isinstance(methods, str):
         methods = split(methods)
@@ -94,14 +94,14 @@ def _from_object(method: Any) -> ComparedMethod:
     kind = f"{type(method).__module__}.{type(method).__qualname__}"
     source = _source_of(type(method))
     settings = json.dumps(described(dict(getattr(method, "__dict__", {}))), sort_keys=True)
-    # Where an object lies in memory says nothing about what it does.
+    # The address of an object in memory is no part of what it does.
     identity = source + re.sub(r" at 0x[0-9a-f]+", "", settings)
     digest = hashlib.sha256(identity.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
     return ComparedMethod(str(method.name), method, f"{kind} {digest}")
 
 
 def _source_of(kind: type) -> str:
-    """The lines that define a class; empty where they are not to be had, as for extensions in C."""
+    """The lines that define a class; empty where they are not available, as for extensions in C."""
     try:
         return inspect.getsource(kind)
     except (OSError, TypeError):

@@ -33,7 +33,7 @@ from zeroshot.tasks import tasks
 
 #: Whether cells that failed, crashed, ran out of memory or out of time in an earlier run are run again.
 Failed = Literal["keep", "retry"]
-#: What has no result but might have had one.
+#: Statuses of runs that should have had a result.
 FAILURES = ("failed", "crashed", "memory", "timeout")
 _SECONDS_BETWEEN_REPORTS = 60.0
 # Writing the page takes at most this share of the time.
@@ -63,9 +63,9 @@ def compare(
 ) -> Table:
     """Run every method on every image, ``x̂ = method(y)`` with ``y = A x + n`` made once, and measure the results.
 
-    Each method has a process of its own, which is fed image after image; only one is at work at a time, so that
-    times can be compared. What a method raises, a crash, lack of memory or of time costs one cell. A comparison
-    goes on where an earlier run into the same folder ended; images and methods may be added to it.
+    Each method runs in a process of its own, image after image, and only one at a time, so that times can be
+    compared. An exception, a crash, or a lack of memory or time costs one cell. A comparison resumes where an
+    earlier run into the same folder ended; images and methods may be added to it.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def compare(
         separated by commas), or objects with ``name``, ``supports`` and ``restore``. An object that cannot be
         pickled runs in this process, with a warning.
     report : path
-        The folder that receives ``report.html``, ``results.csv``, the images, and what is needed to go on.
+        The folder that receives ``report.html``, ``results.csv``, the images, and what is needed to resume.
     options : mapping, optional
         What :func:`zeroshot.degradation.degrade` takes for this task, or for damaged images what
         :func:`zeroshot.solve` does.
@@ -95,8 +95,8 @@ def compare(
     truths : folder, or mapping of names to images, optional
         The truths of damaged images, found by name.
     threads : int, optional
-        CPU threads of every method; by default as many as PyTorch uses here. A comparison is gone on with under
-        the same number only: times and, to the last digit, results depend on it.
+        CPU threads of every method; by default as many as PyTorch uses here. A comparison can be continued
+        only with the same number: times and, to the last digit, results depend on it.
     timeout : float, optional
         Seconds after which a restoration is ended without a result; by default ten times the budget and at
         least ten minutes, or never where there is no budget.
@@ -224,7 +224,7 @@ def _check_choices(existing: str, failed: str) -> None:
 
 
 def _require_apart(named: Sequence[Source], folder: Path) -> None:
-    """Refuse images that lie where the comparison writes."""
+    """Refuse images inside the folder that the comparison writes."""
     place = folder.resolve()
     for source in named:
         for image in (source.image, source.truth):
@@ -239,7 +239,7 @@ def _require_apart(named: Sequence[Source], folder: Path) -> None:
 
 @dataclass
 class _Comparison:
-    """A comparison under way."""
+    """A running comparison."""
 
     store: ImageStore
     inputs: Inputs
@@ -311,7 +311,7 @@ class _Comparison:
         notes = {f"no {metric}": reason for metric, reason in reasons.items()}
         return _cell(name, method, result, metrics=values, notes={**result.notes, **notes}, file=file)
 
-    # --- what is said and written ---
+    # --- progress and report ---
 
     def table(self) -> Table:
         """All that the folder holds."""
@@ -337,7 +337,7 @@ class _Comparison:
         )
 
     def _described_methods(self) -> dict[str, str]:
-        """What the methods are whose names do not say it; the command names those of the last run only."""
+        """The identities of methods whose names do not tell; the command only names those of the last run."""
         identities = self.store.identities
         return {f"method {name}": text for name, text in identities.items() if text != name}
 
@@ -356,7 +356,7 @@ class _Comparison:
     def _write_report_if_due(self) -> None:
         since = time.monotonic() - self.reported
         if since > max(_SECONDS_BETWEEN_REPORTS, self.report_seconds / _REPORT_SHARE):
-            # The page so far is a comfort; what is wrong with it is said at the end.
+            # The page is a preview here; at the end an error in writing it is raised.
             try:
                 self._write_report()
             except Exception as error:

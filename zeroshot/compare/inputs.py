@@ -74,7 +74,7 @@ class Material:
 
 
 def sources(given: Any, truths: Any = None) -> list[Source]:
-    """The images by name.
+    """Name the images.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def _truths_by_name(truths: Any, wanted: Set[str]) -> dict[str, Any]:
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder of truths {folder}")
     files = _image_files(folder)
-    # Whatever else lies in the folder is no concern of the comparison.
+    # Other files in the folder do not matter to the comparison.
     taken = [file.stem for file in files if file.stem in wanted]
     require_distinct(taken, "truths", f"keep one of them in {folder}")
     return {file.stem: file for file in files}

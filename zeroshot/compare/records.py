@@ -1,4 +1,4 @@
-"""What a comparison records: one cell per image and method, and the table that they make."""
+"""What a comparison records: one cell per image and method, and the table they form."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Table:
 
     @cached_property
     def _places(self) -> dict[tuple[str, str], Cell]:
-        # Reports look every cell up several times; walking through all of them would take minutes for thousands.
+        # Reports look up every cell several times; a linear search would take minutes for thousands of cells.
         return {(cell.image, cell.method): cell for cell in self.cells}
 
     def mean(self, method: str, metric: str) -> float | None:

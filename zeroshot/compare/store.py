@@ -2,7 +2,7 @@
 
 ::
 
-    comparison.json            what is compared, with checksums; another comparison cannot go on in its place
+    comparison.json            what is compared, with checksums; another comparison cannot resume in its place
     cells/METHOD/IMAGE.json    one finished cell each
     logs/METHOD.txt            what the method printed
 """
@@ -36,7 +36,7 @@ Existing = Literal["continue", "overwrite"]
 
 
 class ComparisonError(ValueError):
-    """The folder holds something else than what was asked for."""
+    """The folder does not hold the comparison that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Store:
     # --- the record of what is compared ---
 
     def open(self, plan: Plan, existing: Existing) -> None:
-        """Make the folder, or go on in one that holds the same comparison.
+        """Make the folder, or resume in one that holds the same comparison.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class Store:
         return dict(self._record["methods"])
 
     def require_ours(self) -> None:
-        """Refuse a folder that holds files of others, which are neither mixed with ours nor overwritten.
+        """Refuse a folder with foreign files, which are neither mixed with ours nor overwritten.
 
         Raises
         ------
@@ -170,7 +170,7 @@ class Store:
     def _clear(self) -> None:
         """Remove what a comparison writes, and nothing else."""
         for name in self.FOLDERS:
-            # What cannot be removed is an error: a cell that stays would be taken for one of the new comparison.
+            # A failed removal is an error: a cell left behind would be taken for one of the new comparison.
             with contextlib.suppress(FileNotFoundError):
                 shutil.rmtree(self.folder / name)
         # The record last: until all else is gone it tells that the folder is ours.
@@ -230,22 +230,22 @@ class Store:
 
 
 def slug(name: str) -> str:
-    """A name as a file name: what is no letter, digit, dot, plus or minus becomes ``_``, told apart by a checksum."""
+    """A name as a file name: other signs than letters, digits and ``.+-`` become ``_``; a checksum keeps names apart."""
     readable = re.sub(r"[^\w.+-]+", "_", name).encode()[:_LONGEST_SLUG].decode(errors="ignore")
     plain = readable.strip("._") or "_"
     if plain == name and name == name.lower():
         return plain
-    # Two names that differ in letters only that file systems take for equal must not share a file.
+    # Names that differ only in case, or in letters that file systems equate, must not share a file.
     return f"{plain}-{hashlib.sha256(_encoded(name)).hexdigest()[:8]}"
 
 
 def _encoded(text: str) -> bytes:
-    """The text in UTF-8; a file name that is none in the system's encoding has half characters."""
+    """The text in UTF-8; an undecodable file name contains lone surrogates."""
     return text.encode("utf-8", errors="surrogatepass")
 
 
 def require_distinct(names: Iterable[str], what: str, remedy: str) -> None:
-    """Refuse two things of one name.
+    """Refuse two things with the same name.
 
     Raises
     ------

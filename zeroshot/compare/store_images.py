@@ -105,6 +105,6 @@ class ImageStore(Store):
 
 
 def as_picture(values: torch.Tensor) -> Picture:
-    """A tensor (1, C, H, W) as a picture; values beyond [0, 1], as strong noise makes them, are let be."""
+    """A tensor (1, C, H, W) as a picture; values outside [0, 1], which strong noise causes, are kept."""
     form = Form(kind="torch", dtype=torch.float32, layout="NCHW", value_range=(0.0, 1.0))
     return Picture(values.detach().float().contiguous(), None, form)

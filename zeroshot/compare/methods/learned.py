@@ -84,7 +84,7 @@ class LearnedMethod(ABC):
             self.interface = self.interface.resolved(self._network.declared)
 
     def supports(self, case: Case) -> str | None:
-        """None for one grey or colour image; whether the model was trained for the damage, it cannot say."""
+        """None for one grey or colour image; it cannot tell whether the model was trained for the damage."""
         channels = case.problem.y.shape[1]
         if self.interface.input != "first" and channels not in (1, 3):
             return (

@@ -1,4 +1,4 @@
-"""How a learned model wants its images, and how its answers are to be read: what no file of weights says."""
+"""How a learned model expects its images, and how its output is to be read, which no file of weights tells."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class ModelInterface:
-    """How a learned model wants its images, and how its answers are to be read.
+    """How a learned model expects its images, and how its output is to be read.
 
     Parameters
     ----------
     channels : str
-        "rgb" or "bgr": three channels; a grey image is given three times, and the mean of the answer is taken.
+        "rgb" or "bgr": three channels; a grey image is given three times, and the mean of the output is taken.
         "grey": one channel; a colour image is restored channel by channel. "y": one channel, the luma of ITU-R
         BT.601 in the 16–235 range, as VDSR and the tables of super-resolution; chroma is left as it is, or
         enlarged by bicubic interpolation. "y-full": the same with luma in the full range. "auto": by what the
@@ -125,7 +125,7 @@ class ModelInterface:
         return 3 if self.channels in ("rgb", "bgr") else 1
 
     def given(self, image: torch.Tensor, case: Case) -> torch.Tensor:
-        """What the model gets to see of the damaged image, before its colours are taken apart."""
+        """What the model is given of the damaged image, before its channels are separated."""
         if self.input == "first":
             return case.problem.initial()
         if self.input == "enlarged":

@@ -90,7 +90,7 @@ def number(value: float | None, decimals: int) -> str:
 
 
 def measure(name: str) -> Measure:
-    """The measure of that name, also one that this version of the package does not know."""
+    """The measure of that name, even if this version of the package does not know it."""
     if name == "consistency":
         return Measure(name, "Consistency", "", "neither", 2, _CONSISTENCY)
     known = _known(name)
@@ -130,7 +130,7 @@ def is_done(cell: Cell | None) -> bool:
 
 
 def status_words(cell: Cell | None) -> str:
-    """What became of a cell, in words."""
+    """The status of a cell, in words."""
     if cell is None:
         return "not run yet"
     return {

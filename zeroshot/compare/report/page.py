@@ -1,6 +1,6 @@
 """The page of a comparison as HTML: one document that needs nothing beside itself.
 
-The templates say what stands where; every value that they show is escaped, and made printable, on its way in.
+The layout is in the templates; every value is made printable and escaped when it is inserted.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ from zeroshot.compare.report.regions import Region, most_different
 
 #: All pictures of a page together, in bytes; as text in the page they take a third more.
 BUDGET = 10_000_000
-#: What one whole picture may take, however few there are.
+#: The most that one whole picture may take, in bytes.
 _LARGEST = 700_000
-#: What a picture needs to be worth looking at; where there is less, the last images go without.
+#: The least that a picture needs to be useful; where there is less, the last images have none.
 _SMALLEST = 4_000
 #: How whole pictures are stored, from the best to the smallest: longest side, quality. None: without loss.
 _STORAGE = ((1600, None), (1280, 92), (1024, 90), (768, 88), (512, 88), (512, 75), (384, 75), (256, 75),

@@ -28,7 +28,7 @@ from zeroshot.text_table import printable
 _COLOURS = ("#000000", "#0062a3", "#b34a00", "#00755a", "#9b3f7b", "#5b5b00", "#555555", "#7a1f1f")
 _LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-#: The convention in which curves are measured; a point beside them must be of the same.
+#: The variant of PSNR that curves record; a single point drawn among them must be the same.
 _OF_CURVES = "psnr"
 _SHORTEST = 1e-3  # seconds: a logarithmic axis has no zero
 _POINTS = 400  # of a curve; more cannot be told apart
@@ -191,7 +191,7 @@ def _over_time(curves: Sequence[_Curve], path: Path, title: str) -> Plot:
 
 
 def _limit_values(axis: Any, curves: Sequence[_Curve]) -> None:
-    """Leave out how bad the first iterations of a network are, where that would flatten everything else."""
+    """Cut off the first iterations of a network where they would flatten everything else."""
     ends = [curve.values[-1] for curve in curves]
     lowest = min(float(np.min(curve.values)) for curve in curves)
     highest = max(float(np.max(curve.values)) for curve in curves)
