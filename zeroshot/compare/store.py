@@ -230,7 +230,7 @@ class Store:
 
 
 def slug(name: str) -> str:
-    """A name as a file name: other signs than letters, digits and ``.+-`` become ``_``; a checksum keeps names apart."""
+    """A name as a file name: all but letters, digits and ``.+-`` becomes ``_``; a checksum keeps names apart."""
     readable = re.sub(r"[^\w.+-]+", "_", name).encode()[:_LONGEST_SLUG].decode(errors="ignore")
     plain = readable.strip("._") or "_"
     if plain == name and name == name.lower():
