@@ -19,7 +19,7 @@ from PIL import Image
 
 from zeroshot.compare import Cell, Table, compare
 from zeroshot.compare import comparison as comparison_module
-from zeroshot.compare.entrants import entrants
+from zeroshot.compare.compared_methods import compared_methods
 from zeroshot.compare.method import Case
 from zeroshot.compare.store import Store
 
@@ -177,12 +177,12 @@ def test_a_method_whose_file_or_settings_changed_is_another_one(
     file.write_text(
         "class Own:\n    name = 'own'\n    def restore(self, image, case):\n        return image\n"
     )
-    (before,) = entrants([f"python:{file}:Own"])
+    (before,) = compared_methods([f"python:{file}:Own"])
     file.write_text(file.read_text().replace("return image", "return image / 2"))
-    (after,) = entrants([f"python:{file}:Own"])
+    (after,) = compared_methods([f"python:{file}:Own"])
     assert before.name == after.name == "own"
     assert before.identity != after.identity
-    one, two = entrants(["fast=tv[iterations=5]", "slow=tv[iterations=50]"])
+    one, two = compared_methods(["fast=tv[iterations=5]", "slow=tv[iterations=50]"])
     assert one.identity != two.identity.replace("slow", "fast")
 
 
@@ -190,9 +190,9 @@ def test_weights_beside_an_onnx_file_are_part_of_what_it_is(tmp_path: Path) -> N
     pytest.importorskip("onnxruntime")
     (tmp_path / "m.onnx").write_bytes(b"the graph")
     (tmp_path / "m.onnx.data").write_bytes(b"the weights")
-    (before,) = entrants([f"onnx:{tmp_path / 'm.onnx'}"])
+    (before,) = compared_methods([f"onnx:{tmp_path / 'm.onnx'}"])
     (tmp_path / "m.onnx.data").write_bytes(b"other weights")
-    (after,) = entrants([f"onnx:{tmp_path / 'm.onnx'}"])
+    (after,) = compared_methods([f"onnx:{tmp_path / 'm.onnx'}"])
     assert before.identity != after.identity
     assert f"onnxruntime {version('onnxruntime')}" in after.identity
 
@@ -209,7 +209,7 @@ def test_an_object_whose_class_was_rewritten_is_another_method(
         )
         monkeypatch.delitem(sys.modules, "rewritten", raising=False)
         importlib.invalidate_caches()
-        return entrants([importlib.import_module("rewritten").Own()])[0].identity
+        return compared_methods([importlib.import_module("rewritten").Own()])[0].identity
 
     before = identity("image")
     assert before == identity("image")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zeroshot.compare.method import Case, Method
-from zeroshot.compare.specification import check, method_from
+from zeroshot.compare.specification import method_from
 
 ADAPTERS = '''
 from __future__ import annotations
@@ -111,18 +111,18 @@ def test_a_file_is_run_once(file):
 )
 def test_what_is_not_right_is_said_in_one_line(target, said, file):
     with pytest.raises(ValueError, match=said) as error:
-        check(f"python:{file}:{target}")
+        method_from(f"python:{file}:{target}")
     assert "\n" not in str(error.value)
 
 
 def test_a_file_without_a_class_is_refused(file):
     with pytest.raises(ValueError, match=r"FILE\.py:CLASS"):
-        check(f"python:{file}")
+        method_from(f"python:{file}")
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no file .*none\.py"):
-        check(f"python:{tmp_path}/none.py:Copy")
+        method_from(f"python:{tmp_path}/none.py:Copy")
 
 
 @pytest.mark.parametrize(
@@ -137,4 +137,4 @@ def test_a_file_that_cannot_be_run_is_said(content, kind, said, tmp_path):
     (tmp_path / "broken.py").write_text(content)
     for _ in range(2):
         with pytest.raises(kind, match=said):
-            check(f"python:{tmp_path}/broken.py:Copy")
+            method_from(f"python:{tmp_path}/broken.py:Copy")

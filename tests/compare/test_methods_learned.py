@@ -1,4 +1,4 @@
-"""What every adapter of a learned model does: conventions of colour, range, layout, size, tiles, noise level."""
+"""What every adapter of a learned model does: interfaces of colour, range, layout, size, tiles, noise level."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from torch.nn import functional
 
 from zeroshot.compare.method import Case, Method
-from zeroshot.compare.methods.convention import Convention, Declared, by_colours
 from zeroshot.compare.methods.learned import LearnedMethod
+from zeroshot.compare.methods.model_interface import Declared, ModelInterface, by_colours
 from zeroshot.compare.methods.tiles import run_in_tiles, starts
 from zeroshot.compare.specification import method_from
 
@@ -149,9 +149,9 @@ def test_the_channels_last_layout_is_seen_from_the_declared_shape(file, image):
     ],
 )
 def test_conventions_are_found_in_the_declared_shapes(declared, channels, sigma):
-    found = Convention().resolved(declared)
+    found = ModelInterface().resolved(declared)
     assert (found.channels, found.sigma, found.layout) == (channels, sigma, "nchw")
-    assert Convention(channels="y", sigma="none").resolved(declared).channels == "y"
+    assert ModelInterface(channels="y", sigma="none").resolved(declared).channels == "y"
 
 
 def test_an_enlarging_model_gets_the_small_image_or_the_enlarged_one(file, image):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from zeroshot.compare.method import Case
-from zeroshot.compare.specification import check, method_from
+from zeroshot.compare.specification import method_from
 
 onnx = pytest.importorskip("onnx", reason="the tests write their own ONNX graphs")
 pytest.importorskip("onnxruntime", reason="extra onnx")
@@ -135,7 +135,7 @@ def test_a_wrong_scale_names_both_shapes(tmp_path, image):
 def test_what_is_no_model_is_said_in_one_line(tmp_path):
     path = tmp_path / "broken.onnx"
     path.write_bytes(b"this is no graph")
-    check(f"onnx:{path}")
+    method_from(f"onnx:{path}")
     with pytest.raises(ValueError, match=r"broken\.onnx is no model that ONNX Runtime can run") as error:
         method_from(f"onnx:{path}").prepare()
     assert "\n" not in str(error.value)

@@ -11,7 +11,7 @@ import torch
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods.arrays import to_array, to_tensor
 from zeroshot.compare.methods.opencv import _model_and_scale
-from zeroshot.compare.specification import check, method_from
+from zeroshot.compare.specification import method_from
 from zeroshot.images import load
 from zeroshot.metrics import psnr_y
 
@@ -113,7 +113,7 @@ def test_the_name_of_the_file_says_which_network_it_is(name, found):
 def test_what_is_not_right_is_said_before_anything_is_loaded(name, options, said, tmp_path):
     (tmp_path / name).write_bytes(b"graph")
     with pytest.raises(ValueError, match=said):
-        check(f"opencv:{tmp_path / name}{options}")
+        method_from(f"opencv:{tmp_path / name}{options}")
 
 
 def test_what_is_no_graph_is_said_in_one_line(tmp_path):
@@ -127,4 +127,4 @@ def test_an_opencv_without_the_module_names_the_extra(tmp_path, monkeypatch):
     (tmp_path / "espcn_x4.pb").write_bytes(b"graph")
     monkeypatch.delattr(cv2, "dnn_superres")
     with pytest.raises(ImportError, match=r"no dnn_superres.*pip install 'zeroshot\[opencv\]'"):
-        check(f"opencv:{tmp_path}/espcn_x4.pb")
+        method_from(f"opencv:{tmp_path}/espcn_x4.pb")

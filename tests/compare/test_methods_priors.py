@@ -11,7 +11,7 @@ import pytest
 import zeroshot
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods import priors
-from zeroshot.compare.specification import check, method_from
+from zeroshot.compare.specification import method_from
 from zeroshot.estimate import Estimate
 
 SIGMA = 25 / 255
@@ -136,7 +136,7 @@ def test_it_says_what_its_prior_cannot_do(noisy):
 )
 def test_a_value_that_the_prior_refuses_is_said_before_any_work(text, said):
     with pytest.raises(ValueError, match=said) as error:
-        check(text)
+        method_from(text)
     assert "\n" not in str(error.value)
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods.arrays import to_array, to_tensor
-from zeroshot.compare.specification import check, method_from
+from zeroshot.compare.specification import method_from
 from zeroshot.images import load
 from zeroshot.metrics import psnr_y
 
@@ -105,7 +105,7 @@ def test_a_model_for_inpainting_gets_the_holes(tmp_path, image, spandrel):
 
 def test_what_is_no_model_is_said_in_one_line(tmp_path, spandrel):
     path = written(tmp_path / "mine.pth", "unknown")
-    check(f"spandrel:{path}")
+    method_from(f"spandrel:{path}")
     with pytest.raises(
         ValueError, match=r"mine\.pth is no model that spandrel recognises: no architecture"
     ) as error:
@@ -131,7 +131,7 @@ def test_a_library_that_lacks_what_it_imports_names_it(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path / "library"))
     path = written(tmp_path / "mine.pth", "SR 2 3")
     with pytest.raises(ImportError, match=r"a_library_that_is_missing.*zeroshot\[spandrel\]"):
-        check(f"spandrel:{path}")
+        method_from(f"spandrel:{path}")
 
 
 @pytest.mark.slow

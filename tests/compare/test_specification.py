@@ -9,7 +9,7 @@ import pytest
 from zeroshot import prior_names
 from zeroshot.compare import specification
 from zeroshot.compare.method import Method
-from zeroshot.compare.specification import check, method_from, parse, split
+from zeroshot.compare.specification import method_from, parse, split
 
 ADAPTER = """
 class Copy:
@@ -108,7 +108,7 @@ def test_a_file_may_have_equals_signs_and_brackets_in_its_name():
 )
 def test_what_is_not_right_is_said_in_one_line(text, said):
     with pytest.raises(ValueError, match=said) as error:
-        check(text)
+        method_from(text)
     assert "\n" not in str(error.value)
 
 
@@ -116,7 +116,7 @@ def test_what_is_not_right_is_said_in_one_line(text, said):
 def test_a_missing_file_is_named(kind, tmp_path):
     file = tmp_path / "FSRCNN_x4.pb"
     with pytest.raises(FileNotFoundError, match=r"there is no file .*FSRCNN_x4\.pb"):
-        check(f"{kind}:{file}")
+        method_from(f"{kind}:{file}")
 
 
 @pytest.mark.parametrize(
@@ -130,13 +130,13 @@ def test_a_missing_library_names_its_extra(kind, package, extra, tmp_path, monke
     file.write_bytes(b"weights")
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImportError, match=rf"pip install 'zeroshot\[{extra}\]'"):
-        check(f"{kind}:{file}")
+        method_from(f"{kind}:{file}")
 
 
 def test_nothing_is_loaded_by_a_check(tmp_path: Path):
     file = tmp_path / "broken.pt"
     file.write_bytes(b"these are no weights")
-    check(f"torchscript:{file}[channels=grey]")
+    method_from(f"torchscript:{file}[channels=grey]")
     with pytest.raises(ValueError, match=r"broken\.pt is no TorchScript"):
         method_from(f"torchscript:{file}").prepare()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from PIL import Image
 
 from zeroshot.compare.records import Cell, CurvePoint
 from zeroshot.compare.store import ComparisonError, Plan, Store, slug
+from zeroshot.compare.store_images import ImageStore
 
 TERMS = {"task": "sr", "options": {"scale": 4}, "seconds": None, "seed": 0, "metrics": ["psnr"]}
 
@@ -22,8 +25,8 @@ def plan(terms: dict | None = None, images: tuple = ("a",), methods: tuple = ("t
     return Plan(terms or TERMS, {name: f"sum {name}" for name in images}, {name: name for name in methods})
 
 
-def opened(folder: Path, wanted: Plan | None = None) -> Store:
-    store = Store(folder)
+def opened(folder: Path, wanted: Plan | None = None) -> ImageStore:
+    store = ImageStore(folder)
     store.open(wanted or plan(), "continue")
     return store
 
@@ -105,7 +108,7 @@ def test_overwriting_removes_what_is_ours_and_nothing_else(tmp_path: Path) -> No
     store.save_restored("a", "tv", torch.rand(1, 3, 8, 8))
     note = tmp_path / "out" / "note.txt"
     note.write_text("mine")
-    again = Store(tmp_path / "out")
+    again = ImageStore(tmp_path / "out")
     again.open(plan(images=("b",)), "overwrite")
     assert again.images == ("b",)
     assert again.cells() == ()
@@ -151,6 +154,45 @@ def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
         Store(tmp_path / "out").locked(),
     ):
         pass
+    with Store(tmp_path / "out").locked():
+        pass
+
+
+def test_a_lock_does_not_hold_back_overwriting(tmp_path: Path) -> None:
+    opened(tmp_path / "out")
+    store = Store(tmp_path / "out")
+    with store.locked():
+        store.open(plan({**TERMS, "seed": 1}), "overwrite")
+        with (
+            pytest.raises(ComparisonError, match="another comparison is at work"),
+            Store(store.folder).locked(),
+        ):
+            pass
+
+
+def test_a_killed_run_leaves_no_lock_behind(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys, time\n"
+            "from zeroshot.compare.store import Store\n"
+            "with Store(sys.argv[1]).locked():\n"
+            "    print('locked', flush=True)\n"
+            "    time.sleep(600)\n",
+            str(tmp_path / "out"),
+        ],
+        stdout=subprocess.PIPE,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"locked\n"
+    with (
+        pytest.raises(ComparisonError, match="another comparison is at work"),
+        Store(tmp_path / "out").locked(),
+    ):
+        pass
+    holder.kill()
+    holder.wait()
     with Store(tmp_path / "out").locked():
         pass
 

@@ -15,11 +15,11 @@ import torch
 
 from zeroshot.compare import compare
 from zeroshot.compare import comparison as comparison_module
-from zeroshot.compare.attempt import Job, Outcome
-from zeroshot.compare.channel import Setup
-from zeroshot.compare.entrants import entrants
+from zeroshot.compare.attempt import AttemptResult, Job
+from zeroshot.compare.compared_methods import compared_methods
 from zeroshot.compare.process import WorkerProcess
-from zeroshot.compare.store import as_picture
+from zeroshot.compare.store_images import as_picture
+from zeroshot.compare.worker import Setup
 
 #: What the method does is told by the brightness of the image.
 NORMAL, RAISES, KILLED, SLEEPS, GREEDY, EXITS, CRASHES = range(7)
@@ -74,7 +74,7 @@ def script(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def worker(script: Path, tmp_path: Path) -> Iterator[WorkerProcess]:
-    setup = Setup(f"python:{script}:Moody", tuple(sys.path), None, 1, 2**30)
+    setup = Setup(f"python:{script}:Moody", 1, 2**30)
     process = WorkerProcess(setup, tmp_path / "logs" / "moody.txt")
     yield process
     process.close()
@@ -84,16 +84,16 @@ def job(mood: int) -> Job:
     return Job(as_picture(torch.full((1, 1, 8, 8), mood / 100)), "denoise", {"sigma": 0.1})
 
 
-def check_normal(outcome: Outcome) -> int:
-    assert outcome.status == "done"
-    assert outcome.image is not None
-    assert np.array_equal(outcome.image, np.zeros((8, 8), np.float32))
-    assert outcome.seconds is not None
-    assert outcome.seconds < 5
-    assert outcome.memory_mib is not None
-    assert 50 < outcome.memory_mib < 2000
-    assert outcome.notes["threads"] == 1
-    return outcome.notes["pid"]
+def check_normal(result: AttemptResult) -> int:
+    assert result.status == "done"
+    assert result.image is not None
+    assert np.array_equal(result.image, np.zeros((8, 8), np.float32))
+    assert result.seconds is not None
+    assert result.seconds < 5
+    assert result.memory_mib is not None
+    assert 50 < result.memory_mib < 2000
+    assert result.notes["threads"] == 1
+    return result.notes["pid"]
 
 
 def test_one_process_for_all_images_and_another_after_a_kill(worker: WorkerProcess, tmp_path: Path) -> None:
@@ -120,8 +120,8 @@ def test_one_process_for_all_images_and_another_after_a_kill(worker: WorkerProce
     ],
 )
 def test_every_end_has_its_reason(mood: int, status: str, reason: str, worker: WorkerProcess) -> None:
-    outcome = worker.attempt(job(mood), None)
-    assert (outcome.status, outcome.reason) == (status, reason)
+    result = worker.attempt(job(mood), None)
+    assert (result.status, result.reason) == (status, reason)
     check_normal(worker.attempt(job(NORMAL), None))
 
 
@@ -129,8 +129,8 @@ def test_every_end_has_its_reason(mood: int, status: str, reason: str, worker: W
 def test_a_sleeper_is_ended_with_what_it_started(worker: WorkerProcess, tmp_path: Path) -> None:
     check_normal(worker.attempt(job(NORMAL), None))
     before = time.monotonic()
-    outcome = worker.attempt(job(SLEEPS), 1.0)
-    assert (outcome.status, outcome.reason) == ("timeout", "ended after 1 s without a result")
+    result = worker.attempt(job(SLEEPS), 1.0)
+    assert (result.status, result.reason) == ("timeout", "ended after 1 s without a result")
     assert time.monotonic() - before < 5
     child = Path(f"/proc/{(tmp_path / 'child').read_text()}/stat")
     assert not child.exists() or child.read_text().split()[2] == "Z"
@@ -148,13 +148,13 @@ def test_a_sleeper_is_ended_with_what_it_started(worker: WorkerProcess, tmp_path
 def test_what_cannot_be_loaded_is_tried_once(
     loading: str, status: str, reason: str, script: Path, tmp_path: Path
 ) -> None:
-    setup = Setup(f"python:{script}:Moody[loading={loading}]", tuple(sys.path), None, None, None)
+    setup = Setup(f"python:{script}:Moody[loading={loading}]", None, None)
     process = WorkerProcess(setup, tmp_path / "log.txt")
-    outcome = process.attempt(job(NORMAL), None)
-    assert outcome.status == status
-    assert reason in outcome.reason
+    result = process.attempt(job(NORMAL), None)
+    assert result.status == status
+    assert reason in result.reason
     began = time.monotonic()
-    assert process.attempt(job(NORMAL), None) == outcome
+    assert process.attempt(job(NORMAL), None) == result
     assert time.monotonic() - began < 0.1
 
 
@@ -215,13 +215,57 @@ def test_a_method_of_the_script_itself(guard: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_worker_ends_with_the_one_who_feeds_it() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "zeroshot.compare.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+def test_a_script_without_its_method_is_not_run_again(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import numpy as np\n"
+        "from zeroshot.compare import compare\n"
+        "print('run')\n"
+        "picture = np.full((16, 16), 99, np.uint8)\n"
+        f"folder = {str(tmp_path / 'out')!r}\n"
+        "table = compare({'a': picture}, 'denoise', 'first,tv[iterations=2]', options={'sigma': 0.1}, report=folder)\n"
+        "print(*[cell.status for cell in table.cells])\n"
     )
-    assert process.stdin is not None
-    process.stdin.close()
-    assert process.wait(60) == 0
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=300, check=True
+    )
+    assert done.stdout.split() == ["run", "done", "done"]
+    assert done.stderr == ""
+
+
+@pytest.mark.slow
+def test_an_idle_worker_ends_with_the_one_who_feeds_it(script: Path, tmp_path: Path) -> None:
+    feeder = tmp_path / "feeder.py"
+    feeder.write_text(
+        "import time\n"
+        "from pathlib import Path\n"
+        "import torch\n"
+        "from zeroshot.compare.attempt import Job\n"
+        "from zeroshot.compare.process import WorkerProcess\n"
+        "from zeroshot.compare.store_images import as_picture\n"
+        "from zeroshot.compare.worker import Setup\n"
+        f"worker = WorkerProcess(Setup('python:{script}:Moody', 1, None), Path({str(tmp_path / 'log')!r}))\n"
+        "job = Job(as_picture(torch.zeros(1, 1, 8, 8)), 'denoise', {'sigma': 0.1})\n"
+        "print(worker.attempt(job, None).notes['pid'], flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    process = subprocess.Popen([sys.executable, str(feeder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    worker = Path(f"/proc/{int(process.stdout.readline())}/stat")
+    assert worker.exists()
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while worker.exists() and worker.read_text().split()[2] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_the_environment_is_as_before(worker: WorkerProcess) -> None:
+    before = dict(os.environ)
+    check_normal(worker.attempt(job(NORMAL), None))
+    assert dict(os.environ) == before
 
 
 @pytest.mark.slow
@@ -246,7 +290,7 @@ def test_what_an_object_was_told_is_part_of_what_it_is() -> None:
             return image
 
     def identity(method: Own) -> str:
-        return entrants([method])[0].identity
+        return compared_methods([method])[0].identity
 
     assert identity(Own(1)) == identity(Own(1))
     assert identity(Own(1)) != identity(Own(2))

@@ -11,7 +11,7 @@ import torch
 from tests.pictures import SIGMA, with_noise
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods.arrays import to_array, to_tensor
-from zeroshot.compare.specification import check, method_from
+from zeroshot.compare.specification import method_from
 from zeroshot.images import load
 from zeroshot.metrics import psnr, psnr_y
 from zeroshot.tasks import make_problem
@@ -114,4 +114,4 @@ def test_what_a_model_was_not_trained_for_is_said(weights, photograph):
 
 def test_missing_weights_are_named_before_any_work(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no file .*none\.pth"):
-        check(f"python:{FILE}:FFDNet[weights={tmp_path}/none.pth]")
+        method_from(f"python:{FILE}:FFDNet[weights={tmp_path}/none.pth]")

@@ -11,7 +11,7 @@ import torch
 
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods.arrays import to_array, to_tensor
-from zeroshot.compare.specification import check, method_from
+from zeroshot.compare.specification import method_from
 from zeroshot.images import load
 from zeroshot.metrics import psnr_y
 
@@ -104,7 +104,7 @@ def test_another_scale_or_task_is_refused(weights, photograph):
 
 def test_missing_weights_are_named_before_any_work(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no file .*none\.pth"):
-        check(f"python:{FILE}:VDSR[weights={tmp_path}/none.pth]")
+        method_from(f"python:{FILE}:VDSR[weights={tmp_path}/none.pth]")
 
 
 @pytest.mark.parametrize("name", ["VDSR", "RealESRGAN"])

@@ -1,4 +1,4 @@
-"""One method on one image, in whichever process: timed, watched and turned into plain values."""
+"""One run of one method on one image: timed, recorded and turned into plain values, in any process."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class Job:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """What came of a job: a status with its reason, and the image (H × W or H × W × C, float32) if there is one."""
+class AttemptResult:
+    """The result of a job: a status with its reason, and the image (H × W or H × W × C, float32) if there is one."""
 
     status: Status
     reason: str = ""
@@ -63,8 +63,8 @@ class Outcome:
     traceback: str = ""
 
 
-def attempt(method: Method, job: Job) -> Outcome:
-    """Let a method restore an image; whatever it raises becomes an outcome.
+def attempt(method: Method, job: Job) -> AttemptResult:
+    """Let a method restore an image; an exception becomes a result with its reason.
 
     Parameters
     ----------
@@ -75,22 +75,21 @@ def attempt(method: Method, job: Job) -> Outcome:
 
     Returns
     -------
-    Outcome
-        Its seconds are the wall-clock time of ``restore`` alone, less the time that looking at intermediate
-        images took.
+    AttemptResult
+        Its seconds are the wall-clock time of ``restore`` alone, without the time spent on intermediate images.
     """
-    watch = _Watch(job.truth)
+    watch = _Stopwatch(job.truth)
     try:
         case = _case(job, watch)
         reason = method.supports(case)
         if reason:
-            return Outcome("unsupported", one_line(reason))
+            return AttemptResult("unsupported", one_line(reason))
         image, seconds = watch.timed(method, to_array(case.problem.y), job, case)
         image = _checked(image, case.problem.reference_shape)
-    # A method that calls sys.exit() ends its own turn, not the comparison.
+    # A method that calls sys.exit() ends its own run, not the comparison.
     except (Exception, SystemExit) as error:
         status: Status = "memory" if is_out_of_memory(error) else "failed"
-        return Outcome(
+        return AttemptResult(
             status,
             reason_of(error),
             memory_mib=peak_memory_mib(),
@@ -99,7 +98,7 @@ def attempt(method: Method, job: Job) -> Outcome:
             traceback=traceback.format_exc(),
         )
     watch.finish(image, seconds)
-    return Outcome("done", "", image, seconds, peak_memory_mib(), watch.notes, tuple(watch.curve))
+    return AttemptResult("done", "", image, seconds, peak_memory_mib(), watch.notes, tuple(watch.curve))
 
 
 def prepare(method: Method) -> None:
@@ -109,7 +108,7 @@ def prepare(method: Method) -> None:
         load()
 
 
-def _case(job: Job, watch: _Watch) -> Case:
+def _case(job: Job, watch: _Stopwatch) -> Case:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about the task, which is the same for every method
         return Case.of(
@@ -123,8 +122,8 @@ def _case(job: Job, watch: _Watch) -> Case:
         )
 
 
-class _Watch:
-    """The clock of a run: stands still while an intermediate image is looked at."""
+class _Stopwatch:
+    """The clock of a run, which stops while an intermediate image is measured."""
 
     def __init__(self, truth: torch.Tensor | None) -> None:
         self.curve: list[CurvePoint] = []
@@ -152,7 +151,7 @@ class _Watch:
         self.notes[str(key)] = described(value)
 
     def finish(self, image: np.ndarray, seconds: float) -> None:
-        """Let the curve end at the result; one who showed nothing has no curve."""
+        """End the curve at the result; a method that showed nothing has no curve."""
         if self.curve:
             self.curve.append(CurvePoint(seconds, self._quality(image)))
 
@@ -200,7 +199,7 @@ def _checked(image: Any, reference_shape: tuple[int, ...]) -> np.ndarray:
 
 
 def one_line(text: object) -> str:
-    """A text on one line of bearable length."""
+    """A text on one line, cut where it is very long."""
     line = " ".join(str(text).split())
     return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 1] + "…"
 

@@ -14,25 +14,26 @@ import numpy as np
 import torch
 
 from zeroshot import degradation
-from zeroshot.compare.attempt import Outcome
-from zeroshot.compare.entrants import Entrant, entrants
+from zeroshot.compare.attempt import AttemptResult
+from zeroshot.compare.compared_methods import ComparedMethod, compared_methods
 from zeroshot.compare.inputs import Given, Inputs, Source, printable_options, sources
 from zeroshot.compare.machine import described_machine, versions
 from zeroshot.compare.measuring import Measures, default_metrics
 from zeroshot.compare.method import Method
 from zeroshot.compare.methods.arrays import to_tensor
-from zeroshot.compare.process import MARK, Runner
-from zeroshot.compare.records import Cell, Table
+from zeroshot.compare.process import Runner
+from zeroshot.compare.records import Cell, Table, option_text
 from zeroshot.compare.report import write_csv, write_report
 from zeroshot.compare.report.measures import measure, seconds_text
-from zeroshot.compare.report.text import option_text
-from zeroshot.compare.store import Existing, Plan, Store
+from zeroshot.compare.store import Existing, Plan
+from zeroshot.compare.store_images import ImageStore
+from zeroshot.compare.worker import MARK, UnguardedScriptError
 from zeroshot.tasks import tasks
 from zeroshot.words import unknown
 
 #: Whether cells that failed, crashed, ran out of memory or out of time in an earlier run are run again.
 Failed = Literal["keep", "retry"]
-#: What has no result but might have had one.
+#: Statuses of runs that should have had a result.
 FAILURES = ("failed", "crashed", "memory", "timeout")
 _SECONDS_BETWEEN_REPORTS = 60.0
 # Writing the page takes at most this share of the time.
@@ -62,9 +63,9 @@ def compare(
 ) -> Table:
     """Run every method on every image, ``x̂ = method(y)`` with ``y = A x + n`` made once, and measure the results.
 
-    Each method has a process of its own, which is fed image after image; only one is at work at a time, so that
-    times can be compared. What a method raises, a crash, lack of memory or of time costs one cell. A comparison
-    goes on where an earlier run into the same folder ended; images and methods may be added to it.
+    Each method runs in a process of its own, image after image, and only one at a time, so that times can be
+    compared. An exception, a crash, or a lack of memory or time costs one cell. A comparison resumes where an
+    earlier run into the same folder ended; images and methods may be added to it.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def compare(
         separated by commas), or objects with ``name``, ``supports`` and ``restore``. An object that cannot be
         pickled runs in this process, with a warning.
     report : path
-        The folder that receives ``report.html``, ``results.csv``, the images, and what is needed to go on.
+        The folder that receives ``report.html``, ``results.csv``, the images, and what is needed to resume.
     options : mapping, optional
         What :func:`zeroshot.degradation.degrade` takes for this task, or for damaged images what
         :func:`zeroshot.solve` does.
@@ -94,8 +95,8 @@ def compare(
     truths : folder, or mapping of names to images, optional
         The truths of damaged images, found by name.
     threads : int, optional
-        CPU threads of every method; by default as many as PyTorch uses here. A comparison is gone on with under
-        the same number only: times and, to the last digit, results depend on it.
+        CPU threads of every method; by default as many as PyTorch uses here. A comparison can be continued
+        only with the same number: times and, to the last digit, results depend on it.
     timeout : float, optional
         Seconds after which a restoration is ended without a result; by default ten times the budget and at
         least ten minutes, or never where there is no budget.
@@ -130,9 +131,9 @@ def compare(
     ...         {"astronaut": astronaut()}, "sr", "bicubic,tv", options={"scale": 4}, report=folder
     ...     )
     """
-    # A script that calls this outside of its guarded main part is run again by the worker that reads it.
+    # A script that calls this outside of its guarded part is run again by the worker of a method that it defines.
     if os.environ.get(MARK):
-        raise RuntimeError("put the call of compare() under: if __name__ == '__main__'")
+        raise UnguardedScriptError
     if task not in tasks():
         raise ValueError(unknown("task", task, tasks()))
     chosen = {name: value for name, value in (options or {}).items() if value is not None}
@@ -145,8 +146,8 @@ def compare(
     truth = "unknown" if given == "damaged" and truths is None else "known"
     names = default_metrics(task, chosen, truth=truth) if metrics is None else metrics
     measures = Measures.checked([names] if isinstance(names, str) else names, truth=truth)
-    taking_part = entrants(methods)
-    store = Store(report)
+    compared = compared_methods(methods)
+    store = ImageStore(report)
     _require_apart(named, store.folder)
     terms = {
         "task": task,
@@ -161,7 +162,7 @@ def compare(
     plan = Plan(
         terms,
         {source.name: source.checksum() for source in named},
-        {entrant.name: entrant.identity for entrant in taking_part},
+        {method.name: method.identity for method in compared},
     )
     inputs = Inputs(store, named, given, task, chosen, int(seed))
     store.require_ours()
@@ -173,7 +174,7 @@ def compare(
         for source in named:
             inputs.write(source.name)
         return _Comparison(store, inputs, measures, plan, limits, progress or (lambda line: None)).run(
-            taking_part, [source.name for source in named], failed
+            compared, [source.name for source in named], failed
         )
 
 
@@ -223,7 +224,7 @@ def _check_choices(existing: str, failed: str) -> None:
 
 
 def _require_apart(named: Sequence[Source], folder: Path) -> None:
-    """Refuse images that lie where the comparison writes."""
+    """Refuse images inside the folder that the comparison writes."""
     place = folder.resolve()
     for source in named:
         for image in (source.image, source.truth):
@@ -238,9 +239,9 @@ def _require_apart(named: Sequence[Source], folder: Path) -> None:
 
 @dataclass
 class _Comparison:
-    """A comparison under way."""
+    """A running comparison."""
 
-    store: Store
+    store: ImageStore
     inputs: Inputs
     measures: Measures
     plan: Plan
@@ -250,24 +251,24 @@ class _Comparison:
     reported: float = field(default_factory=time.monotonic)
     report_seconds: float = 0.0
 
-    def run(self, taking_part: list[Entrant], names: list[str], failed: Failed) -> Table:
+    def run(self, compared: list[ComparedMethod], names: list[str], failed: Failed) -> Table:
         """Run what is missing, and write the report."""
         self.cells = {(cell.image, cell.method): cell for cell in self.store.cells()}
         missing = {
-            entrant.name: [name for name in names if self._is_missing(name, entrant.name, failed)]
-            for entrant in taking_part
+            method.name: [name for name in names if self._is_missing(name, method.name, failed)]
+            for method in compared
         }
-        todo, total = sum(map(len, missing.values())), len(taking_part) * len(names)
+        todo, total = sum(map(len, missing.values())), len(compared) * len(names)
         self.progress(
-            f"{self._title()}: {len(names)} image{'s' * (len(names) != 1)} × {len(taking_part)} "
-            f"method{'s' * (len(taking_part) != 1)}"
+            f"{self._title()}: {len(names)} image{'s' * (len(names) != 1)} × {len(compared)} "
+            f"method{'s' * (len(compared) != 1)}"
             + (f", {total - todo} of {total} runs are finished already" if todo < total else "")
         )
         counter = iter(range(total - todo + 1, total + 1))
         try:
-            for entrant in taking_part:
-                if missing[entrant.name]:
-                    self._run_method(entrant, missing[entrant.name], counter, total)
+            for method in compared:
+                if missing[method.name]:
+                    self._run_method(method, missing[method.name], counter, total)
         except KeyboardInterrupt:
             self._write_report()
             raise
@@ -280,15 +281,17 @@ class _Comparison:
             return True
         return cell.file is not None and not (self.store.folder / cell.file).is_file()
 
-    def _run_method(self, entrant: Entrant, names: list[str], counter: Iterator[int], total: int) -> None:
-        log = self.store.log(entrant.name)
-        runner = entrant.runner(log, threads=self.limits.threads, memory=self.limits.memory)
+    def _run_method(
+        self, method: ComparedMethod, names: list[str], counter: Iterator[int], total: int
+    ) -> None:
+        log = self.store.log(method.name)
+        runner = method.runner(log, threads=self.limits.threads, memory=self.limits.memory)
         try:
             for name in names:
-                cell = self._run_cell(runner, name, entrant.name)
+                cell = self._run_cell(runner, name, method.name)
                 self.store.keep(cell)
-                self.cells[name, entrant.name] = cell
-                self.progress(f"[{next(counter)}/{total}] {entrant.name} · {name}: {self._summary(cell)}")
+                self.cells[name, method.name] = cell
+                self.progress(f"[{next(counter)}/{total}] {method.name} · {name}: {self._summary(cell)}")
                 write_csv(self.table(), self.store.folder)
                 self._write_report_if_due()
         finally:
@@ -299,16 +302,16 @@ class _Comparison:
     def _run_cell(self, runner: Runner, name: str, method: str) -> Cell:
         material = self.inputs.material(name)
         job = material.job(seconds=self.limits.seconds, seed=self.plan.terms["seed"])
-        outcome = runner.attempt(job, self.limits.timeout)
-        if outcome.image is None:
-            return _cell(name, method, outcome)
-        image = to_tensor(outcome.image).clamp(0, 1)
+        result = runner.attempt(job, self.limits.timeout)
+        if result.image is None:
+            return _cell(name, method, result)
+        image = to_tensor(result.image).clamp(0, 1)
         values, reasons = self.measures.of(image, material)
         file = self.store.save_restored(name, method, image)
         notes = {f"no {metric}": reason for metric, reason in reasons.items()}
-        return _cell(name, method, outcome, metrics=values, notes={**outcome.notes, **notes}, file=file)
+        return _cell(name, method, result, metrics=values, notes={**result.notes, **notes}, file=file)
 
-    # --- what is said and written ---
+    # --- progress and report ---
 
     def table(self) -> Table:
         """All that the folder holds."""
@@ -334,7 +337,7 @@ class _Comparison:
         )
 
     def _described_methods(self) -> dict[str, str]:
-        """What the methods are whose names do not say it; the command names those of the last run only."""
+        """The identities of methods whose names do not tell; the command only names those of the last run."""
         identities = self.store.identities
         return {f"method {name}": text for name, text in identities.items() if text != name}
 
@@ -353,7 +356,7 @@ class _Comparison:
     def _write_report_if_due(self) -> None:
         since = time.monotonic() - self.reported
         if since > max(_SECONDS_BETWEEN_REPORTS, self.report_seconds / _REPORT_SHARE):
-            # The page so far is a comfort; what is wrong with it is said at the end.
+            # The page is a preview here; at the end an error in writing it is raised.
             try:
                 self._write_report()
             except Exception as error:
@@ -369,11 +372,11 @@ class _Comparison:
         self.report_seconds = self.reported - began
 
 
-def _cell(image: str, method: str, outcome: Outcome, **more: Any) -> Cell:
+def _cell(image: str, method: str, result: AttemptResult, **more: Any) -> Cell:
     facts = {
-        "seconds": outcome.seconds,
-        "memory_mib": outcome.memory_mib,
-        "notes": outcome.notes,
-        "curve": outcome.curve,
+        "seconds": result.seconds,
+        "memory_mib": result.memory_mib,
+        "notes": result.notes,
+        "curve": result.curve,
     }
-    return Cell(image, method, outcome.status, outcome.reason, **{**facts, **more})
+    return Cell(image, method, result.status, result.reason, **{**facts, **more})

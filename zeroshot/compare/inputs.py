@@ -16,10 +16,12 @@ import torch
 
 from zeroshot import images
 from zeroshot.compare.attempt import Job
-from zeroshot.compare.store import Store, as_picture, require_distinct
+from zeroshot.compare.store import require_distinct
+from zeroshot.compare.store_images import ImageStore, as_picture
 from zeroshot.degradation import degrade
 from zeroshot.images.picture import Picture
 from zeroshot.problem import Problem
+from zeroshot.provenance import described
 from zeroshot.tasks import make_problem
 
 #: What the images of a comparison are: the truths, to be damaged here, or the damaged images.
@@ -72,7 +74,7 @@ class Material:
 
 
 def sources(given: Any, truths: Any = None) -> list[Source]:
-    """The images by name.
+    """Name the images.
 
     Parameters
     ----------
@@ -139,7 +141,7 @@ def _truths_by_name(truths: Any, wanted: Set[str]) -> dict[str, Any]:
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder of truths {folder}")
     files = _image_files(folder)
-    # Whatever else lies in the folder is no concern of the comparison.
+    # Other files in the folder do not matter to the comparison.
     taken = [file.stem for file in files if file.stem in wanted]
     require_distinct(taken, "truths", f"keep one of them in {folder}")
     return {file.stem: file for file in files}
@@ -166,7 +168,7 @@ class Inputs:
 
     Parameters
     ----------
-    store : Store
+    store : ImageStore
         Where they are kept.
     named : sequence of Source
         The images.
@@ -178,7 +180,7 @@ class Inputs:
 
     def __init__(
         self,
-        store: Store,
+        store: ImageStore,
         named: Sequence[Source],
         given: Given,
         task: str,
@@ -256,7 +258,5 @@ def _opaque(picture: Picture, options: Mapping[str, Any]) -> Picture:
 
 def printable_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as a table shows them: numbers and words as they are, images by their size and checksum."""
-    from zeroshot.provenance import described
-
     shown = {name: described(value) for name, value in options.items() if value is not None}
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in shown.items()}

@@ -1,4 +1,4 @@
-"""What is measured of every result: the metrics that were asked for, and its consistency with the measurement."""
+"""What is measured on every result: the metrics asked for, and its consistency with the measurement."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONSISTENCY = "consistency"
 
 
 def default_metrics(task: str, options: dict[str, Any], *, truth: str) -> tuple[str, ...]:
-    """What is measured where nobody says: for enlarging, the convention of its published tables comes first.
+    """The metrics if none are named: for super-resolution, those of its published tables come first.
 
     Parameters
     ----------

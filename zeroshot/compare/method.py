@@ -1,4 +1,4 @@
-"""What a method of a comparison is: anything that makes an image out of a damaged one and its task."""
+"""The interface of a method in a comparison: it restores a damaged image, given its task."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Case:
     problem : Problem
         The measurement with its operator, data term, noise level and the shape of the wanted image.
     seconds : float or None
-        How long the method may take; None: as long as it likes.
+        How long the method may take; None: no limit.
     seed : int
         The seed of its randomness.
     settings : dict

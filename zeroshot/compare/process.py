@@ -1,28 +1,30 @@
-"""The side of a worker process that sees it: starting it, feeding it, and noticing how it ends."""
+"""Parent side of a worker process: it starts the process, sends it images, and notices how it ends."""
 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import pickle
-import queue
 import signal
-import subprocess
 import sys
-import threading
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from types import ModuleType
+from typing import Any, Protocol
 
-from zeroshot.compare.attempt import Job, Outcome, attempt, one_line, prepare, reason_of
-from zeroshot.compare.channel import Loaded, Setup, read_message, write_message
+import torch
+
+from zeroshot.compare.attempt import AttemptResult, Job, attempt, one_line, prepare, reason_of
 from zeroshot.compare.method import Method
 from zeroshot.compare.records import Status
+from zeroshot.compare.worker import MARK, Setup, UnguardedScriptError, serve
 from zeroshot.memory import tells_of_memory
 
-#: Set in the surroundings of a worker, so that a script without a guarded main part is noticed there.
-MARK = "ZEROSHOT_COMPARE_WORKER"
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _SECONDS_TO_END = 10.0
 # Starting Python and its libraries is no part of a restoration, and may take long on a busy machine.
@@ -33,15 +35,15 @@ _TAIL = 4096
 class Runner(Protocol):
     """What restores the images of one method, one after the other."""
 
-    def attempt(self, job: Job, timeout: float | None) -> Outcome:
-        """The outcome of one job; it never raises what the method does."""
+    def attempt(self, job: Job, timeout: float | None) -> AttemptResult:
+        """The result of one job; it never raises what the method does."""
 
     def close(self) -> None:
         """Give back what it holds."""
 
 
 class UnreadableMethodError(Exception):
-    """A method that was given as an object cannot be made again in another process."""
+    """A method that was given as an object cannot be rebuilt in another process."""
 
 
 class WorkerProcess:
@@ -57,11 +59,11 @@ class WorkerProcess:
 
     def __init__(self, setup: Setup, log: Path) -> None:
         self._setup, self._log = setup, log
-        self._process: subprocess.Popen[bytes] | None = None
-        self._replies: queue.Queue[bytes | None] = queue.Queue()
-        self._cannot_load: Outcome | None = None
+        self._process: SpawnProcess | None = None
+        self._pipe: Connection | None = None
+        self._cannot_load: AttemptResult | None = None
 
-    def attempt(self, job: Job, timeout: float | None) -> Outcome:
+    def attempt(self, job: Job, timeout: float | None) -> AttemptResult:
         """Restore one image; a process that does not answer within `timeout` seconds is ended.
 
         Raises
@@ -76,90 +78,93 @@ class WorkerProcess:
         try:
             if self._process is None:
                 self._start(timeout)
-            reply = self._ask(job, timeout)
+            result: AttemptResult = self._ask(job, timeout)
         except _NotLoadedError as error:
             self.close()
-            self._cannot_load = Outcome(error.status, error.reason)
+            self._cannot_load = AttemptResult(error.status, error.reason)
             return self._cannot_load
         except _TooLateError:
             self.close()
-            return Outcome("timeout", f"ended after {timeout:g} s without a result")
+            return AttemptResult("timeout", f"ended after {timeout:g} s without a result")
         except _DiedError:
             status, reason = self._how_it_died(written, _memory_kills() > kills)
             self.close()
-            return Outcome(status, reason)
+            return AttemptResult(status, reason)
         except BaseException:
             self.close()
             raise
-        if reply.status not in ("done", "unsupported"):
+        if result.status not in ("done", "unsupported"):
             self.close()
-        return reply
+        return result
 
     def close(self) -> None:
         """End the process and all that it started."""
         process, self._process = self._process, None
-        if process is None:
+        pipe, self._pipe = self._pipe, None
+        if process is None or pipe is None:
             return
-        if process.poll() is None:
+        if process.is_alive():
             if hasattr(os, "killpg"):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)
+                    os.killpg(process.pid, signal.SIGKILL)  # type: ignore[arg-type]
             process.kill()
-            process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    stream.close()
+            process.join()
+        process.close()
+        pipe.close()
 
     def _start(self, timeout: float | None) -> None:
-        self._replies = queue.Queue()
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "zeroshot.compare.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=_surroundings(self._setup),
-                # Ctrl-C is for us, who then end the worker; and what it starts ends with it.
-                start_new_session=True,
-            )
-        assert self._process.stdout is not None
-        threading.Thread(target=_receive, args=(self._process.stdout, self._replies), daemon=True).start()
+        # Only a method that is defined in the script needs the script; any other does not run it again.
+        runs_script = isinstance(self._setup.method, bytes) and b"__main__" in self._setup.method
+        spawn = multiprocessing.get_context("spawn")
+        pipe, far_end = spawn.Pipe()
+        process = spawn.Process(target=serve, args=(far_end, self._log))
+        script = contextlib.nullcontext() if runs_script else _hidden_script()
+        with _environment(self._setup.threads), script, _interrupts_held_back():
+            process.start()
+            self._process, self._pipe = process, pipe
+        far_end.close()
         patience = None if timeout is None else max(timeout, _LEAST_SECONDS_TO_LOAD)
+        listens = False
         try:
-            loaded: Loaded = self._ask(self._setup, patience)
+            self._receive(patience)
+            listens = True
+            loaded = self._ask(self._setup, patience)
         except _DiedError:
+            if runs_script and not listens:
+                process.join(_SECONDS_TO_END)
+                raise UnreadableMethodError(_script_failure(process.exitcode)) from None
             raise _NotLoadedError("crashed", "its process died while the method was loaded") from None
         except _TooLateError:
             raise _NotLoadedError("timeout", f"ended after {patience:g} s of loading the method") from None
         if loaded.status == "unreadable":
-            self.close()
             raise UnreadableMethodError(loaded.reason)
         if loaded.status != "ready":
             raise _NotLoadedError(loaded.status, f"could not be loaded: {loaded.reason}")
 
     def _ask(self, message: Any, timeout: float | None) -> Any:
-        assert self._process is not None
-        assert self._process.stdin is not None
+        assert self._pipe is not None
         try:
-            write_message(self._process.stdin, message)  # type: ignore[arg-type]
+            self._pipe.send(message)
         except OSError:
             raise _DiedError from None
+        return self._receive(timeout)
+
+    def _receive(self, timeout: float | None) -> Any:
+        assert self._pipe is not None
         try:
-            reply = self._replies.get(timeout=timeout)
-        except queue.Empty:
-            raise _TooLateError from None
-        if reply is None:
-            raise _DiedError
-        return pickle.loads(reply)
+            if not self._pipe.poll(timeout):
+                raise _TooLateError
+            return self._pipe.recv()
+        except (EOFError, OSError):
+            raise _DiedError from None
 
     def _how_it_died(self, written: int, killed_for_memory: bool) -> tuple[Status, str]:
         """What a process that no longer answers died of, in words."""
         assert self._process is not None
-        try:
-            code = self._process.wait(_SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
+        self._process.join(_SECONDS_TO_END)
+        code = self._process.exitcode
+        if code is None:
             return "crashed", "its process closed the connection"
         name = _signal_name(-code) if code < 0 else ""
         if name == "SIGKILL" and killed_for_memory:
@@ -180,17 +185,17 @@ class InProcess:
         self._method, self._threads = method, threads
         self._prepared = False
 
-    def attempt(self, job: Job, timeout: float | None) -> Outcome:
-        """The outcome of one job."""
+    def attempt(self, job: Job, timeout: float | None) -> AttemptResult:
+        """The result of one job."""
         try:
             if not self._prepared:
                 prepare(self._method)
                 self._prepared = True
         except Exception as error:
-            return Outcome("failed", f"could not be loaded: {reason_of(error)}")
+            return AttemptResult("failed", f"could not be loaded: {reason_of(error)}")
         with _threads(self._threads):
-            outcome = attempt(self._method, job)
-        return replace(outcome, notes={**outcome.notes, "process": "that of the comparison"})
+            result = attempt(self._method, job)
+        return replace(result, notes={**result.notes, "process": "that of the comparison"})
 
     def close(self) -> None:
         """Nothing is held."""
@@ -217,15 +222,10 @@ class MethodRunner:
         except Exception as error:
             self._runner = self._stay(reason_of(error))
             return
-        main = getattr(sys.modules.get("__main__"), "__file__", None)
-        # Only what is defined in the script needs the script; a method of a library does not run it again.
-        in_main = b"__main__" in pickled
-        self._runner = WorkerProcess(
-            Setup(pickled, setup.path, main if in_main else None, setup.threads, setup.memory), log
-        )
+        self._runner = WorkerProcess(replace(setup, method=pickled), log)
 
-    def attempt(self, job: Job, timeout: float | None) -> Outcome:
-        """The outcome of one job."""
+    def attempt(self, job: Job, timeout: float | None) -> AttemptResult:
+        """The result of one job."""
         try:
             return self._runner.attempt(job, timeout)
         except UnreadableMethodError as error:
@@ -245,7 +245,7 @@ class MethodRunner:
         return InProcess(self._method, self._threads)
 
 
-# --- ends of a conversation --------------------------------------------------------------------------------
+# --- how a request can end -----------------------------------------------------------------------------------
 
 
 class _DiedError(Exception):
@@ -264,35 +264,71 @@ class _NotLoadedError(Exception):
         self.status, self.reason = status, reason
 
 
-def _receive(stream: BinaryIO, replies: queue.Queue[bytes | None]) -> None:
-    with contextlib.suppress(OSError, ValueError):  # closed under our hands
-        while (message := read_message(stream)) is not None:
-            replies.put(message)
-    replies.put(None)
-
-
-def _surroundings(setup: Setup) -> dict[str, str]:
-    threads = {} if setup.threads is None else dict.fromkeys(_THREAD_VARIABLES, str(setup.threads))
-    return {
-        **os.environ,
-        **threads,
-        MARK: "1",
-        "PYTHONPATH": os.pathsep.join(filter(None, setup.path)),
-        # From Python 3.11 on, a file in the current folder does not stand in for a module of the library.
-        "PYTHONSAFEPATH": "1",
-    }
+# --- starting a process --------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def _threads(count: int | None) -> Any:
-    import torch
+def _environment(threads: int | None) -> Iterator[None]:
+    """The environment that a new process is to inherit."""
+    wanted = {} if threads is None else dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    # From Python 3.11 on, a file in the current folder does not stand in for a module of the library.
+    wanted |= {MARK: "1", "PYTHONSAFEPATH": "1"}
+    # multiprocessing's tracker frees the semaphores of a process that was killed, and need not tell the user so.
+    filters = filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker"])
+    wanted["PYTHONWARNINGS"] = ",".join(filters)
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
+
+@contextlib.contextmanager
+def _hidden_script() -> Iterator[None]:
+    """Keep multiprocessing from running the user's script in the new process, guarded or not."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
+
+
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Block Ctrl-C, also in the new process, which lets it through when it has left the terminal."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _script_failure(exit_code: int | None) -> str:
+    if exit_code == UnguardedScriptError.EXIT_CODE:
+        return str(UnguardedScriptError())
+    return f"the script that defines it cannot be run again: exit code {exit_code}"
+
+
+@contextlib.contextmanager
+def _threads(count: int | None) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+# --- how it ended --------------------------------------------------------------------------------------------
 
 
 def _signal_name(number: int) -> str:

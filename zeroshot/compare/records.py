@@ -1,7 +1,9 @@
-"""What a comparison records: one cell per image and method, and the table that they make."""
+"""What a comparison records: one cell per image and method, and the table they form."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -106,7 +108,7 @@ class Table:
 
     @cached_property
     def _places(self) -> dict[tuple[str, str], Cell]:
-        # Reports look every cell up several times; walking through all of them would take minutes for thousands.
+        # Reports look up every cell several times; a linear search would take minutes for thousands of cells.
         return {(cell.image, cell.method): cell for cell in self.cells}
 
     def mean(self, method: str, metric: str) -> float | None:
@@ -118,3 +120,13 @@ class Table:
                 return None
             values.append(cell.metrics[metric])
         return sum(values) / len(values) if values else None
+
+
+def option_text(options: Mapping[str, Any]) -> str:
+    """The options of a task in words, ``scale 4, sigma 25/255``: noise in 8-bit grey levels, files by name only."""
+    words = []
+    for name, value in options.items():
+        levels = name == "sigma" and isinstance(value, int | float)
+        said = f"{value * 255:g}/255" if levels else re.sub(r" sha256 [0-9a-f]+", "", str(value))
+        words.append(f"{name} {said}")
+    return ", ".join(words)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zeroshot.compare.method import Method
+from zeroshot.compare.methods.baselines import BASELINES
+from zeroshot.compare.methods.priors import PriorMethod
 from zeroshot.registry import prior_names
 from zeroshot.words import unknown
 
@@ -92,13 +94,15 @@ def parse(text: str) -> Specification:
 def method_from(text: str) -> Method:
     """The method that `text` describes; it loads its weights when it first restores, or in ``prepare()``.
 
+    Nothing large is loaded here: to call it is to check a text before any work.
+
     Parameters
     ----------
     text : str
         A registered prior with settings (``dip``, ``dip[channels=64,iterations=500]``); ``nearest``,
         ``bilinear``, ``bicubic``, ``lanczos`` for super-resolution; ``first``, the operator's first estimate;
         ``none``, the damaged image itself; ``onnx:FILE``, ``torchscript:FILE`` and ``spandrel:FILE`` with the
-        options of :class:`zeroshot.compare.methods.convention.Convention`; ``opencv:FILE.pb`` with `model` and
+        options of :class:`zeroshot.compare.methods.model_interface.ModelInterface`; ``opencv:FILE.pb`` with `model` and
         `scale`; ``python:FILE.py:CLASS[key=value]`` for a class with ``restore(image, case)`` and perhaps
         ``name``, ``supports(case)`` and ``prepare()``. ``LABEL=…`` before any of them says how tables call it.
 
@@ -123,12 +127,8 @@ def method_from(text: str) -> Method:
     """
     wanted = parse(text)
     if wanted.kind == "prior":
-        from zeroshot.compare.methods.priors import PriorMethod
-
         return PriorMethod(wanted.target, wanted.options, wanted.label or _own_name(wanted))
     if wanted.kind == "baseline":
-        from zeroshot.compare.methods.baselines import BASELINES
-
         if wanted.options:
             raise ValueError(f"{wanted.target!r} has no options, got {', '.join(wanted.options)}")
         return BASELINES[wanted.target](wanted.label)
@@ -138,19 +138,12 @@ def method_from(text: str) -> Method:
     )
 
 
-def check(text: str) -> None:
-    """Raise, in one line and before any work, where :func:`method_from` would; nothing large is loaded."""
-    method_from(text)
-
-
 def _own_name(wanted: Specification) -> str:
     """The name of a prior without a label: with its settings, so that two of one prior stay apart."""
     return wanted.text.strip() if wanted.options else wanted.target
 
 
 def _kind_of(name: str, text: str) -> str:
-    from zeroshot.compare.methods.baselines import BASELINES
-
     if name in BASELINES:
         return "baseline"
     known = prior_names()

@@ -1,11 +1,9 @@
-"""The folder of a comparison: what it holds, and how a later run knows what is finished.
+"""A resumable store: a folder of finished cells, one per image and method, and of what they are cells of.
 
 ::
 
-    comparison.json            what is compared, with checksums; another comparison cannot go on in its place
-    cells/METHOD/IMAGE.json    one finished cell each, written when its image is
-    truth/ damaged/ restored/METHOD/    the images as PNG
-    measurements/IMAGE.npz     the exact damaged image, of which damaged/ is what can be looked at
+    comparison.json            what is compared, with checksums; another comparison cannot resume in its place
+    cells/METHOD/IMAGE.json    one finished cell each
     logs/METHOD.txt            what the method printed
 """
 
@@ -13,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import re
@@ -24,28 +21,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import torch
+from filelock import FileLock, Timeout
 
-from zeroshot import images
 from zeroshot.compare.records import Cell
 from zeroshot.files import make_folder, require_writable, write_atomically
-from zeroshot.images.picture import Form, Picture
 
 _FORMAT = 1
 _RECORD = "comparison.json"
-_FOLDERS = ("cells", "truth", "damaged", "restored", "measurements", "logs", "plots")
-# The record last: until all else is gone it tells that the folder is ours.
-_FILES = ("results.csv", "means.csv", "report.html", _RECORD)
 _LOCK = ".lock"
 _LONGEST_SLUG = 80
-_OPTION = "option."
 
 Existing = Literal["continue", "overwrite"]
 
 
 class ComparisonError(ValueError):
-    """The folder holds something else than what was asked for."""
+    """The folder does not hold the comparison that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +58,17 @@ class Plan:
 
 
 class Store:
-    """Reads and writes one folder; everything appears under its name only when it is complete."""
+    """Reads and writes one folder; everything appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    folder : path
+        Made by :meth:`open` or :meth:`locked`.
+    """
+
+    #: What overwriting removes beside the record.
+    FOLDERS: tuple[str, ...] = ("cells", "logs")
+    FILES: tuple[str, ...] = ()
 
     def __init__(self, folder: str | os.PathLike) -> None:
         self.folder = Path(folder)
@@ -77,7 +77,7 @@ class Store:
     # --- the record of what is compared ---
 
     def open(self, plan: Plan, existing: Existing) -> None:
-        """Make the folder, or go on in one that holds the same comparison.
+        """Make the folder, or resume in one that holds the same comparison.
 
         Raises
         ------
@@ -119,7 +119,7 @@ class Store:
         return dict(self._record["methods"])
 
     def require_ours(self) -> None:
-        """Refuse a folder that holds files of others, which are neither mixed with ours nor overwritten.
+        """Refuse a folder with foreign files, which are neither mixed with ours nor overwritten.
 
         Raises
         ------
@@ -168,11 +168,12 @@ class Store:
 
     def _clear(self) -> None:
         """Remove what a comparison writes, and nothing else."""
-        for name in _FOLDERS:
-            # What cannot be removed is an error: a cell that stays would be taken for one of the new comparison.
+        for name in self.FOLDERS:
+            # A failed removal is an error: a cell left behind would be taken for one of the new comparison.
             with contextlib.suppress(FileNotFoundError):
                 shutil.rmtree(self.folder / name)
-        for name in _FILES:
+        # The record last: until all else is gone it tells that the folder is ours.
+        for name in (*self.FILES, _RECORD):
             (self.folder / name).unlink(missing_ok=True)
 
     @contextmanager
@@ -184,19 +185,17 @@ class Store:
         ComparisonError
             Where another run is at work.
         """
-        try:
-            import fcntl
-        except ImportError:  # no such locks on this system
-            yield
-            return
         self.require_ours()
         make_folder(self.folder)
-        with (self.folder / _LOCK).open("wb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ComparisonError(f"another comparison is at work in {self.folder}") from None
+        lock = FileLock(self.folder / _LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ComparisonError(f"another comparison is at work in {self.folder}") from None
+        try:
             yield
+        finally:
+            lock.release()
 
     # --- cells ---
 
@@ -228,104 +227,24 @@ class Store:
     def _write_json(self, path: Path, value: Any) -> None:
         write_atomically(path, _encoded(json.dumps(value, indent=1, ensure_ascii=False)))
 
-    # --- images ---
-
-    def save_restored(self, image: str, method: str, values: torch.Tensor) -> str:
-        """Write a restored image (1, C, H, W), clipped, in 8 bits; its file relative to the folder."""
-        return self._save_png(f"restored/{slug(method)}/{slug(image)}.png", values)
-
-    def save_shown(self, image: str, damaged: torch.Tensor, truth: torch.Tensor | None) -> None:
-        """Write what the report shows of an image beside the restored ones."""
-        self._save_png(self._shown("damaged", image), damaged)
-        if truth is not None:
-            self._save_png(self._shown("truth", image), truth)
-
-    def shown(self, kind: Literal["truth", "damaged"]) -> dict[str, str]:
-        """Image name → file of the truth or of the damaged image, where there is one."""
-        files = {image: self._shown(kind, image) for image in self.images}
-        return {image: file for image, file in files.items() if (self.folder / file).is_file()}
-
-    def _shown(self, kind: str, image: str) -> str:
-        return f"{kind}/{slug(image)}.png"
-
-    def _save_png(self, file: str, values: torch.Tensor) -> str:
-        path = self.folder / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        picture = as_picture(values)
-        pixels = picture.pixels(torch.uint8, "full")
-        images.save(images.load(pixels), path, overwrite=True)
-        return file
-
-    # --- exact measurements ---
-
-    def has_measurement(self, image: str) -> bool:
-        """Whether the damaged image is there with all that belongs to it."""
-        return self._measurement_file(image).is_file()
-
-    def save_measurement(
-        self, image: str, measurement: torch.Tensor, truth: torch.Tensor | None, options: Mapping[str, Any]
-    ) -> None:
-        """Write the exact damaged image, its truth, and the options that are arrays (masks, hints)."""
-        arrays = {"measurement": measurement.numpy()}
-        if truth is not None:
-            arrays["truth"] = truth.numpy()
-        arrays |= {
-            _OPTION + name: value.numpy()
-            for name, value in options.items()
-            if isinstance(value, torch.Tensor)
-        }
-        path = self._measurement_file(image)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-        write_atomically(path, buffer.getvalue())
-
-    def load_measurement(self, image: str) -> tuple[torch.Tensor, torch.Tensor | None, dict[str, Any]]:
-        """Measurement, truth and the options that are arrays, as they were written.
-
-        Raises
-        ------
-        ComparisonError
-            Where the file cannot be read.
-        """
-        path = self._measurement_file(image)
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: torch.from_numpy(file[name]) for name in file.files}
-        except Exception as error:  # numpy raises anything at all on bytes that are not its own
-            raise ComparisonError(
-                f"{path} cannot be read: {error}; remove it to have it made again"
-            ) from None
-        options = {n.removeprefix(_OPTION): value for n, value in arrays.items() if n.startswith(_OPTION)}
-        return arrays["measurement"], arrays.get("truth"), options
-
-    def _measurement_file(self, image: str) -> Path:
-        return self.folder / "measurements" / f"{slug(image)}.npz"
-
-
-def as_picture(values: torch.Tensor) -> Picture:
-    """A tensor (1, C, H, W) as a picture; values beyond [0, 1], as strong noise makes them, are let be."""
-    form = Form(kind="torch", dtype=torch.float32, layout="NCHW", value_range=(0.0, 1.0))
-    return Picture(values.detach().float().contiguous(), None, form)
-
 
 def slug(name: str) -> str:
-    """A name as a file name: what is no letter, digit, dot, plus or minus becomes ``_``, told apart by a checksum."""
+    """A name as a file name: all but letters, digits and ``.+-`` becomes ``_``; a checksum keeps names apart."""
     readable = re.sub(r"[^\w.+-]+", "_", name).encode()[:_LONGEST_SLUG].decode(errors="ignore")
     plain = readable.strip("._") or "_"
     if plain == name and name == name.lower():
         return plain
-    # Two names that differ in letters only that file systems take for equal must not share a file.
+    # Names that differ only in case, or in letters that file systems equate, must not share a file.
     return f"{plain}-{hashlib.sha256(_encoded(name)).hexdigest()[:8]}"
 
 
 def _encoded(text: str) -> bytes:
-    """The text in UTF-8; a file name that is none in the system's encoding has half characters."""
+    """The text in UTF-8; an undecodable file name contains lone surrogates."""
     return text.encode("utf-8", errors="surrogatepass")
 
 
 def require_distinct(names: Iterable[str], what: str, remedy: str) -> None:
-    """Refuse two things of one name.
+    """Refuse two things with the same name.
 
     Raises
     ------

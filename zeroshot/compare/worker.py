@@ -1,73 +1,128 @@
-"""The process of one method: ``python -m zeroshot.compare.worker`` is fed damaged images over its stdin.
+"""Child side of a worker process: it loads one method, then restores the images that come over its pipe.
 
-It loads the method once, restores image after image, and answers on what was its stdout; whatever the method
-itself prints goes to stderr. It ends when its stdin closes, so that it never outlives who started it.
+It ends when the pipe is closed or its parent dies, and takes with it what the method started.
 """
 
 from __future__ import annotations
 
 import contextlib
 import faulthandler
-import multiprocessing.spawn
+import multiprocessing
 import os
 import pickle
-import queue
 import signal
 import sys
 import threading
 import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Literal
 
 import torch
 
 from zeroshot.compare.attempt import attempt, is_out_of_memory, prepare, reason_of
-from zeroshot.compare.channel import Loaded, Setup, read_message, write_message
 from zeroshot.compare.method import Method
+from zeroshot.compare.specification import method_from
+
+#: Set in the environment of a worker, where compare() must not be called.
+MARK = "ZEROSHOT_COMPARE_WORKER"
 
 
-def main() -> None:
-    """Serve until nobody feeds this process any more."""
-    source, sink = _take_channels()
+class UnguardedScriptError(SystemExit):
+    """A worker that runs the script its method is defined in has come upon a call of compare().
+
+    It ends the worker without a traceback; the parent knows it by the exit code.
+    """
+
+    EXIT_CODE = 78
+
+    def __init__(self) -> None:
+        super().__init__(self.EXIT_CODE)
+
+    def __str__(self) -> str:
+        return "put the call of compare() under: if __name__ == '__main__'"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The first message to a worker: which method it serves, and within which limits.
+
+    Attributes
+    ----------
+    method : str or bytes
+        The text of a specification, or a pickled method.
+    threads : int or None
+        CPU threads.
+    memory : int or None
+        Bytes that the method may allocate beyond what the libraries take.
+    """
+
+    method: str | bytes
+    threads: int | None
+    memory: int | None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The answer to a setup: the method is ready, or why it is not."""
+
+    status: Literal["ready", "failed", "memory", "unreadable"]
+    reason: str = ""
+
+
+def serve(pipe: Connection, log: Path) -> None:
+    """Restore what the parent sends until it sends no more.
+
+    Parameters
+    ----------
+    pipe : multiprocessing.connection.Connection
+        The worker first sends None, once it listens. Then a :class:`Setup` is answered by :class:`Loaded`, and
+        every :class:`~zeroshot.compare.attempt.Job` by an :class:`~zeroshot.compare.attempt.AttemptResult`.
+    log : pathlib.Path
+        Receives what the method prints.
+    """
+    _leave_the_terminal(log)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     faulthandler.enable()
     offer_to_be_killed_first()
-    inbox: queue.Queue[bytes] = queue.Queue()
-    threading.Thread(target=_receive, args=(source, inbox), daemon=True).start()
-    setup = pickle.loads(inbox.get())
-    method, loaded = load(setup)
-    write_message(sink, loaded)
+    pipe.send(None)
+    method, loaded = load(pipe.recv())
+    pipe.send(loaded)
     while method is not None:
-        outcome = attempt(method, pickle.loads(inbox.get()))
-        if outcome.traceback:
-            print(outcome.traceback, file=sys.stderr, flush=True)
-        write_message(sink, outcome)
+        try:
+            job = pipe.recv()
+        except EOFError:
+            return
+        result = attempt(method, job)
+        if result.traceback:
+            print(result.traceback, file=sys.stderr, flush=True)
+        pipe.send(result)
 
 
-def _take_channels() -> tuple[BinaryIO, BinaryIO]:
-    """Keep stdin and stdout for ourselves: a method that reads gets nothing, one that prints stderr."""
-    source = os.fdopen(os.dup(0), "rb")
-    sink = os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    return source, sink
+def _leave_the_terminal(log: Path) -> None:
+    """Form a group that can be killed as a whole; a method that reads gets nothing, and its prints go to the log."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+        # Ctrl-C is for the parent, which held it back until this process had left the terminal.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    with open(os.devnull, "rb") as nothing, log.open("ab") as file:
+        os.dup2(nothing.fileno(), 0)
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
 
 
-def _receive(source: BinaryIO, inbox: queue.Queue[bytes]) -> None:
-    while (message := read_message(source)) is not None:
-        inbox.put(message)
-    # Whoever fed this process is gone: what the method started goes too, if the group is ours alone.
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    if hasattr(os, "killpg"):
         os.killpg(0, signal.SIGKILL)
     os._exit(0)
 
 
 def load(setup: Setup) -> tuple[Method | None, Loaded]:
-    """The method that a setup asks for, in the surroundings that it asks for, or what went wrong."""
-    for place in setup.path:
-        if place not in sys.path:
-            sys.path.append(place)
+    """The method that a setup asks for, within its limits, or what went wrong."""
     if setup.threads is not None:
         torch.set_num_threads(setup.threads)
     try:
@@ -84,18 +139,13 @@ def load(setup: Setup) -> tuple[Method | None, Loaded]:
 
 
 class _UnreadableError(Exception):
-    """A method that was handed over as an object cannot be made again here."""
+    """A method that was handed over as an object cannot be rebuilt here."""
 
 
 def _method_of(setup: Setup) -> Method:
     if isinstance(setup.method, str):
-        from zeroshot.compare.specification import method_from
-
         return method_from(setup.method)
     try:
-        if setup.main is not None:
-            # Under the name that the standard library gives it, so that its guarded part is not run.
-            multiprocessing.spawn.prepare({"init_main_from_path": setup.main})
         method: Any = pickle.loads(setup.method)
     except (Exception, SystemExit) as error:
         raise _UnreadableError(reason_of(error)) from error
@@ -125,7 +175,3 @@ def offer_to_be_killed_first() -> None:
     """Ask Linux to end this process, and not the one that keeps the results, when memory runs out."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
-
-
-if __name__ == "__main__":
-    main()

@@ -12,8 +12,8 @@ import pytest
 
 from zeroshot.compare.records import Cell, CurvePoint, Table
 from zeroshot.compare.report import text_table, write_csv
-from zeroshot.compare.report.labels import spread_out
 from zeroshot.compare.report.measures import measure, number
+from zeroshot.compare.report.plot_labels import spread_out
 from zeroshot.compare.report.regions import Region, most_different
 
 

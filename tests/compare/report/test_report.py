@@ -14,11 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zeroshot.compare.records import Cell, Table
+from zeroshot.compare.records import Cell, Table, option_text
 from zeroshot.compare.report import pictures, remarks, write_report
-from zeroshot.compare.report.names import file_stem
 from zeroshot.compare.report.page import Contents, page
-from zeroshot.compare.report.text import option_text
+from zeroshot.compare.report.plots import file_stem
 
 VOID = {"meta", "link", "img", "input", "br"}
 

@@ -1,4 +1,4 @@
-"""What every method has to beat: interpolation, the operator's first estimate, the damaged image itself."""
+"""The baselines: interpolation, the operator's first estimate, the damaged image itself."""
 
 from __future__ import annotations
 

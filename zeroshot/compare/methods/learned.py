@@ -1,4 +1,4 @@
-"""What the adapters of learned models share: a file, a convention, one pass of a network.
+"""What the adapters of learned models share: a file, an interface, one pass of a network.
 
 A method lives in a process of its own; the libraries are told to use as many threads as torch does there.
 """
@@ -15,7 +15,7 @@ import torch
 
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods.arrays import described_shape, to_array, to_tensor
-from zeroshot.compare.methods.convention import Convention, Declared, by_colours, scale_between
+from zeroshot.compare.methods.model_interface import Declared, ModelInterface, by_colours, scale_between
 from zeroshot.compare.methods.tiles import padded, run_in_tiles
 from zeroshot.provenance import described
 
@@ -48,7 +48,7 @@ class LearnedMethod(ABC):
     label : str, optional
         How tables call it; by default the name of the file without its ending.
     **options
-        The fields of :class:`Convention`.
+        The fields of :class:`ModelInterface`.
 
     Raises
     ------
@@ -63,7 +63,7 @@ class LearnedMethod(ABC):
     def __init__(self, file: str | Path, label: str | None = None, **options: Any) -> None:
         self.path = existing_file(file)
         self.name = label or self.path.stem
-        self.convention = Convention.from_options(options, self.path.name)
+        self.interface = ModelInterface.from_options(options, self.path.name)
         self.require_library()
         self._network: Network | None = None
         self._weights = ""
@@ -81,12 +81,12 @@ class LearnedMethod(ABC):
         if self._network is None:
             self._network = self.load()
             self._weights = described(self.path).removeprefix(f"{self.path.parent}/")
-            self.convention = self.convention.resolved(self._network.declared)
+            self.interface = self.interface.resolved(self._network.declared)
 
     def supports(self, case: Case) -> str | None:
-        """None for one grey or colour image; whether the model was trained for the damage, it cannot say."""
+        """None for one grey or colour image; it cannot tell whether the model was trained for the damage."""
         channels = case.problem.y.shape[1]
-        if self.convention.input != "first" and channels not in (1, 3):
+        if self.interface.input != "first" and channels not in (1, 3):
             return (
                 f"the measurement has {channels} channels, a learned model takes 1 or 3; or give input=first"
             )
@@ -97,9 +97,9 @@ class LearnedMethod(ABC):
         task.note("weights", self._weights)
         wanted = task.problem.reference_shape
         with torch.inference_mode():
-            given = self.convention.given(to_tensor(image), task)
+            given = self.interface.given(to_tensor(image), task)
             network = partial(self._pass, case=task, scale=self._scale(given, wanted))
-            restored = by_colours(network, given, self.convention.channels)
+            restored = by_colours(network, given, self.interface.channels)
             if wanted[1] == 1:
                 restored = restored.mean(dim=1, keepdim=True)
         self._require_shape(tuple(restored.shape), tuple(wanted))
@@ -116,9 +116,9 @@ class LearnedMethod(ABC):
         one = partial(self._tile_pass, case=case, scale=scale)
         tile = self._tile(image.shape[-2:])
         if tile is not None:
-            return run_in_tiles(one, image, tile, min(self.convention.overlap, min(tile) - 1), scale)
+            return run_in_tiles(one, image, tile, min(self.interface.overlap, min(tile) - 1), scale)
         height, width = image.shape[-2:]
-        multiple = self.convention.multiple
+        multiple = self.interface.multiple
         whole = padded(image, -(-height // multiple) * multiple, -(-width // multiple) * multiple)
         return one(whole)[..., : scale * height, : scale * width]
 
@@ -127,20 +127,20 @@ class LearnedMethod(ABC):
         assert self._network is not None
         shape = self._network.declared[0] if self._network.declared else None
         if shape is not None and len(shape) == 4:
-            height, width = shape[1:3] if self.convention.layout == "nhwc" else shape[2:]
+            height, width = shape[1:3] if self.interface.layout == "nhwc" else shape[2:]
             if height is not None and width is not None:
                 return (height, width)
-        tile = self.convention.tile - self.convention.tile % self.convention.multiple
+        tile = self.interface.tile - self.interface.tile % self.interface.multiple
         return (tile, tile) if 0 < tile < max(size) else None
 
     def _tile_pass(self, image: torch.Tensor, case: Case, scale: int) -> torch.Tensor:
         """The network on an image of a size that it takes: values, layout and noise level as it wants them."""
         assert self._network is not None
-        black, white = self.convention.range
+        black, white = self.interface.range
         given, sigma = image * (white - black) + black, None
-        if self.convention.sigma != "none":
+        if self.interface.sigma != "none":
             level = self._noise_level(case) * (white - black)
-            if self.convention.sigma == "channel":
+            if self.interface.sigma == "channel":
                 given = torch.cat((given, torch.full_like(given[:, :1], level)), dim=1)
             else:
                 shape = self._network.declared[1] if len(self._network.declared) > 1 else (1, 1, 1, 1)
@@ -153,14 +153,14 @@ class LearnedMethod(ABC):
                 f"but {described_shape(expected)} is wanted; is it trained for another scale, or does it take "
                 "the enlarged image (input=enlarged)?"
             )
-        if self.convention.output == "image":
+        if self.interface.output == "image":
             return (answer - black) / (white - black)
-        sign = 1 if self.convention.output == "residual" else -1
+        sign = 1 if self.interface.output == "residual" else -1
         return image + sign * answer / (white - black)
 
     def _in_own_layout(self, given: torch.Tensor, sigma: torch.Tensor | None) -> torch.Tensor:
         assert self._network is not None
-        last = self.convention.layout == "nhwc"
+        last = self.interface.layout == "nhwc"
         image = given.permute(0, 2, 3, 1).contiguous() if last else given.contiguous()
         self._require_declared(image)
         answer = self._network(image, sigma)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from zeroshot.compare.methods.convention import Declared
 from zeroshot.compare.methods.learned import LearnedMethod, first_line, missing
+from zeroshot.compare.methods.model_interface import Declared
 
 _TYPES: dict[str, type] = {
     "tensor(float)": np.float32,

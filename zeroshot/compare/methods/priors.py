@@ -18,7 +18,7 @@ from zeroshot.registry import prior_class
 from zeroshot.solve import solve_problem
 from zeroshot.stopping import StoppingRule, TimeBudget
 
-#: Each intermediate image is shown after so much more of the time than the last one.
+#: Factor between the times at which intermediate images are shown.
 _SPACING = 1.07
 _FIRST_SECONDS = 0.02
 
@@ -115,7 +115,7 @@ def _small_problems() -> list[Problem]:
 
 
 class _Watch:
-    """Shows the case an estimate whenever the run has taken so much longer, and keeps count of what it costs."""
+    """Shows an estimate at geometrically spaced times, and counts the time that showing takes."""
 
     def __init__(self, case: Case) -> None:
         self._show = case.show
@@ -134,7 +134,7 @@ class _Watch:
 
 
 class _OwnTime(TimeBudget):
-    """A time budget of which the watching takes no part."""
+    """A time budget that does not include the time that showing takes."""
 
     def __init__(self, seconds: float, watch: _Watch) -> None:
         self._watch = watch

@@ -10,8 +10,8 @@ import torch
 
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods.arrays import described_shape, to_array, to_tensor
-from zeroshot.compare.methods.convention import Declared, by_colours
 from zeroshot.compare.methods.learned import LearnedMethod, first_line, missing
+from zeroshot.compare.methods.model_interface import Declared, by_colours
 from zeroshot.solve import resolve_device
 
 
@@ -61,7 +61,7 @@ class SpandrelMethod(LearnedMethod):
                 case.problem.measured is not None and case.problem.reference_shape == case.problem.y.shape
             )
             return None if masked else f"{self.path.name} fills holes; it goes with a mask only"
-        given = case.problem.y.shape if self.convention.input == "damaged" else case.problem.reference_shape
+        given = case.problem.y.shape if self.interface.input == "damaged" else case.problem.reference_shape
         if case.problem.reference_shape[-2] != self._network.scale * given[-2]:
             wanted = case.problem.reference_shape[-2] / given[-2]
             return f"{self.path.name} enlarges {self._network.scale} times, {wanted:g} times is wanted"
@@ -75,7 +75,7 @@ class SpandrelMethod(LearnedMethod):
             return super().restore(image, task)
         holes = 1 - measured[:1].amax(dim=1, keepdim=True).expand(-1, -1, *image.shape[:2])
         with torch.inference_mode():
-            filled = by_colours(lambda x: network.fill(x, holes), to_tensor(image), self.convention.channels)
+            filled = by_colours(lambda x: network.fill(x, holes), to_tensor(image), self.interface.channels)
         return to_array(filled)
 
 

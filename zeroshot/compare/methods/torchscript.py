@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from zeroshot.compare.methods.convention import Declared
 from zeroshot.compare.methods.learned import LearnedMethod, first_line
+from zeroshot.compare.methods.model_interface import Declared
 from zeroshot.solve import resolve_device
 
 

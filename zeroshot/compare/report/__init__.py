@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zeroshot.compare.report.csv_files import write_csv
-from zeroshot.compare.report.text import remarks, text_table
+from zeroshot.compare.report.terminal import remarks, text_table
 from zeroshot.compare.report.writing import write_report
 
 __all__ = ["remarks", "text_table", "write_csv", "write_report"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -89,7 +90,7 @@ def number(value: float | None, decimals: int) -> str:
 
 
 def measure(name: str) -> Measure:
-    """The measure of that name, also one that this version of the package does not know."""
+    """The measure of that name, even if this version of the package does not know it."""
     if name == "consistency":
         return Measure(name, "Consistency", "", "neither", 2, _CONSISTENCY)
     known = _known(name)
@@ -129,7 +130,7 @@ def is_done(cell: Cell | None) -> bool:
 
 
 def status_words(cell: Cell | None) -> str:
-    """What became of a cell, in words."""
+    """The status of a cell, in words."""
     if cell is None:
         return "not run yet"
     return {
@@ -157,9 +158,33 @@ def peak_memory(table: Table, method: str) -> float | None:
     return max((cell.memory_mib for cell in cells if cell and cell.memory_mib is not None), default=None)
 
 
+def best_means(table: Table) -> dict[str, str | None]:
+    """Measure → how the best of the methods' means is printed; None where there is nothing to choose."""
+    return {
+        m.name: m.best(table.mean(method, m.name) for method in table.methods) for m in measures_of(table)
+    }
+
+
+def best_results(table: Table, image: str) -> dict[str, str | None]:
+    """The same on one image."""
+    cells = [cell for method in table.methods if (cell := table.cell(image, method)) is not None]
+    return {m.name: m.best(cell.metrics.get(m.name) for cell in cells) for m in measures_of(table)}
+
+
 def images_done(table: Table, method: str) -> int:
     """On how many images the method has a result."""
     return sum(is_done(table.cell(image, method)) for image in table.images)
+
+
+def lacking(table: Table, method: str) -> list[tuple[str, str, int]]:
+    """Why a method lacks results: each status ("missing" before a run), the same in words, and of how many images."""
+    cells = [table.cell(image, method) for image in table.images]
+    counts = Counter(
+        ("missing" if cell is None else cell.status, status_words(cell))
+        for cell in cells
+        if not is_done(cell)
+    )
+    return [(status, words, number) for (status, words), number in counts.items()]
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,26 @@
-"""The page of a comparison as HTML: one document that needs nothing beside itself."""
+"""The page of a comparison as HTML: one document that needs nothing beside itself.
+
+The layout is in the templates; every value is made printable and escaped when it is inserted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
+from pathlib import PurePath
 from typing import Any
+from urllib.parse import quote
 
-from zeroshot.compare.records import Table
-from zeroshot.compare.report.measures import alike, measures_of, not_run, unmeasured, without_result
-from zeroshot.compare.report.names import escaped, link
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from zeroshot.compare.records import Cell, Table, option_text
+from zeroshot.compare.report import measures
 from zeroshot.compare.report.pictures import Row, data_uri
 from zeroshot.compare.report.plots import Plot
-from zeroshot.compare.report.tables import image_table, notes_of, summary_table
-from zeroshot.compare.report.text import option_text
-from zeroshot.compare.report.viewer import details, viewer, wholes
-
-#: Nothing is fetched from anywhere, whatever a name or a browser would have it do.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+from zeroshot.words import printable
 
 
 @dataclass(frozen=True)
@@ -44,42 +47,49 @@ class Contents:
 
 def page(table: Table, contents: Contents) -> str:
     """The whole document."""
-    body = "\n".join((
-        _header(table, contents),
-        _summary(table, contents),
-        _plots(contents),
-        _images(table, contents),
-        _measuring(table),
-        _provenance(table),
-    ))  # fmt: skip
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escaped(table.title)} – comparison</title>
-<link rel="icon" href="data:,">
-<style>
-{_asset("page.css")}</style>
-</head>
-<body>
-<a class="skip" href="#summary">Skip to the results</a>
-{body}
-<script>
-{_asset("page.js")}</script>
-</body>
-</html>
-"""
+    subjects = {"naturalness" if plot.name.startswith("perception") else "time" for plot in contents.summary}
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            table=table,
+            contents=contents,
+            facts=_facts(table),
+            plotted_against=" and ".join(sorted(subjects, reverse=True)),
+            style=_asset("page.css"),
+            script=_asset("page.js"),
+        )
+    )
 
 
-def _asset(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(__package__),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: value if isinstance(value, Markup) else printable(value),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    functions = (
+        measures.alike, measures.best_means, measures.best_results, measures.images_done, measures.is_done,
+        measures.lacking, measures.mean_seconds, measures.measures_of, measures.not_run, measures.peak_memory,
+        measures.seconds_text, measures.status_words, measures.unmeasured, measures.without_result,
+        cells_with_notes, first_pair,
+    )  # fmt: skip
+    environment.globals |= {function.__name__: function for function in functions}
+    environment.filters |= {"data_uri": data_uri, "in_words": in_words, "link": link}
+    return environment
 
 
-def _header(table: Table, contents: Contents) -> str:
-    facts = {
+def _asset(name: str) -> Markup:
+    return Markup((files(__package__) / name).read_text(encoding="utf-8"))
+
+
+def _facts(table: Table) -> dict[str, str]:
+    return {
         "Task": table.task,
         "Options": option_text(table.options) or "none",
         "Images": str(len(table.images)),
@@ -91,25 +101,6 @@ def _header(table: Table, contents: Contents) -> str:
         else "none: only measures that need no truth",
         "Machine": _machine(table.provenance),
     }
-    listed = "".join(
-        f"<div><dt>{escaped(name)}</dt><dd>{escaped(value)}</dd></div>"
-        for name, value in facts.items()
-        if value
-    )
-    remarks = "".join(f'<p class="remark">{escaped(remark)}</p>' for remark in contents.remarks)
-    unfinished = _unfinished(table)
-    return f"""<header>
-<p class="kind">Comparison of image restoration methods</p>
-<h1>{escaped(table.title)}</h1>
-<dl class="facts">{listed}</dl>
-{f'<p class="remark">{unfinished}</p>' if unfinished else ""}{remarks}
-</header>
-<main>"""
-
-
-def _unfinished(table: Table) -> str:
-    missing, total = not_run(table)
-    return f"Not finished yet: {missing} of {total} runs are still to come." if missing else ""
 
 
 def _machine(provenance: dict[str, Any]) -> str:
@@ -120,142 +111,42 @@ def _machine(provenance: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _summary(table: Table, contents: Contents) -> str:
-    return f"""<section id="summary" aria-labelledby="summary-title">
-<h2 id="summary-title">Means of all images</h2>
-{summary_table(table)}
-<p class="note"><span class="mark" aria-hidden="true">★</span> marks the best of a column (several where the
-printed figures are equal); ↑ higher is better, ↓ lower is better. A method that lacks a result for an image has no
-mean, since it would be over other images than those of its neighbours.<span class="scripted"> Click a heading to
-sort.</span></p>
-{_without_result(table)}{_caveats(table)}
-</section>"""
+def cells_with_notes(table: Table, image: str) -> list[Cell]:
+    """The cells of an image whose methods noted something, method after method."""
+    cells = [table.cell(image, method) for method in table.methods]
+    return [cell for cell in cells if cell is not None and cell.notes]
 
 
-def _without_result(table: Table) -> str:
-    found = without_result(table)
-    if not found:
-        return ""
-    lines = [
-        f"<li><b>{escaped(missing.method)}</b> on {escaped(missing.where(table))} – "
-        f'<span class="status {escaped(missing.status)}">{escaped(missing.words)}</span>'
-        f"{': ' if missing.reason else ''}{escaped(missing.reason)}</li>"
-        for missing in found
-    ]
-    total = sum(len(missing.images) for missing in found)
-    opened = " open" if len(lines) <= 12 else ""
-    return (
-        f"<details{opened}><summary>Runs without a result: {total}</summary>"
-        f'<ul class="failures">{"".join(lines)}</ul></details>'
-    )
+def first_pair(table: Table, image: str, row: Row) -> tuple[int, int] | None:
+    """What the slider shows first: the damaged picture and the best result, by their places in the row.
+
+    Where one of them is missing, the first two pictures that there are; None where there are fewer.
+    """
+    there = [number for number, shown in enumerate(row.shown) if shown.whole]
+    if len(there) < 2:
+        return None
+    damaged = [number for number in there if row.shown[number].role == "damaged"]
+    results = [number for number in there if row.shown[number].role == "method"]
+    main = measures.main_psnr(table)
+
+    def quality(number: int) -> float:
+        cell = table.cell(image, row.shown[number].label)
+        return cell.metrics.get(main.name, float("-inf")) if cell is not None and main else 0.0
+
+    left = damaged[0] if damaged else there[0]
+    best = max(results, key=quality, default=there[-1])
+    return left, best if best != left else next(number for number in there if number != left)
 
 
-def _caveats(table: Table) -> str:
-    return "".join(f'<p class="note">{escaped(line)}.</p>' for line in (*unmeasured(table), *alike(table)))
-
-
-def _plots(contents: Contents) -> str:
-    if not contents.summary:
-        return ""
-    figures = "".join(figure(plot) for plot in contents.summary)
-    subjects = {"naturalness" if plot.name.startswith("perception") else "time" for plot in contents.summary}
-    heading = f"Quality against {' and '.join(sorted(subjects, reverse=True))}"
-    return f"""<section id="plots" aria-labelledby="plots-title">
-<h2 id="plots-title">{heading}</h2>
-<div class="plots">{figures}</div>
-</section>"""
-
-
-def figure(plot: Plot) -> str:
-    """A plot with its caption."""
-    return (
-        f'<figure class="plot"><img src="{data_uri(plot.svg)}" '
-        f'alt="{escaped(plot.description)}">'
-        f"<figcaption>{escaped(plot.title)} "
-        f'<a href="plots/{link(plot.name)}">PNG</a></figcaption></figure>'
-    )
-
-
-def _images(table: Table, contents: Contents) -> str:
-    many = len(table.images) > 1
-    entries = "".join(
-        f'<li><a href="#image-{index}">{escaped(image)}</a></li>'
-        for index, image in enumerate(table.images, 1)
-    )
-    navigation = f'<nav aria-label="Images"><ul>{entries}</ul></nav>' if many else ""
-    sections = "\n".join(
-        _image(table, image, index, contents) for index, image in enumerate(table.images, start=1)
-    )
-    return f"""<section id="images" aria-labelledby="images-title">
-<h2 id="images-title">Image by image</h2>
-{navigation}
-{sections}
-</section>"""
-
-
-def _image(table: Table, image: str, index: int, contents: Contents) -> str:
-    row = contents.rows.get(image)
-    size = f' <span class="size">{row.width} wide, {row.height} high</span>' if row and row.width else ""
-    has_pictures = row is not None and any(shown.whole for shown in row.shown)
-    curve = contents.curves.get(image)
-    if row is None:
-        pictures = '<p class="note">The pictures of this image are in the folder of the comparison only.</p>'
-    elif not has_pictures:
-        pictures = '<p class="note">There are no pictures of this image to show.</p>'
-    else:
-        pictures = _beside(viewer(table, image, index, row), curve) + details(row, image) + wholes(row, image)
-        curve = None
-    if curve is not None:
-        pictures = _beside("", curve) + pictures
-    return f"""<article id="image-{index}" aria-labelledby="image-{index}-title">
-<h3 id="image-{index}-title">{escaped(image)}{size}</h3>
-{image_table(table, image)}
-{notes_of(table, image)}
-{pictures}
-</article>"""
-
-
-def _beside(slider: str, curve: Plot | None) -> str:
-    return f'<div class="beside">{slider}{figure(curve) if curve else ""}</div>'
-
-
-def _measuring(table: Table) -> str:
-    items = "".join(
-        f"<dt>{escaped(m.directed)}</dt>"
-        f"<dd>{escaped(m.explanation or 'as the package’s measure of that name computes it')}.</dd>"
-        for m in measures_of(table)
-    )
-    return f"""<section id="measuring" aria-labelledby="measuring-title">
-<h2 id="measuring-title">How it was measured</h2>
-<dl class="explained">{items}
-<dt>Seconds</dt><dd>wall-clock time of the restoration itself, without loading weights, starting a process or
-measuring intermediate images. There is no warm-up: what a library sets up at its first use counts for the
-first image.</dd>
-<dt>Memory (MiB)</dt><dd>peak resident memory of the method’s process, which includes its libraries.</dd>
-<dt>Details</dt><dd>cut out where the results differ most (interquartile range of their brightness), pixel by pixel
-and without loss. What they show is chosen for contrast between methods; it is not typical of the image.</dd>
-<dt>Whole pictures</dt><dd>stored in this page as their headings say, for looking at them only; all measures are
-taken at full size, and the captions link to the files.</dd></dl>
-</section>"""
-
-
-def _provenance(table: Table) -> str:
-    items = "".join(
-        f"<dt>{escaped(str(name).replace('_', ' '))}</dt><dd>{escaped(_plain(value))}</dd>"
-        for name, value in table.provenance.items()
-    )
-    return f"""<section id="provenance" aria-labelledby="provenance-title">
-<h2 id="provenance-title">How to repeat it</h2>
-<dl class="explained provenance">{items or "<dt>provenance</dt><dd>not recorded</dd>"}</dl>
-<p class="note">All figures with all their digits: <a href="results.csv">results.csv</a> and
-<a href="means.csv">means.csv</a> beside this page.</p>
-</section>
-</main>"""
-
-
-def _plain(value: Any) -> str:
+def in_words(value: Any) -> str:
+    """A value of the provenance: floats to six digits, the items of lists and tables in a row."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+        return ", ".join(f"{name} {in_words(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
-        return " ".join(map(_plain, value))
+        return " ".join(map(in_words, value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def link(file: str) -> str:
+    """The address of a file beside the page."""
+    return quote(PurePath(file).as_posix().encode("utf-8", "surrogateescape"))

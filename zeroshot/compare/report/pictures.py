@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image, features
 
 from zeroshot import images
@@ -19,9 +20,9 @@ from zeroshot.compare.report.regions import Region, most_different
 
 #: All pictures of a page together, in bytes; as text in the page they take a third more.
 BUDGET = 10_000_000
-#: What one whole picture may take, however few there are.
+#: The most that one whole picture may take, in bytes.
 _LARGEST = 700_000
-#: What a picture needs to be worth looking at; where there is less, the last images go without.
+#: The least that a picture needs to be useful; where there is less, the last images have none.
 _SMALLEST = 4_000
 #: How whole pictures are stored, from the best to the smallest: longest side, quality. None: without loss.
 _STORAGE = ((1600, None), (1280, 92), (1024, 90), (768, 88), (512, 88), (512, 75), (384, 75), (256, 75),
@@ -82,6 +83,11 @@ class Row:
     shown: tuple[Shown, ...] = ()
     storage: str = ""
 
+    @property
+    def has_pictures(self) -> bool:
+        """Whether any picture of the image could be read."""
+        return any(shown.whole for shown in self.shown)
+
 
 def pictures_of(table: Table, folder: Path, image: str, budget: int) -> Row:
     """The pictures of one image, in a given number of bytes.
@@ -121,11 +127,11 @@ def illustrated(table: Table) -> int:
     return min(len(table.images), max(1, BUDGET // (_SMALLEST * (len(table.methods) + 2))))
 
 
-def data_uri(data: bytes) -> str:
-    """A picture as text that a page can hold."""
+def data_uri(data: bytes) -> Markup:
+    """A picture as text that a page takes as it is: to search millions of letters for what to escape takes seconds."""
     signatures = ((b"\x89PNG", "png"), (b"RIFF", "webp"), (b"\xff\xd8", "jpeg"))
     kind = next((name for start, name in signatures if data.startswith(start)), "svg+xml")
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return Markup(f"data:image/{kind};base64,{base64.b64encode(data).decode()}")
 
 
 def _listed(table: Table, image: str) -> list[Shown]:

@@ -6,20 +6,21 @@ They can be read without colour: line styles and markers differ, and every metho
 from __future__ import annotations
 
 import io
+import re
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from zeroshot.compare.records import Table
-from zeroshot.compare.report.labels import beside_points, in_margin
 from zeroshot.compare.report.measures import Measure, is_done, main_psnr, perceptual_measures
 from zeroshot.compare.report.measures import measure as measure_named
-from zeroshot.compare.report.names import file_stem
+from zeroshot.compare.report.plot_labels import beside_points, in_margin
 from zeroshot.files import write_atomically
 from zeroshot.words import printable
 
@@ -27,7 +28,7 @@ from zeroshot.words import printable
 _COLOURS = ("#000000", "#0062a3", "#b34a00", "#00755a", "#9b3f7b", "#5b5b00", "#555555", "#7a1f1f")
 _LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-#: The convention in which curves are measured; a point beside them must be of the same.
+#: The variant of PSNR that curves record; a single point drawn among them must be the same.
 _OF_CURVES = "psnr"
 _SHORTEST = 1e-3  # seconds: a logarithmic axis has no zero
 _POINTS = 400  # of a curve; more cannot be told apart
@@ -95,6 +96,12 @@ def summary_plots(table: Table, folder: Path) -> list[Plot]:
         if plot is not None:
             plots.append(plot)
     return plots
+
+
+def file_stem(name: str) -> str:
+    """A name as the stem of a file that every system takes; not necessarily unique."""
+    ascii_name = unicodedata.normalize("NFKD", PurePath(name).stem).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9]+", "-", ascii_name).strip("-").lower()[:40] or "image"
 
 
 # --- what is drawn ---------------------------------------------------------------------------------------
@@ -184,7 +191,7 @@ def _over_time(curves: Sequence[_Curve], path: Path, title: str) -> Plot:
 
 
 def _limit_values(axis: Any, curves: Sequence[_Curve]) -> None:
-    """Leave out how bad the first iterations of a network are, where that would flatten everything else."""
+    """Cut off the first iterations of a network where they would flatten everything else."""
     ends = [curve.values[-1] for curve in curves]
     lowest = min(float(np.min(curve.values)) for curve in curves)
     highest = max(float(np.max(curve.values)) for curve in curves)

@@ -42,7 +42,7 @@ def most_different(pictures: list[np.ndarray], size: int, number: int, step: int
     """The squares in which pictures of one scene differ most, apart from each other.
 
     The difference in a pixel is the interquartile range of the pictures' brightness there: one method that failed
-    altogether does not decide where to look at the others.
+    altogether does not decide where the others are shown.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from zeroshot.files import write_atomically
 def write_report(table: Table, folder: str | os.PathLike) -> Path:
     """Write ``report.html``, ``plots/*.png``, ``results.csv`` and ``means.csv`` into the folder of a comparison.
 
-    The page is one file that opens in any browser and asks nobody for anything: tables, details cut out where the
+    The page is one file that opens in any browser and loads nothing from elsewhere: tables, details cut out where the
     methods differ most, a slider between any two pictures, plots, and how everything was measured. Its pictures
     take at most 10 MB (:data:`zeroshot.compare.report.pictures.BUDGET`), and a third more as text: whole pictures
     are shrunk to fit, details never. Existing reports of the folder are replaced, each file at once.

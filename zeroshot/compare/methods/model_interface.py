@@ -1,4 +1,4 @@
-"""How a learned model wants its images, and how its answers are to be read: what no file of weights says."""
+"""How a learned model expects its images, and how its output is to be read, which no file of weights tells."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _CHOICES = {
 
 
 @dataclass(frozen=True)
-class Convention:
-    """How a learned model wants its images, and how its answers are to be read.
+class ModelInterface:
+    """How a learned model expects its images, and how its output is to be read.
 
     Parameters
     ----------
     channels : str
-        "rgb" or "bgr": three channels; a grey image is given three times, and the mean of the answer is taken.
+        "rgb" or "bgr": three channels; a grey image is given three times, and the mean of the output is taken.
         "grey": one channel; a colour image is restored channel by channel. "y": one channel, the luma of ITU-R
         BT.601 in the 16–235 range, as VDSR and the tables of super-resolution; chroma is left as it is, or
         enlarged by bicubic interpolation. "y-full": the same with luma in the full range. "auto": by what the
@@ -86,8 +86,8 @@ class Convention:
         object.__setattr__(self, "range", (float(limits[0]), float(limits[1])))
 
     @classmethod
-    def from_options(cls, options: dict[str, Any], subject: str) -> Convention:
-        """The convention of these options; `subject` is what the messages call the model.
+    def from_options(cls, options: dict[str, Any], subject: str) -> ModelInterface:
+        """The interface of these options; `subject` is what the messages call the model.
 
         Raises
         ------
@@ -103,8 +103,8 @@ class Convention:
         except ValueError as error:
             raise ValueError(f"{subject}: {error}") from None
 
-    def resolved(self, declared: list[Declared]) -> Convention:
-        """The same convention, with "auto" replaced by what the model's declared input shapes say."""
+    def resolved(self, declared: list[Declared]) -> ModelInterface:
+        """The same interface, with "auto" replaced by what the model's declared input shapes say."""
         shape = declared[0] if declared else None
         layout = self.layout
         if layout == "auto":
@@ -125,7 +125,7 @@ class Convention:
         return 3 if self.channels in ("rgb", "bgr") else 1
 
     def given(self, image: torch.Tensor, case: Case) -> torch.Tensor:
-        """What the model gets to see of the damaged image, before its colours are taken apart."""
+        """What the model is given of the damaged image, before its channels are separated."""
         if self.input == "first":
             return case.problem.initial()
         if self.input == "enlarged":
@@ -162,7 +162,7 @@ def by_colours(
     image : torch.Tensor
         (1, 1, h, w) or (1, 3, h, w).
     channels : str
-        As :class:`Convention` has it, but for "auto".
+        As :class:`ModelInterface` has it, but for "auto".
 
     Returns
     -------

@@ -1,14 +1,11 @@
-"""The means of a comparison as a plain table, for the terminal."""
+"""What the terminal shows of a comparison: its means as a plain table, and remarks on what is missing."""
 
 from __future__ import annotations
-
-import re
-from collections.abc import Mapping
-from typing import Any
 
 from zeroshot.compare.records import Table
 from zeroshot.compare.report.measures import (
     alike,
+    best_means,
     images_done,
     mean_seconds,
     measures_of,
@@ -37,12 +34,12 @@ def text_table(table: Table) -> str:
         Without a line break at the end.
     """
     measures = measures_of(table)
-    best = [m.best(table.mean(method, m.name) for method in table.methods) for m in measures]
+    best = best_means(table)
     headings = ["method", *(m.directed for m in measures), "seconds", "images"]
     lines = [headings]
     for method in table.methods:
-        texts = [m.text(table.mean(method, m.name)) for m in measures]
-        marked = [text + ("*" if text == winner else " ") for text, winner in zip(texts, best, strict=True)]
+        texts = [(m.name, m.text(table.mean(method, m.name))) for m in measures]
+        marked = [text + ("*" if text == best[name] else " ") for name, text in texts]
         seconds = seconds_text(mean_seconds(table, method))
         lines.append(
             [printable(method), *marked, seconds, f"{images_done(table, method)}/{len(table.images)}"]
@@ -62,13 +59,3 @@ def remarks(table: Table) -> list[str]:
     if to_come:
         lines.append(f"{to_come} of {total} runs are still to come: name all images and methods to make them")
     return [printable(line) for line in (*lines, *unmeasured(table), *alike(table))]
-
-
-def option_text(options: Mapping[str, Any]) -> str:
-    """The options of a task in words, ``scale 4, sigma 25/255``: noise in 8-bit grey levels, files by name only."""
-    words = []
-    for name, value in options.items():
-        levels = name == "sigma" and isinstance(value, int | float)
-        said = f"{value * 255:g}/255" if levels else re.sub(r" sha256 [0-9a-f]+", "", str(value))
-        words.append(f"{name} {said}")
-    return ", ".join(words)

@@ -6,22 +6,18 @@ import hashlib
 import inspect
 import json
 import re
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from zeroshot.compare.channel import Setup
 from zeroshot.compare.machine import versions
 from zeroshot.compare.method import Method
 from zeroshot.compare.process import MethodRunner, Runner, WorkerProcess
+from zeroshot.compare.specification import Specification, method_from, parse, split
 from zeroshot.compare.store import require_distinct
+from zeroshot.compare.worker import Setup
 from zeroshot.provenance import described
-
-if TYPE_CHECKING:
-    from zeroshot.compare.specification import Specification
-
 
 #: Kind of a method → the packages that run it, of which another version is another method.
 _LIBRARIES = {
@@ -32,7 +28,7 @@ _LIBRARIES = {
 
 
 @dataclass(frozen=True)
-class Entrant:
+class ComparedMethod:
     """One method of a comparison.
 
     Attributes
@@ -53,40 +49,33 @@ class Entrant:
     def runner(self, log: Path, *, threads: int | None, memory: int | None) -> Runner:
         """What restores images with this method; nothing is started yet."""
         text = self.given if isinstance(self.given, str) else ""
-        setup = Setup(text, tuple(sys.path), None, threads, memory)
+        setup = Setup(text, threads, memory)
         if isinstance(self.given, str):
             return WorkerProcess(setup, log)
         return MethodRunner(self.given, setup, log)
 
 
-def entrants(methods: Iterable[str | Method]) -> list[Entrant]:
+def compared_methods(methods: Iterable[str | Method]) -> list[ComparedMethod]:
     """The methods, checked.
 
     Raises
     ------
     ValueError, TypeError, ImportError, FileNotFoundError
-        In one line, where a text is not right, something is no method, or two have one name.
+        In one line, where a text is malformed, an object is not a method, or two methods have one name.
     """
     if isinstance(methods, str):
-        from zeroshot.compare.specification import split
-
         methods = split(methods)
     found = [_from_text(method) if isinstance(method, str) else _from_object(method) for method in methods]
     if not found:
         raise ValueError("a comparison needs at least one method, such as 'tv' or 'bicubic'")
-    require_distinct(
-        (entrant.name for entrant in found), "methods", "name one of them by LABEL=… before its text"
-    )
+    require_distinct((one.name for one in found), "methods", "name one of them by LABEL=… before its text")
     return found
 
 
-def _from_text(text: str) -> Entrant:
-    from zeroshot.compare.specification import check, method_from, parse
-
-    check(text)
+def _from_text(text: str) -> ComparedMethod:
     wanted = parse(text)
     libraries = [f"{name} {version}" for name, version in versions(_LIBRARIES.get(wanted.kind, ())).items()]
-    return Entrant(method_from(text).name, text, " ".join([text, *_checksums(wanted), *libraries]))
+    return ComparedMethod(method_from(text).name, text, " ".join([text, *_checksums(wanted), *libraries]))
 
 
 def _checksums(wanted: Specification) -> list[str]:
@@ -97,7 +86,7 @@ def _checksums(wanted: Specification) -> list[str]:
     return [described(file).rpartition(" sha256 ")[2] for file in files if file.is_file()]
 
 
-def _from_object(method: Any) -> Entrant:
+def _from_object(method: Any) -> ComparedMethod:
     missing = [name for name in ("name", "supports", "restore") if not hasattr(method, name)]
     if missing or isinstance(method, type):
         lacking = "is a class, not an object of it" if isinstance(method, type) else f"lacks {missing[0]}"
@@ -105,14 +94,14 @@ def _from_object(method: Any) -> Entrant:
     kind = f"{type(method).__module__}.{type(method).__qualname__}"
     source = _source_of(type(method))
     settings = json.dumps(described(dict(getattr(method, "__dict__", {}))), sort_keys=True)
-    # Where an object lies in memory says nothing about what it does.
+    # The address of an object in memory is no part of what it does.
     identity = source + re.sub(r" at 0x[0-9a-f]+", "", settings)
     digest = hashlib.sha256(identity.encode("utf-8", errors="surrogatepass")).hexdigest()[:16]
-    return Entrant(str(method.name), method, f"{kind} {digest}")
+    return ComparedMethod(str(method.name), method, f"{kind} {digest}")
 
 
 def _source_of(kind: type) -> str:
-    """The lines that define a class; empty where they are not to be had, as for extensions in C."""
+    """The lines that define a class; empty where they are not available, as for extensions in C."""
     try:
         return inspect.getsource(kind)
     except (OSError, TypeError):
