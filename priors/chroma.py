@@ -16,7 +16,7 @@ from .tv import TotalVariation
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
 
-#: What is tried. Photographs of the Kodak set want 3 to 8, those of McMaster 1.3 to 5.
+#: What is tried; benchmarks/classic.md has the range that photographs want.
 CANDIDATES = (1.25, 1.6, 2.2, 3.2, 5.0, 8.0)
 #: Where the search begins.
 FIRST = 2

@@ -27,9 +27,8 @@ THRESHOLDS: dict[str, tuple[float, Centre]] = {
     "weighted": (0.6, "mean"),
     "soft": (0.5, "mean"),
 }
-#: What differs from the defaults, by task. Blur weakens detail, which then must not be outweighed: on four crops
-#: with a Gaussian blur of 1.6 pixels and noise of 2/255, weights of 2, 1, 0.5 and 0.25 gave 25.8, 26.2, 26.5 and
-#: 26.6 dB.
+#: What differs from the defaults, by task. Blur weakens detail, which then must not be outweighed (see
+#: benchmarks/classic.md).
 TASK_DEFAULTS: dict[str, dict[str, Any]] = {
     "deblur": {"weight": 0.3, "iterations": 12, "sigma_start": 20 / 255},
     "sr": {"weight": 0.3, "iterations": 12, "sigma_start": 20 / 255},
@@ -76,8 +75,8 @@ class GroupSparseRepresentation(Prior):
     weight : float
         The weight of the prior against the data term, w in μ = w / σ², with the data term in units of the noise.
         At 1 the threshold of a group, for A = 1, is the largest singular value of its noise; below that noise
-        survives (four crops at σ = 25/255: 27.7 dB for 0.8, 29.0 for 1, 27.5 for 2). It has no effect where the
-        measurement is met exactly.
+        survives, above it detail is lost (see ``benchmarks/classic.md``). It has no effect where the measurement
+        is met exactly.
 
     References
     ----------

@@ -178,20 +178,18 @@ class PlugAndPlay(Prior):
 #: `chroma` where fewer channels are measured than looked for, and it is not chosen.
 FEWER_CHANNELS = 2.0
 #: What differs for a noisy mosaic of a shrunk image or the like: it measures one value of twelve, and what is not
-#: measured spreads slowly, from iteration to iteration. On 128 × 128 crops of eight pictures of Kodak 0.5 dB better
-#: than the defaults of "restore", on those of McMaster about as good.
+#: measured spreads slowly, from iteration to iteration (see benchmarks/classic.md).
 SEVERAL_DAMAGES: dict[str, Any] = {"iterations": 24, "weight": 0.12}
 #: The last level there, as a multiple of the noise.
 SEVERAL_DAMAGES_END = 1.2
-#: What differs from the defaults, by task; chosen with BM3D and the DCT on crops of Kodak, McMaster and
-#: inpaint11, three images of Set5, and four pictures of Levin et al.
+#: What differs from the defaults, by task; benchmarks/classic.md says how it was chosen.
 TASK_DEFAULTS: dict[str, dict[str, Any]] = {
     "deblur": {"iterations": 8},
     "sr": {"iterations": 8, "sigma_least": 5 / 255},
     # Colours are wrong by little after the first interpolation, so that strong denoising has nothing to undo.
     "demosaic": {"iterations": 8, "sigma_start": 10 / 255, "sigma_least": 3 / 255, "chroma": None},
     "restore": {"iterations": 8, "sigma_start": 20 / 255},
-    # ADMM gained 1 dB over HQS; elsewhere the latter is safer, as it goes on from images it can rely on.
+    # ADMM restores more than HQS here; elsewhere the latter is safer, as it goes on from images it can rely on.
     "inpaint": {"scheme": "admm", "iterations": 24, "sigma_start": 50 / 255, "sigma_least": 5 / 255},
 }
 #: What differs where outliers are expected, which a large first level would take for the image: a measurement

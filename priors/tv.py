@@ -34,10 +34,9 @@ class TotalVariation(PenaltyPrior):
     Parameters
     ----------
     weight, coupling, chroma, discrepancy, iterations, tolerance, block
-        See :class:`~zeroshot.priors.convex.PenaltyPrior`. On four crops of McMaster a `chroma` of 3 instead
-        of 1 gained 1.7 dB in denoising (σ = 25/255). At the residual of the true image total variation
-        smooths too much: the default `discrepancy` gained 0.55, 0.8 and 0.9 dB over 1 in the mean of Set12 at
-        σ = 10, 25 and 50 (``python benchmarks/tv.py --discrepancy 0.9 0.925 0.95 1``).
+        See :class:`~zeroshot.priors.convex.PenaltyPrior`. At the residual of the true image total
+        variation smooths too much, which is why the default `discrepancy` is below 1 (see
+        ``benchmarks/classic.md``).
     kind : {"isotropic", "anisotropic"}
         The Euclidean length of the gradient, or the sum of the magnitudes of its components.
 

@@ -28,11 +28,9 @@ if TYPE_CHECKING:
 #: Sweeps and stride where the denoiser is one step of many of a splitting scheme: its image changes little
 #: from one step to the next, and the scheme itself averages.
 PLUGGED_IN: dict[str, Any] = {"sweeps": 3, "stride": 2, "training": 20_000}
-#: In inpainting the sweeps also fill the holes, bit by bit. On 96² crops of house and Barbara with 50 and 80 %
-#: of the pixels missing, 30 gained 0.4 to 1 dB over 16.
+#: In inpainting the sweeps also fill the holes, bit by bit (see benchmarks/classic.md).
 INPAINTING: dict[str, Any] = {"sweeps": 30}
-#: Patches of three channels hold three times as many numbers, and more atoms pay. At σ = 25/255 this
-#: gained 0.26 and 0.10 dB over 1.15 on 160² crops of kodim01 and Lena.
+#: Patches of three channels hold three times as many numbers, and more atoms pay (see benchmarks/classic.md).
 COLOUR: dict[str, Any] = {"gain": 1.09}
 
 

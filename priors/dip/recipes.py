@@ -216,7 +216,7 @@ _FAST_SR = Recipe(
     },
 )
 _FAST_LARGE_SR = Recipe(
-    # Sparse and total-variation models have nothing right to show at such scales: 0.7 to 1.1 dB worse with a guide.
+    # Sparse and total-variation models have nothing right to show at such scales (see benchmarks/dip.md).
     _MEASURED,
     {
         **_FAST_SR.settings,

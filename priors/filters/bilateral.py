@@ -33,8 +33,8 @@ class Bilateral(DenoisingPrior):
     spatial : float
         s, in pixels.
     strength : float or None
-        k. None: 1.7 + 9.5 σ for grey and 1.35 + 3.8 σ for colour images, 2.6 and 1.7 at σ = 25/255; the best on
-        the average of four images of either kind at σ = 15, 25 and 50.
+        k. None: 1.7 + 9.5 σ for grey and 1.35 + 3.8 σ for colour images, 2.6 and 1.7 at σ = 25/255 (see
+        ``benchmarks/classic.md``).
 
     References
     ----------

@@ -104,10 +104,10 @@ class PeronaMalik(Diffusion):
     presmoothing : float or None
         In pixels; 0 takes the differences between the neighbours themselves, as in the paper of 1990, and leaves
         strong single outliers as specks. None: 0.4 for grey images; 0 for colour images, where three channels
-        together tell edges from outliers, and smoothing costs 0.4 to 0.6 dB.
+        together tell edges from outliers and smoothing only costs detail (see ``benchmarks/classic.md``).
     discrepancy : float or None
-        What is removed has the variance (discrepancy · σ)². None: 0.88 + 0.45 σ, at most 1; the best on the average
-        of four grey and four colour images at σ = 15, 25 and 50.
+        What is removed has the variance (discrepancy · σ)². None: 0.88 + 0.45 σ, at most 1 (see
+        ``benchmarks/classic.md``).
 
     References
     ----------
@@ -221,8 +221,8 @@ class CoherenceDiffusion(Diffusion):
     presmoothing, integration : float
         In pixels.
     discrepancy : float or None
-        What is removed has the variance (discrepancy · σ)². None: 0.88 + 0.45 σ, at most 1; the best on the average
-        of four grey and four colour images at σ = 15, 25 and 50.
+        What is removed has the variance (discrepancy · σ)². None: 0.88 + 0.45 σ, at most 1 (see
+        ``benchmarks/classic.md``).
 
     References
     ----------

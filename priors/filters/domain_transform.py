@@ -43,8 +43,7 @@ class DomainTransform(DenoisingPrior):
         s, in pixels. None: 4 for the recursive filter and 3 for normalized convolution.
     strength : float or None
         k. None: 1.0; 1.4 for the recursive filter on grey images, whose gradient is noisier than the mean of
-        three channels. These values and the next two were the best of those tried, on the average of four grey
-        and four colour images at σ = 15, 25 and 50.
+        three channels. See ``benchmarks/classic.md`` for how these values and the next two were chosen.
     presmoothing : float
         Standard deviation of the Gaussian that makes the first guide, in pixels.
     rounds : int

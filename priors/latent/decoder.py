@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zeroshot.problem import Problem
     from zeroshot.stopping import StoppingRule
 
-#: By task, chosen over crops of three photographs: large latents make up detail where little is measured.
+#: By task: large latents make up detail where little is measured.
 _DEFAULTS: dict[str, dict[str, Any]] = {"sr": {"distance": 1e-3}}
 
 

@@ -43,11 +43,11 @@ class WeightedNuclearNorm(GroupedDenoiser):
     References
     ----------
     S. Gu, L. Zhang, W. Zuo, X. Feng: Weighted nuclear norm minimization with application to image denoising,
-    CVPR 2014; the defaults are theirs, but for the stride and c, which makes the threshold √2 times smaller than
-    theirs: on crops at σ = 25/255 that gained 0.42 dB (house) and 0.50 dB (Barbara). S. Gu, Q. Xie, D. Meng,
-    W. Zuo, X. Feng, L. Zhang: Weighted nuclear norm minimization and its applications to low level vision,
-    IJCV 121 (2017). J. Xu, L. Zhang, D. Zhang, X. Feng: Multi-channel weighted nuclear norm minimization for
-    real color image denoising, ICCV 2017, for joint colour patches.
+    CVPR 2014; the defaults are theirs, except the stride and c, which makes the threshold √2 times smaller than
+    theirs (see ``benchmarks/classic.md``). S. Gu, Q. Xie, D. Meng, W. Zuo, X. Feng, L. Zhang: Weighted nuclear
+    norm minimization and its applications to low level vision, IJCV 121 (2017). J. Xu, L. Zhang, D. Zhang,
+    X. Feng: Multi-channel weighted nuclear norm minimization for real color image denoising, ICCV 2017, for
+    joint colour patches.
     """
 
     name: ClassVar[str] = "wnnm"

@@ -21,9 +21,8 @@ SMOOTH = 4 / 255
 class Dictionaries:
     """An orthonormal basis for each cluster of patches and channel; the first cluster holds the smooth patches.
 
-    The channels of a cluster have bases of their own. One basis for all of them together has three times as
-    many dimensions to be learned from as many patches, and follows the noise: on two crops of colour
-    photographs it lost 0.3 dB at sigma = 25 and 0.4 dB at sigma = 50, and took longer.
+    The channels of a cluster have bases of their own. One basis for all of them together would have three times
+    as many dimensions to learn from as many patches, and would follow the noise (see ``benchmarks/classic.md``).
 
     Attributes
     ----------

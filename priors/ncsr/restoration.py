@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from .prior import NonlocallyCentralizedSparse
 
-# The values below were chosen by the mean over crops of 128 × 128 of two or three images each of Set12 (deblurring and
-# inpainting) and of Set5 (super-resolution), starting from those of the paper.
+# The values below start from the paper's; benchmarks/classic.md says how they were chosen.
 
 #: Side of a patch and similar patches, the reference included.
 PATCH, SIMILAR = 6, 20
@@ -44,7 +43,7 @@ SMALLEST = 240
 #: Shrinkages for which the means of the similar patches are kept.
 KEEP_MEANS = 2
 #: What thresholds of colour differences are multiplied by where a pixel is measured in fewer channels than it
-#: has: the missing ones are mostly told by the brightness. Two crops of McMaster: 1.4 dB over no factor.
+#: has: brightness says most about the missing ones (see benchmarks/classic.md).
 CHROMA = 3.0
 #: κ in τ = κ √2 σ² / (μ δ).
 STRENGTH = 0.15

@@ -54,8 +54,8 @@ class NonlocalMeans(DenoisingPrior):
         h/σ. None: as published, 0.3 to 0.55.
     aggregation : {"patchwise", "pixelwise"}
         Whether whole patches are averaged, so that a pixel is the mean of the estimates of all patches that
-        hold it, or the centres only. Patchwise takes about twice the time and gained 0.1 dB on smooth
-        colour images and up to 0.8 dB on grey ones.
+        hold it, or the centres only. Patchwise is better, mostly on grey images, and takes about twice the
+        time (see ``benchmarks/classic.md``).
 
     References
     ----------

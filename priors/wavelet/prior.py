@@ -33,16 +33,14 @@ Transform = Literal["orthogonal", "cycle_spun", "undecimated"]
 #: Rows and columns put round an image, by reflection, so that the periodic transforms do not join its far
 #: edges.
 MARGIN = 16
-#: Radius of the window of local energies at every level, undecimated and decimated: 6 was best of 2, 3, 6, 7
-#: and 10 on four images of Set12, in denoising and with half of the pixels missing.
+#: Radius of the window of local energies at every level, undecimated and decimated. Here and below,
+#: benchmarks/classic.md has the values that were compared.
 RADIUS = {"undecimated": 6, "cycle_spun": 3, "orthogonal": 3}
 #: The same for the energies of the first result, which carry little noise.
 PILOT_RADIUS = {"undecimated": 2, "cycle_spun": 1, "orthogonal": 1}
-#: `chroma` where colours are missing. On crops of Kodak and McMaster 2 was better than 1 by 3 dB in
-#: demosaicking and than 4 by 1.3 dB.
+#: `chroma` where colours are missing.
 CHROMA = {"demosaic": 2.0, "colorize": 2.0}
-#: `strength` by task: blur takes most of the noise out of Aᵀy. On crops of two images of Set12 0.1 was best of
-#: 0.03, 0.1 and 0.3 at σ = 2/255, and 0.3 of 0.1, 0.3 and 0.6 at 10/255.
+#: `strength` by task: blur takes most of the noise out of Aᵀy.
 STRENGTH = {"deblur": 0.2}
 
 
@@ -80,8 +78,8 @@ class Wavelet(DenoisingPrior):
         How thresholds follow from the noise: σ²/σₓ with the standard deviation σₓ of the clean coefficients
         taken from a window round each ("local") or from the subband ("bayes", BayesShrink); the minimiser of
         Stein's unbiased estimate of the risk ("sure"); σ √(2 log n) ("universal", which "sure" is taken as
-        where the answer is not direct). In the mean of four images of Set12 "local" gained 0.9, 0.8 and 0.6
-        dB over "bayes" at σ = 15, 25 and 50.
+        where the answer is not direct). "local" is the most accurate in denoising (see
+        ``benchmarks/classic.md``).
     strength : float
         Factor on all thresholds; `for_problem` sets it to 0.2 in deblurring.
     chroma : float

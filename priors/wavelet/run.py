@@ -26,8 +26,7 @@ FIRST_NOISE = 0.1
 LEAST_NOISE = 0.5 / 255
 #: Share of the iterations in which τ falls.
 FALLING = 0.75
-#: Threshold in units of the largest slope of a robust data term, at the finest scale: of 0.3 to 2, 1.5 was best
-#: for L1 and 1.3 for Huber on photographs with a tenth of the pixels black or white.
+#: Threshold in units of the largest slope of a robust data term, at the finest scale (see benchmarks/classic.md).
 ROBUST_STRENGTH = 1.4
 
 

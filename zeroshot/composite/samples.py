@@ -24,11 +24,8 @@ class Samples(Prior):
     The runs take steps in turn, and the rule looks at their mean. An iteration is one of every run. The first
     run is the one that the prior makes without samples.
 
-    The networks of Deep Image Prior are not put into one grouped call. On one core of an AVX-512 CPU, four
-    blocks (3 × 3 convolution, normalisation, activation; forward and backward) of 32 channels took 238 ms in
-    four calls and 283 ms in a grouped one at 256 × 256, 62 and 73 ms at 128 × 128, 25 and 16 ms at 64 × 64; at
-    64 channels the two differ by less than a seventh everywhere: what a grouped call saves at the coarse
-    scales, which cost little, it loses at the fine ones.
+    The networks of Deep Image Prior are not put into one grouped call, which is slower at the fine scales, where
+    the time goes (see ``benchmarks/dip.md``).
 
     Parameters
     ----------

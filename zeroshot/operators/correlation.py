@@ -21,9 +21,7 @@ class Correlation(nn.Module):
     """z[j] = Σᵢ k[i] · x[s·j + i − before] in both axes, and its adjoint.
 
     Kernels that are a sum of few separable ones (by singular value decomposition) are applied axis by axis,
-    the others by the fast Fourier transform. Where the two cost the same was measured: a term takes 15 ms
-    with stride 1 and 7 ms with larger ones, the transforms 36 ms (three channels of 1024 × 1024, one core); a
-    one-channel convolution takes longer than either from 5 × 5 weights upwards.
+    the others by the fast Fourier transform, whichever is faster (see ``benchmarks/classic.md``).
 
     Parameters
     ----------

@@ -40,14 +40,13 @@ class BlockMatching3D(DenoisingPrior):
     Parameters
     ----------
     profile : {"fast", "normal", "high"}
-        How densely patches are looked at. On three crops of Set12 at σ = 25 the fast profile lost 0.2 dB in 60 %
-        of the time, and the high one gained 0.02 dB in 1.8 times the time.
+        How densely patches are taken: "fast" is quicker and a little worse than "normal", "high" takes nearly
+        twice as long and is hardly better (see ``benchmarks/classic.md``, for the next two as well).
     threshold : float
         λ of the first pass; 2.7 is the papers'.
     attenuation : float
         μ² of the second pass: the share of the noise's variance that the Wiener filter reckons with. The
-        papers have 1. On four images of Set12 at σ = 25, 0.8 gained 0.02 dB over 1 and over 0.6; the default
-        lies between 0.6 and 0.8.
+        papers have 1.
     refinement : {"wiener", "none"}
         Whether there is a second pass.
     colour : {"opponent", "separate"}
@@ -55,8 +54,8 @@ class BlockMatching3D(DenoisingPrior):
         filtered channel by channel.
     prefilter : float
         In units of σ, 0 for none: patches are compared after their DCT was thresholded so in the first pass.
-        Meant for strong noise, where 2 is the paper's; on four crops of Set12 at σ = 50 it lost 0.3 dB, which
-        is why it is off (so in Hou et al., IEEE TIP 20 (2011)).
+        Meant for strong noise, where 2 is the paper's; it made results worse, and is off as in Hou et al.,
+        IEEE TIP 20 (2011).
 
     References
     ----------

@@ -50,13 +50,12 @@ def stages(profile: Profile, sigma: float) -> tuple[Stage, Stage]:
     Parameters
     ----------
     profile : {"fast", "normal", "high"}
-        The normal one is that of the papers, but for `difference` in the second pass, where they have 400:
-        larger groups gained 0.006 dB on seven images of Set12 at σ = 25. The fast one is the low-complexity
-        profile of the same authors.
+        The normal one is that of the papers, except for `difference` in the second pass, where they have 400 and
+        larger groups are no worse (see ``benchmarks/classic.md``). The fast one is the low-complexity profile of
+        the same authors.
     sigma : float
         Noise level of the image, on the scale from 0 to 1. For strong noise the groups of the first pass
-        become larger. Hou et al. also enlarge the patches of the second pass to 11 × 11; on five images of
-        Set12 at σ = 50 that lost 0.07 dB, on crops of four (one of them among the five) it gained 0.02.
+        become larger. Hou et al. also enlarge the patches of the second pass to 11 × 11, which does not pay.
 
     References
     ----------
