@@ -30,6 +30,7 @@ from zeroshot.compare.methods.arrays import to_array, to_tensor
 from zeroshot.metrics import psnr
 from zeroshot.noise import add_gaussian
 from zeroshot.operators import Identity
+from zeroshot.prior import Estimate
 from zeroshot.priors.nonlocal_.bm3d import BlockMatching3D
 from zeroshot.priors.nonlocal_.means import NonlocalMeans
 from zeroshot.priors.tv import TotalVariation
@@ -101,7 +102,7 @@ class Reached(StoppingRule):
         # The float32 iterate is evaluated in double precision afterwards: aim a rounding error lower.
         self.target = target * (1 - 1e-6)
 
-    def update(self, estimate) -> bool:  # type: ignore[no-untyped-def]
+    def update(self, estimate: Estimate) -> bool:
         if estimate.iteration >= 10000:
             raise RuntimeError(f"objective {estimate.loss} after 10000 iterations, wanted {self.target}")
         return estimate.loss <= self.target
