@@ -46,15 +46,13 @@ test-slow: lint
 
 bench: $(VENV)/.installed-dev
 	$(INSTALL) -e '.[bench]'
-	$(BIN)/python benchmarks/operators.py
-	$(BIN)/python benchmarks/tv.py
-	$(BIN)/python benchmarks/nonlocal_means.py
-	$(BIN)/python benchmarks/collaborative_filtering.py --speed
-	$(BIN)/python benchmarks/classic.py
-	$(BIN)/python benchmarks/deblur_levin.py
-	$(BIN)/python benchmarks/latent.py
-	$(BIN)/python benchmarks/stopping.py
-	$(BIN)/python benchmarks/dip_reference.py
+	$(BIN)/python -m benchmarks.operators
+	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.classic
+	$(BIN)/python -m benchmarks.deblur_levin
+	$(BIN)/python -m benchmarks.latent
+	$(BIN)/python -m benchmarks.stopping
+	$(BIN)/python -m benchmarks.dip.reference
 	$(BIN)/python -m benchmarks.tables.sr_set5
 	$(BIN)/python -m benchmarks.tables.denoise_colour9
 	$(BIN)/python -m benchmarks.tables.inpaint11
@@ -62,7 +60,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.tables.pipeline_order
 
 bench-dip: $(VENV)/.installed-dev
-	$(BIN)/python benchmarks/dip.py --all
+	$(BIN)/python -m benchmarks.dip --all
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output benchmarks/output

@@ -1,34 +1,44 @@
 """The classic priors over the test sets: PSNR, SSIM and seconds beside published figures and other packages.
 
-    python benchmarks/classic.py                                   # every task, small selection of images
-    python benchmarks/classic.py denoise --sigma 15 25 50 --all    # the whole of Set12
-    python benchmarks/classic.py denoise --folder colour9 --priors bm3d nlm --all
-    python benchmarks/classic.py inpaint --priors gsr wnnm --all
-    python benchmarks/classic.py sr demosaic deblur --size 256
+    python -m benchmarks.classic                                   # every task, small selection of images
+    python -m benchmarks.classic denoise --sigma 15 25 50 --all    # the whole of Set12
+    python -m benchmarks.classic denoise --folder colour9 --priors bm3d,nlm --all
+    python -m benchmarks.classic denoise --sigma 10 25 50 --priors 'tv[discrepancy=0.925],tv[discrepancy=1]' --peers
+    python -m benchmarks.classic inpaint --priors gsr,wnnm --all
+    python -m benchmarks.classic sr demosaic deblur --size 256
 
-PSNR and SSIM are means over the images, of the unrounded result within [0, 1]; for super-resolution of the
-luma without a border of 4 pixels, as in its tables. "published" is the mean over the whole set, and for
-inpainting the mean of the published figures (convolutional sparse coding) of the images that were run.
-Every row is also appended to `benchmarks/output/classic.csv`, image by image. The noise has seed 0.
+PSNR and SSIM are means over the images, of the result within [0, 1]; for super-resolution of the luma in 8 bits
+without a border of 4 pixels, as in its tables. "published" is the mean over the whole set, and for inpainting the
+mean of the published figures (convolutional sparse coding) of the images that were run. Finished images are not run
+again (--again); all of a table's are in its `results.csv`. The noise has seed 0.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import statistics
-import time
-from pathlib import Path
+from collections.abc import Mapping
 
-import torch
-from damages import SETS, Case, case, image_files
-from peers import PEERS
-from published import reported
+from zeroshot.compare.method import Method
+from zeroshot.compare.specification import method_from
+from zeroshot.degradation import Degraded
 
-import zeroshot
-from zeroshot.metrics import luma, psnr, psnr_y, ssim
+from .arguments import add_table_options, parsed, parser
+from .methods import measure_all
+from .peers import PEERS
+from .published import reported
+from .sets import damaged, image_files, picture
+from .table import Table, means, show
 
-OUTPUT = Path(__file__).resolve().parent / "output"
+#: Task → the set that its published tables use.
+SETS = {
+    "denoise": "set12",
+    "poisson": "set12",
+    "inpaint": "inpaint11",
+    "sr": "set5",
+    "demosaic": "kodak_full",
+    "deblur": "set12",
+}
 PRIORS = {
     "denoise": "bm3d wnnm ncsr ksvd nlm dct wavelet nnm gsr tv huber_tv tgv nltv bilateral domain_transform "
     "perona_malik coherence fourier",
@@ -42,98 +52,62 @@ PRIORS = {
 FEW = 3
 
 
-def quality(task: str, image: torch.Tensor, clean: torch.Tensor) -> tuple[float, float]:
-    """PSNR and SSIM by the convention of the task's tables."""
-    image = image.clamp(0, 1)
-    if task == "sr":
-        return psnr_y(image, clean, 4), ssim(luma(image), luma(clean), border=4)
-    return psnr(image, clean), ssim(image, clean)
-
-
-def restore(method: str, problem: Case, task: str, seconds: float | None) -> torch.Tensor:
-    """The result of a prior, or of a peer."""
-    peer = PEERS.get(task, {}).get(method)
-    if peer is not None:
-        return peer(problem)
-    result = zeroshot.solve(
-        problem.damaged, problem.task, method, seconds=seconds, progress=False, **problem.options
-    )
-    return result.image
-
-
-def record(row: list[object]) -> None:
-    """Append one image's figures to the file of all of them."""
-    OUTPUT.mkdir(exist_ok=True)
-    path = OUTPUT / "classic.csv"
-    is_new = not path.exists()
-    with open(path, "a", newline="") as file:
-        writer = csv.writer(file)
-        if is_new:
-            writer.writerow(["task", "set", "level", "size", "method", "image", "psnr", "ssim", "seconds"])
-        writer.writerow(row)
-
-
-def run(task: str, folder: str, level: float, methods: list[str], arguments: argparse.Namespace) -> None:
+def run(
+    task: str, folder: str, level: float, methods: Mapping[str, Method], arguments: argparse.Namespace
+) -> None:
     """Print the table of one task, set and noise level."""
-    files = image_files(folder)
-    files = files if arguments.all else files[:FEW]
-    cases = [case(task, path, level, arguments.size) for path in files]
+    noise = {"denoise": {"sigma": level / 255}, "poisson": {"peak": level}}.get(task, {})
+    files = image_files(folder, None if arguments.all else arguments.images or FEW)
+    cases: dict[str, Degraded] = {
+        path.stem: damaged(task, picture(path, arguments.size), **noise) for path in files
+    }
+    terms = {"task": task, "set": folder, "level": level, "size": arguments.size or "full"}
+    if arguments.seconds is not None:
+        terms["budget"] = arguments.seconds
+    table = Table("classic", terms, list(cases), list(methods), again=arguments.again)
+    measured = measure_all(table, methods, cases, arguments.seconds)
+    lines = []
+    for method, found in measured.items():
+        figures = means([[row["psnr"], row["ssim"], row["seconds"]] for row in found.values()])
+        lines.append([method, *figures, published(task, folder, level, method, cases)])
+    heads = {"method": "", "PSNR": ".2f", "SSIM": ".4f", "seconds": ".2f", "published": ".2f"}
     size = arguments.size or "full"
-    print(f"\n{task}, {folder}, level {level:g}, {len(cases)} images, size {size}")
-    print(f"{'method':<18} {'PSNR':>7} {'SSIM':>7} {'seconds':>8} {'published':>10}", flush=True)
-    for method in methods:
-        rows = []
-        try:
-            for problem in cases:
-                started = time.perf_counter()
-                image = restore(method, problem, task, arguments.seconds)
-                spent = time.perf_counter() - started
-                rows.append((*quality(task, image, problem.clean), spent))
-                record([task, folder, level, size, method, problem.name, *(f"{v:.4f}" for v in rows[-1])])
-                if arguments.images:
-                    figure = reported(task, folder, level, method, problem.name)
-                    print(f"  {problem.name:<16} {_cells(*rows[-1], figure)}", flush=True)
-        except (ImportError, ValueError) as error:
-            print(f"{method:<18} left out: {error}", flush=True)
-            continue
-        means = [statistics.mean(column) for column in zip(*rows, strict=True)]
-        print(f"{method:<18} {_cells(*means, _published(task, folder, level, method, cases))}", flush=True)
+    show(f"{task}, {folder}, level {level:g}, {len(cases)} images, size {size}", heads, lines)
+    print(f"image by image: {table.write_csv()}", flush=True)
 
 
-def _published(task: str, folder: str, level: float, method: str, cases: list[Case]) -> float | None:
+def published(
+    task: str, folder: str, level: float, method: str, cases: Mapping[str, Degraded]
+) -> float | None:
+    """The published mean, of the whole set or for inpainting of these images."""
     if task != "inpaint":
         return reported(task, folder, level, method)
-    figures = [reported(task, folder, level, method, problem.name) for problem in cases]
-    return statistics.mean(figure for figure in figures if figure is not None)
-
-
-def _cells(psnr_value: float, ssim_value: float, seconds: float, figure: float | None) -> str:
-    shown = "" if figure is None else f"{figure:10.2f}"
-    return f"{psnr_value:7.2f} {ssim_value:7.4f} {seconds:8.2f} {shown}"
+    figures = [reported(task, folder, level, method, name) for name in cases]
+    known = [figure for figure in figures if figure is not None]
+    return statistics.mean(known) if known else None
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    options = parser(__doc__)
+    options.add_argument("tasks", nargs="*", metavar="TASK", help=", ".join(SETS) + "; default all")
+    options.add_argument("--folder", help="another set than the task's own")
+    options.add_argument(
+        "--sigma", type=float, nargs="+", default=[25.0], help="of `denoise`, in grey levels"
     )
-    parser.add_argument("tasks", nargs="*", metavar="TASK", help=", ".join(SETS) + "; default all")
-    parser.add_argument("--folder", help="another set than the task's own")
-    parser.add_argument("--sigma", type=float, nargs="+", default=[25.0], help="of `denoise`, in grey levels")
-    parser.add_argument("--peak", type=float, default=30.0, help="photons of white, of `poisson`")
-    parser.add_argument("--priors", nargs="+", help="names of priors; default the task's list")
-    parser.add_argument(
+    options.add_argument("--peak", type=float, default=30.0, help="photons of white, of `poisson`")
+    options.add_argument(
         "--peers", nargs="*", help="names of peers; default all of the task's; none: just the flag"
     )
-    parser.add_argument("--size", type=int, help="side of the centre crop; default the whole image")
-    parser.add_argument("--all", action="store_true", help=f"all images of the set, not the first {FEW}")
-    parser.add_argument("--images", action="store_true", help="print every image, not only the means")
-    parser.add_argument("--seconds", type=float, help="budget per image for our priors")
-    arguments = parser.parse_args()
+    options.add_argument("--all", action="store_true", help=f"all images of the set, not the first {FEW}")
+    add_table_options(options)
+    arguments = parsed(options)
     for task in arguments.tasks or list(SETS):
         if task not in SETS:
-            parser.error(f"there is no task {task!r}; there are: {', '.join(SETS)}")
-        peers = list(PEERS.get(task, {})) if arguments.peers is None else arguments.peers
-        methods = [*(arguments.priors or PRIORS[task].split()), *peers]
+            options.error(f"there is no task {task!r}; there are: {', '.join(SETS)}")
+        peers = PEERS.get(task, {})
+        chosen = list(peers) if arguments.peers is None else arguments.peers
+        methods = {text: method_from(text) for text in arguments.priors or PRIORS[task].split()}
+        methods |= {name: peers[name] for name in chosen if name in peers}
         levels = arguments.sigma if task == "denoise" else [arguments.peak if task == "poisson" else 0.0]
         for level in levels:
             run(task, arguments.folder or SETS[task], level, methods, arguments)

@@ -6,7 +6,7 @@ in the evaluation that came with the pictures, the restored one is moved by up t
 where that makes it fit best, and 15 pixels are left out at every side. The default noise level was chosen on
 four of the pictures, one for each sharp picture and kernel: 1.5 of 255, against 2.5 and 4.
 
-    python benchmarks/deblur_levin.py [--denoiser bm3d] [--scheme hqs] [--sigma 1.5] [--images 1 2 3 4]
+    python -m benchmarks.deblur_levin [--denoiser bm3d] [--scheme hqs] [--sigma 1.5] [--images 1 2 3 4]
 
 References
 ----------
@@ -16,9 +16,9 @@ CVPR 2009.
 
 from __future__ import annotations
 
-import argparse
+import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -29,15 +29,20 @@ from zeroshot.images import load, save
 from zeroshot.metrics import psnr
 from zeroshot.operators import Blur
 from zeroshot.prior import Prior
+from zeroshot.priors.plug_and_play.pnp import PlugAndPlay
 from zeroshot.problem import Problem
 
-LEVIN = Path(__file__).resolve().parents[2] / "shared" / "data" / "levin"
+from .arguments import parser
+from .course import Course
+from .sets import SHARED
+
+LEVIN = SHARED / "levin"
 #: Pixels left out at every side, and the largest shift.
 BORDER, LARGEST_SHIFT = 15, 5
 
 
 def problems(
-    images: list[int], kernels: list[int], sigma: float, boundary: str = "valid"
+    images: list[int], kernels: list[int], sigma: float, boundary: str
 ) -> Iterator[tuple[str, Problem, torch.Tensor]]:
     """Name, problem and sharp picture, (1, 1, 255, 255), of every image blurred by every kernel."""
     weights = np.load(LEVIN / "kernels_1-4_float.npz")
@@ -81,62 +86,41 @@ def restored(problem: Problem, prior: Prior) -> torch.Tensor:
     reason = prior.supports(problem)
     if reason:
         raise SystemExit(reason)
-    rule = prior.default_stopping(problem)
-    rule.start(problem)
-    run = prior.start(problem, torch.Generator().manual_seed(0))
-    while True:
-        estimate = run.step()
-        if rule.update(estimate) or run.finished:
-            return estimate.image
-
-
-def table(
-    choose: Callable[[Problem], Prior],
-    images: list[int],
-    kernels: list[int],
-    sigma: float,
-    boundary: str = "valid",
-    output: Path | None = None,
-) -> float:
-    """Print a line per picture; the mean PSNR is returned."""
-    values = []
-    for name, problem, truth in problems(images, kernels, sigma, boundary):
-        began = time.perf_counter()
-        image = restored(problem, choose(problem))
-        seconds = time.perf_counter() - began
-        value, shift = aligned_psnr(image, truth)
-        before, _ = aligned_psnr(problem.y, truth)
-        values.append(value)
-        print(
-            f"{name}: {before:.2f} → {value:.2f} dB, shift {shift[0]:+.2f} {shift[1]:+.2f}, {seconds:.1f} s",
-            flush=True,
-        )
-        if output is not None:
-            output.mkdir(parents=True, exist_ok=True)
-            save(load(image.clamp(0, 1)[0]), output / f"{name.replace(' ', '_')}.png", overwrite=True)
-    mean = float(np.mean(values))
-    print(f"mean of {len(values)}: {mean:.2f} dB")
-    return mean
+    return Course(problem, prior).last().image
 
 
 def main() -> None:
-    """Read the options and print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--denoiser", default="bm3d", help="the name of a registered denoiser")
-    parser.add_argument("--scheme", default="hqs", choices=("hqs", "admm", "red"))
-    parser.add_argument("--sigma", type=float, default=1.5, help="noise level in grey levels of 255")
-    parser.add_argument("--boundary", default="valid", choices=("valid", "replicate", "reflect", "circular"))
-    parser.add_argument("--images", type=int, nargs="+", default=[1, 2, 3, 4])
-    parser.add_argument("--kernels", type=int, nargs="+", default=[1, 2, 3, 4])
-    parser.add_argument("--output", type=Path, help="a folder for the restored pictures")
-    options = parser.parse_args()
-
-    from zeroshot.priors.plug_and_play.pnp import PlugAndPlay
-
-    def choose(problem: Problem) -> Prior:
-        return PlugAndPlay.for_problem(problem, denoiser=options.denoiser, scheme=options.scheme)
-
-    table(choose, options.images, options.kernels, options.sigma / 255, options.boundary, options.output)
+    """Print a line per picture, and the mean PSNR."""
+    options = parser(__doc__)
+    add = options.add_argument
+    add("--denoiser", default="bm3d", help="the name of a registered denoiser")
+    add("--scheme", default="hqs", choices=("hqs", "admm", "red"))
+    add("--sigma", type=float, default=1.5, help="noise level in grey levels of 255")
+    add("--boundary", default="valid", choices=("valid", "replicate", "reflect", "circular"))
+    add("--images", type=int, nargs="+", default=[1, 2, 3, 4])
+    add("--kernels", type=int, nargs="+", default=[1, 2, 3, 4])
+    add("--output", type=Path, help="a folder for the restored pictures")
+    arguments = options.parse_args()
+    values = []
+    for name, problem, truth in problems(
+        arguments.images, arguments.kernels, arguments.sigma / 255, arguments.boundary
+    ):
+        prior = PlugAndPlay.for_problem(problem, denoiser=arguments.denoiser, scheme=arguments.scheme)
+        began = time.perf_counter()
+        image = restored(problem, prior)
+        seconds = time.perf_counter() - began
+        value, (down, right) = aligned_psnr(image, truth)
+        before, _ = aligned_psnr(problem.y, truth)
+        values.append(value)
+        print(
+            f"{name}: {before:.2f} → {value:.2f} dB, shift {down:+.2f} {right:+.2f}, {seconds:.1f} s",
+            flush=True,
+        )
+        if arguments.output is not None:
+            arguments.output.mkdir(parents=True, exist_ok=True)
+            file = arguments.output / f"{name.replace(' ', '_')}.png"
+            save(load(image.clamp(0, 1)[0]), file, overwrite=True)
+    print(f"mean of {len(values)}: {statistics.mean(values):.2f} dB")
 
 
 if __name__ == "__main__":

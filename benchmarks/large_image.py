@@ -3,15 +3,13 @@
 The picture, 4000 × 3000 in colour, is mirrored together from scikit-image's photographs, and gets noise of 25 grey
 levels. The budget is for all tiles together::
 
-    python benchmarks/large_image.py --seconds 600
+    python -m benchmarks.large_image --seconds 600
 
 Prints the peak resident memory of the process in GiB, in which the pictures and the libraries are included.
 """
 
 from __future__ import annotations
 
-import argparse
-import resource
 import time
 
 import numpy as np
@@ -21,6 +19,9 @@ from skimage import data
 import zeroshot
 from zeroshot.metrics import psnr
 from zeroshot.noise import add_gaussian
+
+from .arguments import parser
+from .timing import peak_gib
 
 HEIGHT, WIDTH, SIGMA = 3000, 4000, 25 / 255
 
@@ -40,20 +41,13 @@ def _mirrored(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.concatenate([grown, grown[:, ::-1]] * (width // picture.shape[1] + 1), axis=1)[:, :width]
 
 
-def peak_gib() -> float:
-    """The most memory that this process has had so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=600.0, help="budget of the whole picture")
-    parser.add_argument("--height", type=int, default=HEIGHT)
-    parser.add_argument("--width", type=int, default=WIDTH)
-    parser.add_argument("--prior", default="dip")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--seconds", type=float, default=600.0, help="budget of the whole picture")
+    options.add_argument("--height", type=int, default=HEIGHT)
+    options.add_argument("--width", type=int, default=WIDTH)
+    options.add_argument("--prior", default="dip")
+    arguments = options.parse_args()
     clean = photograph(arguments.height, arguments.width)
     noisy = add_gaussian(clean, SIGMA, torch.Generator().manual_seed(0))
     print(f"with the pictures in memory: {peak_gib():.2f} GiB", flush=True)

@@ -1,10 +1,10 @@
 """The latent priors: faces, generators' own images, photographs, and what a step costs.
 
-    python benchmarks/latent.py                                  # every table
-    python benchmarks/latent.py --tables faces --images 8        # real faces, CelebA generator of 32 × 32
-    python benchmarks/latent.py --tables drawn pulse             # generators on images that they could make
-    python benchmarks/latent.py --tables photographs --images 3 --seconds 30
-    python benchmarks/latent.py --tables cost --resolutions 256 1024
+    python -m benchmarks.latent                                  # every table
+    python -m benchmarks.latent --tables faces --images 8        # real faces, CelebA generator of 32 × 32
+    python -m benchmarks.latent --tables drawn pulse             # generators on images that they could make
+    python -m benchmarks.latent --tables photographs --images 3 --seconds 30
+    python -m benchmarks.latent --tables cost --resolutions 256 1024
 
 Every cell is the mean PSNR over the images, of the unrounded result within [0, 1], and the mean seconds.
 "first" is the operator's own cheap estimate (bicubic, the holed image, grey). Noise, masks and hints have seed
@@ -16,31 +16,37 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 import statistics
 import sys
 import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from damages import SHARED, centre_crop
 
 import zeroshot
+from zeroshot.degradation import Degraded, degrade
 from zeroshot.generators import Generator, StyleGAN2
 from zeroshot.generators import load as load_generator
 from zeroshot.images import load
 from zeroshot.metrics import psnr
-from zeroshot.noise import add_gaussian, random_mask
-from zeroshot.operators import Downsample, Grayscale, Identity, Mask, Operator
+from zeroshot.operators import Downsample, Identity
 from zeroshot.prior import Prior
 from zeroshot.priors.latent.inversion import Inversion
 from zeroshot.priors.latent.pulse import Pulse
 from zeroshot.problem import Problem
+from zeroshot.stopping import MaxIterations
+from zeroshot.tasks import make_problem
+
+from .arguments import parser
+from .course import Course
+from .sets import SHARED, picture
+from .table import means, show
+from .timing import peak_gib, seconds_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 from pretrained_generators import anime, celeba
@@ -72,24 +78,18 @@ CHECKPOINTS = (
     "rosinality_stylegan2_16.pt",
     "stylegan3t_32.pkl",
 )
-SIGMA = 25 / 255
+#: Kind of damage → the task that undoes it, and what :func:`zeroshot.degradation.degrade` is told.
+DAMAGES: dict[str, tuple[str, dict[str, Any]]] = {
+    "identity": ("restore", {"operator": Identity()}),
+    "denoise": ("denoise", {"sigma": 25 / 255}),
+    "random": ("inpaint", {"missing": 0.5}),
+    "hole": ("inpaint", {}),
+    "sr": ("sr", {"scale": 4, "quantise": "none"}),
+    "grey": ("colorize", {}),
+    "hints": ("colorize", {"hints": 0.02}),
+}
 #: Channels of the published StyleGAN2 at 4, 8, 16 … 1024 pixels.
 WIDTHS = [512, 512, 512, 512, 512, 256, 128, 64, 32]
-
-
-@dataclass(frozen=True)
-class Damaged:
-    """A damaged image, and what `zeroshot.solve` is told about it."""
-
-    clean: torch.Tensor
-    image: torch.Tensor
-    task: str
-    options: dict[str, Any]
-    operator: Operator
-
-    def first(self) -> torch.Tensor:
-        """The operator's own estimate."""
-        return self.operator.initial(self.operator(self.clean) if self.task != "denoise" else self.image)
 
 
 def face(name: str, side: int = 32) -> torch.Tensor:
@@ -111,83 +111,80 @@ def own_images(network: Generator, count: int, noise: str = "none") -> list[torc
     return list(images.split(1))
 
 
-def damaged(kind: str, clean: torch.Tensor) -> Damaged:
-    """`clean` damaged in one of the ways of `DAMAGES`."""
-    draw = torch.Generator().manual_seed(0)
-    side = clean.shape[-1]
-    if kind == "identity":
-        return Damaged(clean, clean, "restore", {"operator": Identity(), "sigma": 0.0}, Identity())
-    if kind == "denoise":
-        return Damaged(clean, add_gaussian(clean, SIGMA, draw), "denoise", {"sigma": SIGMA}, Identity())
-    if kind == "sr":
-        return Damaged(clean, Downsample(4)(clean), "sr", {"scale": 4}, Downsample(4))
-    if kind == "grey":
-        return Damaged(clean, Grayscale()(clean), "colorize", {}, Grayscale())
-    if kind == "hints":
-        given = torch.rand((1, 1, side, side), generator=draw) < 0.02
-        hints = torch.cat([clean, given.to(clean)], dim=1)
-        return Damaged(clean, Grayscale()(clean), "colorize", {"hints": hints}, Grayscale())
-    if kind == "random":
-        known = random_mask(tuple(clean.shape), 0.5, draw)
-    else:
+def damaged(kind: str, clean: torch.Tensor) -> Degraded:
+    """`clean` damaged in one of the ways of `DAMAGES`; "hole" is a square in the middle."""
+    task, options = DAMAGES[kind]
+    if kind == "hole":
+        side = clean.shape[-1]
         known = torch.ones_like(clean[:, :1])
         hole = slice(side // 2 - side // 6, side // 2 + side // 6)
         known[..., hole, hole] = 0
-    return Damaged(clean, clean * known, "inpaint", {"mask": known}, Mask(known))
+        options = {"mask": known}
+    return degrade(clean, task, **options)
 
 
-def solved(problem: Damaged, prior: str, seconds: float | None = None, **settings: Any) -> torch.Tensor:
-    """The result of a prior."""
+def posed(damage: Degraded) -> Problem:
+    """The problem as the engine poses it."""
     with warnings.catch_warnings():
         # Colouring without hints is a guess, and says so.
         warnings.simplefilter("ignore")
+        return make_problem(damage.task, load(damage.measurement), dict(damage.options))[0]
+
+
+def first(damage: Degraded) -> torch.Tensor:
+    """The operator's own estimate."""
+    return damage.operator.initial(damage.measurement)
+
+
+def solved(damage: Degraded, prior: str, seconds: float | None = None, **settings: Any) -> torch.Tensor:
+    """The result of a prior."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return zeroshot.solve(
-            problem.image,
-            problem.task,
+            damage.measurement,
+            damage.task,
             prior,
             seconds=seconds,
             settings=settings,
             progress=False,
             device="cpu",
-            **problem.options,
+            **damage.options,
         ).image
 
 
-Method = Callable[[Damaged], torch.Tensor]
+Method = Callable[[Degraded], torch.Tensor]
 
 
 def table(title: str, images: list[torch.Tensor], kinds: list[str], methods: dict[str, Method]) -> None:
     """Print the mean PSNR and seconds of every method, kind by kind."""
-    print(f"\n{title}, {len(images)} images")
-    print(f"{'':<12}" + "".join(f"{kind:>18}" for kind in kinds), flush=True)
+    lines = []
     for name, method in methods.items():
-        print(f"{name:<12}", end="", flush=True)
-        for kind in kinds:
-            print(f"{_cell(method, [damaged(kind, image) for image in images]):>18}", end="", flush=True)
-        print(flush=True)
+        lines.append([name, *(_cell(method, [damaged(kind, image) for image in images]) for kind in kinds)])
+        print(f"  {name}: {', '.join(lines[-1][1:])}", flush=True)
+    show(f"{title}, {len(images)} images", dict.fromkeys(["", *kinds], ""), lines)
 
 
-def _cell(method: Method, problems: list[Damaged]) -> str:
+def _cell(method: Method, problems: list[Degraded]) -> str:
     figures, spent = [], []
     try:
         for problem in problems:
             started = time.perf_counter()
             image = method(problem)
             spent.append(time.perf_counter() - started)
-            figures.append(psnr(image.clamp(0, 1), problem.clean))
+            figures.append(psnr(image.clamp(0, 1), problem.truth))
     except (NotImplementedError, ValueError) as error:
         print(f"[{error}]", file=sys.stderr)
-        return "—"
+        return "–"
     return f"{statistics.mean(figures):.2f} ({statistics.mean(spent):.1f} s)"
 
 
 def on_generator(network: Generator) -> dict[str, Method]:
     """The methods that a small generator is compared by."""
     return {
-        "first": Damaged.first,
-        "tv": lambda problem: solved(problem, "tv"),
-        "one code": lambda problem: solved(problem, "inversion", weights=network, space="z"),
-        "mgan": lambda problem: solved(problem, "mgan", weights=network),
+        "first": first,
+        "tv": partial(solved, prior="tv"),
+        "one code": partial(solved, prior="inversion", weights=network, space="z"),
+        "mgan": partial(solved, prior="mgan", weights=network),
     }
 
 
@@ -212,15 +209,13 @@ def drawn(arguments: argparse.Namespace) -> None:
 def photographs(arguments: argparse.Namespace) -> None:
     """Crops of photographs, through the decoder of an autoencoder."""
     decoder = load_generator(WEIGHTS / "taef2_decoder.pth")
-    images = [
-        centre_crop(load(SHARED / name).colours[:, :3], 128) for name in PHOTOGRAPHS[: arguments.images]
-    ]
+    images = [picture(SHARED / name, 128)[:, :3] for name in PHOTOGRAPHS[: arguments.images]]
     budget = arguments.seconds
     methods: dict[str, Method] = {
-        "first": Damaged.first,
-        "tv": lambda problem: solved(problem, "tv", budget),
-        "dip": lambda problem: solved(problem, "dip", budget),
-        "latent": lambda problem: solved(problem, "latent", budget, weights=decoder),
+        "first": first,
+        "tv": partial(solved, prior="tv", seconds=budget),
+        "dip": partial(solved, prior="dip", seconds=budget),
+        "latent": partial(solved, prior="latent", seconds=budget, weights=decoder),
     }
     kinds = arguments.kinds or ["denoise", "random", "sr", "hints"]
     table(f"photographs of 128 × 128, at most {budget:g} s", images, kinds, methods)
@@ -247,48 +242,48 @@ def pulse(arguments: argparse.Namespace) -> None:
     for name in arguments.checkpoints:
         network = normalised(load_generator(ORACLES / name))
         images = own_images(network, arguments.images)
-        print(f"\nPULSE on its own images, {name}, {len(images)} images, epsilon {arguments.epsilon:g}")
-        print(f"{'':<8}{'first':>8}{'one w':>8}{'w+':>8}{'pulse':>8}{'misfit':>10}{'reached':>9}", flush=True)
+        lines = []
         for kind in ("sr", "random", "hole", "grey"):
-            problems = [damaged(kind, image) for image in images]
-            rows = [_recovery(problem, network, noise, arguments.epsilon) for problem in problems]
-            means = [statistics.mean(column) for column in zip(*rows, strict=True)]
-            cells = "".join(f"{value:8.2f}" for value in means[:4])
-            print(
-                f"{kind:<8}{cells}{means[4]:10.5f}{sum(row[5] for row in rows):6.0f}/{len(rows)}", flush=True
-            )
+            rows = [_recovery(damaged(kind, image), network, noise, arguments.epsilon) for image in images]
+            *figures, _ = means(rows)
+            lines.append([kind, *figures, f"{sum(row[-1] for row in rows):.0f}/{len(rows)}"])
+        heads = {
+            "": "",
+            **dict.fromkeys(("first", "one w", "w+", "pulse"), ".2f"),
+            "misfit": ".5f",
+            "reached": "",
+        }
+        title = f"PULSE on its own images, {name}, {len(images)} images, epsilon {arguments.epsilon:g}"
+        show(title, heads, lines)
 
 
-def _recovery(problem: Damaged, network: Generator, noise: dict[str, Any], epsilon: float) -> list[float]:
+def _recovery(damage: Degraded, network: Generator, noise: dict[str, Any], epsilon: float) -> list[float]:
     """PSNR of the first estimate, inversions in w and w+, and PULSE; its misfit, and whether it reached ε."""
-    stated = Problem(problem.operator(problem.clean), problem.operator, sigma=0.0, task=problem.task)
-    if isinstance(problem.operator, Mask):
-        stated = replace(stated, measured=problem.options["mask"])
+    problem = posed(damage)
     priors: list[Prior] = [
         Inversion(weights=network, space="w", **noise),
         Inversion(weights=network, **noise),
         Pulse(weights=network, statistics_samples=20_000, epsilon=epsilon, **noise),
     ]
-    row = [psnr(problem.first().clamp(0, 1), problem.clean)]
+    row = [psnr(first(damage).clamp(0, 1), damage.truth)]
     for prior in priors:
-        run = prior.start(stated, torch.Generator().manual_seed(0))
-        for _ in range(prior.iterations):  # type: ignore[attr-defined]
-            estimate = run.step()
-        row.append(psnr(estimate.image, problem.clean))
-    found = run.findings()
+        course = Course(problem, prior, MaxIterations(prior.iterations))  # type: ignore[attr-defined]
+        row.append(psnr(course.last().image, damage.truth))
+    found = course.run.findings()
     return [*row, found["misfit"], float(found["epsilon_reached"])]
 
 
 def cost(arguments: argparse.Namespace) -> None:
     """A step of PULSE beside the bare forward and backward pass of the network, each in its own process."""
-    print("\nPULSE on StyleGAN2 of the published widths, random weights, ×8 super-resolution, one sample")
-    print(f"{'':<6}{'bare s':>9}{'step s':>9}{'ratio':>8}{'bare GiB':>10}{'step GiB':>10}", flush=True)
+    lines = []
     for resolution in arguments.resolutions:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as child:
             bare, step, before, after = child.submit(step_cost, resolution, arguments.repeats).result()
         ratio = statistics.median(ours / theirs for ours, theirs in zip(step, bare, strict=True))
-        times = f"{statistics.median(bare):9.2f}{statistics.median(step):9.2f}{ratio:8.3f}"
-        print(f"{resolution:<6}{times}{before:10.2f}{after:10.2f}", flush=True)
+        lines.append([resolution, *map(statistics.median, (bare, step)), ratio, before, after])
+    title = "PULSE on StyleGAN2 of the published widths, random weights, ×8 super-resolution, one sample"
+    heads = {"": "d", "bare s": ".2f", "step s": ".2f", "ratio": ".3f", "bare GiB": ".2f", "step GiB": ".2f"}
+    show(title, heads, lines)
 
 
 def step_cost(resolution: int, repeats: int) -> tuple[list[float], list[float], float, float]:
@@ -309,27 +304,13 @@ def step_cost(resolution: int, repeats: int) -> tuple[list[float], list[float], 
         network.synthesis(w, maps).square().mean().backward()
 
     bare()
-    before = _peak()
+    before = peak_gib()
     run.step()
-    after = _peak()
-    bare_seconds, step_seconds = [], []
-    for _ in range(repeats):
-        bare_seconds.append(_seconds(bare))
-        step_seconds.append(_seconds(run.step))
-    return bare_seconds, step_seconds, before, after
-
-
-def _seconds(call: Callable[[], Any]) -> float:
+    after = peak_gib()
     # The processor's own time: it does not depend on what else the machine does.
-    started = time.process_time()
-    call()
-    return time.process_time() - started
-
-
-def _peak() -> float:
-    """The largest memory of this process so far, in GiB."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+    pairs = [[seconds_of(call, time.process_time) for call in (bare, run.step)] for _ in range(repeats)]
+    bare_seconds, step_seconds = map(list, zip(*pairs, strict=True))
+    return bare_seconds, step_seconds, before, after
 
 
 TABLES: dict[str, Callable[[argparse.Namespace], None]] = {
@@ -342,18 +323,17 @@ TABLES: dict[str, Callable[[argparse.Namespace], None]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
-    parser.add_argument("--images", type=int, default=3, help="how many of the set, the first ones")
-    parser.add_argument("--kinds", nargs="+", choices=[*KINDS, "hints"], help="damages; default the table's")
-    parser.add_argument("--seconds", type=float, default=30.0, help="budget per photograph")
-    parser.add_argument("--resolutions", type=int, nargs="+", default=[256, 1024], help="of the cost table")
-    parser.add_argument("--repeats", type=int, default=3, help="of the cost table")
-    parser.add_argument("--epsilon", type=float, default=2e-3, help="of the pulse table; 2e-3 is published")
-    parser.add_argument("--checkpoints", nargs="+", default=CHECKPOINTS, help="of the pulse table")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    add = options.add_argument
+    add("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
+    add("--images", type=int, default=3, help="how many of the set, the first ones")
+    add("--kinds", nargs="+", choices=[*KINDS, "hints"], help="damages; default the table's")
+    add("--seconds", type=float, default=30.0, help="budget per photograph")
+    add("--resolutions", type=int, nargs="+", default=[256, 1024], help="of the cost table")
+    add("--repeats", type=int, default=3, help="of the cost table")
+    add("--epsilon", type=float, default=2e-3, help="of the pulse table; 2e-3 is published")
+    add("--checkpoints", nargs="+", default=CHECKPOINTS, help="of the pulse table")
+    arguments = options.parse_args()
     for name in arguments.tables:
         TABLES[name](arguments)
 

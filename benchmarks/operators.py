@@ -1,6 +1,6 @@
 """How long the operators take: forward and adjoint, in milliseconds, on one core.
 
-    python benchmarks/operators.py [--size 1024] [--repeats 7] [--device cpu]
+    python -m benchmarks.operators [--size 1024] [--repeats 7] [--device cpu]
 
 Each row is the median over the repetitions, for one colour image. The column "fwd+bwd" is what one
 evaluation of a data term and its gradient costs; the target for bicubic ×4 at 1024 × 1024 is 50 ms.
@@ -8,15 +8,15 @@ evaluation of a data term and its gradient costs; the target for bicubic ×4 at 
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 
 import torch
 
 from zeroshot.operators import Blur, Downsample, Grayscale, Identity, Mask, Mosaic, Operator, Stack
+
+from .arguments import parser
+from .timing import median_milliseconds
 
 
 def cases(size: int) -> list[Operator]:
@@ -44,33 +44,18 @@ def cases(size: int) -> list[Operator]:
     ]
 
 
-def milliseconds(action: Callable[[], object], repeats: int, device: torch.device) -> float:
-    """The median time of `action`, after two runs that do not count."""
-    times = []
-    for repetition in range(repeats + 2):
-        begin = time.perf_counter()
-        action()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        if repetition >= 2:
-            times.append(time.perf_counter() - begin)
-    return 1000 * statistics.median(times)
-
-
 def gradient(operator: Operator, x: torch.Tensor, y: torch.Tensor) -> None:
     torch.autograd.grad(operator(x), x, y)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time every operator forward and backward.")
-    parser.add_argument(
-        "--size", type=int, default=1024, help="height and width of the image, a multiple of 4"
-    )
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--size", type=int, default=1024, help="sides of the image, a multiple of 4")
+    options.add_argument("--repeats", type=int, default=7)
+    options.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    arguments = options.parse_args()
     if arguments.size < 32 or arguments.size % 4 or arguments.repeats < 1:
-        parser.error("size must be a multiple of 4 of at least 32, and repeats at least 1")
+        options.error("size must be a multiple of 4 of at least 32, and repeats at least 1")
     torch.set_num_threads(1)
     size, repeats, device = arguments.size, arguments.repeats, arguments.device
     x = torch.rand((1, 3, size, size), generator=torch.Generator().manual_seed(1)).to(device)
@@ -86,7 +71,7 @@ def main() -> None:
             partial(gradient, operator, tracked, y),
             partial(operator.initial, y),
         ]
-        columns = "".join(f"{milliseconds(action, repeats, device):9.1f}" for action in actions)
+        columns = "".join(f"{median_milliseconds(action, repeats, warm_up=2):9.1f}" for action in actions)
         print(f"{operator.describe():<46}{columns}")
 
 

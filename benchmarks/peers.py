@@ -1,112 +1,114 @@
-"""Other packages and textbook baselines, on the same damaged images as ours.
+"""Other packages and textbook baselines as methods of a table, on the same damaged images as ours.
 
-Each peer is a function from a :class:`damages.Case` to the restored image (1, C, H, W). Packages are imported
-when they are used: `pip install 'zeroshot[bench]'` brings them.
+Packages are imported when they are used: `pip install -e '.[bench]'` brings them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from damages import Case
 from torch.nn import functional
 
-from zeroshot.operators import Downsample, Mosaic
+from zeroshot.compare.method import Case, Method
+from zeroshot.compare.methods.arrays import to_array, to_tensor
+from zeroshot.compare.specification import method_from
+
+#: (H, W) or (H, W, C) in float64, and the options of the task ↦ the restored image.
+Restoring = Callable[[np.ndarray, dict[str, Any]], np.ndarray]
 
 
-def _array(case: Case) -> tuple[np.ndarray, dict[str, int | None]]:
-    """The damaged image as scikit-image wants it: (H, W) or (H, W, C), float64."""
-    array = case.damaged[0].double().permute(1, 2, 0).numpy()
-    return (array[..., 0], {"channel_axis": None}) if array.shape[2] == 1 else (array, {"channel_axis": -1})
+@dataclass(frozen=True)
+class Peer:
+    """A function of a package as a method for one task."""
+
+    name: str
+    task: str
+    function: Restoring
+
+    def supports(self, case: Case) -> str | None:
+        """None for the peer's task with noise of one known level, if it has noise."""
+        fits = case.task == self.task and (self.task != "denoise" or case.options.get("sigma"))
+        return None if fits else f"{self.name} goes with the task {self.task!r} only"
+
+    def restore(self, image: np.ndarray, task: Case) -> np.ndarray:
+        return self.function(image.astype(np.float64), task.options)
 
 
-def _tensor(array: np.ndarray) -> torch.Tensor:
-    array = array[..., None] if array.ndim == 2 else array
-    return torch.from_numpy(np.ascontiguousarray(array)).permute(2, 0, 1)[None].float()
+def _axis(array: np.ndarray) -> dict[str, int | None]:
+    """Where scikit-image finds the channels."""
+    return {"channel_axis": None if array.ndim == 2 else -1}
 
 
-def skimage_tv(case: Case) -> torch.Tensor:
+def skimage_tv(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
     from skimage.restoration import denoise_tv_chambolle
 
-    array, axis = _array(case)
-    return _tensor(denoise_tv_chambolle(array, weight=case.options["sigma"], **axis))
+    return denoise_tv_chambolle(array, weight=options["sigma"], **_axis(array))
 
 
-def skimage_nlm(case: Case) -> torch.Tensor:
+def skimage_nlm(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
     from skimage.restoration import denoise_nl_means
 
-    array, axis = _array(case)
-    sigma = case.options["sigma"]
+    sigma = options["sigma"]
     settings = {"patch_size": 5, "patch_distance": 10, "h": 0.6 * sigma, "sigma": sigma, "fast_mode": True}
-    return _tensor(denoise_nl_means(array, **settings, **axis))
+    return denoise_nl_means(array, **settings, **_axis(array))
 
 
-def skimage_wavelet(case: Case) -> torch.Tensor:
+def skimage_wavelet(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
     from skimage.restoration import cycle_spin, denoise_wavelet
 
-    array, axis = _array(case)
-    settings = {"sigma": case.options["sigma"], "method": "BayesShrink", "rescale_sigma": False, **axis}
-    return _tensor(cycle_spin(array, func=denoise_wavelet, max_shifts=3, func_kw=settings, **axis))
+    settings = {"sigma": options["sigma"], "method": "BayesShrink", "rescale_sigma": False, **_axis(array)}
+    return cycle_spin(array, func=denoise_wavelet, max_shifts=3, func_kw=settings, **_axis(array))
 
 
-def skimage_bilateral(case: Case) -> torch.Tensor:
+def skimage_bilateral(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
     from skimage.restoration import denoise_bilateral
 
-    array, axis = _array(case)
-    return _tensor(denoise_bilateral(array, sigma_color=2.5 * case.options["sigma"], sigma_spatial=2, **axis))
+    return denoise_bilateral(array, sigma_color=2.5 * options["sigma"], sigma_spatial=2, **_axis(array))
 
 
-def skimage_biharmonic(case: Case) -> torch.Tensor:
+def skimage_biharmonic(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
     from skimage.restoration import inpaint_biharmonic
 
-    array, axis = _array(case)
-    return _tensor(inpaint_biharmonic(array, case.options["mask"][0, 0].numpy() < 0.5, **axis))
+    return inpaint_biharmonic(array, options["mask"][0, 0].numpy() < 0.5, **_axis(array))
 
 
-def bm3d_package(case: Case) -> torch.Tensor:
+def bm3d_package(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
     import bm3d
 
-    array, _ = _array(case)
+    settings = bm3d.BM3DProfile()
+    settings.num_threads = torch.get_num_threads()
     run = bm3d.bm3d_rgb if array.ndim == 3 else bm3d.bm3d
-    return _tensor(run(array, case.options["sigma"]))
+    return run(array, options["sigma"], settings)
 
 
-def pyproximal_tv(case: Case) -> torch.Tensor:
+def pyproximal_tv(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
     import pyproximal
 
-    array, _ = _array(case)
     planes = array[..., None] if array.ndim == 2 else array
-    penalty = pyproximal.TV(dims=planes.shape[:2], sigma=case.options["sigma"], niter=100)
+    penalty = pyproximal.TV(dims=planes.shape[:2], sigma=options["sigma"], niter=100)
     channels = [penalty.prox(plane.ravel(), 1.0).reshape(plane.shape) for plane in np.moveaxis(planes, 2, 0)]
-    return _tensor(np.stack(channels, axis=-1))
+    return np.stack(channels, axis=-1)
 
 
-def bicubic(case: Case) -> torch.Tensor:
-    return Downsample(4).initial(case.damaged)
-
-
-def bilinear(case: Case) -> torch.Tensor:
-    return Mosaic(case.options["pattern"]).initial(case.damaged)
-
-
-def malvar(case: Case) -> torch.Tensor:
+def malvar(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
     """The 5 × 5 linear filters of Malvar, He and Cutler (ICASSP 2004, figure 2) for an RGGB mosaic."""
-    cross = torch.tensor(
-        [[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]]
-    )
-    along = torch.tensor(
-        [[0, 0, 0.5, 0, 0], [0, -1, 0, -1, 0], [-1, 4, 5, 4, -1], [0, -1, 0, -1, 0], [0, 0, 0.5, 0, 0]]
-    )
-    diagonal = torch.tensor(
-        [[0, 0, -1.5, 0, 0], [0, 2, 0, 2, 0], [-1.5, 0, 6, 0, -1.5], [0, 2, 0, 2, 0], [0, 0, -1.5, 0, 0]]
-    )
-    kernels = torch.stack([cross.float(), along, along.T, diagonal])[:, None] / 8
-    raw = case.damaged
-    green, in_row, in_column, opposite = functional.conv2d(
-        functional.pad(raw, (2, 2, 2, 2), mode="reflect"), kernels
-    )[0]
+    cross = [[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]]
+    along = [[0, 0, 0.5, 0, 0], [0, -1, 0, -1, 0], [-1, 4, 5, 4, -1], [0, -1, 0, -1, 0], [0, 0, 0.5, 0, 0]]
+    diagonal = [
+        [0, 0, -1.5, 0, 0],
+        [0, 2, 0, 2, 0],
+        [-1.5, 0, 6, 0, -1.5],
+        [0, 2, 0, 2, 0],
+        [0, 0, -1.5, 0, 0],
+    ]
+    kernels = torch.tensor([cross, along, np.transpose(along).tolist(), diagonal])[:, None] / 8
+    raw = to_tensor(array)
+    padded = functional.pad(raw, (2, 2, 2, 2), mode="reflect")
+    green, in_row, in_column, opposite = functional.conv2d(padded, kernels)[0]
     red_row = (torch.arange(raw.shape[-2]) % 2 == 0)[:, None]
     red_column = (torch.arange(raw.shape[-1]) % 2 == 0)[None, :]
     is_green = red_row ^ red_column
@@ -116,20 +118,25 @@ def malvar(case: Case) -> torch.Tensor:
     blue_at_green = torch.where(red_row, in_column, in_row)
     red = torch.where(is_green, red_at_green, torch.where(red_row, itself, opposite))
     blue = torch.where(is_green, blue_at_green, torch.where(red_row, opposite, itself))
-    return torch.stack([red, torch.where(is_green, itself, green), blue])[None]
+    return to_array(torch.stack([red, torch.where(is_green, itself, green), blue])[None])
 
 
-#: Task → name in the table → the peer.
-PEERS: dict[str, dict[str, Callable[[Case], torch.Tensor]]] = {
-    "denoise": {
-        "bm3d package": bm3d_package,
-        "skimage nlm": skimage_nlm,
-        "skimage tv": skimage_tv,
-        "skimage wavelet": skimage_wavelet,
-        "skimage bilateral": skimage_bilateral,
-        "pyproximal tv": pyproximal_tv,
-    },
-    "inpaint": {"skimage biharmonic": skimage_biharmonic},
-    "sr": {"bicubic": bicubic},
-    "demosaic": {"bilinear": bilinear, "malvar": malvar},
+#: Task → its peers by name.
+PEERS: dict[str, dict[str, Method]] = {
+    task: {name: Peer(name, task, function) for name, function in peers.items()}
+    for task, peers in {
+        "denoise": {
+            "bm3d package": bm3d_package,
+            "skimage nlm": skimage_nlm,
+            "skimage tv": skimage_tv,
+            "skimage wavelet": skimage_wavelet,
+            "skimage bilateral": skimage_bilateral,
+            "pyproximal tv": pyproximal_tv,
+        },
+        "inpaint": {"skimage biharmonic": skimage_biharmonic},
+        "demosaic": {"malvar": malvar},
+    }.items()
 }
+# The operators' own first estimates are these.
+PEERS["demosaic"]["bilinear"] = method_from("bilinear=first")
+PEERS["sr"] = {"bicubic": method_from("bicubic=first")}

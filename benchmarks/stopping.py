@@ -3,14 +3,11 @@
 Prints milliseconds per update of each rule and its share of a step, for several image sizes; every update finds
 a new minimum, the dearest case. A rule should stay below 3 %::
 
-    python benchmarks/stopping.py
+    python -m benchmarks.stopping
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
@@ -28,6 +25,9 @@ from zeroshot.stopping import (
     WindowedMovingVariance,
 )
 
+from .arguments import parser
+from .timing import median_milliseconds
+
 RULES: list[Callable[[], StoppingRule]] = [
     WindowedMovingVariance,
     ExponentialMovingVariance,
@@ -37,46 +37,29 @@ RULES: list[Callable[[], StoppingRule]] = [
 ]
 
 
-def median_milliseconds(call: Callable[[], object], repeats: int) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times)
-
-
 def step_time(problem: Problem, repeats: int) -> float:
     run = DeepImagePrior.for_problem(problem, guide="none").start(problem, torch.Generator().manual_seed(0))
-    run.step()
-    return median_milliseconds(run.step, repeats)
+    return median_milliseconds(run.step, repeats, warm_up=1)
 
 
 def update_time(rule: StoppingRule, problem: Problem, repeats: int) -> float:
     """Of updates with ever calmer iterates, so that each is a new minimum of whatever the rule looks at."""
     rule.start(problem)
-    image = problem.y.clone()
     generator = torch.Generator().manual_seed(1)
-    iteration = 0
 
-    def estimates() -> Estimate:
-        nonlocal iteration
-        iteration += 1
-        noise = torch.randn(image.shape, generator=generator) * (0.2 / iteration)
-        return Estimate((image + noise).clamp(0, 1), 1.0 / iteration, iteration)
+    def estimate(iteration: int) -> Estimate:
+        noise = torch.randn(problem.y.shape, generator=generator) * (0.2 / iteration)
+        return Estimate((problem.y + noise).clamp(0, 1), 1.0 / iteration, iteration)
 
-    prepared = [estimates() for _ in range(repeats)]
-    queue = iter(prepared)
+    queue = iter([estimate(1 + index) for index in range(repeats)])
     return median_milliseconds(lambda: rule.update(next(queue)), repeats)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--sizes", nargs="+", type=int, default=[96, 256, 512])
-    parser.add_argument("--repeats", type=int, default=15)
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--sizes", nargs="+", type=int, default=[96, 256, 512])
+    options.add_argument("--repeats", type=int, default=15)
+    arguments = options.parse_args()
     print(f"{'size':>5} {'':<28}{'ms':>9}{'share of a step':>18}")
     for size in arguments.sizes:
         generator = torch.Generator().manual_seed(0)

@@ -13,110 +13,71 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import torch
-
-from benchmarks.damages import centre_crop, image_files
+from benchmarks.arguments import add_table_options, count, parsed, parser
+from benchmarks.course import Course
 from benchmarks.published import DETECTION_GAP
+from benchmarks.sets import damaged, image_files, picture
+from benchmarks.table import Figures, Table, show_images
 from zeroshot.compare.specification import parse
-from zeroshot.degradation import degrade
-from zeroshot.estimate import Estimate
 from zeroshot.images import load
 from zeroshot.metrics import psnr
 from zeroshot.prior import configured_prior
-from zeroshot.stopping import WindowedMovingVariance
+from zeroshot.stopping import MaxIterations, WindowedMovingVariance
 from zeroshot.tasks import make_problem
 
-from .finished_rows import Column, FinishedRows, parse_table_arguments, print_table, table_parser
-
-FIGURES = ("psnr", "peak", "gap", "iterate_gap", "detected", "peak_at", "fired")
+SHOWN = ("psnr", "peak", "gap", "iterate_gap", "detected", "peak_at")
 
 
-@dataclass
-class Watch:
-    """What the rule and the truth say of each estimate of a run."""
-
-    rule: WindowedMovingVariance
-    truth: torch.Tensor
-    averaged: list[float] = field(default_factory=list)
-    iterates: list[float] = field(default_factory=list)
-    iterations: list[int] = field(default_factory=list)
-    lowest: float = float("inf")
-    detected: int = -1
-    fired: bool = False
-
-    def look(self, estimate: Estimate) -> None:
-        """Take the figures of the newest estimate; the rule stops looking once it has fired."""
-        self.averaged.append(psnr(estimate.image.clamp(0, 1), self.truth))
-        self.iterates.append(psnr(estimate.newest.clamp(0, 1), self.truth))
-        self.iterations.append(estimate.iteration)
-        if self.fired:
-            return
-        self.fired = self.rule.update(estimate)
-        variance = self.rule.measures().get(self.rule.measure_name)
-        if variance is not None and variance < self.lowest:
-            self.lowest, self.detected = variance, len(self.averaged) - 1
-
-    def figures(self) -> dict[str, float]:
-        """The row of the table."""
-        peak = max(range(len(self.averaged)), key=self.averaged.__getitem__)
-        at = self.averaged[self.detected]
-        return {
-            "psnr": at,
-            "peak": self.averaged[peak],
-            "gap": self.averaged[peak] - at,
-            "iterate_gap": max(self.iterates) - self.iterates[self.detected],
-            "detected": self.iterations[self.detected],
-            "peak_at": self.iterations[peak],
-            "fired": float(self.fired),
-        }
-
-
-def watched_run(text: str, path: Path, arguments: argparse.Namespace) -> dict[str, float]:
-    """The figures of one run to its end."""
+def watched_run(text: str, path: Path, arguments: argparse.Namespace) -> Figures:
+    """The figures of one run to its end; "fired" tells whether the rule stopped it."""
     wanted = parse(text)
-    noisy = degrade(centre_crop(load(path).colours, arguments.size), "denoise", sigma=arguments.sigma / 255)
+    noisy = damaged("denoise", picture(path, arguments.size), sigma=arguments.sigma / 255)
     problem, _, _ = make_problem("denoise", load(noisy.measurement), noisy.options)
     prior = configured_prior(wanted.target, problem, wanted.options)
     rule = WindowedMovingVariance(arguments.window, arguments.patience)
     rule.start(problem)
-    watch = Watch(rule, noisy.truth)
-    run = prior.start(problem, torch.Generator().manual_seed(0))
-    while not run.finished:
-        estimate = run.step()
-        watch.look(estimate)
-        if estimate.iteration >= arguments.iterations:
-            break
-    if watch.detected < 0:
+    fired, lowest, detected = False, float("inf"), -1
+    averaged, iterates, iterations = [], [], []
+    for estimate in Course(problem, prior, MaxIterations(arguments.iterations)):
+        averaged.append(psnr(estimate.image.clamp(0, 1), noisy.truth))
+        iterates.append(psnr(estimate.newest.clamp(0, 1), noisy.truth))
+        iterations.append(estimate.iteration)
+        if not fired:
+            fired = rule.update(estimate)
+            variance = rule.measures().get(rule.measure_name, float("inf"))
+            if variance < lowest:
+                lowest, detected = variance, len(averaged) - 1
+    if detected < 0:
         raise SystemExit(f"--iterations {arguments.iterations} is too few for a window of {arguments.window}")
-    return watch.figures()
+    peak = max(averaged)
+    return {
+        "psnr": averaged[detected],
+        "peak": peak,
+        "gap": peak - averaged[detected],
+        "iterate_gap": max(iterates) - iterates[detected],
+        "detected": iterations[detected],
+        "peak_at": iterations[averaged.index(peak)],
+        "fired": float(fired),
+    }
 
 
 def main() -> None:
     arguments = _arguments()
-    files = image_files("eswmv9")[: arguments.images]
-    rows = FinishedRows(
-        "early_stopping", ("sigma", "size", "iterations", "window", "patience", "method", "image"), FIGURES
-    )
-    common: Mapping[str, object] = {
-        name: getattr(arguments, name) for name in ("sigma", "size", "iterations", "window", "patience")
-    }
+    files = image_files("eswmv9", arguments.images)
+    images = [path.stem for path in files]
+    terms = {name: getattr(arguments, name) for name in ("sigma", "size", "iterations", "window", "patience")}
+    table = Table("early_stopping", terms, images, arguments.priors, again=arguments.again)
     for text in arguments.priors:
-        found: dict[str, dict[str, float]] = {}
+        found: dict[str, Figures] = {}
         for path in files:
-            key = {**common, "method": text, "image": path.stem}
-            row = rows.measure(key, partial(watched_run, text, path, arguments), again=arguments.again)
+            row = table.measure(path.stem, text, partial(watched_run, text, path, arguments))
             found[path.stem] = row
-            print(f"  {path.stem}: {text} gap {row['gap']:.2f} dB, {row['elapsed']:.0f} s", flush=True)
-        columns = [
-            Column(name, {image: row[name] for image, row in found.items()})
-            for name in ("psnr", "peak", "gap", "iterate_gap", "detected", "peak_at")
-        ]
-        print_table(f"eswmv9, noise of {arguments.sigma:g} grey levels, {text}", list(found), columns)
+            print(f"  {path.stem}: {text} gap {row['gap']:.2f} dB, {row['seconds']:.0f} s", flush=True)
+        columns = {name: {image: row[name] for image, row in found.items()} for name in SHOWN}
+        show_images(f"eswmv9, noise of {arguments.sigma:g} grey levels, {text}", images, columns)
         gap = statistics.mean(row["gap"] for row in found.values())
         late = [image for image, row in found.items() if not row["fired"]]
         print(f"mean gap {gap:.2f} dB (published: below {DETECTION_GAP:g} dB)")
@@ -125,15 +86,16 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = table_parser(__doc__, "dip[recipe=reference]", size=128)
-    add = parser.add_argument
+    options = parser(__doc__)
+    add_table_options(options, "dip[recipe=reference]", size=128)
+    add = options.add_argument
     add("--sigma", type=float, default=25.0, help="the noise in 8-bit grey levels (default 25)")
-    add("--iterations", type=int, default=5000, help="where the runs end (default 5000)")
+    add("--iterations", type=count, default=5000, help="where the runs end (default 5000)")
     add("--window", type=int, default=100, help="of ES-WMV (default 100)")
     add("--patience", type=int, default=1000, help="of ES-WMV (default 1000)")
-    arguments = parse_table_arguments(parser)
+    arguments = parsed(options)
     if arguments.seconds is not None:
-        parser.error("--seconds would hide the peak of the run; use --size and --iterations")
+        options.error("--seconds would hide the peak of the run; use --size and --iterations")
     return arguments
 
 

@@ -10,57 +10,31 @@ others of the same share.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
-from pathlib import Path
 
-from benchmarks.damages import centre_crop, image_files
+from benchmarks.arguments import add_table_options, parsed, parser, part_of_set
+from benchmarks.methods import column, measure_all
 from benchmarks.published import INPAINTING
-from zeroshot.compare.method import Method
+from benchmarks.sets import damaged, image_files, picture
+from benchmarks.table import Table, show_images
 from zeroshot.compare.specification import method_from
-from zeroshot.degradation import degrade
-from zeroshot.images import load
-from zeroshot.metrics import psnr, ssim
-
-from .finished_rows import (
-    Column,
-    FinishedRows,
-    measure_all,
-    parse_table_arguments,
-    part_of_set,
-    print_table,
-    table_parser,
-)
-from .methods import restored
-
-MISSING = 0.5
-
-
-def published_columns() -> list[Column]:
-    """The published figures of every image."""
-    names = ("csc, published", "dip, published")
-    return [
-        Column(name, {image: pair[index] for image, pair in INPAINTING.items()})
-        for index, name in enumerate(names)
-    ]
 
 
 def main() -> None:
-    arguments = parse_table_arguments(table_parser(__doc__, "tv,pnp,gsr,dip"))
+    options = parser(__doc__)
+    add_table_options(options, "tv,pnp,gsr,dip")
+    arguments = parsed(options)
+    files = image_files("inpaint11", arguments.images)
+    images = {path.stem: damaged("inpaint", picture(path, arguments.size)) for path in files}
     methods = {text: method_from(text) for text in arguments.priors}
-    files = image_files("inpaint11")[: arguments.images]
-
-    def figures(method: Method, path: Path) -> Mapping[str, float]:
-        truth = centre_crop(load(path).colours, arguments.size)
-        torn = degrade(truth, "inpaint", missing=MISSING)
-        image = restored(method, torn.measurement, "inpaint", torn.options, arguments.seconds)
-        return {"psnr": psnr(image, torn.truth), "ssim": ssim(image, torn.truth)}
-
-    rows = FinishedRows("inpaint11", ("method", "seconds", "size", "image"), ("psnr", "ssim"))
-    common = {"seconds": arguments.seconds, "size": arguments.size}
-    measured = measure_all(rows, methods, files, common, figures, again=arguments.again)
-    columns = [Column(name, values) for name, values in measured.items()]
-    title = f"inpaint11, {MISSING:.0%} of the pixels missing: PSNR in dB{part_of_set(arguments)}"
-    print_table(title, [path.stem for path in files], [*columns, *published_columns()])
+    terms = {"budget": arguments.seconds, "size": arguments.size}
+    table = Table("inpaint11", terms, list(images), list(methods), again=arguments.again)
+    measured = column(measure_all(table, methods, images, arguments.seconds))
+    published = {
+        f"{method}, published": {image: pair[index] for image, pair in INPAINTING.items()}
+        for index, method in enumerate(("csc", "dip"))
+    }
+    title = f"inpaint11, half of the pixels missing: PSNR in dB{part_of_set(arguments)}"
+    show_images(title, list(images), measured | published)
     for name, values in measured.items():
         ahead = [values[image] - INPAINTING[image][1] for image in values if image in INPAINTING]
         print(f"{name}: {statistics.mean(ahead):+.2f} dB against the published dip, over {len(ahead)} images")

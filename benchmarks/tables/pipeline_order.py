@@ -16,31 +16,21 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from itertools import product
-from pathlib import Path
 
 import torch
 
-from benchmarks.damages import centre_crop, image_files
+from benchmarks.arguments import add_table_options, parsed, parser, part_of_set
+from benchmarks.methods import column, measure_all, restored
 from benchmarks.published import REPORTED
-from zeroshot.compare.method import Method
+from benchmarks.sets import image_files, picture
+from benchmarks.table import Figures, Table, show_images
 from zeroshot.compare.specification import method_from, split
 from zeroshot.degradation import Degraded, degrade
-from zeroshot.images import load
 from zeroshot.metrics import psnr
 
-from .finished_rows import (
-    Column,
-    FinishedRows,
-    measure_all,
-    parse_table_arguments,
-    part_of_set,
-    print_table,
-    table_parser,
-)
-from .methods import restored
 from .pipeline_stages import ORDERS, PATTERN, SCALE, Pipeline, denoised, enlarged, title
 
 OPERATOR = f"mosaic({PATTERN}) @ downsample({SCALE})"
@@ -48,17 +38,6 @@ OPERATOR = f"mosaic({PATTERN}) @ downsample({SCALE})"
 JOINT = "dip,pnp,red[iterations=32],ncsr,tv"
 DEFAULTS = {"denoise": "bm3d", "demosaic": "pnp", "sr": "ncsr"}
 Measured = Mapping[str, Mapping[str, float]]
-
-
-def raw_image(path: Path, size: int | None, sigma: float) -> Degraded:
-    """The small noisy mosaic of a picture's centre."""
-    truth = centre_crop(load(path).colours, size)
-    return degrade(truth, "restore", operator=OPERATOR, sigma=sigma / 255)
-
-
-def jointly(method: Method, raw: Degraded, seconds: float | None) -> torch.Tensor:
-    """All three at once."""
-    return restored(method, raw.measurement, "restore", raw.options, seconds)
 
 
 def pairwise(kind: str, methods: Pipeline, raw: Degraded) -> torch.Tensor:
@@ -83,26 +62,21 @@ def pipelines(arguments: argparse.Namespace) -> dict[str, Pipeline]:
 
 
 def measure_pipelines(
-    rows: FinishedRows, arguments: argparse.Namespace, files: Sequence[Path], common: Mapping[str, object]
+    table: Table, kinds: list[str], methods: Mapping[str, Pipeline], images: Mapping[str, Degraded]
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Order → combination → image → PSNR."""
-    kinds = [title(order) for order in ORDERS]
-    kinds += ["DM+DN → SR", "DN → DM+SR"]
+    """Kind of pipeline → combination → image → PSNR."""
     found: dict[str, dict[str, dict[str, float]]] = {}
-    for kind, (text, pipeline) in product(kinds, pipelines(arguments).items()):
-        values = found.setdefault(kind, {}).setdefault(text, {})
-        for path in files:
-            key = {**common, "method": f"{kind}: {text}", "image": path.stem}
-            work = partial(_pipeline_figures, kind, pipeline, path, arguments)
-            values[path.stem] = rows.measure(key, work, again=arguments.again)["psnr"]
+    for kind, (text, pipeline) in product(kinds, methods.items()):
+        values = {
+            name: table.measure(name, f"{kind}: {text}", partial(_figures, kind, pipeline, raw))["psnr"]
+            for name, raw in images.items()
+        }
+        found.setdefault(kind, {})[text] = values
         print(f"  {kind}, {text}: {statistics.mean(values.values()):.2f} dB", flush=True)
     return found
 
 
-def _pipeline_figures(
-    kind: str, pipeline: Pipeline, path: Path, arguments: argparse.Namespace
-) -> dict[str, float]:
-    raw = raw_image(path, arguments.size, arguments.sigma)
+def _figures(kind: str, pipeline: Pipeline, raw: Degraded) -> Figures:
     orders = {title(order): order for order in ORDERS}
     if kind in orders:
         image = pipeline.run(raw.measurement, raw.options["sigma"], orders[kind])
@@ -131,37 +105,37 @@ def verdict(joint: tuple[str, Mapping[str, float]], order: tuple[str, Mapping[st
 
 def main() -> None:
     arguments = _arguments()
-    files = image_files(arguments.folder)[: arguments.images]
-    names = [path.stem for path in files]
-    rows = FinishedRows("pipeline_order", ("set", "sigma", "size", "seconds", "method", "image"), ("psnr",))
-    common = {"set": arguments.folder, "sigma": arguments.sigma, "size": arguments.size}
+    sigma, size = arguments.sigma, arguments.size
+    images = {
+        path.stem: degrade(picture(path, size), "restore", operator=OPERATOR, sigma=sigma / 255)
+        for path in image_files(arguments.folder, arguments.images)
+    }
     methods = {text: method_from(text) for text in arguments.priors}
-
-    def figures(method: Method, path: Path) -> Mapping[str, float]:
-        raw = raw_image(path, arguments.size, arguments.sigma)
-        return {"psnr": psnr(jointly(method, raw, arguments.seconds), raw.truth)}
-
-    timed = {**common, "seconds": arguments.seconds}
-    joint = measure_all(rows, methods, files, timed, figures, again=arguments.again)
-    found = measure_pipelines(rows, arguments, files, {**common, "seconds": None})
-    shown = {kind: best_of(combinations) for kind, combinations in found.items()}
-    columns = [Column(kind, values) for kind, (_, values) in shown.items()]
-    columns += [Column(name, values) for name, values in joint.items()]
-    print_table(
-        f"{OPERATOR}, noise of {arguments.sigma:g} grey levels: PSNR in dB{part_of_set(arguments)}",
-        names,
-        columns,
+    stages = pipelines(arguments)
+    orders = [title(order) for order in ORDERS]
+    kinds = [*orders, "DM+DN → SR", "DN → DM+SR"]
+    terms = {"set": arguments.folder, "sigma": sigma, "size": size}
+    names, again = list(images), arguments.again
+    joint_table = Table(
+        "pipeline_joint", terms | {"budget": arguments.seconds}, names, list(methods), again=again
     )
+    joint = column(measure_all(joint_table, methods, images, arguments.seconds))
+    combinations = [f"{kind}: {text}" for kind, text in product(kinds, stages)]
+    table = Table("pipeline_order", terms, names, combinations, again=again)
+    shown = {kind: best_of(found) for kind, found in measure_pipelines(table, kinds, stages, images).items()}
+    columns = {kind: values for kind, (_, values) in shown.items()} | joint
+    heading = f"{OPERATOR}, noise of {sigma:g} grey levels: PSNR in dB{part_of_set(arguments)}"
+    show_images(heading, names, columns)
     for kind, (text, _) in shown.items():
         print(f"{kind}: {text}")
-    orders = {title(order): shown[title(order)][1] for order in ORDERS}
     if joint:
-        print(verdict(best_of(joint), best_of(orders)))
+        print(verdict(best_of(joint), best_of({order: shown[order][1] for order in orders})))
 
 
 def _arguments() -> argparse.Namespace:
-    parser = table_parser(__doc__, JOINT, size=128)
-    add = parser.add_argument
+    options = parser(__doc__)
+    add_table_options(options, JOINT, size=128)
+    add = options.add_argument
     add("--folder", default="kodak_full", choices=["kodak_full", "kodak_500"], help="the set")
     add("--sigma", type=float, default=10.0, help="the noise in 8-bit grey levels")
     for stage, default in DEFAULTS.items():
@@ -169,7 +143,7 @@ def _arguments() -> argparse.Namespace:
             help=f"the methods of this stage (default {default})")  # fmt: skip
     add("--spread", type=float, nargs="+", default=[1.4],
         help="the noise that denoising after another stage assumes, as multiples of the true one")  # fmt: skip
-    return parse_table_arguments(parser)
+    return parsed(options)
 
 
 if __name__ == "__main__":

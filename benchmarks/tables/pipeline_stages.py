@@ -15,10 +15,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from benchmarks.methods import restored
 from zeroshot.compare.method import Method
 from zeroshot.operators import kernels
-
-from .methods import restored
 
 STAGES = ("denoise", "demosaic", "sr")
 ORDERS = tuple(permutations(STAGES))

@@ -1,7 +1,7 @@
 """The recipes of Deep Image Prior: hyper-parameters per task, each row with its source.
 
 ``reference`` is what was published. ``fast`` is what a laptop should run; its rows were chosen over the shared
-test sets with ``benchmarks/dip.py``.
+test sets with ``python -m benchmarks.dip``.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ _FAST = {
     "averaging_start": "growing",
     "backtracking": 0.0,
 }
-_MEASURED = "benchmarks/dip.py, means over crops of the shared sets"
+_MEASURED = "python -m benchmarks.dip, means over crops of the shared sets"
 
 _FAST_DENOISING = Recipe(
     _MEASURED,

@@ -1,8 +1,9 @@
-"""The hourglass against the plain transcription of the published one in ``benchmarks/dip_reference.py``."""
+"""The hourglass against the plain transcription of the published one in ``benchmarks/dip/reference.py``."""
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -14,17 +15,12 @@ from tests.pictures import seeded, uniform
 from zeroshot.priors.untrained.networks import Skip
 from zeroshot.priors.untrained.networks.skip import Level
 
-SCRIPT = Path(__file__).resolve().parents[3] / "benchmarks" / "dip_reference.py"
-
 
 @pytest.fixture(scope="module")
-def transcription() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("dip_reference", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def transcription() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).resolve().parents[2])
+        yield importlib.import_module("benchmarks.dip.reference")
 
 
 def copy_stage(block: nn.Sequential, stage: nn.Sequential) -> None:

@@ -6,7 +6,7 @@ the published denoising settings that shares no code with it (PyTorch's own laye
 fresh noise, Adam, exponential average). Prints PSNR of the averaged and of the newest iterate, and writes the
 curves as CSV and PNG::
 
-    python benchmarks/dip_reference.py --images f16 peppers --iterations 3000
+    python -m benchmarks.dip.reference --images f16 peppers --iterations 3000
 
 Both run in the precision asked for; ``--precision float32`` is what was published and takes about an hour and
 a half an image on two cores, ``bfloat16`` gives the same curve in half the time.
@@ -19,17 +19,20 @@ import csv
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
+from benchmarks.arguments import parser
+from benchmarks.sets import SHARED, picture
+from benchmarks.table import OUTPUT, show
+from zeroshot.degradation import degrade
 from zeroshot.memory import keep_large_allocations
+from zeroshot.metrics import psnr
 from zeroshot.operators import Identity
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+SIGMA = 25 / 255
 
 
 def plain_convolution(inside: int, outside: int, size: int, stride: int = 1) -> nn.Sequential:
@@ -106,8 +109,8 @@ class PublishedFit:
 class EngineFit:
     """The engine's run with the reference recipe."""
 
-    def __init__(self, noisy: torch.Tensor, sigma: float, precision: str, seed: int) -> None:
-        problem = Problem(noisy, Identity(), sigma=sigma, task="denoise")
+    def __init__(self, noisy: torch.Tensor, precision: str, seed: int) -> None:
+        problem = Problem(noisy, Identity(), sigma=SIGMA, task="denoise")
         prior = DeepImagePrior.for_problem(problem, recipe="reference", precision=precision)
         self.run = prior.start(problem, torch.Generator().manual_seed(seed))
 
@@ -116,28 +119,14 @@ class EngineFit:
         return estimate.image, estimate.newest
 
 
-def psnr(image: torch.Tensor, clean: torch.Tensor) -> float:
-    return float(-10 * (image.clamp(0, 1) - clean).square().mean().log10())
-
-
-def noisy_crop(name: str, size: int, sigma: float, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The centre crop of a colour9 image, and it with Gaussian noise, cut to [0, 1] as published."""
-    pixels = np.asarray(Image.open(SHARED / "colour9" / f"{name}.png").convert("RGB"), dtype=np.float32) / 255
-    top, left = (pixels.shape[0] - size) // 2, (pixels.shape[1] - size) // 2
-    clean = torch.from_numpy(pixels[top : top + size, left : left + size]).permute(2, 0, 1)[None]
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(seed)) * sigma
-    return clean, (clean + noise).clamp(0, 1)
+FITS = {"published": PublishedFit, "reference": EngineFit}
 
 
 def compare(name: str, arguments: argparse.Namespace) -> list[dict[str, float]]:
-    sigma = 25 / 255
-    clean, noisy = noisy_crop(name, arguments.size, sigma, arguments.seed)
-    noisy = noisy.contiguous()
-    makers = {
-        "published": lambda: PublishedFit(noisy, arguments.precision, arguments.seed),
-        "reference": lambda: EngineFit(noisy, sigma, arguments.precision, arguments.seed),
-    }
-    fits = {name: makers[name]() for name in arguments.fits}
+    """The curves of the fits on the centre crop of a colour9 image, its noise cut to [0, 1] as published."""
+    clean = picture(SHARED / "colour9" / f"{name}.png", arguments.size)
+    noisy = degrade(clean, "denoise", sigma=SIGMA, seed=arguments.seed).measurement.clamp(0, 1)
+    fits = {key: FITS[key](noisy, arguments.precision, arguments.seed) for key in arguments.fits}
     seconds = dict.fromkeys(fits, 0.0)
     rows: list[dict[str, float]] = []
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -145,10 +134,10 @@ def compare(name: str, arguments: argparse.Namespace) -> list[dict[str, float]]:
         row: dict[str, float] = {"iteration": iteration}
         for key, fit in fits.items():
             start = time.perf_counter()
-            average, newest = fit.step()
+            images = fit.step()
             seconds[key] += time.perf_counter() - start
-            row[f"{key}_averaged"] = psnr(average, clean)
-            row[f"{key}_newest"] = psnr(newest, clean)
+            for kind, image in zip(("averaged", "newest"), images, strict=True):
+                row[f"{key}_{kind}"] = psnr(image.clamp(0, 1), clean)
             row[f"{key}_seconds"] = seconds[key]
         if iteration % arguments.every == 0 or iteration == arguments.iterations:
             rows.append(row)
@@ -190,29 +179,27 @@ def plot(curves: dict[str, list[dict[str, float]]], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--images", nargs="+", default=["f16", "peppers"])
-    parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--iterations", type=int, default=3000)
-    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
-    parser.add_argument(
-        "--fits", nargs="+", choices=["published", "reference"], default=["published", "reference"]
-    )
-    parser.add_argument("--every", type=int, default=50, help="iterations between two rows")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "output")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    add = options.add_argument
+    add("--images", nargs="+", default=["f16", "peppers"])
+    add("--size", type=int, default=256)
+    add("--iterations", type=int, default=3000)
+    add("--precision", choices=["float32", "bfloat16"], default="float32")
+    add("--fits", nargs="+", choices=list(FITS), default=list(FITS))
+    add("--every", type=int, default=50, help="iterations between two rows")
+    add("--seed", type=int, default=0)
+    add("--output", type=Path, default=OUTPUT)
+    arguments = options.parse_args()
     keep_large_allocations()
     curves = {name: compare(name, arguments) for name in arguments.images}
     plot(curves, arguments.output / "dip_reference.png")
-    print(
-        f"\n{'image':<10}{'published':>12}{'reference':>12}{'difference':>12}   (averaged, best of the run)"
+    lines = [
+        [name, *(max(row[f"{key}_averaged"] for row in rows) for key in arguments.fits)]
+        for name, rows in curves.items()
+    ]
+    show(
+        "PSNR in dB, averaged, best of the run", {"image": "", **dict.fromkeys(arguments.fits, ".2f")}, lines
     )
-    for name, rows in curves.items():
-        best = [max(row[f"{key}_averaged"] for row in rows) for key in ("published", "reference")]
-        print(f"{name:<10}{best[0]:>12.2f}{best[1]:>12.2f}{best[1] - best[0]:>12.2f}")
 
 
 if __name__ == "__main__":

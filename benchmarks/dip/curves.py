@@ -12,23 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from damages import Case
-from dip_cases import fast_settings, problem_of
-from dip_records import OUTPUT
 
-import zeroshot
+from benchmarks.table import OUTPUT
+from benchmarks.timing import seconds_of
+from zeroshot.degradation import Degraded
 from zeroshot.estimate import Estimate
-from zeroshot.metrics import psnr
 from zeroshot.prior import Run
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
-from zeroshot.solve import resolve_device
 
-STORED = Path(__file__).resolve().parent / "results" / "dip"
+from .cases import problem_of, psnr_of, solved
+
+STORED = Path(__file__).resolve().parents[1] / "results" / "dip"
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 COLUMNS = ["iteration", "cpu_seconds", "averaged", "newest"]
-#: The curve of a reference is read every so many iterations, and written to its file every so many.
-READ, SAVED = 10, 50
+#: The curve of a reference is read every so many iterations.
+READ = 10
 #: The first steps allocate, and are not timed.
 WARM_UP, TIMED = 2, 12
 #: Steps of the fast run between two timed steps of the reference.
@@ -101,57 +100,43 @@ def stored_file(task: str, name: str) -> Path:
     return STORED / f"{task}_{name}.csv"
 
 
-def measured_reference(task: str, one: Case, arguments: argparse.Namespace) -> Curve:
+def measured_reference(task: str, name: str, one: Degraded, arguments: argparse.Namespace) -> Curve:
     """The curve of the reference at its full length or `--iterations`; a killed run is continued."""
-    size, precision = "x".join(map(str, one.clean.shape[-2:])), arguments.precision
-    path = OUTPUT / "dip_reference" / f"{task}_{one.name}_{size}_{precision}_seed{arguments.seed}.csv"
-    state_file = path.with_suffix(".pt")
-    problem = problem_of(one).to(resolve_device(arguments.device))
-    prior = DeepImagePrior.for_problem(problem, recipe="reference", precision=precision)
-    length = min(prior.iterations, arguments.iterations or prior.iterations)
-    if arguments.anew == "yes":
+    size, precision = "x".join(map(str, one.truth.shape[-2:])), arguments.precision
+    settings: dict[str, Any] = {"recipe": "reference", "precision": precision}
+    full = DeepImagePrior.for_problem(problem_of(one), **settings).iterations
+    length = min(full, arguments.iterations or full)
+    stem = f"{task}_{name}_{size}_{precision}_{length}_seed{arguments.seed}"
+    path = OUTPUT / "dip_reference" / f"{stem}.csv"
+    checkpoint = path.with_suffix(".pt")
+    if arguments.again:
         path.unlink(missing_ok=True)
-        state_file.unlink(missing_ok=True)
-    if path.exists() and read_curve(path).last[0] >= length:
-        return Curve(tuple(row for row in read_curve(path).rows if row[0] <= length))
-    run = prior.start(problem, torch.Generator().manual_seed(arguments.seed))
-    rows, spent = _continued(run, state_file, repr(prior))
-    iteration = int(rows[-1][0]) if rows else 0
-    while iteration < length:
-        began = time.process_time()
-        estimate = run.step()
-        spent += time.process_time() - began
-        iteration = estimate.iteration
-        if iteration % READ == 0 or iteration == length:
-            rows.append((iteration, spent, *_both(estimate, one)))
-        if iteration % SAVED == 0 or iteration == length:
+        checkpoint.unlink(missing_ok=True)
+    rows = list(read_curve(path).rows) if path.exists() else []
+    if rows and rows[-1][0] >= length:
+        return Curve(tuple(rows))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left = time.process_time()
+    spent = 0.0
+
+    def watch(estimate: Estimate, run: Run) -> None:
+        nonlocal spent, left
+        # What a killed run noted after its last checkpoint is measured again.
+        rows[:] = [row for row in rows if row[0] < estimate.iteration]
+        spent = max(spent, rows[-1][1] if rows else 0.0) + time.process_time() - left
+        if estimate.iteration % READ == 0 or estimate.iteration == length:
+            rows.append((estimate.iteration, spent, *both(estimate, one)))
             write_curve(path, rows)
-            _save(state_file, {"run": run.state_dict(), "rows": rows, "prior": repr(prior)})
-    if length == prior.iterations:
-        state_file.unlink()
+        left = time.process_time()
+
+    solved(one, arguments, settings={**settings, "iterations": length}, tile=None, callbacks=[watch],
+           checkpoint=checkpoint, resume=True)  # fmt: skip
     return read_curve(path)
 
 
-def _both(estimate: Estimate, one: Case) -> tuple[float, float]:
-    return tuple(psnr(x.cpu().clamp(0, 1), one.clean) for x in (estimate.image, estimate.newest))  # type: ignore
-
-
-def _continued(run: Run, state_file: Path, prior: str) -> tuple[list[tuple[float, ...]], float]:
-    """The rows and seconds of a run that was killed, which `run` then goes on from."""
-    if not state_file.exists():
-        return [], 0.0
-    state = torch.load(state_file, weights_only=True)
-    if state["prior"] != prior:
-        return [], 0.0
-    run.load_state_dict(state["run"])
-    rows = [tuple(row) for row in state["rows"]]
-    return rows, rows[-1][1]
-
-
-def _save(path: Path, state: dict[str, Any]) -> None:
-    unfinished = path.with_suffix(".pt.part")
-    torch.save(state, unfinished)
-    unfinished.replace(path)
+def both(estimate: Estimate, one: Degraded) -> tuple[float, float]:
+    """PSNR of the image that is returned and of the newest iterate."""
+    return psnr_of(estimate.image, one), psnr_of(estimate.newest, one)
 
 
 class ReferenceClock:
@@ -172,9 +157,7 @@ class ReferenceClock:
     def step(self) -> None:
         if self._run is None:
             return
-        began = self.clock()
-        self._run.step()
-        self.seconds.append(self.clock() - began)
+        self.seconds.append(seconds_of(self._run.step, self.clock))
         if len(self.seconds) == TIMED:
             self._run = None
 
@@ -201,14 +184,12 @@ class FastRun:
     precision: str
 
 
-def measured_fast(one: Case, arguments: argparse.Namespace, between: Callable[[], None]) -> FastRun:
+def measured_fast(one: Degraded, arguments: argparse.Namespace, between: Callable[[], None]) -> FastRun:
     """Run solve() with the fast recipe; `between` is called now and then, and its time is not counted.
 
     Neither is the time that measuring PSNR takes; what is counted begins with the call of solve(), so that it
     holds the making of the guide.
     """
-    problem = problem_of(one)
-    settings = fast_settings(problem, arguments)
     clock = CLOCKS[arguments.clock]
     rows: list[tuple[float, float, float, float]] = []
     begun_with: dict[str, Any] = {"guide": None, "precision": ""}
@@ -217,30 +198,18 @@ def measured_fast(one: Case, arguments: argparse.Namespace, between: Callable[[]
     def watch(estimate: Estimate, run: Run) -> None:
         nonlocal uncounted
         now = clock()
-        rows.append((estimate.iteration, now - began - uncounted, *_both(estimate, one)))
+        rows.append((estimate.iteration, now - began - uncounted, *both(estimate, one)))
         if len(rows) == 1:
             guide = getattr(run, "guide", None)
-            begun_with["guide"] = None if guide is None else psnr(guide.cpu().clamp(0, 1), one.clean)
+            begun_with["guide"] = None if guide is None else psnr_of(guide, one)
             begun_with["precision"] = str(getattr(run, "dtype", "")).removeprefix("torch.")
         if len(rows) % BETWEEN == 0:
             between()
         uncounted += clock() - now
 
     began = clock()
-    result = zeroshot.solve(
-        one.damaged,
-        one.task,
-        "dip",
-        settings=settings,
-        seed=arguments.seed,
-        device=arguments.device,
-        callbacks=[watch],
-        progress=False,
-        **one.options,
-    )
+    result = solved(one, arguments, callbacks=[watch])
     seconds = clock() - began - uncounted
-    if result.interrupted:
-        raise KeyboardInterrupt
-    stop = psnr(result.image.clamp(0, 1), one.clean)
-    first = psnr(problem.initial(), one.clean)
+    first = psnr_of(problem_of(one).initial(), one)
+    stop = psnr_of(result.image, one)
     return FastRun(Curve(tuple(rows)), stop, result.stopped_by, seconds, first=first, **begun_with)

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from damages import Case
-from dip_cases import SETS, crop, crops, problem_of
-from dip_curves import (
+from benchmarks.table import OUTPUT, means, show
+from zeroshot.degradation import Degraded
+from zeroshot.solve import resolve_device
+
+from .cases import SETS, crop, crops, heading, problem_of
+from .curves import (
     CLOCKS,
     STORED,
     Curve,
@@ -22,15 +25,20 @@ from dip_curves import (
     stored_file,
     write_curve,
 )
-from dip_records import OUTPUT
-
-from zeroshot.solve import resolve_device
 
 #: Decibels below the best of the reference that count as its quality.
 SHORT_OF_BEST = 0.1
 #: The crops that the stored curves are of.
 STORED_SIZE = 256
-HEADS = ("first", "guide", "last", "averaged", "best", "at stop", "s/iter", "iters to", "s to", "s to stop")
+_PSNR, _SECONDS = ".2f", ".1f"
+HEADS = {
+    "image": "",
+    "recipe": "",
+    **dict.fromkeys(("first", "guide", "last", "averaged", "best", "at stop"), _PSNR),
+}
+HEADS |= {"s/iter": ".3f", "iters to": ".0f", **dict.fromkeys(("s to", "s to stop", "ratio"), _SECONDS)}
+ALONE = {"image": "", **dict.fromkeys(("first", "guide", "best", "at stop"), _PSNR)}
+ALONE |= {"iterations": ".0f", "seconds": _SECONDS}
 
 
 @dataclass(frozen=True)
@@ -108,40 +116,38 @@ def compare_speed(task: str, arguments: argparse.Namespace) -> None:
     if not names:
         print(f"\n{task}: no stored curve of a reference in {STORED}; use --reference measured", flush=True)
         return
-    print(
-        f"\n{task}, {SETS[task][0]}, centre crops of {arguments.size}, seed {arguments.seed}, "
-        f"{arguments.clock} clock; to: reference best − {SHORT_OF_BEST} dB"
-    )
     missing = [name for name in SETS[task][1][: arguments.images] if name not in names]
     if missing:
         print(f"without a stored curve, left out: {', '.join(missing)}")
-    print(f"{'image':<12}{'recipe':<10}" + "".join(f"{head:>10}" for head in (*HEADS, "ratio")), flush=True)
-    pairs = []
-    for name in names:
-        pairs.append(_pair(task, crop(task, name, arguments.size), arguments))
-        _print_row(name, "reference", pairs[-1].reference_cells())
-        _print_row("", "fast", pairs[-1].fast_cells())
-    _print_row("mean", "reference", _means([pair.reference_cells() for pair in pairs]))
-    _print_row("", "fast", _means([pair.fast_cells() for pair in pairs]))
+    pairs = [_pair(task, name, crop(task, name, arguments.size), arguments) for name in names]
+    lines = [
+        [name, recipe, *cells]
+        for pair in pairs
+        for name, recipe, cells in (
+            (pair.name, "reference", pair.reference_cells()),
+            ("", "fast", pair.fast_cells()),
+        )
+    ]
+    lines.append(["mean", "reference", *means([pair.reference_cells() for pair in pairs])])
+    lines.append(["", "fast", *means([pair.fast_cells() for pair in pairs])])
+    title = f"{heading(task, arguments)}, {arguments.clock} clock; to: reference best − {SHORT_OF_BEST} dB"
+    show(title, HEADS, lines)
     _print_summary(pairs, arguments)
     plot(task, pairs, OUTPUT / f"dip_{task}.png")
 
 
 def measure_alone(task: str, arguments: argparse.Namespace) -> None:
     """Print the fast recipe's table of one task, without a reference."""
-    print(f"\n{task}, {SETS[task][0]}, centre crops of {arguments.size}, seed {arguments.seed}")
-    heads = ("first", "guide", "best", "at stop", "iterations", "seconds")
-    print(f"{'image':<12}" + "".join(f"{head:>12}" for head in heads), flush=True)
-    rows: list[list[float | None]] = []
-    for one in crops(task, arguments):
+    lines = []
+    for name, one in crops(task, arguments).items():
         fast = measured_fast(one, arguments, lambda: None)
         best = fast.curve.best("returned")
-        rows.append([fast.first, fast.guide, best, fast.stop, fast.curve.last[0], fast.seconds])
-        print(f"{one.name:<12}{_cells(rows[-1], (2, 2, 2, 2, 0, 1), 12)}", flush=True)
-    print(f"{'mean':<12}{_cells(_means(rows), (2, 2, 2, 2, 0, 1), 12)}", flush=True)
+        lines.append([name, fast.first, fast.guide, best, fast.stop, fast.curve.last[0], fast.seconds])
+        print(f"  {name}: {fast.stop:.2f} dB, {fast.seconds:.1f} s", flush=True)
+    show(heading(task, arguments), ALONE, [*lines, ["mean", *means([line[1:] for line in lines])]])
 
 
-def chosen_names(task: str, arguments: argparse.Namespace) -> list[str]:
+def chosen_names(task: str, arguments: argparse.Namespace) -> Sequence[str]:
     """The first images of the task's set, of those with a stored curve where that is to be used."""
     names = SETS[task][1]
     if arguments.reference == "stored":
@@ -149,37 +155,23 @@ def chosen_names(task: str, arguments: argparse.Namespace) -> list[str]:
     return names[: arguments.images]
 
 
-def _pair(task: str, one: Case, arguments: argparse.Namespace) -> Pair:
-    curve = _reference_curve(task, one, arguments)
+def _pair(task: str, name: str, one: Degraded, arguments: argparse.Namespace) -> Pair:
+    curve = _reference_curve(task, name, one, arguments)
     problem = problem_of(one).to(resolve_device(arguments.device))
     reference_clock = ReferenceClock(problem, arguments.seed, CLOCKS[arguments.clock])
     fast = measured_fast(one, arguments, reference_clock.step)
-    write_curve(OUTPUT / "dip_fast" / f"{task}_{one.name}_{arguments.size}.csv", fast.curve.rows)
-    return Pair(one.name, curve, reference_clock.published_iterations, reference_clock.median(), fast)
+    write_curve(OUTPUT / "dip_fast" / f"{task}_{name}_{arguments.size}.csv", fast.curve.rows)
+    print(f"  {name}: reference {curve.best('either'):.2f} dB, fast {fast.stop:.2f} dB", flush=True)
+    return Pair(name, curve, reference_clock.published_iterations, reference_clock.median(), fast)
 
 
-def _reference_curve(task: str, one: Case, arguments: argparse.Namespace) -> Curve:
+def _reference_curve(task: str, name: str, one: Degraded, arguments: argparse.Namespace) -> Curve:
     if arguments.reference == "measured":
-        return measured_reference(task, one, arguments)
-    curve = read_curve(stored_file(task, one.name))
+        return measured_reference(task, name, one, arguments)
+    curve = read_curve(stored_file(task, name))
     if arguments.iterations is None:
         return curve
     return Curve(tuple(row for row in curve.rows if row[0] <= arguments.iterations) or curve.rows[:1])
-
-
-def _print_row(name: str, recipe: str, cells: Sequence[float | None]) -> None:
-    print(f"{name:<12}{recipe:<10}{_cells(cells, (2, 2, 2, 2, 2, 2, 3, 0, 1, 1, 1), 10)}", flush=True)
-
-
-def _cells(values: Sequence[float | None], decimals: Sequence[int], width: int) -> str:
-    pairs = zip(values, decimals, strict=True)
-    return "".join(f"{'–' if value is None else f'{value:.{places}f}':>{width}}" for value, places in pairs)
-
-
-def _means(rows: list[list[float | None]]) -> list[float | None]:
-    """Of each column that has a figure for every image."""
-    columns = zip(*rows, strict=True)
-    return [None if any(v is None for v in column) else statistics.mean(column) for column in columns]  # type: ignore
 
 
 def _print_summary(pairs: list[Pair], arguments: argparse.Namespace) -> None:
