@@ -150,7 +150,7 @@ class ReferenceClock:
         self.published_iterations = prior.iterations
         self.clock = clock
         self.seconds: list[float] = []
-        self._run: Run | None = prior.start(problem, torch.Generator().manual_seed(seed))
+        self._run: Run | None = prior.begin(problem, torch.Generator().manual_seed(seed))
         for _ in range(WARM_UP):
             self._run.step()
 

@@ -112,7 +112,7 @@ class EngineFit:
     def __init__(self, noisy: torch.Tensor, precision: str, seed: int) -> None:
         problem = Problem(noisy, Identity(), sigma=SIGMA, task="denoise")
         prior = DeepImagePrior.for_problem(problem, recipe="reference", precision=precision)
-        self.run = prior.start(problem, torch.Generator().manual_seed(seed))
+        self.run = prior.begin(problem, torch.Generator().manual_seed(seed))
 
     def step(self) -> tuple[torch.Tensor, torch.Tensor]:
         estimate = self.run.step()
