@@ -11,6 +11,7 @@ import torch
 from zeroshot.operators import kernels
 from zeroshot.operators.correlation import Correlation
 from zeroshot.operators.operator import Operator, Shape, require_image
+from zeroshot.operators.window import Locality, Window
 
 KERNELS = ("bicubic", "lanczos2", "lanczos3", "box", "gaussian")
 
@@ -89,6 +90,16 @@ class Downsample(Operator):
         require_image(y.shape, self)
         wide = _enlarge(y, self.scale, self.shift[1])
         return _enlarge(wide.transpose(-1, -2), self.scale, self.shift[0]).transpose(-1, -2).contiguous()
+
+    def locality(self) -> Locality:
+        reach = max(*self.correlation.before, *self.correlation.after)
+        return Locality(align=self.scale, reach=reach, scale=self.scale)
+
+    def crop(self, window: Window) -> tuple[Operator, Window]:
+        sides = (window.top, window.left, window.height, window.width)
+        if any(side % self.scale for side in sides):
+            raise ValueError(f"{self.describe()} is cut at multiples of {self.scale}, got {window}")
+        return self, Window(*(side // self.scale for side in sides))
 
     def describe(self) -> str:
         if self.kernel == "bicubic":

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 import torch
 
+from zeroshot.colour import LUMA_WEIGHTS
 from zeroshot.operators.operator import Operator, Shape, require_image
+from zeroshot.operators.window import Locality, Window
 
-WEIGHTS: dict[str, tuple[float, float, float]] = {
-    "bt601": (0.299, 0.587, 0.114),  # ITU-R BT.601: JPEG, Pillow's "L", OpenCV
-    "bt709": (0.2126, 0.7152, 0.0722),  # ITU-R BT.709: HDTV and sRGB primaries, scikit-image
+WEIGHTS = {
+    "bt601": LUMA_WEIGHTS["bt601"],
+    "bt709": LUMA_WEIGHTS["bt709"],
     "mean": (1 / 3, 1 / 3, 1 / 3),
 }
 
@@ -60,6 +62,12 @@ class Grayscale(Operator):
         """The grey image in all three channels, at the level where A(initial(y)) = y."""
         require_image(y.shape, self, channels=1)
         return (y / self.weights.sum()).repeat(1, 3, 1, 1)
+
+    def locality(self) -> Locality:
+        return Locality()
+
+    def crop(self, window: Window) -> tuple[Operator, Window]:
+        return self, window
 
     def describe(self) -> str:
         return "grayscale" if self.name == "bt601" else f"grayscale({self.name})"
