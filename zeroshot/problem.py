@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
+from zeroshot.checks import is_number, require_number
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.noise import estimate_sigma, stabilisation
 from zeroshot.operators.identity import Identity
@@ -56,6 +57,7 @@ class Problem:
     _weight: torch.Tensor | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
+        require_number(self, "sigma", none="allowed")
         if not self.reference_shape:
             object.__setattr__(self, "reference_shape", tuple(self.operator.input_shape(tuple(self.y.shape))))
         object.__setattr__(self, "_weight", self._fitted())
@@ -97,8 +99,8 @@ class Problem:
         A pixel is kept aside in all its channels: a network would otherwise read it off its neighbours in
         the other channels.
         """
-        if not 0 < fraction < 1:
-            raise ValueError(f"fraction of held-out pixels must lie between 0 and 1, got {fraction}")
+        if not (is_number(fraction) and 0 < fraction < 1):
+            raise ValueError(f"fraction of held-out pixels must lie between 0 and 1, got {fraction!r}")
         count, _, height, width = self.y.shape
         held_out = torch.zeros(count, 1, height * width)
         for index in range(count):

@@ -137,7 +137,7 @@ def test_every_convention_ranks_less_noise_higher(
     [
         ({"reference": torch.zeros(1, 3, 8, 9)}, r"same shape, got \(1, 3, 8, 8\) and \(1, 3, 8, 9\)"),
         ({"border": 4}, "border of 4 pixels leaves nothing of an image of 8 × 8 pixels"),
-        ({"border": -1}, "border must be at least 0 pixels, got -1"),
+        ({"border": -1}, "border must be a whole number of at least 0, got -1"),
         ({"data_range": 0}, "data_range must be a positive number, got 0"),
         ({"quantise": True}, "quantise must be 'none' or '8-bit', got True"),
         ({"image": torch.zeros(8, 8)}, r"\(N, C, H, W\) or \(C, H, W\), got shape \(8, 8\)"),

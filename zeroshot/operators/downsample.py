@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator as python_operator
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
+from zeroshot.checks import is_whole
 from zeroshot.operators import kernels
 from zeroshot.operators.correlation import Correlation
 from zeroshot.operators.operator import Operator, Shape, require_image
@@ -121,13 +121,9 @@ class Downsample(Operator):
 
 
 def _scale(scale: int) -> int:
-    try:
-        value = python_operator.index(scale)
-    except TypeError:
-        value = 0
-    if value < 2 or isinstance(scale, bool):
+    if not is_whole(scale) or scale < 2:
         raise ValueError(f"scale must be an integer of at least 2, got {scale!r}")
-    return value
+    return int(scale)
 
 
 def _weights(kernel: str | np.ndarray | torch.Tensor, scale: int, sigma: float | None) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from zeroshot.checks import is_number
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.downsample import KERNELS, Downsample
 from zeroshot.operators.grayscale import Grayscale
@@ -176,7 +177,7 @@ _BUILDERS: dict[str, Callable[..., Operator]] = {
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise ValueError(f"{name} must be a number, got {value!r}")
     return float(value)
 

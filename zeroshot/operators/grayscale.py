@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 
+from zeroshot.checks import is_number
 from zeroshot.colour import LUMA_WEIGHTS
 from zeroshot.operators.operator import Operator, Shape, require_image
 from zeroshot.operators.window import Locality, Window
@@ -80,12 +80,13 @@ def _weights(weights: str | Sequence[float]) -> tuple[str, tuple[float, ...]]:
         if weights.lower() not in WEIGHTS:
             raise ValueError(f"unknown grey weights {weights!r}; known are {known} or three numbers")
         return weights.lower(), WEIGHTS[weights.lower()]
-    try:
-        values = tuple(float(weight) for weight in weights)
-    except (TypeError, ValueError):
-        raise ValueError(f"weights must be {known} or three numbers, got {weights!r}") from None
-    if len(values) != 3 or not all(math.isfinite(value) for value in values):
+    given = weights.tolist() if isinstance(weights, torch.Tensor) else weights
+    if not isinstance(given, Iterable):
+        raise ValueError(f"weights must be {known} or three numbers, got {weights!r}")
+    values = tuple(given)
+    if len(values) != 3 or not all(map(is_number, values)):
         raise ValueError(f"weights must be {known} or three finite numbers, got {weights!r}")
+    values = tuple(map(float, values))
     if abs(sum(values)) < 1e-6:
         raise ValueError(f"the grey weights {values} sum to zero; a grey value needs a sum that is not zero")
     return f"[{', '.join(f'{value:g}' for value in values)}]", values
