@@ -13,6 +13,8 @@ from typing import ClassVar
 
 import torch
 
+from zeroshot.checks import require_number, require_positive
+
 
 class DataTerm(ABC):
     """D(p, y) = mean over the measured values of d(pᵢ, yᵢ)."""
@@ -72,11 +74,6 @@ def _beyond(value: torch.Tensor, limit: float) -> torch.Tensor:
     return value > limit + 1e-6 * max(limit, 1.0)
 
 
-def _require_positive(name: str, value: float) -> None:
-    if not (value > 0 and value < float("inf")):
-        raise ValueError(f"{name} must be a positive number, got {value}")
-
-
 @dataclass(frozen=True)
 class Gaussian(DataTerm):
     """Additive Gaussian noise: d(p, y) = (p − y)² / (2σ²).
@@ -91,7 +88,7 @@ class Gaussian(DataTerm):
     sigma: float = 1.0
 
     def __post_init__(self) -> None:
-        _require_positive("sigma", self.sigma)
+        require_positive(self, "sigma")
 
     def penalty(self, prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return (prediction - y).square() * (0.5 / self.sigma**2)
@@ -135,9 +132,8 @@ class Poisson(DataTerm):
     floor: float = 1e-3
 
     def __post_init__(self) -> None:
-        _require_positive("gain", self.gain)
-        if not 0 <= self.readout < float("inf"):
-            raise ValueError(f"readout must be a number of at least 0, got {self.readout}")
+        require_positive(self, "gain", "floor")
+        require_number(self, "readout")
 
     def penalty(self, prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         shift = self.readout**2 / self.gain
@@ -208,7 +204,7 @@ class Huber(DataTerm):
     delta: float = 0.05
 
     def __post_init__(self) -> None:
-        _require_positive("delta", self.delta)
+        require_positive(self, "delta")
 
     def penalty(self, prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.huber_loss(prediction, y, reduction="none", delta=self.delta)

@@ -8,14 +8,12 @@ from typing import Any
 
 import torch
 
+from zeroshot.colour import LUMA_WEIGHTS
 from zeroshot.estimate import Estimate
 from zeroshot.generators import Generator
 from zeroshot.prior import Run
 from zeroshot.priors.latent.weights import own_copy
 from zeroshot.problem import Problem
-
-#: Luma of ITU-R BT.601, for grey problems and generators of colours.
-_LUMA = (0.299, 0.587, 0.114)
 
 
 class LatentRun(Run):
@@ -67,7 +65,7 @@ class LatentRun(Run):
         """The image in the channels that the problem asks for: grey is the luma of the colours."""
         if self.problem.reference_shape[1] == image.shape[1] or image.shape[1] == 1:
             return image
-        weights = image.new_tensor(_LUMA).view(1, 3, 1, 1)
+        weights = image.new_tensor(LUMA_WEIGHTS["bt601"]).view(1, 3, 1, 1)
         return (image * weights).sum(dim=1, keepdim=True)
 
     def optimiser(self) -> torch.optim.Optimizer:

@@ -10,7 +10,7 @@ import shutil
 import textwrap
 from typing import Any
 
-from zeroshot.operators import parse
+from zeroshot.operators.catalogue import NOTATIONS
 from zeroshot.registry import prior_class, prior_names
 from zeroshot.tasks import Option, Task, tasks
 
@@ -68,16 +68,11 @@ def option_default(option: Option) -> str:
 
 
 def operator_table() -> str:
-    """The operators that can be written as text, with their arguments: the table of `operators.parse`."""
-    rows = []
-    inside = False
-    for line in inspect.cleandoc(parse.__doc__ or "").splitlines():
-        if line.startswith("==="):
-            inside = not inside
-        elif inside:
-            rows.append(re.split(r"\s{2,}", line.replace("``", "").strip(), maxsplit=1))
-    width = max((len(row[0]) for row in rows), default=0)
-    return "\n".join(f"{_INDENT[:2]}{row[0]:<{width}}  {' '.join(row[1:])}".rstrip() for row in rows)
+    """The operators that can be written as text, with their arguments."""
+    width = max(len(notation.written) for notation in NOTATIONS)
+    return "\n".join(
+        f"{_INDENT[:2]}{notation.written:<{width}}  {notation.meaning}" for notation in NOTATIONS
+    )
 
 
 def prior_listing() -> str:

@@ -12,6 +12,7 @@ from zeroshot.operators import kernels
 from zeroshot.operators.boundary import extend
 from zeroshot.operators.correlation import Correlation
 from zeroshot.operators.operator import Operator, Shape, require_image
+from zeroshot.operators.window import Locality, Window
 
 BOUNDARIES = ("reflect", "circular", "replicate", "valid")
 
@@ -118,6 +119,20 @@ class Blur(Operator):
             return y
         rows = extend(y, -2, self.radius[0], self.radius[0], "replicate")
         return extend(rows, -1, self.radius[1], self.radius[1], "replicate")
+
+    def locality(self) -> Locality:
+        if self.boundary == "circular":
+            raise ValueError(
+                f"{self.describe()} joins opposite edges of the image, which no tile has both of"
+            )
+        return Locality(reach=max(self.radius))
+
+    def crop(self, window: Window) -> tuple[Operator, Window]:
+        self.locality()
+        if self.boundary != "valid":
+            return self, window
+        rows, columns = (2 * radius for radius in self.radius)
+        return self, Window(window.top, window.left, window.height - rows, window.width - columns)
 
     def describe(self) -> str:
         boundary = "" if self.boundary == "reflect" else f", boundary={self.boundary}"

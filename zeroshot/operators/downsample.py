@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import operator as python_operator
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
+from zeroshot.checks import is_whole
 from zeroshot.operators import kernels
 from zeroshot.operators.correlation import Correlation
 from zeroshot.operators.operator import Operator, Shape, require_image
+from zeroshot.operators.window import Locality, Window
 
 KERNELS = ("bicubic", "lanczos2", "lanczos3", "box", "gaussian")
 
@@ -90,6 +91,16 @@ class Downsample(Operator):
         wide = _enlarge(y, self.scale, self.shift[1])
         return _enlarge(wide.transpose(-1, -2), self.scale, self.shift[0]).transpose(-1, -2).contiguous()
 
+    def locality(self) -> Locality:
+        reach = max(*self.correlation.before, *self.correlation.after)
+        return Locality(align=self.scale, reach=reach, scale=self.scale)
+
+    def crop(self, window: Window) -> tuple[Operator, Window]:
+        sides = (window.top, window.left, window.height, window.width)
+        if any(side % self.scale for side in sides):
+            raise ValueError(f"{self.describe()} is cut at multiples of {self.scale}, got {window}")
+        return self, Window(*(side // self.scale for side in sides))
+
     def describe(self) -> str:
         if self.kernel == "bicubic":
             return f"downsample({self.scale})"
@@ -110,13 +121,9 @@ class Downsample(Operator):
 
 
 def _scale(scale: int) -> int:
-    try:
-        value = python_operator.index(scale)
-    except TypeError:
-        value = 0
-    if value < 2 or isinstance(scale, bool):
+    if not is_whole(scale) or scale < 2:
         raise ValueError(f"scale must be an integer of at least 2, got {scale!r}")
-    return value
+    return int(scale)
 
 
 def _weights(kernel: str | np.ndarray | torch.Tensor, scale: int, sigma: float | None) -> np.ndarray:

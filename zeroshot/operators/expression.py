@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from zeroshot.checks import is_number
 from zeroshot.operators.blur import Blur
-from zeroshot.operators.composition import Stack
 from zeroshot.operators.downsample import KERNELS, Downsample
 from zeroshot.operators.grayscale import Grayscale
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
+from zeroshot.operators.stack import Stack
 
 _LONGEST = 10_000
 
@@ -29,19 +30,8 @@ _LONGEST = 10_000
 def parse(text: str) -> Operator:
     """The operator that `text` describes.
 
-    =================================================  =====================================================
-    ``identity``                                       nothing
-    ``mask("mask.png")``                               known pixels white, from an image or .npy file
-    ``downsample(4, kernel=lanczos3)``                 also ``kernel=gaussian, sigma=1.6``; ``kernel="k.png"``
-    ``grayscale``, ``grayscale(bt709)``                also ``grayscale([0.3, 0.6, 0.1])``
-    ``mosaic(RGGB)``, ``mosaic(quad-rggb)``            also ``xtrans``
-    ``blur(gaussian=1.6)``, ``blur("kernel.png")``     also ``motion=15, angle=30``; ``disk=3``
-    ``stack(grayscale, mask("hints.png"))``            several measurements of one image
-    ``blur(disk=3, boundary=valid)``                   also ``circular``, ``replicate``
-    ``A @ B``                                          B first, then A
-    =================================================  =====================================================
-
-    Words need no quotes; file names do. Numbers may be written as fractions, such as ``25/255``.
+    :data:`zeroshot.operators.catalogue.NOTATIONS` lists how each is written. Words need no quotes; file names
+    do. Numbers may be written as fractions, such as ``25/255``.
 
     Raises
     ------
@@ -187,7 +177,7 @@ _BUILDERS: dict[str, Callable[..., Operator]] = {
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise ValueError(f"{name} must be a number, got {value!r}")
     return float(value)
 

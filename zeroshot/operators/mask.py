@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from zeroshot.operators.operator import Operator, Shape, require_image
+from zeroshot.operators.window import Locality, Window
 
 
 class Mask(Operator):
@@ -65,6 +66,15 @@ class Mask(Operator):
 
     def for_image(self, index: int, count: int) -> Operator:
         return Mask(self.mask[index : index + 1]) if self.mask.shape[0] == count > 1 else self
+
+    def locality(self) -> Locality:
+        return Locality()
+
+    def crop(self, window: Window) -> tuple[Operator, Window]:
+        # A part may know no pixel at all, which the constructor would refuse.
+        part = Mask(torch.ones(1, 1)).to(self.device)
+        part.mask = window.of(self.mask).clone()
+        return part, window
 
     def describe(self) -> str:
         height, width = self.mask.shape[-2:]

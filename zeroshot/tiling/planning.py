@@ -9,10 +9,10 @@ import torch
 
 from zeroshot.checks import is_whole, require_whole
 from zeroshot.memory import available_memory
+from zeroshot.operators.window import Locality
 from zeroshot.prior import Prior
 from zeroshot.problem import Problem
 from zeroshot.stopping import StoppingRule
-from zeroshot.tiling.cropping import Footing, footing, reason_against
 from zeroshot.tiling.grid import LEAST_BLENDED
 from zeroshot.tiling.samples import Samples
 from zeroshot.tiling.tiles import LEAST_TILE, Tiles
@@ -88,8 +88,9 @@ class Tiling:
     def _tiled(self, prior: Prior, problem: Problem, tile: int, stopping: StoppingRule | None) -> Tiles:
         overlap = self.overlap
         if overlap == "auto":
-            asked = Footing() if reason_against(problem) else footing(problem.operator)
-            overlap = max(min(_OVERLAP, tile // 4), 2 * asked.reach + 2 * LEAST_BLENDED)
+            cut = problem.reason_against_cropping() is None
+            locality = problem.operator.locality() if cut else Locality()
+            overlap = max(min(_OVERLAP, tile // 4), 2 * locality.reach + 2 * LEAST_BLENDED)
         return Tiles(prior, tile, overlap, stopping)
 
 
