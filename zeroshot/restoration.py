@@ -149,7 +149,7 @@ class Restoration:
         try:
             from matplotlib.figure import Figure
         except ImportError as error:
-            raise ImportError("plotting needs matplotlib: pip install 'zeroshot[plot]'") from error
+            raise ImportError("plotting needs matplotlib: pip install 'zeroshot-restore[plot]'") from error
         measured = [name for name in self.history.columns if name not in ("iteration", "seconds")]
         figure = Figure(figsize=(6, 2.2 * len(measured)), layout="constrained")
         axes = figure.subplots(len(measured), 1, sharex=True, squeeze=False)[:, 0]

@@ -11,7 +11,7 @@ import textwrap
 from typing import Any
 
 from zeroshot.operators.catalogue import NOTATIONS
-from zeroshot.registry import prior_class, prior_names
+from zeroshot.registry import prior_outline, prior_outlines
 from zeroshot.tasks import Option, Task, tasks
 
 # What an option takes on the command line, where that is less than in Python, or in other units.
@@ -77,12 +77,12 @@ def operator_table() -> str:
 
 def prior_listing() -> str:
     """Every prior in one line."""
-    return "\n".join(f"{name}: {prior_class(name).summary}" for name in prior_names())
+    return "\n".join(f"{name}: {outline.summary}" for name, outline in prior_outlines().items())
 
 
 def prior_description(name: str) -> str:
     """One prior with its settings: its own words where it has `settings_help`, else its docstring's."""
-    found = prior_class(name)
+    found = prior_outline(name)
     own = getattr(found, "settings_help", None)
     if callable(own):
         return f"{name}: {found.summary}\n\n{str(own()).rstrip()}"

@@ -1,8 +1,8 @@
+from .decoding import MAX_PIXELS
 from .files import check_not_input, check_output, read_provenance
-from .formats import SUFFIXES
+from .kinds import SUFFIXES
 from .metadata import ImageError
 from .picture import Form, Picture
-from .pillow import MAX_PIXELS
 from .reading import load
 from .writing import save
 

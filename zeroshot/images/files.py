@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from zeroshot.images.formats import SUFFIXES, read_bytes
+from zeroshot.images.decoding import library_errors
+from zeroshot.images.kinds import SUFFIXES, read_bytes
 from zeroshot.images.metadata import ImageError, find_provenance
-from zeroshot.images.pillow import library_errors
 
 
 def check_output(path: str | os.PathLike, *, overwrite: bool, source: Path | None = None) -> None:

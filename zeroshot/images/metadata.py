@@ -342,13 +342,19 @@ def _jpeg_provenance(data: bytes) -> str | None:
 
 
 def _tiff_provenance(data: bytes) -> str | None:
-    import tifffile
-
-    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        tag = tiff.pages[0].tags.get(PROVENANCE_TIFF_TAG)  # type: ignore[union-attr]
-        text = None if tag is None else str(tag.value)
-    mark = PROVENANCE_MARK.decode()
-    return text.removeprefix(mark) if text is not None and text.startswith(mark) else None
+    order = {b"II": "<", b"MM": ">"}[data[:2]]
+    is_big = struct.unpack_from(order + "H", data, 2) == (43,)  # offsets and counts of 64 bits
+    counter, entry, whole = ("Q", "HHQQ", "Q") if is_big else ("H", "HHII", "I")
+    (directory,) = struct.unpack_from(order + whole, data, 8 if is_big else 4)
+    (count,) = struct.unpack_from(order + counter, data, directory)
+    entries = directory + struct.calcsize(order + counter)
+    for index in range(count):
+        position = entries + index * struct.calcsize(order + entry)
+        tag, _, length, offset = struct.unpack_from(order + entry, data, position)
+        if tag == PROVENANCE_TIFF_TAG:
+            text = data[offset : offset + length].rstrip(b"\0")
+            return text.removeprefix(PROVENANCE_MARK).decode() if text.startswith(PROVENANCE_MARK) else None
+    return None
 
 
 def _webp_provenance(data: bytes) -> str | None:

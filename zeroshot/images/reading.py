@@ -21,10 +21,11 @@ from zeroshot.images.checks import (
     check_within_range,
     checked_range,
 )
+from zeroshot.images.decoding import library_errors
 from zeroshot.images.formats import read
 from zeroshot.images.metadata import ImageError, Metadata
 from zeroshot.images.picture import Form, Picture, full_range, to_unit
-from zeroshot.images.pillow import library_errors, metadata_of, pixels_of, turn_upright
+from zeroshot.images.pillow import metadata_of, pixels_of, turn_upright
 
 
 def load(source: Any, *, value_range: tuple[float, float] | None = None, subject: str = "image") -> Picture:
