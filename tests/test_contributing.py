@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 import zeroshot
+from zeroshot.images import formats, kinds, metadata
 
 GUIDE = Path(__file__).resolve().parents[1] / "CONTRIBUTING.md"
 SECTIONS = dict(
@@ -21,6 +23,23 @@ BLOCKS = {
     for title, text in SECTIONS.items()
     if (blocks := re.findall(r"```python\n(.*?)```", text, re.DOTALL))
 }
+
+
+@pytest.fixture(autouse=True)
+def tables_as_they_were() -> Iterator[None]:
+    """The guide adds to tables that other tests read."""
+    tables = (
+        kinds.SUFFIXES,
+        kinds.SIGNATURES,
+        formats.READERS,
+        formats.ENCODERS,
+        metadata.PROVENANCE_FINDERS,
+    )
+    before = [dict(table) for table in tables]
+    yield
+    for table, content in zip(tables, before, strict=True):
+        table.clear()
+        table.update(content)  # type: ignore[arg-type]
 
 
 def run(title: str) -> types.ModuleType:

@@ -136,15 +136,8 @@ def encode(kind: str, pixels: np.ndarray, metadata: Metadata, provenance: str | 
         raise ImageError(
             f"{kind} holds at most {longest} pixels a side, not {width} × {height}; use PNG or TIFF"
         )
-    encoders = {
-        "PNG": encode_png,
-        "JPEG": _encode_jpeg,
-        "WEBP": _encode_webp,
-        "BMP": _encode_bmp,
-        "TIFF": encode_tiff,
-    }
     with library_errors(kind, "cannot be written"):
-        return encoders[kind](pixels, metadata, provenance)
+        return ENCODERS[kind](pixels, metadata, provenance)
 
 
 def _encode_jpeg(pixels: np.ndarray, metadata: Metadata, provenance: str | None) -> bytes:
@@ -200,3 +193,12 @@ def _bmp_with_alpha(pixels: np.ndarray, dpi: tuple[float, float]) -> bytes:
     header = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3, len(body), *per_metre, 0, 0)
     header += struct.pack("<4I4s48x", *masks, b"BGRs")  # "sRGB", little-endian
     return struct.pack("<2sIHHI", b"BM", 14 + 108 + len(body), 0, 0, 14 + 108) + header + body
+
+
+ENCODERS: dict[str, Callable[[np.ndarray, Metadata, str | None], bytes]] = {
+    "PNG": encode_png,
+    "JPEG": _encode_jpeg,
+    "WEBP": _encode_webp,
+    "BMP": _encode_bmp,
+    "TIFF": encode_tiff,
+}

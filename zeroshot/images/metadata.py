@@ -11,7 +11,7 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -319,13 +319,7 @@ def bmp_with_provenance(data: bytes, text: str) -> bytes:
 
 def find_provenance(kind: str, data: bytes) -> str | None:
     """The provenance text in a file of this kind ("PNG", "JPEG", "TIFF", "WEBP", "BMP")."""
-    return {
-        "PNG": _png_provenance,
-        "JPEG": _jpeg_provenance,
-        "TIFF": _tiff_provenance,
-        "WEBP": _webp_provenance,
-        "BMP": _bmp_provenance,
-    }[kind](data)
+    return PROVENANCE_FINDERS[kind](data)
 
 
 def _png_provenance(data: bytes) -> str | None:
@@ -368,3 +362,12 @@ def _bmp_provenance(data: bytes) -> str | None:
     end = len(data) - len(BMP_MAGIC) - 8
     (length,) = struct.unpack_from("<Q", data, end)
     return data[end - length : end].decode()
+
+
+PROVENANCE_FINDERS: dict[str, Callable[[bytes], str | None]] = {
+    "PNG": _png_provenance,
+    "JPEG": _jpeg_provenance,
+    "TIFF": _tiff_provenance,
+    "WEBP": _webp_provenance,
+    "BMP": _bmp_provenance,
+}
