@@ -90,7 +90,9 @@ def traced(command: str) -> Trace:
 def main() -> None:
     """Print the counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--list", action="store_true", help="print the functions in the order of their first call")
+    parser.add_argument(
+        "--list", action="store_true", help="print the functions in the order of their first call"
+    )
     options = parser.parse_args()
     trace = traced(COMMAND)
     files = {code.co_filename for code in trace.places}
@@ -102,7 +104,9 @@ def main() -> None:
             print(f"{place:4}  {file}:{code.co_firstlineno}  {name}{marks.get(place, '')}")
     print(f"zeroshot {COMMAND}")
     print(f"{trace.loop} functions before the loop, {trace.step} before the first step")
-    print(f"{len(trace.places)} functions in {len(files)} files and {trace.calls} calls over the whole command")
+    print(
+        f"{len(trace.places)} functions in {len(files)} files and {trace.calls} calls over the whole command"
+    )
 
 
 if __name__ == "__main__":

@@ -129,6 +129,8 @@ def resumed(task: str, prior: str, steps: int, how: str, **more: Any) -> Case:
             reached = f"{first.iterations} iterations, {first.stopped_by}"
         except InterruptedError:
             reached = "killed"
+        except ValueError:  # the second attempt is refused alike
+            reached = "refused"
         found = (folder / "run.checkpoint").exists()
         record = of_run(partial(solved, folder, task, prior, resume=True, **kept), folder)
         return record | {"interrupted": f"{reached}; {'a' if found else 'no'} checkpoint"}
@@ -188,9 +190,9 @@ def loops() -> Iterator[tuple[str, Case]]:
             yield f"resume/killed/{task}/{prior}", resumed(task, prior, 2, "killed")
     for prior in ("auto", "dip", "pnp", "tv"):
         yield f"resume/interrupted/{prior}", resumed("denoise", prior, 2, "interrupted")
+    yield "resume/samples/dip", resumed("denoise", "dip", 4, "interrupted", samples=2)
     for prior in ("dip", "tv"):
         yield f"resume/tiles/{prior}", resumed("denoise", prior, 8, "killed", **tiles)
-        yield f"resume/samples/{prior}", resumed("denoise", prior, 4, "interrupted", samples=2)
         yield f"resume/held_out/{prior}", resumed("denoise", prior, 3, "killed", rule="held_out")
         yield f"resume/variance/{prior}", resumed("denoise", prior, 3, "killed", rule="variance")
 
@@ -215,10 +217,17 @@ def variants() -> Iterator[tuple[str, Case]]:
     }
     for name, settings in dip.items():
         yield f"dip/{name}", plain("denoise", "dip", settings=settings)
-    yield "dip/own", lambda folder: of_run(
-        partial(solved, folder, "denoise", zeroshot.DeepImagePrior(channels=8, scales=2, iterations=4)), folder
+    yield (
+        "dip/own",
+        lambda folder: of_run(
+            partial(solved, folder, "denoise", zeroshot.DeepImagePrior(channels=8, scales=2, iterations=4)),
+            folder,
+        ),
     )
-    yield "dip/all_defaults", plain("denoise", "dip", settings={"guide": "bm3d", "precision": "auto", **UNSET})
+    yield (
+        "dip/all_defaults",
+        plain("denoise", "dip", settings={"guide": "bm3d", "precision": "auto", **UNSET}),
+    )
     for name in ("bm3d", "nlm", "tv", "wavelet", "wnnm", "fourier", "bilateral"):
         few = {"denoiser": name, "iterations": 2}
         yield f"denoiser/pnp/{name}", plain("deblur", "pnp", settings=few)
@@ -226,11 +235,17 @@ def variants() -> Iterator[tuple[str, Case]]:
     for prior, schemes in {"pnp": ("hqs", "admm", "red"), "red": ("hqs", "admm", "magic")}.items():
         for scheme in schemes:
             yield f"scheme/{prior}/{scheme}", plain("sr", prior, settings={"scheme": scheme})
-    yield "denoiser/own", lambda folder: of_run(
-        partial(solved, folder, "deblur", zeroshot.PlugAndPlay(denoiser=_smooth, iterations=4)), folder
+    yield (
+        "denoiser/own",
+        lambda folder: of_run(
+            partial(solved, folder, "deblur", zeroshot.PlugAndPlay(denoiser=_smooth, iterations=4)), folder
+        ),
     )
     yield "auto/defaults", plain("denoise", "auto", settings={"candidates": ("pnp", "wavelet", "tgv", "tv")})
-    yield "auto/unsupported", plain("inpaint", "auto", settings={"candidates": ("fourier", "tv", "completion")})
+    yield (
+        "auto/unsupported",
+        plain("inpaint", "auto", settings={"candidates": ("fourier", "tv", "completion")}),
+    )
     yield "auto/none", plain("sr", "auto", settings={"candidates": ("completion",)})
     kinds: dict[str, Callable[[np.ndarray], Any]] = {
         "uint8": lambda image: (image.clip(0, 1) * 255).round().astype(np.uint8),

@@ -1,16 +1,21 @@
 """The commands of the golden record: those of the README, every help page and listing, and one mistake of each kind.
 
 Each case is one or several commands that run one after the other as ``python -m zeroshot`` in a folder of small
-inputs; its record has the exit codes, the texts without what changes from run to run, and the pixels written.
+inputs, those of the README in copies of a process that has imported torch already; its record has the exit codes,
+the texts without what changes from run to run, and the pixels written.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -25,7 +30,15 @@ import zeroshot
 
 _TASKS = tuple(zeroshot.tasks())
 _OTHERS = ("tasks", "priors", "info", "degrade", "metrics", "compare", "weights", "weights list")
-_OTHERS += ("weights inspect", "weights convert", "weights fetch", "edit", "align", "background", "invert-features")
+_OTHERS += (
+    "weights inspect",
+    "weights convert",
+    "weights fetch",
+    "edit",
+    "align",
+    "background",
+    "invert-features",
+)
 _FEW = "--set iterations=3 --set channels=8 --set guide=dct --set precision=float32"
 _PULSE = "--prior pulse --set iterations=4 --set statistics_samples=500 --weights style.safetensors"
 _INVERSION = "--sigma 0 --prior inversion --weights style.safetensors"
@@ -45,20 +58,20 @@ README = {
     "restore": ["restore restore.png -o out.png --operator 'mosaic(RGGB) @ downsample(2)' " + _FEW],
     "denoise bm3d": ["denoise noisy.png -o clean.png --prior bm3d"],
     "denoise auto": [
-        "denoise folder/ -o restored/ --prior auto",
-        "denoise folder/a.png -o a.png --prior auto",
+        "denoise folder/ -o restored/ --prior auto --set \"candidates=('wavelet','tv')\"",
+        "denoise folder/a.png -o a.png --prior auto --set \"candidates=('dct','tv')\"",
         "info a.png restored/a.png",
     ],
     "pnp": ["deblur deblur.png -o out.png --kernel gaussian=1.5 --prior pnp --set denoiser=nlm"],
     "info": ["denoise noisy.png -o clean.png --prior tv --quiet", "info clean.png", "info noisy.png"],
     "compare": [
-        "compare photo.png --task sr --scale 4 --report out --methods 'bicubic,tv,dip[iterations=3]' --threads 1"
+        "compare photo.png --task sr --scale 4 --report out --methods 'bicubic,dip[iterations=3]' --threads 1"
         " --seconds 300",
-        "compare photo.png --task sr --scale 4 --report out --methods 'bicubic,tv,first' --threads 1"
-        " --seconds 300",
+        "compare photo.png --task sr --scale 4 --report out --methods 'bicubic,tv' --threads 1 --seconds 300",
     ],
     "compare folder": [
-        "compare folder --task denoise --sigma 25 --report out --methods wavelet,none --threads 1 --quiet",
+        "compare folder/a.png folder/c.png --task denoise --sigma 25 --report out --methods wavelet,none --quiet"
+        " --threads 1",
         "compare noisy.png --damaged --task denoise --report blind --methods wavelet --threads 1",
     ],
     "degrade": [
@@ -226,7 +239,7 @@ MISTAKES = {
 }
 
 
-def run_commands(commands: list[str], folder: Path) -> Record:
+def run_commands(commands: list[str], forked: bool, folder: Path) -> Record:
     """Run commands one after the other in a folder of inputs; exit codes, texts and what was written."""
     make_files(folder)
     if any(".safetensors" in command for command in commands):
@@ -235,32 +248,87 @@ def run_commands(commands: list[str], folder: Path) -> Record:
         make_features(folder)
     before = _stamps(folder)
     cache = folder.parent / f"{folder.name}.cache"  # nobody's own downloads
-    own = {"COLUMNS": "100", "LC_ALL": "C.UTF-8", "ZEROSHOT_WEIGHTS": str(cache), "XDG_CACHE_HOME": str(cache)}
+    own = {
+        "COLUMNS": "100",
+        "LC_ALL": "C.UTF-8",
+        "ZEROSHOT_WEIGHTS": str(cache),
+        "XDG_CACHE_HOME": str(cache),
+    }
     steps = []
     for command in commands:
-        words = [sys.executable, "-m", "zeroshot", *shlex.split(command)]
-        ended = subprocess.run(words, cwd=folder, env=os.environ | own, capture_output=True, text=True)
+        # What a comparison starts is to find a process like a user's.
+        is_fresh = not forked or command.startswith("compare")
+        ended = (_fresh if is_fresh else _forked)(shlex.split(command), folder, own)
         texts = {"out": _normalised(ended.stdout, folder), "err": _normalised(ended.stderr, folder)}
         steps.append({"code": ended.returncode, **texts})
-    written = sorted(path for path, stamp in _stamps(folder).items() if before.get(path) != stamp)
+    written = sorted(
+        path for path, stamp in _stamps(folder).items() if before.get(path) != stamp and path.name != ".lock"
+    )
     return {"steps": steps, "files": {str(path.relative_to(folder)): _contents(path) for path in written}}
 
 
+def _fresh(words: list[str], folder: Path, own: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command in an interpreter of its own."""
+    call = [sys.executable, "-m", "zeroshot", *words]
+    return subprocess.run(call, cwd=folder, env=os.environ | own, capture_output=True, text=True)
+
+
+def _forked(words: list[str], folder: Path, own: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a command in a copy of this process, which spares it the seconds of importing torch."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        child = os.fork()
+        if child == 0:
+            os.dup2(out.fileno(), 1)
+            os.dup2(err.fileno(), 2)
+            code = 70
+            try:
+                code = _as_program(words, folder, own)
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode())
+    return subprocess.CompletedProcess(words, os.waitstatus_to_exitcode(status), *texts)
+
+
+def _as_program(words: list[str], folder: Path, own: dict[str, str]) -> int:
+    """Become ``python -m zeroshot``; the exit code."""
+    os.environ.update(own)
+    os.chdir(folder)
+    sys.argv = ["zeroshot", *words]
+    sys.stdout = io.TextIOWrapper(os.fdopen(1, "wb", closefd=False), encoding="utf-8", write_through=True)
+    sys.stderr = io.TextIOWrapper(os.fdopen(2, "wb", closefd=False), encoding="utf-8", write_through=True)
+    try:
+        runpy.run_module("zeroshot", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
 def _stamps(folder: Path) -> dict[Path, tuple[int, int]]:
-    files = [path for path in folder.rglob("*") if path.is_file()]
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"]
     return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in files}
 
 
 def _normalised(text: str, folder: Path) -> str:
     """The text without seconds, versions, memory and the name of the folder."""
     text = without_folder(text, folder).replace(f"{folder.name}.cache", "<cache>")
-    text = re.sub(r"\b\d+(\.\d+)?( ?(?:s|seconds)\b)", r"<number>\2", text)
+    text = re.sub(r"<?\b\d+(\.\d+)?( ?(?:s|seconds)\b)", r"<number>\2", text)
+    # A table of `compare`, whose column of seconds may need more or less room.
+    text = re.sub(r"(?m) +(?:<?\d+(?:\.\d+)?|seconds|-+) +(\d+/\d+|images|------)$", r"  <number>  \1", text)
     text = re.sub(r'("(?:zeroshot|torch)": )"[^"]*"', r'\1"<version>"', text)
     return re.sub(r"^zeroshot \d\S*", "zeroshot <version>", text)
 
 
 def _contents(path: Path) -> Record | str:
     """What a file that was written holds: pixels, the digest of arrays, or that it is there."""
+    if path.parent.name == "plots":  # over the time
+        return "written"
     if path.suffix in (".png", ".jpg"):
         return of_pixels(np.asarray(Image.open(path)))
     if path.suffix in (".tif", ".tiff"):
@@ -273,7 +341,7 @@ def _contents(path: Path) -> Record | str:
 
 def commands() -> dict[str, Callable[[Path], Record]]:
     """All cases of the command line by name."""
-    return {name: partial(run_commands, list(lines)) for name, lines in _lines()}
+    return {name: partial(run_commands, list(lines), name.startswith("readme/")) for name, lines in _lines()}
 
 
 def _lines() -> Iterator[tuple[str, list[str]]]:

@@ -6,8 +6,6 @@ zeroshot is used, so that the inputs stay the same whatever moves within the pac
 
 from __future__ import annotations
 
-import shutil
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +46,9 @@ def known(size: int, share: float = 0.5) -> np.ndarray:
 
 def halved(image: np.ndarray) -> np.ndarray:
     """Means of blocks of 2 × 2 pixels."""
-    return ((image[::2, ::2] + image[1::2, ::2] + image[::2, 1::2] + image[1::2, 1::2]) / 4).astype(np.float32)
+    return ((image[::2, ::2] + image[1::2, ::2] + image[::2, 1::2] + image[1::2, 1::2]) / 4).astype(
+        np.float32
+    )
 
 
 def mosaic(image: np.ndarray) -> np.ndarray:
@@ -181,10 +181,3 @@ def _make_mistakes(folder: Path) -> None:
     Image.fromarray(spoilt).save(folder / "nan.tiff")
     write(folder / "existing.png", photograph(48))
     (folder / "half.png.checkpoint").write_bytes(b"half")
-
-
-
-
-def copy_files(prepared: Path, folder: Path) -> None:
-    """Give a command a folder of inputs of its own."""
-    shutil.copytree(prepared / "files", folder, dirs_exist_ok=True)
