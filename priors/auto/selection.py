@@ -90,6 +90,7 @@ class ModelSelection(Prior):
                 prior_class(candidate)
         if not is_number(self.fraction) or not 0 < self.fraction <= 0.5:
             raise ValueError(f"fraction must be above 0 and at most 0.5, got {self.fraction!r}")
+        object.__setattr__(self, "fraction", float(self.fraction))
         require_positive(self, "seconds", none="allowed")
 
     @classmethod

@@ -92,7 +92,7 @@ class Inversion(Prior):
         require_whole(self, "iterations")
         require_whole(self, "tuning_iterations", least=0)
         require_positive(self, "learning_rate", "tuning_learning_rate")
-        require_number(self, "distance")
+        require_number(self, "distance", "perceptual")
         require_perceptual(self.features, self.perceptual)
 
     @classmethod

@@ -112,7 +112,7 @@ class MultiCodeGAN(Prior):
         require_number(self, "held_out", "averaging", below=1)
         require_positive(self, "learning_rate", "spread")
         require_choice(self, "noise", ("stored", "none"))
-        require_number(self, "distance")
+        require_number(self, "distance", "perceptual")
         require_perceptual(self.features, self.perceptual)
 
     @classmethod
