@@ -10,7 +10,7 @@ import torch
 
 from zeroshot.checks import require_positive
 from zeroshot.priors.denoising import DenoisingPrior
-from zeroshot.priors.filters.pairs import Pair, pairs_within, strip_height
+from zeroshot.priors.filters.pixel_pairs import Pair, pairs_within, strip_height
 
 #: The window reaches so many spatial standard deviations.
 REACH = 2.5

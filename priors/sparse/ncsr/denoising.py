@@ -13,10 +13,10 @@ from zeroshot.estimate import Estimate
 from zeroshot.prior import Run
 from zeroshot.priors.sparse.ncsr.centralisation import Centralisation, find_similar
 from zeroshot.priors.sparse.ncsr.dictionaries import learn
-from zeroshot.priors.sparse.ncsr.strips import strips
+from zeroshot.priors.sparse.ncsr.overlapping_strips import strips
 
 if TYPE_CHECKING:
-    from zeroshot.priors.sparse.ncsr.prior import NonlocallyCentralizedSparse
+    from zeroshot.priors.sparse.ncsr.ncsr import NonlocallyCentralizedSparse
     from zeroshot.problem import Problem
 
 #: The share of the measurement that is put back before each shrinkage.

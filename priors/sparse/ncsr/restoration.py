@@ -16,10 +16,10 @@ from zeroshot.priors.sparse.ncsr.centralisation import Centralisation, find_simi
 from zeroshot.priors.sparse.ncsr.colour import LUMA_NOISE, luma
 from zeroshot.priors.sparse.ncsr.data_step import towards_measurement
 from zeroshot.priors.sparse.ncsr.dictionaries import learn
-from zeroshot.priors.sparse.ncsr.strips import Strip, strips
+from zeroshot.priors.sparse.ncsr.overlapping_strips import Strip, strips
 
 if TYPE_CHECKING:
-    from zeroshot.priors.sparse.ncsr.prior import NonlocallyCentralizedSparse
+    from zeroshot.priors.sparse.ncsr.ncsr import NonlocallyCentralizedSparse
     from zeroshot.problem import Problem
 
 

@@ -28,7 +28,7 @@ from zeroshot.priors.sparse.dictionary.matching_pursuit import (
     matching_pursuit,
     weighted_matching_pursuit,
 )
-from zeroshot.priors.sparse.dictionary.prior import LearnedDictionary
+from zeroshot.priors.sparse.dictionary.learned_dictionary import LearnedDictionary
 from zeroshot.problem import Problem
 
 #: Enough for the properties, and fast.

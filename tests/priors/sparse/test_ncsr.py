@@ -25,8 +25,8 @@ from zeroshot.priors.sparse.ncsr.colour import treats_channels_alike
 from zeroshot.priors.sparse.ncsr.data_step import towards_measurement
 from zeroshot.priors.sparse.ncsr.denoising import level_of
 from zeroshot.priors.sparse.ncsr.dictionaries import Dictionaries, k_means, learn, principal_components
-from zeroshot.priors.sparse.ncsr.prior import NonlocallyCentralizedSparse
-from zeroshot.priors.sparse.ncsr.strips import strips
+from zeroshot.priors.sparse.ncsr.ncsr import NonlocallyCentralizedSparse
+from zeroshot.priors.sparse.ncsr.overlapping_strips import strips
 from zeroshot.problem import Problem
 
 
