@@ -12,10 +12,10 @@ import torch
 
 from tests.pictures import SIGMA, decibels, read, seeded, with_noise
 from zeroshot.operators.identity import Identity
-from zeroshot.priors.self_similarity.bm3d import collaborative
-from zeroshot.priors.self_similarity.bm3d.collaborative import Grouping, filter_planes
 from zeroshot.patches.cosine import cosine_matrix
+from zeroshot.priors.self_similarity.bm3d import collaborative
 from zeroshot.priors.self_similarity.bm3d.bm3d import BlockMatching3D
+from zeroshot.priors.self_similarity.bm3d.collaborative import Grouping, filter_planes
 from zeroshot.priors.self_similarity.bm3d.profiles import Stage, stages
 from zeroshot.priors.self_similarity.bm3d.shrinkage import HardThreshold, Wiener
 from zeroshot.priors.self_similarity.bm3d.transforms import (
