@@ -1,4 +1,4 @@
-"""The pairs of pixels that lie within each other's window, as pairs of slices of an image.
+"""Pairs of pixels that lie within each other's window, as pairs of slices of an image.
 
 Weights that depend on a pair and not on its order are computed once for both of its pixels. An image is
 walked in strips, whose intermediate results stay in the cache of a CPU core.

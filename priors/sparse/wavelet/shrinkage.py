@@ -250,8 +250,6 @@ class WaveletRun(Run):
     state = ("solver", "thresholds", "iteration", "noise")
 
     def __init__(self, prior: Wavelet, problem: Problem) -> None:
-        from zeroshot.priors.sparse.wavelet.shrinkage import RADIUS
-
         self.device = problem.y.device
         self.prior = prior
         self._size = problem.reference_shape[-2:]
