@@ -32,7 +32,7 @@ from zeroshot.loop import Loop
 from zeroshot.metrics import psnr
 from zeroshot.noise import add_gaussian
 from zeroshot.operators import Identity
-from zeroshot.priors.self_similarity.bm3d.prior import BlockMatching3D
+from zeroshot.priors.self_similarity.bm3d.bm3d import BlockMatching3D
 from zeroshot.priors.self_similarity.nonlocal_means import NonlocalMeans
 from zeroshot.priors.total_variation.tv import TotalVariation
 from zeroshot.problem import Problem

@@ -17,13 +17,15 @@ from zeroshot.prior import Prior, Run
 from zeroshot.priors.denoiser import Denoiser
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay
 from zeroshot.problem import Problem
+from zeroshot.stopping import Finished, StoppingRule
 
 
 class DenoisingPrior(Denoiser):
     """A prior given by a denoiser: the denoiser itself for plain noise, plug and play with it for all else.
 
     Subclasses are frozen dataclasses of the denoiser's settings, with the two methods of a
-    :class:`~zeroshot.priors.denoiser.Denoiser`. The run of plain noise makes one pass a step.
+    :class:`~zeroshot.priors.denoiser.Denoiser`. The run of plain noise makes one pass a step. Those that have
+    a run of their own for further problems say so in :meth:`answers`.
     """
 
     #: Whether plug and play with it gains on the operator's first estimate.
@@ -33,11 +35,11 @@ class DenoisingPrior(Denoiser):
     def for_problem(cls, problem: Problem, **settings: Any) -> DenoisingPrior:
         """The defaults of the family with `settings` put over them.
 
-        For everything but denoising they are those of :meth:`repeated`, as where the denoiser is named to plug
-        and play: the two are one method.
+        Where it is plugged in they are those of :meth:`repeated`, as where the denoiser is named to plug and
+        play: the two are one method.
         """
         prior = super().for_problem(problem, **settings)
-        if cls.denoises(problem):
+        if cls.answers(problem):
             return prior
         return replace(prior.repeated(), **settings)  # type: ignore[type-var]  # they are dataclasses
 
@@ -46,15 +48,20 @@ class DenoisingPrior(Denoiser):
         """Whether the denoiser alone is the answer."""
         return problem.is_denoising and isinstance(problem.data_term, Gaussian | Poisson)
 
+    @classmethod
+    def answers(cls, problem: Problem) -> bool:
+        """Whether a run of its own solves the problem, by default that of plain noise; else it is plugged in."""
+        return cls.denoises(problem)
+
     def suited(self, problem: Problem) -> Prior:
-        """Itself for plain noise; elsewhere plug and play with this denoiser, where it gains by that."""
-        if self.denoises(problem) or not self.suits_plug_and_play:
+        """Itself for what it :meth:`answers`; elsewhere plug and play with it, where it gains by that."""
+        if self.answers(problem) or not self.suits_plug_and_play:
             return self
         return PlugAndPlay.for_problem(problem, denoiser=self)
 
     def supports(self, problem: Problem) -> str | None:
-        """None for plain noise, and where the prior that is :meth:`suited` can solve the problem."""
-        if self.denoises(problem):
+        """None for what it :meth:`answers`, and where the prior that is :meth:`suited` can solve the problem."""
+        if self.answers(problem):
             return None
         if not self.suits_plug_and_play:
             return (
@@ -66,6 +73,10 @@ class DenoisingPrior(Denoiser):
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
         """The passes of the denoiser."""
         return DenoisingRun(self, problem)
+
+    def default_stopping(self, problem: Problem) -> StoppingRule:
+        """After the last pass of the denoiser."""
+        return Finished() if self.denoises(problem) else super().default_stopping(problem)
 
 
 class DenoisingRun(Run):

@@ -6,6 +6,8 @@ there, as in video.
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 #: Luma in the full range, by the standard or the programme that defines it; of R, G and B.
@@ -43,3 +45,17 @@ def _rotated(image: torch.Tensor, axes: torch.Tensor) -> torch.Tensor:
     if image.shape[-3] != 3:
         return image
     return torch.einsum("dc,...chw->...dhw", axes, image)
+
+
+#: Luma of ITU-R BT.601 for R, G, B in the full range: black stays 0 and white stays 1.
+FULL_RANGE_LUMA = (0.299, 0.587, 0.114)
+#: What the standard deviation of white noise in RGB is multiplied by in that luma.
+FULL_RANGE_LUMA_NOISE = math.sqrt(math.fsum(weight**2 for weight in FULL_RANGE_LUMA))
+
+
+def full_range_luma(image: torch.Tensor) -> torch.Tensor:
+    """``Y = 0.299 R + 0.587 G + 0.114 B`` of ITU-R BT.601, (N, 1, H, W) on the scale of the image (N, 3, H, W).
+
+    The tables of super-resolution measure another one, from 16 to 235: :mod:`zeroshot.metrics`.
+    """
+    return torch.einsum("j,njhw->nhw", image.new_tensor(FULL_RANGE_LUMA), image)[:, None]

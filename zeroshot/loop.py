@@ -97,7 +97,8 @@ class Loop:
         self._stop = self.rule if self._budget is None else self.rule | self._budget
         self._stop.start(problem)
         self.image = problem.initial()
-        self.run: Run = suited.begin(problem, generator)
+        # With measurements held out a denoiser is no longer the answer by itself.
+        self.run: Run = prior.suited(problem).begin(problem, generator)
         self.reason, self.loss, self.iteration = "", 0.0, 0
         self._restarts, self._steps = 0, 0
         self._good: dict[str, Any] = {**self._snapshot(), "image": self.image}

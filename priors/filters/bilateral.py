@@ -10,9 +10,9 @@ import torch
 
 from zeroshot.checks import require_positive
 from zeroshot.priors.denoising import DenoisingPrior
-from zeroshot.priors.filters.pairs import Pair, pairs_within, strip_height
+from zeroshot.priors.filters.pixel_pairs import Pair, pairs_within, strip_height
 
-#: The window reaches so many spatial standard deviations.
+#: The reach of the window, in spatial standard deviations.
 REACH = 2.5
 #: Weights below exp of this would be subnormal numbers, which are slow.
 LEAST_EXPONENT = -80.0

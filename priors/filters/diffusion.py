@@ -14,8 +14,8 @@ from typing import ClassVar, Literal, get_args
 import torch
 
 from zeroshot.checks import require_choice, require_number, require_positive
+from zeroshot.patches.borders import reflected
 from zeroshot.priors.denoising import DenoisingPrior
-from zeroshot.priors.filters.pairs import reflected
 
 Conductance = Literal["exponential", "rational"]
 Kind = Literal["edge", "coherence"]

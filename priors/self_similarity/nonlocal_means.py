@@ -13,9 +13,10 @@ from typing import ClassVar, Literal, get_args
 
 import torch
 
-from zeroshot.checks import require_choice, require_positive
+from zeroshot.checks import is_whole, require_choice, require_positive
+from zeroshot.patches.borders import reflected
 from zeroshot.priors.denoising import DenoisingPrior
-from zeroshot.priors.filters.pairs import Pair, pairs_within, reflected, strip_height
+from zeroshot.priors.filters.pixel_pairs import Pair, pairs_within, strip_height
 
 Aggregation = Literal["pixelwise", "patchwise"]
 
@@ -76,7 +77,7 @@ class NonlocalMeans(DenoisingPrior):
             value = getattr(self, name)
             if value is None:
                 continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1 or value % 2 == 0:
+            if not is_whole(value) or value < 1 or value % 2 == 0:
                 raise ValueError(f"{name} must be an odd whole number of at least 1, got {value!r}")
         require_positive(self, "strength", none="allowed")
         require_choice(self, "aggregation", get_args(Aggregation))

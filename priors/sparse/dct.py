@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +9,8 @@ import torch
 
 from zeroshot.checks import require_choice, require_positive, require_whole
 from zeroshot.colour import from_opponent, to_opponent
+from zeroshot.patches.borders import reflected
+from zeroshot.patches.cosine import cosine_matrix
 from zeroshot.priors.denoising import DenoisingPrior
 
 #: Elements of the array of coefficients that is worked on at a time: large enough for matrix products, small
@@ -85,11 +86,11 @@ class OverlappingDCT(DenoisingPrior):
     ) -> torch.Tensor:
         """One plane (H, W), in strips of rows of patches."""
         margin = size - 1
-        noisy = _reflected(plane, margin)
-        guide = None if pilot is None else _reflected(pilot, margin)
+        noisy = reflected(plane, margin)
+        guide = None if pilot is None else reflected(pilot, margin)
         height, width = noisy.shape
         total, weight = torch.zeros_like(noisy), torch.zeros_like(noisy)
-        basis = _cosines(size).to(plane)
+        basis = cosine_matrix(size).to(plane)
         rows = max(1, _CHUNK // (size * size * width))
         for top in range(0, height - margin, rows):
             strip = slice(top, min(top + rows, height - margin) + margin)
@@ -102,23 +103,6 @@ class OverlappingDCT(DenoisingPrior):
             weight[strip] += _spread(weights, size)
         inside = slice(margin, -margin or None)
         return (total / weight)[inside, inside]
-
-
-def _reflected(plane: torch.Tensor, margin: int) -> torch.Tensor:
-    """(H, W) continued by `margin` pixels on every side by reflection about its edges."""
-    for dim in (0, 1):
-        size = plane.shape[dim]
-        position = torch.arange(-margin, size + margin, device=plane.device) % (2 * size)
-        plane = plane.index_select(dim, torch.minimum(position, 2 * size - 1 - position))
-    return plane
-
-
-def _cosines(size: int) -> torch.Tensor:
-    """The orthonormal DCT-II as a matrix, a basis function in each row."""
-    place = torch.arange(size, dtype=torch.float64)
-    matrix = torch.cos(math.pi / size * (place[None, :] + 0.5) * place[:, None]) * math.sqrt(2 / size)
-    matrix[0] /= math.sqrt(2)
-    return matrix
 
 
 def _analysis(strip: torch.Tensor, basis: torch.Tensor) -> torch.Tensor:

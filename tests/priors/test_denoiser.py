@@ -14,6 +14,7 @@ import zeroshot
 from tests.pictures import SIGMA, decibels, seeded, with_noise
 from zeroshot.colour import from_opponent, to_opponent
 from zeroshot.data_terms import Poisson
+from zeroshot.loop import Loop
 from zeroshot.noise import add_gaussian, add_poisson, estimate_sigma, random_mask
 from zeroshot.noise.stabilisation import forward, inverse
 from zeroshot.operators import Blur, Downsample, Grayscale, Identity, Mosaic
@@ -243,3 +244,20 @@ def test_an_unknown_setting_lists_the_right_ones(photograph: torch.Tensor) -> No
     with pytest.raises(ValueError, match="prior 'two-passes' has no setting 'lambda_'; it has: factor"):
         TwoPasses.for_problem(problem, lambda_=1)
     assert TwoPasses.for_problem(problem, factor=3.0).factor == 3.0
+
+
+def test_held_out_measurements_are_never_seen_by_a_denoiser(photograph: torch.Tensor) -> None:
+    rule = zeroshot.HeldOut(fraction=0.1) | zeroshot.MaxIterations(1)
+    loop = Loop(denoising(with_noise(photograph)), TwoPasses(), rule, generator=seeded())
+    assert isinstance(loop.run, PlugAndPlayRun)
+    loop.step()
+    assert loop.problem.held_out is not None
+
+
+def test_the_passes_alone_say_when_denoising_is_over(photograph: torch.Tensor) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class OnceInside(TwoPasses):
+        iterations: int = 1
+
+    loop = Loop(denoising(with_noise(photograph)), OnceInside(), generator=seeded())
+    assert loop.complete().iteration == 2

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
+from zeroshot.patches.cosine import cosine_matrix
+
 #: Standard deviation of the rounding error of 8-bit images, half a grey level wide on either side.
 QUANTISATION = 0.5 / 255 / math.sqrt(3)
 #: Side of the patches whose covariance is analysed, where the image is large enough.
@@ -175,7 +177,7 @@ def _high_frequencies_of_smoothest(patches: torch.Tensor) -> torch.Tensor:
     choice of patches does not bias the noise in what remains.
     """
     size = patches.shape[-1]
-    transform = _cosine_transform(size).to(patches)
+    transform = cosine_matrix(size).to(patches)
     spectrum = (transform @ patches @ transform.T).flatten(2)
     order = torch.arange(size, device=patches.device)
     frequency = (order[:, None] + order).flatten()
@@ -185,14 +187,6 @@ def _high_frequencies_of_smoothest(patches: torch.Tensor) -> torch.Tensor:
     texture = spectrum[:, :, low].square().sum(dim=(1, 2))
     smoothest = texture.topk(count, largest=False, sorted=False).indices
     return spectrum[smoothest][:, :, high].flatten(1)
-
-
-def _cosine_transform(size: int) -> torch.Tensor:
-    """The orthonormal DCT-II as a size × size matrix."""
-    place = torch.arange(size, dtype=torch.float64)
-    matrix = torch.cos(math.pi / size * (place + 0.5) * place[:, None]) * math.sqrt(2 / size)
-    matrix[0] /= math.sqrt(2)
-    return matrix
 
 
 def _smallest_eigenvalues(samples: torch.Tensor) -> float:

@@ -23,7 +23,7 @@ from zeroshot.priors.self_similarity.bm3d.transforms import haar_transform, kais
 
 #: Patches that are cut out at a time.
 STRIP = 2**19
-#: Patches of groups that are shrunk at a time: on a CPU so many that they stay in its cache.
+#: Patches of groups that are shrunk at a time: on a CPU as many as stay in its cache.
 CHUNK = {"cpu": 2**13}
 LARGE_CHUNK = 2**19
 

@@ -14,14 +14,6 @@ import torch
 _SPLINE = (3, -3, -22, 22, 128, 128, 22, -22, -3, 3)
 
 
-def cosine_transform(size: int) -> torch.Tensor:
-    """The orthonormal DCT-II, (size, size)."""
-    place = torch.arange(size, dtype=torch.float64)
-    matrix = torch.cos(math.pi / size * (place + 0.5) * place[:, None]) * math.sqrt(2 / size)
-    matrix[0] /= math.sqrt(2)
-    return matrix
-
-
 def haar_transform(size: int) -> torch.Tensor:
     """The orthonormal Haar wavelets over all scales, coarse ones first, (size, size).
 

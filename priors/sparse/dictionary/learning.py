@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn import functional
 
+from zeroshot.checks import require_positive, require_whole
 from zeroshot.patches import corners_shape, patches_at
 from zeroshot.priors.sparse.dictionary.averaging import Coder, code_image
 from zeroshot.priors.sparse.dictionary.ksvd import cosine_dictionary, replace_atoms, update_atoms
 
-if TYPE_CHECKING:
-    from zeroshot.priors.sparse.dictionary.prior import LearnedDictionary
+
+@dataclass(frozen=True)
+class LearningSettings:
+    """What :class:`Learner` has to know; :class:`LearnedDictionary` says what each of them means."""
+
+    patch: int = 8
+    atoms: int = 256
+    sweeps: int = 15
+    gain: float = 1.15
+    sparsity: int = 32
+    training: int = 40_000
+    fidelity: float = 30.0
+    stride: int = 1
+    trust: float = 0.1
+    coarsest: float = 20 / 255
+    finest: float = 3 / 255
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("patch", 2, 32),
+            ("atoms", 4, 8192),
+            ("sweeps", 0, 10_000),
+            ("sparsity", 1, 1024),
+            ("training", 1, 10_000_000),
+            ("stride", 1, 32),
+        ):
+            require_whole(self, name, least=least, most=most)
+        require_positive(self, "gain", "fidelity", "trust", "coarsest", "finest")
+        if self.finest > self.coarsest:
+            raise ValueError(f"finest must be at most coarsest ({self.coarsest}), got {self.finest}")
+        if self.stride > self.patch:
+            raise ValueError(f"stride must be at most patch ({self.patch}), got {self.stride}")
 
 
 class Learner:
@@ -24,8 +56,8 @@ class Learner:
 
     Parameters
     ----------
-    prior : LearnedDictionary
-        The settings.
+    settings : LearningSettings
+        How to learn.
     image : torch.Tensor
         (C, H, W), its holes filled provisionally.
     known : torch.Tensor or None
@@ -49,18 +81,18 @@ class Learner:
 
     def __init__(
         self,
-        prior: LearnedDictionary,
+        settings: LearningSettings,
         image: torch.Tensor,
         known: torch.Tensor | None,
         sigma: float,
         generator: torch.Generator,
     ) -> None:
         channels, height, width = image.shape
-        self._prior, self._image, self._known, self._sigma = prior, image, known, sigma
-        self._weights = None if known is None else known + (1 - known) * prior.trust
-        self.size = min(prior.patch, height, width)
+        self._settings, self._image, self._known, self._sigma = settings, image, known, sigma
+        self._weights = None if known is None else known + (1 - known) * settings.trust
+        self.size = min(settings.patch, height, width)
         # Small patches span too few dimensions to tell many atoms apart.
-        atoms = min(prior.atoms, 4 * channels * self.size**2) - channels
+        atoms = min(settings.atoms, 4 * channels * self.size**2) - channels
         self.dictionary = cosine_dictionary(self.size, channels, max(atoms, 1)).to(image)
         self._corners = self._chosen_corners(generator).to(image.device)
         self.atoms_used = self.atoms_needed = 0.0
@@ -78,7 +110,7 @@ class Learner:
             if not len(usable):
                 usable = torch.arange(rows * columns)
         order = torch.randperm(len(usable), generator=generator)
-        return usable[order[: self._prior.training]].sort().values
+        return usable[order[: self._settings.training]].sort().values
 
     def learn(self, count: int, sweeps: int) -> torch.Tensor | None:
         """Make step `count`, from 0 to `sweeps`: a sweep, but for the first, and an image where it is time.
@@ -89,14 +121,16 @@ class Learner:
             The image (C, H, W). With all pixels known it is made at the first and the last step only, and with
             missing pixels at each, by fewer patches before the last.
         """
-        coder = Coder(self._level(count, sweeps), self._prior.gain, self._prior.sparsity, len(self._image))
+        coder = Coder(
+            self._level(count, sweeps), self._settings.gain, self._settings.sparsity, len(self._image)
+        )
         if count > 0:
             # Atoms put in after the last fit would stay what they are: noisy patches.
             self.sweep(coder, "poor" if self._known is None and count < sweeps else "none")
         last = count == sweeps
         if self._known is None:
-            return self.restore(coder, self._prior.stride) if last or count == 0 else None
-        image = self.restore(coder, self._prior.stride if last else max(self._prior.stride, 2))
+            return self.restore(coder, self._settings.stride) if last or count == 0 else None
+        image = self.restore(coder, self._settings.stride if last else max(self._settings.stride, 2))
         self._image = torch.where(self._known > 0, self._image, image)
         return image
 
@@ -104,7 +138,7 @@ class Learner:
         """The noise level assumed at this step."""
         if self._known is None:
             return self._sigma
-        first, last = self._prior.coarsest, self._prior.finest
+        first, last = self._settings.coarsest, self._settings.finest
         return max(self._sigma, first * (last / first) ** (count / sweeps if sweeps else 1.0))
 
     def sweep(self, coder: Coder, replacing: str = "none") -> None:
@@ -147,7 +181,7 @@ class Learner:
             average = coded.sums / coded.weights.clamp(min=1e-12)
             return average if known is None else torch.where(known > 0, image, average)
         # λ: of a pixel that as many patches cover as in the paper, 64, it is `fidelity` / (255 σ).
-        pull = self._prior.fidelity / (255 * self._sigma) * (self.size / stride) ** 2 / 64
+        pull = self._settings.fidelity / (255 * self._sigma) * (self.size / stride) ** 2 / 64
         own = pull * (torch.ones_like(image) if known is None else known)
         return (coded.sums + own * image) / (coded.weights + own)
 

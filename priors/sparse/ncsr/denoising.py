@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -13,11 +13,9 @@ from zeroshot.estimate import Estimate
 from zeroshot.prior import Run
 from zeroshot.priors.sparse.ncsr.centralisation import Centralisation, find_similar
 from zeroshot.priors.sparse.ncsr.dictionaries import learn
-from zeroshot.priors.sparse.ncsr.strips import strips
-
-if TYPE_CHECKING:
-    from zeroshot.priors.sparse.ncsr.prior import NonlocallyCentralizedSparse
-    from zeroshot.problem import Problem
+from zeroshot.priors.sparse.ncsr.overlapping_strips import strips
+from zeroshot.priors.sparse.ncsr.settings import CentralisedSparseSettings
+from zeroshot.problem import Problem
 
 #: The share of the measurement that is put back before each shrinkage.
 FEEDBACK = 0.02
@@ -79,57 +77,64 @@ def level_of(sigma: float) -> Level:
     return next(level for level in LEVELS if sigma <= level.up_to + 1e-6)
 
 
-class DenoisingRun(Run):
+def rounds_at(sigma: float, settings: CentralisedSparseSettings) -> int:
+    """The rounds that denoising at this noise level takes."""
+    return level_of(sigma).rounds if settings.rounds is None else settings.rounds
+
+
+class CentralisedDenoisingRun(Run):
     """One round a step: dictionaries and similar patches from the estimate, then a few shrinkages.
 
     With the Poisson data term the variance of the noise is made constant first, and the result is mapped back.
     """
 
+    state = ("estimate", "index", "seed", "clusters")
+
     def __init__(
-        self, prior: NonlocallyCentralizedSparse, problem: Problem, generator: torch.Generator
+        self, settings: CentralisedSparseSettings, problem: Problem, generator: torch.Generator
     ) -> None:
         self.device = problem.y.device
-        self._prior, self._problem = prior, problem
+        self._settings, self._problem = settings, problem
         noisy, self._sigma = problem.stabilised()
         self._noisy = to_opponent(noisy)
         self._level = level_of(self._sigma)
-        self._rounds = prior.rounds_of(self._sigma) if self._sigma > 0 else 0
-        self._seed = int(torch.randint(2**31, (), generator=generator))
-        self._estimate, self._index, self._clusters = self._noisy, 0, 0
+        self._rounds = rounds_at(self._sigma, settings) if self._sigma > 0 else 0
+        self.seed = int(torch.randint(2**31, (), generator=generator))
+        self.estimate, self.index, self.clusters = self._noisy, 0, 0
 
     @property
     def finished(self) -> bool:
         """Whether the last round has been made."""
-        return self._index >= self._rounds
+        return self.index >= self._rounds
 
     @torch.no_grad()
     def step(self) -> Estimate:
         """Make the next round; after the last one the image stays."""
         if not self.finished:
-            pairs = zip(self._noisy, self._estimate, strict=True)
-            self._estimate = torch.stack([self._round(noisy, estimate) for noisy, estimate in pairs])
-            self._index += 1
-        image = self._problem.unstabilised(from_opponent(self._estimate)).clamp(0, 1)
-        return Estimate(image, self._problem.loss(image).item(), max(self._index, 1))
+            pairs = zip(self._noisy, self.estimate, strict=True)
+            self.estimate = torch.stack([self._round(noisy, estimate) for noisy, estimate in pairs])
+            self.index += 1
+        image = self._problem.unstabilised(from_opponent(self.estimate)).clamp(0, 1)
+        return Estimate(image, self._problem.loss(image).item(), max(self.index, 1))
 
     def _round(self, noisy: torch.Tensor, estimate: torch.Tensor) -> torch.Tensor:
         """The next estimate of one image (C, H, W)."""
         result = torch.empty_like(estimate)
-        self._clusters = 0
+        self.clusters = 0
         size = self._size(noisy)
-        overlap = self._prior.radius + size
+        overlap = self._settings.radius + size
         for strip in strips(noisy.shape[-2], noisy.shape[-1], overlap, len(noisy) * size**2):
             part = self._round_of_strip(noisy[:, strip.cut], estimate[:, strip.cut])
             result[:, strip.own] = part[:, strip.kept]
         return result
 
     def _round_of_strip(self, noisy: torch.Tensor, estimate: torch.Tensor) -> torch.Tensor:
-        remaining = self._remaining(noisy, estimate) if self._index else self._sigma
+        remaining = self._remaining(noisy, estimate) if self.index else self._sigma
         model = self._model(estimate, remaining)
-        strength = self._level.strength if self._prior.strength is None else self._prior.strength
+        strength = self._level.strength if self._settings.strength is None else self._settings.strength
         for turn in range(SHRINKAGES):
             estimate = estimate + FEEDBACK * (noisy - estimate)
-            if self._index or turn:
+            if self.index or turn:
                 remaining = self._remaining(noisy, estimate)
             variances = (model.variances(estimate) - remaining**2).clamp_(min=0)
             threshold = strength * math.sqrt(2) * remaining**2 / variances.sqrt_().add_(TINY)
@@ -143,37 +148,25 @@ class DenoisingRun(Run):
 
     def _size(self, image: torch.Tensor) -> int:
         """Side of a patch: no larger than the image."""
-        return min(self._level.patch if self._prior.patch is None else self._prior.patch, *image.shape[-2:])
+        return min(
+            self._level.patch if self._settings.patch is None else self._settings.patch, *image.shape[-2:]
+        )
 
     def _model(self, estimate: torch.Tensor, remaining: float) -> Centralisation:
-        prior, level = self._prior, self._level
+        settings, level = self._settings, self._level
         size = self._size(estimate)
-        stride = min(prior.stride, size)
-        generator = torch.Generator().manual_seed(self._seed + self._index)
+        stride = min(settings.stride, size)
+        generator = torch.Generator().manual_seed(self.seed + self.index)
         dictionaries = learn(
-            estimate, size, prior.clusters, level.smallest, level.high_pass, remaining, generator
+            estimate, size, settings.clusters, level.smallest, level.high_pass, remaining, generator
         )
-        self._clusters = max(self._clusters, len(dictionaries.centres))
+        self.clusters = max(self.clusters, len(dictionaries.centres))
         # Distances carry the noise that is left: the weights must not follow it.
         bandwidth = max(12 * 255 * remaining, level.bandwidth) / 255**2
-        count = level.similar if prior.similar is None else prior.similar
-        similar = find_similar(estimate[:1], size, count, stride, prior.radius, bandwidth)
+        count = level.similar if settings.similar is None else settings.similar
+        similar = find_similar(estimate[:1], size, count, stride, settings.radius, bandwidth)
         return Centralisation(estimate, dictionaries, similar, size, stride, level.high_pass)
 
     def findings(self) -> dict[str, Any]:
         """The noise level, the rounds made, and the clusters that the patches fell into."""
-        return {"sigma": self._sigma, "rounds": self._index, "clusters": self._clusters}
-
-    def state_dict(self) -> dict[str, Any]:
-        """The estimate, the rounds it has seen, and the seed of the dictionaries."""
-        return {
-            "estimate": self._estimate.clone(),
-            "index": self._index,
-            "seed": self._seed,
-            "clusters": self._clusters,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue after the round at which `state` was taken."""
-        self._estimate = state["estimate"].to(self.device)
-        self._index, self._seed, self._clusters = state["index"], state["seed"], state["clusters"]
+        return {"sigma": self._sigma, "rounds": self.index, "clusters": self.clusters}

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-from zeroshot.colour import from_opponent, to_opponent
+from zeroshot.colour import FULL_RANGE_LUMA_NOISE, from_opponent, full_range_luma, to_opponent
 from zeroshot.estimate import Estimate
 from zeroshot.patches import pixel_rows
 from zeroshot.prior import Run
 from zeroshot.priors.sparse.ncsr.centralisation import Centralisation, find_similar
-from zeroshot.priors.sparse.ncsr.colour import LUMA_NOISE, luma
 from zeroshot.priors.sparse.ncsr.data_step import towards_measurement
 from zeroshot.priors.sparse.ncsr.dictionaries import learn
-from zeroshot.priors.sparse.ncsr.strips import Strip, strips
-
-if TYPE_CHECKING:
-    from zeroshot.priors.sparse.ncsr.prior import NonlocallyCentralizedSparse
-    from zeroshot.problem import Problem
-
+from zeroshot.priors.sparse.ncsr.overlapping_strips import Strip, strips
+from zeroshot.priors.sparse.ncsr.settings import CentralisedSparseSettings, Colour
+from zeroshot.problem import Problem
 
 # The values below start from the paper's; benchmarks/classic.md says how they were chosen.
 
@@ -61,56 +57,73 @@ class _Part:
     means: torch.Tensor | None = None
 
 
-class RestorationRun(Run):
+class CentralisedRestorationRun(Run):
     """Blocks of iterations; dictionaries, similar patches and thresholds are renewed with every round.
 
     What a round works with follows from the image it began with, so that this image is all that a continued
     run needs of it.
+
+    Parameters
+    ----------
+    settings : CentralisedSparseSettings
+        Those of the prior.
+    problem : Problem
+        With a linear operator and Gaussian noise.
+    channels : {"luminance", "all"}
+        What is iterated on.
+    generator : torch.Generator
+        Seeds the clustering.
     """
 
+    state = ("image", "begun", "iteration", "seed", "clusters")
+
     def __init__(
-        self, prior: NonlocallyCentralizedSparse, problem: Problem, generator: torch.Generator
+        self,
+        settings: CentralisedSparseSettings,
+        problem: Problem,
+        channels: Colour,
+        generator: torch.Generator,
     ) -> None:
         self.device = problem.y.device
-        self._prior, self._problem = prior, problem
+        self._settings, self._problem = settings, problem
         initial = problem.initial()
-        self._luminance = prior.restores_luminance(problem)
-        self._y = luma(problem.y) if self._luminance else problem.y
-        self._image = luma(initial) if self._luminance else initial
-        self._colours = initial - self._image if self._luminance else None
+        self._luminance = channels == "luminance"
+        self._y = full_range_luma(problem.y) if self._luminance else problem.y
+        self.image = full_range_luma(initial) if self._luminance else initial
+        self._colours = initial - self.image if self._luminance else None
         weight = problem.counted()
         self._weight = weight[:, :1] if weight is not None and self._luminance else weight
-        self._sigma = problem.noise_rms() * (LUMA_NOISE if self._luminance else 1.0)
+        self._sigma = problem.noise_rms() * (FULL_RANGE_LUMA_NOISE if self._luminance else 1.0)
         self._energy = max(problem.operator.norm(tuple(problem.y.shape)) ** 2, 1e-6)
-        self._seed = int(torch.randint(2**31, (), generator=generator))
-        self._begun, self._iteration = self._image, 0
+        self.seed = int(torch.randint(2**31, (), generator=generator))
+        self.begun, self.iteration = self.image, 0
         self._parts: list[_Part] = []
-        self._clusters = 0
+        self.clusters = 0
 
     @property
     def finished(self) -> bool:
         """Whether the last iteration has been made."""
-        return self._iteration >= self._prior.iterations
+        return self.iteration >= self._settings.iterations
 
     @torch.no_grad()
     def step(self) -> Estimate:
         """Make a block of iterations; after the last one the image stays."""
-        prior = self._prior
-        for turn in range(min(prior.block, prior.iterations - self._iteration)):
-            if self._iteration % prior.inner == 0:
-                self._begun, self._parts = self._image, []
+        settings = self._settings
+        for turn in range(min(settings.block, settings.iterations - self.iteration)):
+            if self.iteration % settings.inner == 0:
+                self.begun, self._parts = self.image, []
             if not self._parts:
-                self._parts = self._round_from(self._begun)
+                self._parts = self._round_from(self.begun)
             self._iterate(renew_means=turn % KEEP_MEANS == 0)
-            self._iteration += 1
+            self.iteration += 1
         image = self._as_image()
-        return Estimate(image, self._problem.loss(image).item(), max(self._iteration, 1))
+        return Estimate(image, self._problem.loss(image).item(), max(self.iteration, 1))
 
     def _iterate(self, renew_means: bool) -> None:
         """One step towards the measurement and one shrinkage."""
         operator, weight = self._problem.operator, self._weight
         moved = towards_measurement(
-            self._image, self._y, operator, weight, self._proximity, self._prior.gradients
+            self.image, self._y, operator, weight, self._proximity, self._settings.gradients
         )
         opponent = to_opponent(moved)
         result = torch.empty_like(opponent)
@@ -120,15 +133,15 @@ class RestorationRun(Run):
                 part.means = part.model.means(pixel_rows(patch, part.model.size))
             shrunk = part.model.shrink(patch, part.threshold, part.means)
             result[part.index, :, part.strip.own] = shrunk[:, part.strip.kept]
-        self._image = from_opponent(result)
+        self.image = from_opponent(result)
 
     def _round_from(self, image: torch.Tensor) -> list[_Part]:
         """What a round works with, learned from the image that it begins with."""
-        number = self._iteration // self._prior.inner
+        number = self.iteration // self._settings.inner
         parts = []
         for index, opponent in enumerate(to_opponent(image)):
-            generator = torch.Generator().manual_seed(self._seed + number)
-            overlap, numbers = self._prior.radius + self._size, len(opponent) * self._size**2
+            generator = torch.Generator().manual_seed(self.seed + number)
+            overlap, numbers = self._settings.radius + self._size, len(opponent) * self._size**2
             for strip in strips(opponent.shape[-2], opponent.shape[-1], overlap, numbers):
                 patch = opponent[:, strip.cut]
                 model = self._model(patch, generator)
@@ -136,12 +149,12 @@ class RestorationRun(Run):
         return parts
 
     def _model(self, image: torch.Tensor, generator: torch.Generator) -> Centralisation:
-        prior, size = self._prior, self._size
-        stride = min(prior.stride, size)
-        dictionaries = learn(image, size, prior.clusters, SMALLEST, HIGH_PASS, 0.0, generator)
-        count = SIMILAR if prior.similar is None else prior.similar
-        similar = find_similar(image[:1], size, count, stride, prior.radius, BANDWIDTH / 255**2)
-        self._clusters = max(self._clusters, len(dictionaries.centres))
+        settings, size = self._settings, self._size
+        stride = min(settings.stride, size)
+        dictionaries = learn(image, size, settings.clusters, SMALLEST, HIGH_PASS, 0.0, generator)
+        count = SIMILAR if settings.similar is None else settings.similar
+        similar = find_similar(image[:1], size, count, stride, settings.radius, BANDWIDTH / 255**2)
+        self.clusters = max(self.clusters, len(dictionaries.centres))
         return Centralisation(image, dictionaries, similar, size, stride, HIGH_PASS)
 
     def _threshold(self, model: Centralisation, image: torch.Tensor, number: int) -> torch.Tensor:
@@ -149,54 +162,43 @@ class RestorationRun(Run):
 
         Unlike in denoising no noise is taken off the spread: hardly any is left after a shrinkage.
         """
-        noise = max(self._sigma, self._prior.assumed_noise)
+        noise = max(self._sigma, self._settings.assumed_noise)
         spread = model.variances(image).sqrt_()
         if number == 0:
             threshold = torch.full_like(spread, max(FIRST_THRESHOLD, noise))
         else:
-            strength = STRENGTH if self._prior.strength is None else self._prior.strength
+            strength = STRENGTH if self._settings.strength is None else self._settings.strength
             strength *= SECOND if number == 1 else 1.0
             threshold = strength * math.sqrt(2) * noise**2 / (self._proximity * (spread + LEAST_DEVIATION))
-            if self._y.shape[1] < self._image.shape[1]:
+            if self._y.shape[1] < self.image.shape[1]:
                 threshold[:, self._size**2 :] *= CHROMA
         return threshold
 
     @property
     def _size(self) -> int:
         """Side of a patch that fits into the image."""
-        return min(PATCH if self._prior.patch is None else self._prior.patch, *self._image.shape[-2:])
+        return min(PATCH if self._settings.patch is None else self._settings.patch, *self.image.shape[-2:])
 
     @property
     def _proximity(self) -> float:
         """μ of the step towards the measurement: larger for stronger noise, which it must not fit."""
-        share = (max(self._sigma, self._prior.assumed_noise) / PROXIMITY_NOISE) ** 2
+        share = (max(self._sigma, self._settings.assumed_noise) / PROXIMITY_NOISE) ** 2
         return self._energy * min(max(share, LEAST_PROXIMITY), 1.0)
 
     def _as_image(self) -> torch.Tensor:
-        image = self._image if self._colours is None else self._image + self._colours
+        image = self.image if self._colours is None else self.image + self._colours
         return image.clamp(0, 1)
 
     def findings(self) -> dict[str, Any]:
         """The noise level, the iterations made, the clusters, and which channels were restored."""
         return {
             "sigma": self._sigma,
-            "iterations": self._iteration,
-            "clusters": self._clusters,
+            "iterations": self.iteration,
+            "clusters": self.clusters,
             "channels": "luminance" if self._luminance else "all",
         }
 
-    def state_dict(self) -> dict[str, Any]:
-        """The image, the one that its round began with, the iteration, and the seed of the dictionaries."""
-        return {
-            "image": self._image.clone(),
-            "begun": self._begun.clone(),
-            "iteration": self._iteration,
-            "seed": self._seed,
-            "clusters": self._clusters,
-        }
-
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state` was taken."""
-        self._image, self._begun = state["image"].to(self.device), state["begun"].to(self.device)
-        self._iteration, self._seed = state["iteration"], state["seed"]
-        self._clusters, self._parts = state["clusters"], []
+        """Continue exactly where `state` was taken; what the round works with is learned again."""
+        super().load_state_dict(state)
+        self._parts = []

@@ -1,7 +1,7 @@
 """Wavelet transforms of images as Parseval frames: orthogonal, averaged over shifts, and undecimated.
 
 Every transform W here satisfies Wᵀ W x = x and ‖W x‖ = ‖x‖ for images of any size that it accepts, with
-periodic boundaries. What it does to an image's edges is left to :func:`extended`, which the callers use.
+periodic boundaries. The edges of an image are up to the callers: :class:`Frame`.
 """
 
 from __future__ import annotations

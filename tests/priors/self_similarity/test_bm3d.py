@@ -12,13 +12,13 @@ import torch
 
 from tests.pictures import SIGMA, decibels, read, seeded, with_noise
 from zeroshot.operators.identity import Identity
+from zeroshot.patches.cosine import cosine_matrix
 from zeroshot.priors.self_similarity.bm3d import collaborative
+from zeroshot.priors.self_similarity.bm3d.bm3d import BlockMatching3D
 from zeroshot.priors.self_similarity.bm3d.collaborative import Grouping, filter_planes
-from zeroshot.priors.self_similarity.bm3d.prior import BlockMatching3D
 from zeroshot.priors.self_similarity.bm3d.profiles import Stage, stages
 from zeroshot.priors.self_similarity.bm3d.shrinkage import HardThreshold, Wiener
 from zeroshot.priors.self_similarity.bm3d.transforms import (
-    cosine_transform,
     haar_transform,
     kaiser_window,
     of_patches,
@@ -41,7 +41,7 @@ def test_haar_is_orthonormal_and_starts_with_the_mean(size: int) -> None:
 
 def test_the_cosine_transform_is_scipys() -> None:
     patch = np.random.default_rng(0).normal(size=(11, 11))
-    basis = of_patches(cosine_transform(11)).numpy()
+    basis = of_patches(cosine_matrix(11)).numpy()
     np.testing.assert_allclose(
         (basis @ patch.ravel()).reshape(11, 11), scipy.fft.dctn(patch, norm="ortho"), atol=1e-12
     )
@@ -146,7 +146,7 @@ def literal_filter(
 def test_both_passes_are_the_literal_loop(stage: Stage, grey: torch.Tensor) -> None:
     noisy = with_noise(grey[..., 40:63, 30:50])[0].double()
     limit = stage.difference / 255**2 + 2 * SIGMA**2
-    wavelets, cosines = spline_wavelet_transform(stage.patch), cosine_transform(stage.patch)
+    wavelets, cosines = spline_wavelet_transform(stage.patch), cosine_matrix(stage.patch)
     hard = filter_planes(noisy, None, stage, Grouping(noisy, limit), wavelets, HardThreshold(2.7 * SIGMA))
     expected = literal_filter(noisy[0].numpy(), None, stage, limit, wavelets.numpy(), 2.7 * SIGMA)
     np.testing.assert_allclose(hard[0].numpy(), expected, atol=1e-7)

@@ -12,6 +12,7 @@ from scipy.fft import dctn, idctn
 from tests.pictures import SIGMA, decibels, read, seeded, uniform, with_noise
 from zeroshot.colour import from_opponent, to_opponent
 from zeroshot.operators.identity import Identity
+from zeroshot.patches.cosine import cosine_matrix
 from zeroshot.priors.sparse import dct
 from zeroshot.priors.sparse.dct import OverlappingDCT
 from zeroshot.problem import Problem
@@ -52,7 +53,7 @@ def test_both_passes_agree_with_a_literal_transcription(size: int, photograph: t
 
 @pytest.mark.parametrize("size", [2, 8, 13])
 def test_the_basis_is_orthonormal_and_the_transforms_adjoint(size: int) -> None:
-    basis = dct._cosines(size)
+    basis = cosine_matrix(size)
     torch.testing.assert_close(basis @ basis.T, torch.eye(size, dtype=torch.float64), atol=1e-12, rtol=0)
     strip = torch.randn(size + 3, size + 6, dtype=torch.float64, generator=seeded())
     coefficients = dct._analysis(strip, basis)

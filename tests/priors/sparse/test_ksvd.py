@@ -23,12 +23,12 @@ from zeroshot.operators.mask import Mask
 from zeroshot.prior import Run
 from zeroshot.priors.sparse.dictionary.averaging import Coder, code_image
 from zeroshot.priors.sparse.dictionary.ksvd import cosine_dictionary, replace_atoms, update_atoms
+from zeroshot.priors.sparse.dictionary.learned_dictionary import LearnedDictionary
 from zeroshot.priors.sparse.dictionary.matching_pursuit import (
     SparseCodes,
     matching_pursuit,
     weighted_matching_pursuit,
 )
-from zeroshot.priors.sparse.dictionary.prior import LearnedDictionary
 from zeroshot.problem import Problem
 
 #: Enough for the properties, and fast.

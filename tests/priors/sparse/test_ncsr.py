@@ -21,12 +21,11 @@ from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
 from zeroshot.priors.sparse.ncsr import strips as strips_module
 from zeroshot.priors.sparse.ncsr.centralisation import Centralisation, Similar, find_similar
-from zeroshot.priors.sparse.ncsr.colour import treats_channels_alike
 from zeroshot.priors.sparse.ncsr.data_step import towards_measurement
 from zeroshot.priors.sparse.ncsr.denoising import level_of
 from zeroshot.priors.sparse.ncsr.dictionaries import Dictionaries, k_means, learn, principal_components
-from zeroshot.priors.sparse.ncsr.prior import NonlocallyCentralizedSparse
-from zeroshot.priors.sparse.ncsr.strips import strips
+from zeroshot.priors.sparse.ncsr.ncsr import NonlocallyCentralizedSparse, treats_channels_alike
+from zeroshot.priors.sparse.ncsr.overlapping_strips import strips
 from zeroshot.problem import Problem
 
 

@@ -18,7 +18,7 @@ from zeroshot.noise import add_poisson, add_salt_and_pepper
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.operator import Operator
-from zeroshot.priors.sparse.wavelet.prior import Wavelet
+from zeroshot.priors.sparse.wavelet.shrinkage import Wavelet
 from zeroshot.priors.sparse.wavelet.subbands import noisy_threshold, penalty_value, shrunk, window_mean
 from zeroshot.priors.sparse.wavelet.transforms import (
     CycleSpunTransform,

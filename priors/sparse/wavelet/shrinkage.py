@@ -1,17 +1,28 @@
-"""Wavelets: photographs have few large coefficients, and many small ones."""
+"""Wavelet sparsity: photographs have few large coefficients, and many small ones."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 
 from zeroshot.checks import require_choice, require_positive, require_whole
 from zeroshot.colour import from_opponent, to_opponent
-from zeroshot.prior import Run, require_known_settings
-from zeroshot.priors.denoising import DenoisingPrior
-from zeroshot.priors.sparse.wavelet.subbands import Choice, Penalty, noisy_threshold, shrunk, wiener
+from zeroshot.data_terms import L1, Huber
+from zeroshot.estimate import Estimate
+from zeroshot.prior import Run
+from zeroshot.priors.denoising import DenoisingPrior, DenoisingRun
+from zeroshot.priors.sparse.wavelet.subbands import (
+    Choice,
+    Penalty,
+    clean_threshold,
+    noisy_threshold,
+    penalty_value,
+    shrunk,
+    wiener,
+)
 from zeroshot.priors.sparse.wavelet.transforms import (
     CycleSpunTransform,
     Filters,
@@ -21,11 +32,8 @@ from zeroshot.priors.sparse.wavelet.transforms import (
     WaveletTransform,
     most_levels,
 )
-from zeroshot.solvers.fista import DataFidelity
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-    from zeroshot.stopping import StoppingRule
+from zeroshot.problem import Problem
+from zeroshot.solvers.fista import ENVELOPE, DataFidelity, FastIterativeShrinkage
 
 Transform = Literal["orthogonal", "cycle_spun", "undecimated"]
 
@@ -41,6 +49,14 @@ PILOT_RADIUS = {"undecimated": 2, "cycle_spun": 1, "orthogonal": 1}
 CHROMA = {"demosaic": 2.0, "colorize": 2.0}
 #: `strength` by task: blur takes most of the noise out of Aᵀy.
 STRENGTH = {"deblur": 0.2}
+#: τ at the start, on the [0, 1] scale: the contrast of the structure that is settled first.
+FIRST_NOISE = 0.1
+#: The least τ, half a grey level of 8-bit images.
+LEAST_NOISE = 0.5 / 255
+#: Share of the iterations in which τ falls.
+FALLING = 0.75
+#: Threshold in units of the largest slope of a robust data term, at the finest scale (see benchmarks/classic.md).
+ROBUST_STRENGTH = 1.4
 
 
 @dataclass(frozen=True)
@@ -126,9 +142,10 @@ class Wavelet(DenoisingPrior):
     block: int = 5
 
     def __post_init__(self) -> None:
-        words = {"transform": Transform, "penalty": Penalty, "choice": Choice}
-        for name, values in {**words, "refinement": Literal["wiener", "none"]}.items():
-            require_choice(self, name, get_args(values))
+        require_choice(self, "transform", get_args(Transform))
+        require_choice(self, "penalty", get_args(Penalty))
+        require_choice(self, "choice", get_args(Choice))
+        require_choice(self, "refinement", ("wiener", "none"))
         require_positive(self, "strength", "chroma")
         require_whole(self, "levels", most=12)
         require_whole(self, "shifts", most=4096)
@@ -136,15 +153,13 @@ class Wavelet(DenoisingPrior):
         Filters.named(self.wavelet)
 
     @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> Wavelet:
-        """The defaults of the problem's task, `strength` and `chroma`, with `settings` put over them."""
-        require_known_settings(cls, settings)
+    def task_defaults(cls, problem: Problem) -> dict[str, Any]:
+        """`strength` and `chroma` of the task, and of measurements with fewer channels than the image."""
         fewer = problem.y.shape[1] < problem.reference_shape[1]
-        chosen = {
+        return {
             "strength": STRENGTH.get(problem.task, 1.0),
             "chroma": CHROMA.get(problem.task, 2.0 if fewer else 1.0),
         }
-        return cls(**{**chosen, **settings})
 
     # --- the denoiser --------------------------------------------------------------------------------------
 
@@ -207,6 +222,11 @@ class Wavelet(DenoisingPrior):
 
     # --- every other problem -------------------------------------------------------------------------------
 
+    @classmethod
+    def answers(cls, problem: Problem) -> bool:
+        """Always: it is never plugged in."""
+        return True
+
     def supports(self, problem: Problem) -> str | None:
         """None for linear operators and the Gaussian, Poisson, Huber and L1 data terms."""
         if not problem.operator.linear:
@@ -217,18 +237,130 @@ class Wavelet(DenoisingPrior):
         return None
 
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
-        """Begin a run: the passes of the denoiser, or the iterative scheme. It uses no randomness."""
-        from zeroshot.priors.sparse.wavelet.run import WaveletRun
+        """The passes of the denoiser, or the iterative scheme. It uses no randomness."""
+        return DenoisingRun(self, problem) if self.denoises(problem) else WaveletRun(self, problem)
 
-        reason = self.supports(problem)
-        if reason is not None:
-            raise ValueError(reason)
-        return super().start(problem, generator) if self.denoises(problem) else WaveletRun(self, problem)
 
-    def default_stopping(self, problem: Problem) -> StoppingRule:
-        """After the last pass of the denoiser, or after `iterations`."""
-        from zeroshot.stopping import MaxIterations
+class WaveletRun(Run):
+    """Blocks of iterations of the fast iterative shrinkage-thresholding algorithm.
 
-        if self.denoises(problem):
-            return super().default_stopping(problem)
-        return MaxIterations(self.iterations)
+    The unknown is the image with its frame; what lies on the frame is not measured.
+    """
+
+    state = ("solver", "thresholds", "iteration", "noise")
+
+    def __init__(self, prior: Wavelet, problem: Problem) -> None:
+        self.device = problem.y.device
+        self.prior = prior
+        self._size = problem.reference_shape[-2:]
+        self._transform, self._frame = prior.frame_for(*self._size)
+        self._radius = RADIUS[prior.transform]
+        fidelity = DataFidelity(problem.operator, problem.y, problem.data_term, problem.counted())
+        self.lipschitz = fidelity.lipschitz
+        norm = max(problem.operator.norm(tuple(problem.y.shape)), 1e-6)
+        self._robust = isinstance(problem.data_term, L1 | Huber)
+        self._last_noise = _noise(problem) / norm
+        self._first_noise = max(FIRST_NOISE, self._last_noise)
+        self.noise = self._first_noise
+        self._factor = torch.ones(1, problem.reference_shape[1], 1, 1, device=self.device)
+        self._factor[:, 1:] = prior.chroma
+        self._factor *= prior.strength
+        #: The thresholds of all bands in the order in which the transform shows them.
+        self.thresholds: list[torch.Tensor] = []
+        self._frozen = False
+        self.iteration = 0
+        self.solver = FastIterativeShrinkage(
+            _Framed(fidelity, self._frame, self._size),
+            self._proximal,
+            self._penalty,
+            self._frame.extended(problem.initial()),
+            restart="gradient",
+            steps="fixed" if fidelity.bounded else "backtracking",
+        )
+
+    @torch.no_grad()
+    def step(self) -> Estimate:
+        """Make a block of iterations, with τ falling from one to the next."""
+        for _ in range(max(1, min(self.prior.block, self.prior.iterations - self.iteration))):
+            self._lower_noise()
+            self.solver.advance()
+            self.iteration += 1
+        image = self._frame.crop(self.solver.image, *self._size).clamp(0, 1)
+        self.solver.forget()
+        return Estimate(image, self.solver.objective, self.iteration)
+
+    def _lower_noise(self) -> None:
+        """τ for the next iteration; once it has arrived, the thresholds stay."""
+        falling = max(1, round(FALLING * self.prior.iterations))
+        progress = min(1.0, self.iteration / falling)
+        self.noise = self._first_noise * (self._last_noise / self._first_noise) ** progress
+        self._frozen = self.iteration > falling and bool(self.thresholds)
+
+    def _proximal(self, point: torch.Tensor, step: float) -> torch.Tensor:
+        """Wᵀ T(W ·), the thresholds scaled with the step where it is shorter than 1/L."""
+        scale = step * self.lipschitz
+        if not self._frozen:
+            self.thresholds = []
+        remaining = iter(self.thresholds)
+
+        def rule(band: torch.Tensor, level: int, orientation: int) -> torch.Tensor:
+            if self._frozen:
+                threshold = next(remaining)
+            else:
+                threshold = self._factor * self._threshold(band, level)
+                self.thresholds.append(threshold)
+            return shrunk(band, threshold, self.prior.penalty, scale)
+
+        return from_opponent(self._transform.shrink(to_opponent(point), rule))
+
+    def _threshold(self, band: torch.Tensor, level: int) -> torch.Tensor:
+        noise = self.noise * self._transform.gain(level)
+        if self._robust:
+            # Natural images have coefficients that double in size with the scale.
+            return band.new_full((1, 1, 1, 1), ROBUST_STRENGTH * noise * 0.5**level)
+        return clean_threshold(band, noise, self.prior.choice, self._radius)
+
+    def _penalty(self, x: torch.Tensor) -> float:
+        """L Σ ρ(W x) with the newest thresholds."""
+        remaining = iter(self.thresholds)
+        values: list[float] = []
+
+        def add(band: torch.Tensor, level: int, orientation: int) -> None:
+            values.append(penalty_value(band, next(remaining), self.prior.penalty))
+
+        self._transform.visit(to_opponent(x), add)
+        shifts = len(values) / (3 * self._transform.levels)
+        return self.lipschitz * math.fsum(values) / shifts
+
+    def shrink_step(self, factor: float) -> None:
+        """Shorten the steps of the solver."""
+        self.solver.shrink_step(factor)
+
+    def findings(self) -> dict[str, Any]:
+        """The noise level at which the thresholds were frozen, in units of the image."""
+        return {"noise": self.noise}
+
+
+class _Framed:
+    """A smooth function of the image within a frame, as a function of the whole."""
+
+    def __init__(self, fidelity: DataFidelity, frame: Frame, size: tuple[int, ...]) -> None:
+        self.lipschitz = fidelity.lipschitz
+        self._fidelity, self._frame, self._size = fidelity, frame, size
+
+    def value(self, x: torch.Tensor) -> float:
+        return self._fidelity.value(self._frame.crop(x, *self._size))
+
+    def value_and_gradient(self, x: torch.Tensor) -> tuple[float, torch.Tensor]:
+        value, gradient = self._fidelity.value_and_gradient(self._frame.crop(x, *self._size))
+        return value, self._frame.padded(gradient)
+
+
+def _noise(problem: Problem) -> float:
+    """The noise level that the thresholds answer to, on the scale of the measurement."""
+    term = problem.data_term
+    if isinstance(term, L1):
+        return ENVELOPE
+    if isinstance(term, Huber):
+        return term.delta
+    return max(problem.noise_rms(), LEAST_NOISE)

@@ -45,7 +45,7 @@ class Strip:
 def strips(height: int, width: int, overlap: int, numbers: int) -> Iterator[Strip]:
     """Strips that reach `overlap` rows into their neighbours, with at most about NUMBERS numbers in all patches.
 
-    A patch has so many `numbers`: channels × patch².
+    `numbers` is how many a patch has: channels × patch².
     """
     count = max(1, -(-height * width * numbers // NUMBERS))
     # A strip thinner than its overlaps would mostly be thrown away.

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch.nn import functional
 
-from zeroshot.checks import require_positive, require_whole
-from zeroshot.data_terms import Gaussian, Poisson
+from zeroshot.data_terms import Gaussian
+from zeroshot.estimate import Estimate
 from zeroshot.operators.identity import Identity
-from zeroshot.operators.mask import Mask
-from zeroshot.prior import Run, require_known_settings
+from zeroshot.operators.mask import Mask, fill_holes
+from zeroshot.prior import Run
 from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.sparse.dictionary.averaging import Coder
-from zeroshot.priors.sparse.dictionary.learning import Learner
-from zeroshot.priors.sparse.dictionary.run import LearnedDictionaryRun
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-    from zeroshot.stopping import StoppingRule
+from zeroshot.priors.sparse.dictionary.learning import Learner, LearningSettings
+from zeroshot.problem import Problem
+from zeroshot.stopping import MaxIterations, StoppingRule
 
 #: Sweeps and stride where the denoiser is one step of many of a splitting scheme: its image changes little
 #: from one step to the next, and the scheme itself averages.
@@ -33,7 +30,7 @@ COLOUR: dict[str, Any] = {"gain": 1.09}
 
 
 @dataclass(frozen=True)
-class LearnedDictionary(DenoisingPrior):
+class LearnedDictionary(LearningSettings, DenoisingPrior):
     """min over x, D, γ of λ ‖m ⊙ (x − y)‖² + Σ ‖R x − D γ‖², each γ with as few atoms as its noise allows.
 
     R cuts a patch out of the image, m is 1 at known pixels. The dictionary D, overcomplete cosines at first,
@@ -89,44 +86,12 @@ class LearnedDictionary(DenoisingPrior):
         "K-SVD: sparse patches over a dictionary learned from the image itself; noise, scattered holes"
     )
 
-    patch: int = 8
-    atoms: int = 256
-    sweeps: int = 15
-    gain: float = 1.15
-    sparsity: int = 32
-    training: int = 40_000
-    fidelity: float = 30.0
-    stride: int = 1
-    trust: float = 0.1
-    coarsest: float = 20 / 255
-    finest: float = 3 / 255
-
-    def __post_init__(self) -> None:
-        for name, least, most in (
-            ("patch", 2, 32),
-            ("atoms", 4, 8192),
-            ("sweeps", 0, 10_000),
-            ("sparsity", 1, 1024),
-            ("training", 1, 10_000_000),
-            ("stride", 1, 32),
-        ):
-            require_whole(self, name, least=least, most=most)
-        require_positive(self, "gain", "fidelity", "trust", "coarsest", "finest")
-        if self.finest > self.coarsest:
-            raise ValueError(f"finest must be at most coarsest ({self.coarsest}), got {self.finest}")
-        if self.stride > self.patch:
-            raise ValueError(f"stride must be at most patch ({self.patch}), got {self.stride}")
-
     @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> LearnedDictionary:
-        """The defaults for denoising, for inpainting, or for being plugged in, with `settings` put over them."""
-        require_known_settings(cls, settings)
-        prior = cls(**COLOUR) if problem.reference_shape[1] > 1 else cls()
-        if not _is_own(problem):
-            prior = prior.repeated()
-        elif problem.known_pixels() is not None:
-            prior = replace(prior, **INPAINTING)
-        return replace(prior, **settings)
+    def task_defaults(cls, problem: Problem) -> dict[str, Any]:
+        """What differs for colour images, and in inpainting."""
+        colour = COLOUR if problem.reference_shape[1] > 1 else {}
+        fills = cls.answers(problem) and problem.known_pixels() is not None
+        return {**colour, **(INPAINTING if fills else {})}
 
     def repeated(self) -> LearnedDictionary:
         """Fewer sweeps, from fewer patches, and every second patch along each axis."""
@@ -147,33 +112,114 @@ class LearnedDictionary(DenoisingPrior):
             learner.sweep(coder, "poor" if index + 1 < self.sweeps else "none")
         return learner.restore(coder, self.stride)
 
-    def supports(self, problem: Problem) -> str | None:
-        """None for denoising, inpainting, and what the splitting scheme can solve."""
-        return None if _is_own(problem) else self.suited(problem).supports(problem)
+    @classmethod
+    def answers(cls, problem: Problem) -> bool:
+        """Whether the problem is noise of one level, and holes."""
+        with_holes = type(problem.operator) in (Identity, Mask) and isinstance(problem.data_term, Gaussian)
+        return with_holes or cls.denoises(problem)
 
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
-        """Begin a run; `generator` chooses the patches to learn from."""
-        if not _is_own(problem):
-            return self.suited(problem).start(problem, generator)
+        """The sweeps; `generator` chooses the patches to learn from."""
         known = problem.known_pixels()
         if known is not None:
             _warn_of_large_holes(known, min(self.patch, *problem.y.shape[-2:]))
         return LearnedDictionaryRun(self, problem, known, generator)
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
-        """After the first image and the sweeps, or by the rule of the splitting scheme."""
-        from zeroshot.stopping import MaxIterations
-
-        if _is_own(problem):
-            return MaxIterations(self.sweeps + 1)
-        return self.suited(problem).default_stopping(problem)
+        """After the first image and the sweeps."""
+        return MaxIterations(self.sweeps + 1)
 
 
-def _is_own(problem: Problem) -> bool:
-    """Whether dictionary learning solves the problem by itself: noise of one level, and holes."""
-    if type(problem.operator) is Identity and problem.measured is None and problem.held_out is None:
-        return isinstance(problem.data_term, Gaussian | Poisson)
-    return type(problem.operator) in (Identity, Mask) and isinstance(problem.data_term, Gaussian)
+class LearnedDictionaryRun(Run):
+    """First the image that the cosines make, then the sweeps, the last of which makes the final image.
+
+    In denoising the image in between is the first one: coding all patches takes about as long as several
+    sweeps. In inpainting every sweep gives a new image, which fills the holes for the next. The loss is what
+    the error-constrained model minimises, the mean number of atoms that a patch needs; in inpainting it rises
+    as the noise level assumed falls.
+
+    Parameters
+    ----------
+    prior : LearnedDictionary
+        The settings.
+    problem : Problem
+        Denoising or inpainting.
+    known : torch.Tensor or None
+        1 at the pixels that may be used, of the measurement's shape; None where all may.
+    generator : torch.Generator
+        Chooses the patches to learn from.
+    """
+
+    state = ("learners", "image", "index", "loss")
+
+    def __init__(
+        self,
+        prior: LearnedDictionary,
+        problem: Problem,
+        known: torch.Tensor | None,
+        generator: torch.Generator,
+    ) -> None:
+        self.device = problem.y.device
+        self._prior, self._problem = prior, problem
+        noisy, self._sigma = problem.stabilised(known)
+        if known is not None:
+            noisy = fill_holes(noisy, known)
+        # One seed for all: an image of a batch is restored as if it were alone.
+        seed = int(torch.randint(2**31, (1,), generator=generator))
+        self.learners = [
+            Learner(
+                prior,
+                noisy[index],
+                None if known is None else known[index],
+                self._sigma,
+                torch.Generator().manual_seed(seed),
+            )
+            for index in range(len(noisy))
+        ]
+        self._nothing_to_do = known is None and self._sigma <= 0
+        self.image = noisy
+        self.index = 0
+        self.loss = 0.0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last sweep has been made."""
+        return self.index > (0 if self._nothing_to_do else self._prior.sweeps)
+
+    @torch.no_grad()
+    def step(self) -> Estimate:
+        """Make the first image, or the next sweep; after the last one the image stays."""
+        if not self.finished:
+            if not self._nothing_to_do:
+                self._advance()
+            self.index += 1
+        return Estimate(self._problem.unstabilised(self.image).clamp(0, 1), self.loss, self.index)
+
+    def _advance(self) -> None:
+        sweeps = self._prior.sweeps
+        images = [learner.learn(self.index, sweeps) for learner in self.learners]
+        made = [image for image in images if image is not None]
+        if made:
+            self.image = torch.stack(made)
+        needed = [learner.atoms_needed if self.index else learner.atoms_used for learner in self.learners]
+        self.loss = self._mean(needed)
+
+    @staticmethod
+    def _mean(values: list[float]) -> float:
+        return sum(values) / len(values)
+
+    @property
+    def dictionaries(self) -> list[torch.Tensor]:
+        """The dictionary of each image of the batch, (K, C · size²), the atoms as rows."""
+        return [learner.dictionary for learner in self.learners]
+
+    def findings(self) -> dict[str, Any]:
+        """The noise level, the number of atoms that patches took, and how many atoms were replaced."""
+        return {
+            "sigma": self._sigma,
+            "atoms_per_patch": self._mean([learner.atoms_used for learner in self.learners]),
+            "atoms_replaced": sum(learner.replaced for learner in self.learners),
+        }
 
 
 def _warn_of_large_holes(known: torch.Tensor, size: int) -> None:

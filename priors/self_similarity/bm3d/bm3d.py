@@ -11,15 +11,12 @@ from torch.nn import functional
 
 from zeroshot.checks import require_choice, require_number, require_positive
 from zeroshot.colour import from_opponent, to_opponent
+from zeroshot.patches.cosine import cosine_matrix
 from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.self_similarity.bm3d.collaborative import Grouping, filter_planes
 from zeroshot.priors.self_similarity.bm3d.profiles import Profile, stages
 from zeroshot.priors.self_similarity.bm3d.shrinkage import HardThreshold, Wiener
-from zeroshot.priors.self_similarity.bm3d.transforms import (
-    cosine_transform,
-    of_patches,
-    spline_wavelet_transform,
-)
+from zeroshot.priors.self_similarity.bm3d.transforms import of_patches, spline_wavelet_transform
 
 Colour = Literal["opponent", "separate"]
 
@@ -118,7 +115,7 @@ class BlockMatching3D(DenoisingPrior):
         stage = stage.fitted(2 ** (side.bit_length() - 1))
         noise, features = 2 * sigma**2, None
         if self.prefilter:
-            basis = of_patches(cosine_transform(stage.patch)).T.to(noisy)
+            basis = of_patches(cosine_matrix(stage.patch)).T.to(noisy)
             noise, features = 0.0, lambda rows: functional.hardshrink(rows @ basis, self.prefilter * sigma)
         grouping = Grouping(noisy[:1], _limit(stage.difference, len(noisy)) + noise, features)
         transform = spline_wavelet_transform(stage.patch)
@@ -128,7 +125,7 @@ class BlockMatching3D(DenoisingPrior):
         """The second pass for planes (C, H, W)."""
         stage = stages(self.profile, sigma)[1].fitted(min(noisy.shape[-2:]))
         grouping = Grouping(pilot[:1], _limit(stage.difference, len(noisy)))
-        transform = cosine_transform(stage.patch)
+        transform = cosine_matrix(stage.patch)
         return filter_planes(noisy, pilot, stage, grouping, transform, Wiener(self.attenuation * sigma**2))
 
 

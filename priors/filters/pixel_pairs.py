@@ -1,4 +1,4 @@
-"""The pairs of pixels that lie within each other's window, as pairs of slices of an image.
+"""Pairs of pixels that lie within each other's window, as pairs of slices of an image.
 
 Weights that depend on a pair and not on its order are computed once for both of its pixels. An image is
 walked in strips, whose intermediate results stay in the cache of a CPU core.
@@ -78,14 +78,3 @@ def pairs_within(height: int, width: int, radius: int, strip: int) -> Iterator[P
                     (slice(top + down, bottom + down), slice(first + right, end + right)),
                     (down, right),
                 )
-
-
-def reflected(image: torch.Tensor, margin: int) -> torch.Tensor:
-    """The image (…, H, W) continued by its mirror image to every side, as often as need be."""
-    if margin == 0:
-        return image.contiguous()
-    for axis in (-2, -1):
-        size = image.shape[axis]
-        places = torch.arange(-margin, size + margin, device=image.device) % (2 * size)
-        image = image.index_select(axis, torch.minimum(places, 2 * size - 1 - places))
-    return image.contiguous()

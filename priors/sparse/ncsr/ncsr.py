@@ -1,25 +1,21 @@
-"""The prior: which settings there are, which run a problem takes, and when it ends."""
+"""Nonlocally centralised sparse coding: patches coded near what patches like them are coded as."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar
 
 import torch
 
-from zeroshot.checks import require_choice, require_positive, require_whole
 from zeroshot.data_terms import Gaussian, Poisson
-from zeroshot.operators.identity import Identity
-from zeroshot.prior import Prior, Run, require_known_settings
-from zeroshot.priors.sparse.ncsr.colour import treats_channels_alike
-from zeroshot.priors.sparse.ncsr.denoising import DenoisingRun, level_of
-from zeroshot.priors.sparse.ncsr.restoration import RestorationRun
+from zeroshot.operators.operator import Operator
+from zeroshot.prior import Prior, Run
+from zeroshot.priors.sparse.ncsr.denoising import LEVELS, CentralisedDenoisingRun, rounds_at
+from zeroshot.priors.sparse.ncsr.restoration import CentralisedRestorationRun
+from zeroshot.priors.sparse.ncsr.settings import CentralisedSparseSettings, Colour
+from zeroshot.problem import Problem
+from zeroshot.stopping import MaxIterations, StoppingRule
 
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-    from zeroshot.stopping import StoppingRule
-
-Colour = Literal["luminance", "all"]
 #: Tasks in which the eye asks for a sharp luminance only: of a colour image the chroma is left as it is first
 #: estimated.
 LUMINANCE_TASKS = ("sr", "deblur")
@@ -29,7 +25,7 @@ STRONG_NOISE = 4 / 255
 
 
 @dataclass(frozen=True)
-class NonlocallyCentralizedSparse(Prior):
+class NonlocallyCentralizedSparse(CentralisedSparseSettings, Prior):
     """min over α of ½‖y − A x(α)‖² + Σᵢ Σⱼ λᵢⱼ |αᵢⱼ − βᵢⱼ|, αᵢ the code of patch i over its cluster's basis.
 
     The patches of the current image are clustered by their high frequencies, and the principal components of
@@ -60,7 +56,7 @@ class NonlocallyCentralizedSparse(Prior):
     rounds : int or None
         How often bases and similar patches are renewed. None: 3 or 4, by the noise level, in denoising, else
         8. For other operators `for_problem` sets 4 where the noise is known to be above 4 grey levels, or
-        fewer channels are measured than looked for: later rounds then begin to smooth.
+        fewer channels are measured than restored: later rounds then begin to smooth.
     inner : int
         Iterations a round, for operators other than the identity.
     gradients : int
@@ -86,40 +82,12 @@ class NonlocallyCentralizedSparse(Prior):
         "nonlocally centralised sparse coding: sharp edges and texture that repeats; any linear damage"
     )
 
-    patch: int | None = None
-    clusters: int = 70
-    similar: int | None = None
-    radius: int = 20
-    stride: int = 2
-    strength: float | None = None
-    rounds: int | None = None
-    inner: int = 20
-    gradients: int = 5
-    assumed_noise: float = 0.7 / 255
-    colour: Colour | None = None
-    block: int = 5
-
-    #: Rounds for operators other than the identity, where `rounds` is None.
-    _general_rounds: ClassVar[int] = 8
-
-    def __post_init__(self) -> None:
-        require_whole(self, "patch", least=2, most=32, none="allowed")
-        require_whole(self, "similar", least=2, none="allowed")
-        require_whole(self, "rounds", none="allowed")
-        require_whole(self, "clusters", "stride", "radius", "inner", "gradients", "block")
-        require_positive(self, "strength", none="allowed")
-        require_positive(self, "assumed_noise")
-        require_choice(self, "colour", get_args(Colour), none="allowed")
-
     @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> NonlocallyCentralizedSparse:
-        """The defaults, which depend on the problem where they are None, with `settings` put over them."""
-        require_known_settings(cls, settings)
+    def task_defaults(cls, problem: Problem) -> dict[str, Any]:
+        """Fewer rounds where there is noise, or where fewer channels are measured than restored."""
         noisy = problem.sigma is not None and problem.sigma > STRONG_NOISE
         fewer = problem.y.shape[1] < problem.reference_shape[1]
-        if (noisy or fewer) and not _is_denoising(problem):
-            settings = {"rounds": 4, **settings}
-        return cls(**settings)
+        return {"rounds": 4} if (noisy or fewer) and not problem.is_denoising else {}
 
     def supports(self, problem: Problem) -> str | None:
         """None for linear operators with Gaussian noise, and for denoising with Poisson noise as well."""
@@ -127,36 +95,24 @@ class NonlocallyCentralizedSparse(Prior):
             return f"ncsr needs a linear operator, and {problem.operator.describe()} is not"
         term = type(problem.data_term).__name__
         if isinstance(problem.data_term, Poisson):
-            return None if _is_denoising(problem) else f"ncsr with the data term {term} can only denoise"
+            return None if problem.is_denoising else f"ncsr with the data term {term} can only denoise"
         if not isinstance(problem.data_term, Gaussian):
             return f"ncsr needs the data term Gaussian (or Poisson for denoising), got {term}"
         return None
 
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
-        """Begin a run; the generator seeds the clustering."""
-        reason = self.supports(problem)
-        if reason is not None:
-            raise ValueError(reason)
-        run = DenoisingRun if _is_denoising(problem) else RestorationRun
-        return run(self, problem, generator)
+        """The rounds of denoising or the iterations of restoration; the generator seeds the clustering."""
+        if problem.is_denoising:
+            return CentralisedDenoisingRun(self, problem, generator)
+        channels: Colour = "luminance" if self.restores_luminance(problem) else "all"
+        return CentralisedRestorationRun(self, problem, channels, generator)
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
         """After the last round; the run then says that it has finished."""
-        from zeroshot.stopping import MaxIterations
-
-        if _is_denoising(problem):
-            # The noise level may have to be estimated, which the run does: these are the most rounds.
-            return MaxIterations(max(self.rounds_of(0.0), self.rounds_of(1.0)))
-        return MaxIterations(self.iterations)
-
-    @property
-    def iterations(self) -> int:
-        """The iterations of a run for operators other than the identity."""
-        return self.inner * (self._general_rounds if self.rounds is None else self.rounds)
-
-    def rounds_of(self, sigma: float) -> int:
-        """The rounds that denoising at this noise level takes."""
-        return level_of(sigma).rounds if self.rounds is None else self.rounds
+        if not problem.is_denoising:
+            return super().default_stopping(problem)
+        # The noise level may have to be estimated, which the run does: these are the most rounds.
+        return MaxIterations(max(rounds_at(level.up_to, self) for level in LEVELS))
 
     def restores_luminance(self, problem: Problem) -> bool:
         """Whether only the luma of the problem's image is iterated on."""
@@ -168,15 +124,26 @@ class NonlocallyCentralizedSparse(Prior):
         return treats_channels_alike(problem.operator, problem.reference_shape)
 
 
-def _is_denoising(problem: Problem) -> bool:
-    """Whether nothing but noise is wrong with the image."""
-    complete = problem.measured is None and problem.held_out is None
-    return complete and type(problem.operator) is Identity
-
-
 def _counts_channels_alike(problem: Problem) -> bool:
     """Whether a pixel that is measured, or held out, is so in all its channels."""
     for mask in (problem.measured, problem.held_out):
         if mask is not None and not torch.equal(mask, mask[:, :1].expand_as(mask)):
             return False
     return True
+
+
+@torch.no_grad()
+def treats_channels_alike(operator: Operator, shape: tuple[int, ...]) -> bool:
+    """Whether A damages every channel of a three-channel image of `shape` in the same way, on its own."""
+    if shape[1] != 3:
+        return False
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand((shape[0], 1, *shape[2:]), generator=generator).to(operator.device)
+    weights = image.new_tensor((1.0, -0.5, 0.25)).view(1, 3, 1, 1)
+    try:
+        single, together = operator(image), operator(image * weights)
+    except (ValueError, RuntimeError):
+        return False
+    if single.shape[1] != 1 or together.shape != (single.shape[0], 3, *single.shape[2:]):
+        return False
+    return torch.allclose(together, single * weights, atol=1e-5)
