@@ -17,7 +17,7 @@ from zeroshot.estimate import Estimate
 from zeroshot.loop import Loop
 from zeroshot.prior import Prior, Run, configured_prior
 from zeroshot.priors.auto.validation_split import pixels_to_judge_by, put_aside
-from zeroshot.priors.unchanged import Unchanged
+from zeroshot.priors.clean import CleanRun
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 
@@ -117,7 +117,7 @@ class ModelSelection(Prior):
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
         """Begin with the first candidate that supports the problem; a clean image is left as it is."""
         if problem.is_clean:
-            return Unchanged(problem)
+            return CleanRun(problem)
         priors = [prior for prior in self._configured(problem) if prior.supports(problem) is None]
         return ModelSelectionRun(self, priors, problem, generator)
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from zeroshot.checks import require_choice, require_positive, require_whole
 from zeroshot.estimate import Estimate
-from zeroshot.prior import Prior, Run, require_known_settings
-from zeroshot.priors.low_rank.groups import RULES, Centre, PatchGroups, Shrinkage
+from zeroshot.prior import Prior, Run
+from zeroshot.priors.patch_groups import Centre, PatchGroups
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, PlugAndPlayRun
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-    from zeroshot.stopping import StoppingRule
+from zeroshot.problem import Problem
+from zeroshot.solvers.singular_values import RULES, Shrinkage
 
 #: The threshold in units of the largest singular value that noise alone has, and what is kept of a group.
 THRESHOLDS: dict[str, tuple[float, Centre]] = {
@@ -27,12 +26,6 @@ THRESHOLDS: dict[str, tuple[float, Centre]] = {
     "weighted": (0.6, "mean"),
     "soft": (0.5, "mean"),
 }
-#: What differs from the defaults, by task. Blur weakens detail, which then must not be outweighed (see
-#: benchmarks/classic.md).
-TASK_DEFAULTS: dict[str, dict[str, Any]] = {
-    "deblur": {"weight": 0.3, "iterations": 12, "sigma_start": 20 / 255},
-    "sr": {"weight": 0.3, "iterations": 12, "sigma_start": 20 / 255},
-}
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,7 @@ class GroupSparseRepresentation(Prior):
     The dictionary D_G of a group is made of the outer products uᵢ vᵢᵀ of its own singular vectors, so that its
     code α_G holds its singular values, and sparsity is low rank. It is solved by ADMM (the split Bregman
     iteration): the data step for x, in closed form or by conjugate gradients, and for each group hard
-    thresholding of the singular values. Similar patches are looked for in the running estimate, anew every few
+    thresholding of the singular values. Similar patches are sought in the running estimate, anew every few
     iterations.
 
     The threshold is that of noise of a level σ: σ (√n + √d) is about the largest singular value of an n × d
@@ -61,7 +54,7 @@ class GroupSparseRepresentation(Prior):
     stride : int
         Distance between reference patches.
     radius : int
-        Half the side of the window in which similar patches are looked for.
+        Half the side of the window in which similar patches are sought.
     iterations : int
         How many iterations.
     refresh : int
@@ -86,6 +79,11 @@ class GroupSparseRepresentation(Prior):
 
     name: ClassVar[str] = "gsr"
     summary: ClassVar[str] = "group sparsity: similar patches share a few patterns; strong where pixels miss"
+    # Blur weakens detail, which then must not be outweighed (see benchmarks/classic.md).
+    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "deblur": {"weight": 0.3, "iterations": 12, "sigma_start": 20 / 255},
+        "sr": {"weight": 0.3, "iterations": 12, "sigma_start": 20 / 255},
+    }
 
     shrinkage: Shrinkage = "hard"
     patch: int = 8
@@ -106,12 +104,6 @@ class GroupSparseRepresentation(Prior):
         require_positive(self, "sigma_start", "sigma_least", "weight")
         require_positive(self, "sigma_end", none="allowed")
 
-    @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> GroupSparseRepresentation:
-        """The defaults of the problem's task, with `settings` put over them."""
-        require_known_settings(cls, settings)
-        return cls(**{**TASK_DEFAULTS.get(problem.task, {}), **settings})
-
     def supports(self, problem: Problem) -> str | None:
         """None for linear operators and data terms with a proximal map."""
         if not problem.operator.linear:
@@ -121,28 +113,21 @@ class GroupSparseRepresentation(Prior):
             return f"group sparsity needs a data term with a proximal map, and {name} has none"
         return None
 
-    def start(self, problem: Problem, generator: torch.Generator) -> Run:
-        """Begin a run; it uses no randomness."""
-        reason = self.supports(problem)
-        if reason is not None:
-            raise ValueError(reason)
+    def start(self, problem: Problem, generator: torch.Generator) -> GroupSparseRun:
+        """The run; it uses no randomness."""
         return GroupSparseRun(self, problem)
-
-    def default_stopping(self, problem: Problem) -> StoppingRule:
-        """After the last iteration."""
-        from zeroshot.stopping import MaxIterations
-
-        return MaxIterations(self.iterations)
 
 
 class GroupSparseRun(Run):
     """The iterations of ADMM, one a step."""
 
+    state = ("splitting", "shrinkage")
+
     def __init__(self, prior: GroupSparseRepresentation, problem: Problem) -> None:
         self.device = problem.y.device
-        self._shrinkage = GroupShrinkage(prior)
+        self.shrinkage = GroupShrinkage(prior)
         splitting = PlugAndPlay(
-            denoiser=self._shrinkage,
+            denoiser=self.shrinkage,
             scheme="admm",
             iterations=prior.iterations,
             sigma_start=prior.sigma_start,
@@ -150,29 +135,20 @@ class GroupSparseRun(Run):
             sigma_least=prior.sigma_least,
             weight=prior.weight,
         )
-        self._splitting = PlugAndPlayRun(splitting, problem, self._shrinkage)
+        self.splitting = PlugAndPlayRun(splitting, problem, self.shrinkage)
 
     @property
     def finished(self) -> bool:
         """Whether the last iteration has been made."""
-        return self._splitting.finished
+        return self.splitting.finished
 
     def step(self) -> Estimate:
         """Make the next iteration; after the last one the image stays."""
-        return self._splitting.step()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The variables of ADMM, and the image in which similar patches were last looked for."""
-        return {"splitting": self._splitting.state_dict(), "shrinkage": self._shrinkage.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state` was taken."""
-        self._splitting.load_state_dict(state["splitting"])
-        self._shrinkage.load_state_dict(state["shrinkage"])
+        return self.splitting.step()
 
     def findings(self) -> dict[str, Any]:
         """The last σ."""
-        return {"last_noise_level": self._splitting.findings()["last_noise_level"]}
+        return {"last_noise_level": self.splitting.findings()["last_noise_level"]}
 
 
 class GroupShrinkage:

@@ -13,8 +13,8 @@ from zeroshot.data_terms import Poisson
 from zeroshot.noise import add_gaussian, add_poisson, random_mask
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
+from zeroshot.priors.low_rank.grouped_denoiser import GroupedDenoiser, noise_left
 from zeroshot.priors.low_rank.nnm import NuclearNorm
-from zeroshot.priors.low_rank.passes import GroupedDenoiser, noise_left
 from zeroshot.priors.low_rank.wnnm import WeightedNuclearNorm
 from zeroshot.priors.sparse.gsr import GroupSparseRepresentation, GroupSparseRun
 from zeroshot.problem import Problem
