@@ -98,7 +98,7 @@ class ModelSelection(Prior):
         return {"candidates": CANDIDATES.get(problem.task, CANDIDATES["restore"])}
 
     def within(self, seconds: float) -> ModelSelection:
-        """The same selection, to be done in so many seconds unless it was given a time of its own."""
+        """The same selection with this time budget, unless it was given one of its own."""
         return self if self.seconds is not None else replace(self, seconds=seconds)
 
     def supports(self, problem: Problem) -> str | None:

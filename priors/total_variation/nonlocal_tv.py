@@ -35,7 +35,7 @@ class NonlocalTotalVariation(PenaltyPrior):
     patch : int
         Side of the patches whose distances decide, odd, 1 to 31.
     radius : int
-        Half the side of the window in which similar patches are sought, 1 to 50.
+        How many pixels the search window reaches to each side, 1 to 50.
     updates : int
         How often the graph is built anew; `for_problem` sets 3 for inpainting.
 

@@ -19,7 +19,7 @@ from zeroshot.solvers.thresholds import soft
 
 #: Matrices of the data's size in double precision that the computation holds at a time.
 _COPIES = 10
-#: A pixel moves where it differs by more than so many standard deviations of the noise.
+#: A pixel moves where it differs by more than this many standard deviations of the noise.
 NOISE_LEVELS = 4.0
 #: The standard deviation of Gaussian noise over the median of its magnitude.
 MEDIAN_TO_DEVIATION = 1.4826
@@ -285,7 +285,7 @@ def separate_background(
 
 
 def require_memory(values: int) -> None:
-    """Raise a ValueError where frames of so many values in all do not fit into memory."""
+    """Raise a ValueError where frames with `values` numbers in all do not fit into memory."""
     needed, available = _COPIES * 8 * values, available_memory()
     if available is not None and needed > available:
         raise ValueError(

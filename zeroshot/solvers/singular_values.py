@@ -54,11 +54,11 @@ RULES: dict[str, Rule] = {"soft": soft, "weighted": weighted, "hard": hard}
 def shrink_singular_values(groups: torch.Tensor, rule: Rule, thresholds: torch.Tensor) -> torch.Tensor:
     """U f(S) Vᵀ for each matrix Y = U S Vᵀ of a batch.
 
-    It goes by the eigenvalues of the smaller Gram matrix:
+    The result follows from the eigenvalues of the smaller Gram matrix:
 
         Yᵀ Y = V S² Vᵀ    and    U f(S) Vᵀ = Y V (f(S)/S) Vᵀ,
 
-    and with Y Yᵀ likewise where Y is wider than it is tall. It is cheaper than a batch of singular value
+    and with Y Yᵀ likewise where Y is wider than it is tall. That is cheaper than a batch of singular value
     decompositions. Squaring halves the digits: where single precision does not tell what lies above the
     threshold from rounding, the Gram matrix is decomposed in double precision.
 
