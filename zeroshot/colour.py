@@ -47,10 +47,8 @@ def _rotated(image: torch.Tensor, axes: torch.Tensor) -> torch.Tensor:
     return torch.einsum("dc,...chw->...dhw", axes, image)
 
 
-#: Luma of ITU-R BT.601 for R, G, B in the full range: black stays 0 and white stays 1.
-FULL_RANGE_LUMA = (0.299, 0.587, 0.114)
-#: What the standard deviation of white noise in RGB is multiplied by in that luma.
-FULL_RANGE_LUMA_NOISE = math.sqrt(math.fsum(weight**2 for weight in FULL_RANGE_LUMA))
+#: What the standard deviation of white noise in RGB is multiplied by in :func:`full_range_luma`.
+FULL_RANGE_LUMA_NOISE = math.sqrt(math.fsum(weight**2 for weight in LUMA_WEIGHTS["bt601"]))
 
 
 def full_range_luma(image: torch.Tensor) -> torch.Tensor:
@@ -58,4 +56,4 @@ def full_range_luma(image: torch.Tensor) -> torch.Tensor:
 
     The tables of super-resolution measure another one, from 16 to 235: :mod:`zeroshot.metrics`.
     """
-    return torch.einsum("j,njhw->nhw", image.new_tensor(FULL_RANGE_LUMA), image)[:, None]
+    return torch.einsum("j,njhw->nhw", image.new_tensor(LUMA_WEIGHTS["bt601"]), image)[:, None]

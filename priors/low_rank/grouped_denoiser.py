@@ -5,19 +5,18 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch.nn import functional
 
 from zeroshot.checks import require_choice, require_number, require_whole
-from zeroshot.prior import require_known_settings
+from zeroshot.prior import Prior
 from zeroshot.priors.denoising import DenoisingPrior
-from zeroshot.priors.low_rank.groups import RULES, PatchGroups, Shrinkage
-
-if TYPE_CHECKING:
-    from zeroshot.prior import Prior
-    from zeroshot.problem import Problem
+from zeroshot.priors.patch_groups import PatchGroups
+from zeroshot.priors.sparse.gsr import GroupSparseRepresentation
+from zeroshot.problem import Problem
+from zeroshot.solvers.singular_values import RULES, Shrinkage
 
 Coupling = Literal["joint", "channels"]
 
@@ -56,7 +55,7 @@ class GroupedDenoiser(DenoisingPrior):
 
     Each iteration starts from x + δ (y − x), so that a part of what was removed comes back. The noise that is
     left in a group is taken to be λ √|σ² − r²|, with r² the mean square of the residual in the reference
-    patch; in the first iteration it is σ. A pass looks for similar patches once and makes two iterations.
+    patch; in the first iteration it is σ. A pass searches for similar patches once and makes two iterations.
 
     Parameters
     ----------
@@ -73,7 +72,7 @@ class GroupedDenoiser(DenoisingPrior):
     stride : int or None
         Distance between reference patches; None: half a patch.
     radius : int
-        Half the side of the window in which similar patches are looked for.
+        Half the side of the window in which similar patches are sought.
     feedback : float
         δ.
     coupling : {"joint", "channels"}
@@ -113,7 +112,7 @@ class GroupedDenoiser(DenoisingPrior):
         return dataclasses.replace(self, iterations=self.iterations or 4)
 
     def refine(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
-        """Look for similar patches and shrink their groups twice."""
+        """Find similar patches and shrink their groups twice."""
         parts = noisy.shape[1] if self.coupling == "channels" else 1
         images = [
             torch.cat(
@@ -154,15 +153,14 @@ class GroupedDenoiser(DenoisingPrior):
 
     @classmethod
     def for_problem(cls, problem: Problem, **settings: Any) -> GroupedDenoiser:
-        """The defaults of the family with `settings` put over them."""
-        require_known_settings(cls, settings)
-        # No :meth:`repeated` here: the splitting scheme shrinks the groups itself.
-        return cls(**settings)
+        """The defaults of the family with `settings` put over them, for every task."""
+        # Not those of :meth:`repeated`: the splitting scheme shrinks the groups itself.
+        return super(DenoisingPrior, cls).for_problem(problem, **settings)
 
     def supports(self, problem: Problem) -> str | None:
         """None for denoising; for every other linear operator where all settings changed have a meaning."""
         changed = [name for name in self._changed() if name not in SHARED]
-        if changed and not self._is_direct(problem):
+        if changed and not self.denoises(problem):
             return f"{self.name} has no {changed[0]} but in denoising; leave it at its default"
         return super().supports(problem)
 
@@ -171,9 +169,10 @@ class GroupedDenoiser(DenoisingPrior):
         fields = dataclasses.fields(self)
         return [field.name for field in fields if getattr(self, field.name) != field.default]
 
-    def _plugged_in(self, problem: Problem) -> Prior:
-        from zeroshot.priors.sparse.gsr import GroupSparseRepresentation
-
+    def suited(self, problem: Problem) -> Prior:
+        """Itself for plain noise; elsewhere the splitting scheme with this shrinkage of groups."""
+        if self.denoises(problem):
+            return self
         settings = {name: getattr(self, name) for name in self._changed() if name in SHARED}
         return GroupSparseRepresentation.for_problem(problem, shrinkage=self.shrinkage, **settings)
 
