@@ -340,7 +340,7 @@ def test_the_provenance_says_how_the_image_was_made(image: np.ndarray, tmp_path:
         ({"task": "denoise", "seed": -1}, "seed must be"),
         ({"task": "denoise", "resume": True}, "needs checkpoint"),
         ({"task": "denoise", "prior": "dip", "settings": {"chanels": 3}}, "no setting 'chanels'"),
-        ({"task": "denoise", "prior": "dip", "settings": {"network": "vgg"}}, "network must be one of"),
+        ({"task": "denoise", "prior": "dip", "settings": {"network": "vgg"}}, "network must be 'skip'"),
         ({"task": "denoise", "prior": "dip", "settings": {"recipe": "slow"}}, "no recipe 'slow'"),
     ],
 )

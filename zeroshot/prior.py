@@ -105,7 +105,8 @@ def _restored(saved: Any, current: Any, device: torch.device) -> Any:
         current.set_state(saved.cpu())
         return current
     if not isinstance(current, type) and hasattr(current, "load_state_dict"):
-        current.load_state_dict(saved)
+        # Optimisers would take the saved tensors themselves, and change them at the next step.
+        current.load_state_dict(_saved(saved))
         return current
     if isinstance(saved, torch.Tensor):
         # Copied: what is loaded may be kept by the caller to go back to.

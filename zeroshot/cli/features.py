@@ -37,7 +37,7 @@ def add_parser(commands: Any, add_run_options: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
     from zeroshot import images
-    from zeroshot.feature_inversion import invert_features
+    from zeroshot.cli.feature_inversion import invert_features
     from zeroshot.priors.latent.weights import extractor_for
 
     images.check_output(options.output, overwrite=options.overwrite, source=options.image)

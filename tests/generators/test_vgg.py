@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.perceptual.random_vgg import random_vgg
-from zeroshot.perceptual import FeatureExtractor
-from zeroshot.perceptual.vgg import layer_names
+from tests.generators.random_vgg import random_vgg
+from zeroshot.generators.vgg import FeatureExtractor, layer_names
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from zeroshot.perceptual import FeatureExtractor
+from zeroshot.generators.vgg import FeatureExtractor
 
 
 def random_vgg() -> FeatureExtractor:

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import zeroshot
-from tests.perceptual.random_vgg import random_vgg
-from zeroshot.data_terms import Gaussian
+from tests.generators.random_vgg import random_vgg
+from zeroshot.data_terms import Gaussian, Perceptual
+from zeroshot.generators.vgg import FeatureExtractor
 from zeroshot.operators import Identity
-from zeroshot.perceptual import FeatureExtractor, Perceptual
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay
 from zeroshot.priors.sparse.gsr import GroupSparseRepresentation
 
