@@ -1,7 +1,7 @@
 from .files import check_not_input, check_output, read_provenance
 from .formats import SUFFIXES
 from .metadata import ImageError
-from .picture import Form, Picture
+from .picture import GivenForm, Picture
 from .pillow import MAX_PIXELS
 from .reading import load
 from .writing import save
@@ -9,7 +9,7 @@ from .writing import save
 __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
-    "Form",
+    "GivenForm",
     "ImageError",
     "Picture",
     "check_not_input",
