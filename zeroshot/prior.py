@@ -71,10 +71,10 @@ class Run(ABC):
         """Where a run of several parts is, such as "tile 3/12", for the progress bar; usually empty."""
         return ""
 
-    def note_best(self, best: torch.Tensor | None, estimate: Estimate) -> None:  # noqa: B027
-        """Told after each step which image the stopping rule would return, and what it has just looked at.
+    def keep_with_best(self, best: torch.Tensor | None, estimate: Estimate) -> None:  # noqa: B027
+        """Called after each step with the image that the rule would return and the estimate that it has just judged.
 
-        A run whose maps belong to an image, and not to its end, keeps them where `best` is that estimate's.
+        A run whose maps belong to an image rather than to its end keeps them where `best` is that estimate's.
         """
 
     def maps(self) -> dict[str, torch.Tensor]:

@@ -2,14 +2,14 @@ from .decoding import MAX_PIXELS
 from .files import check_not_input, check_output, read_provenance
 from .kinds import SUFFIXES
 from .metadata import ImageError
-from .picture import Form, Picture
+from .picture import GivenForm, Picture
 from .reading import load
 from .writing import save
 
 __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
-    "Form",
+    "GivenForm",
     "ImageError",
     "Picture",
     "check_not_input",

@@ -1,4 +1,4 @@
-"""What arrays, tensors and their values must be to pass for an image, and what is said where they are not."""
+"""What makes an array or a tensor an image: checks of shapes, types and values, and their messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from zeroshot.images.metadata import ImageError
-from zeroshot.images.picture import Form
+from zeroshot.images.picture import GivenForm
 
 NUMPY_DTYPES = ("bool", "uint8", "uint16", "float16", "float32", "float64")
 TORCH_DTYPES = (*NUMPY_DTYPES, "bfloat16")
@@ -20,7 +20,7 @@ INTEGER_EXCESS = 0.25
 
 
 @dataclass(frozen=True)
-class Words:
+class SourceWording:
     """What messages call the source: "image", "mask", "hints"; and the file it came from, as "PATH: "."""
 
     subject: str
@@ -63,7 +63,7 @@ def checked_range(value_range: tuple[float, float] | None) -> tuple[float, float
     return low, high
 
 
-def check_array(array: np.ndarray, words: Words) -> None:
+def check_array(array: np.ndarray, words: SourceWording) -> None:
     """Refuse an array that is not H×W or H×W×C with 1 to 4 channels of an accepted type."""
     shape = " × ".join(map(str, array.shape))
     if array.ndim == 4:
@@ -87,7 +87,9 @@ def check_array(array: np.ndarray, words: Words) -> None:
     check_size_and_type(array.size, shape, array.dtype.name, NUMPY_DTYPES, words)
 
 
-def check_size_and_type(size: int, shape: str, dtype: str, accepted: tuple[str, ...], words: Words) -> None:
+def check_size_and_type(
+    size: int, shape: str, dtype: str, accepted: tuple[str, ...], words: SourceWording
+) -> None:
     """Refuse images without pixels or of another type than the accepted ones."""
     if size == 0:
         raise ImageError(f"{words.the()} {words.have} no pixels ({shape})")
@@ -95,7 +97,7 @@ def check_size_and_type(size: int, shape: str, dtype: str, accepted: tuple[str, 
         raise ImageError(f"{words.the()} {words.are} of type {dtype}; accepted are {', '.join(accepted)}")
 
 
-def check_finite(samples: torch.Tensor, words: Words) -> None:
+def check_finite(samples: torch.Tensor, words: SourceWording) -> None:
     """Refuse NaN and infinity."""
     if samples.dtype.is_floating_point:
         bad = int((~torch.isfinite(samples)).sum())
@@ -107,7 +109,9 @@ def check_finite(samples: torch.Tensor, words: Words) -> None:
             )
 
 
-def check_magnitude(colours: torch.Tensor, alpha: torch.Tensor | None, form: Form, words: Words) -> None:
+def check_magnitude(
+    colours: torch.Tensor, alpha: torch.Tensor | None, form: GivenForm, words: SourceWording
+) -> None:
     """Refuse floats on another scale than the one of the form, as far as that shows in their values."""
     low, high = form.value_range
     if float(colours.abs().max()) > LARGEST_FLOAT:
@@ -125,7 +129,7 @@ def check_magnitude(colours: torch.Tensor, alpha: torch.Tensor | None, form: For
         )
 
 
-def check_within_range(colours: torch.Tensor, value_range: tuple[float, float], words: Words) -> None:
+def check_within_range(colours: torch.Tensor, value_range: tuple[float, float], words: SourceWording) -> None:
     """Refuse a value_range that many shades of an integer image lie far outside of."""
     low, high = value_range
     darkest, brightest = float(colours.min()), float(colours.max())

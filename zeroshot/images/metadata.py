@@ -81,7 +81,7 @@ class Metadata:
         return edit_exif(self.exif, {EXIF_WIDTH: width, EXIF_HEIGHT: height})
 
     def enlarged(self, horizontal: float, vertical: float) -> Metadata:
-        """The same for a picture of so many times the pixels a side: the resolution grows with them."""
+        """The same for a picture with `horizontal` and `vertical` times the pixels: the resolution grows with them."""
         dpi = None if self.dpi is None else (self.dpi[0] * horizontal, self.dpi[1] * vertical)
         exif = self.exif and scaled_resolution(self.exif, horizontal, vertical)
         return replace(self, dpi=dpi, exif=exif)

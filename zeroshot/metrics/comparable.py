@@ -1,4 +1,4 @@
-"""What every measure does first: bring image and reference to double precision, white at 1, without border."""
+"""Preparation of images for the measures: double precision, white at 1, the border left out."""
 
 from __future__ import annotations
 

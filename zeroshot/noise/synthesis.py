@@ -1,4 +1,4 @@
-"""Noise to test with, and random holes."""
+"""Synthetic noise and random masks."""
 
 from __future__ import annotations
 

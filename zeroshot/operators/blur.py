@@ -29,7 +29,7 @@ class Blur(Operator):
         Weights, h and w odd, the centre being the origin. They are divided by their sum, so that the
         brightness stays.
     boundary : str
-        How the image goes on beyond its edge. "reflect": mirrored about the edge pixel, which is not repeated
+        How the image continues beyond its edge. "reflect": mirrored about the edge pixel, which is not repeated
         (torch's "reflect", OpenCV's reflect-101); "circular": periodic; "replicate": the edge pixel is
         repeated; "valid": not at all, so that the measurement is smaller than the image by h − 1 and w − 1.
     """

@@ -130,7 +130,7 @@ def fill_holes(y: torch.Tensor, mask: torch.Tensor, sweeps: int = 4) -> torch.Te
     Parameters
     ----------
     y : torch.Tensor
-        Image (N, C, H, W). What stands in the holes is not looked at.
+        Image (N, C, H, W). What stands in the holes is ignored.
     mask : torch.Tensor
         1 at known pixels, 0 elsewhere, broadcastable to `y`. A channel without any known pixel becomes 0.
     sweeps : int

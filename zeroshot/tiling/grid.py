@@ -1,4 +1,4 @@
-"""Where tiles lie, and with which weights they are blended."""
+"""The layout of tiles over an image, and the weights with which they are blended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEAST_BLENDED = 8
 class Axis:
     """Overlapping intervals of equal length along one axis, with weights that add up to 1 everywhere.
 
-    Between the intervals i and i + 1, whose overlap has its middle at c, the weight goes over from one to the
+    Between the intervals i and i + 1, whose overlap has its middle at c, the weight passes from one to the
     other as a raised cosine, ``sin²(π/2 · t)`` with ``t = (x − c)/(2r) + ½`` clamped to [0, 1].
 
     Attributes
@@ -89,7 +89,7 @@ class Grid:
     rows, columns : Axis
         The two axes of it.
     overlap : int
-        What neighbours share at least.
+        The least number of pixels that neighbours share.
     """
 
     rows: Axis

@@ -17,8 +17,8 @@ from zeroshot.tiling.grid import LEAST_BLENDED
 from zeroshot.tiling.samples import Samples
 from zeroshot.tiling.tiles import LEAST_TILE, Tiles
 
-#: The memory that a run is given without being asked for more, whatever the machine has: the same image is
-#: then restored in the same tiles on most machines.
+#: The memory that a run may use before "auto" makes tiles, however much the machine has: the same image is then
+#: restored in the same tiles on most machines.
 LARGEST = 6 * 2**30
 #: Sizes of tiles that "auto" takes, the best first: larger ones are no faster and lengthen every step.
 _TILES = (512, 384, 256, 192, 128)
@@ -32,13 +32,13 @@ class Tiling:
     Parameters
     ----------
     tile : int, "auto" or None
-        Height and width of the tiles; "auto" makes tiles of what would need more memory than 6 GiB, or than
-        there is; None never does.
+        Height and width of the tiles; "auto" makes tiles where the whole image would need more memory than 6 GiB,
+        or than is available; None never does.
     overlap : int or "auto"
-        What neighbouring tiles share at least; "auto" is 64 pixels, less for small tiles and more where the
+        The least number of pixels that neighbouring tiles share; "auto" is 64, less for small tiles and more where the
         damage reaches far.
     samples : int
-        How many runs to take the mean of.
+        The number of runs whose mean is taken.
     """
 
     tile: Any = "auto"

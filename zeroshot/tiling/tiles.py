@@ -1,4 +1,4 @@
-"""A large image as overlapping tiles, each restored by itself and blended with its neighbours."""
+"""A large image as overlapping tiles, each restored on its own and blended with its neighbours."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Tiles(Prior):
     prior : Prior
         Restores the tiles.
     tile : int
-        Height and width of a tile, in pixels of the restored image; a little less where the damage wants tiles
-        to begin at certain multiples, and never more than the image.
+        Height and width of a tile, in pixels of the restored image; a little less where the damage asks that tiles
+        begin at certain multiples, and never more than the image.
     overlap : int
-        What neighbouring tiles share at least.
+        The least number of pixels that neighbouring tiles share.
     stopping : StoppingRule, optional
         The rule of every tile; by default the prior's own.
     seconds : float, optional
@@ -120,7 +120,7 @@ def _values(problem: Problem) -> int:
 
 
 def _measured_tiles(problem: Problem, grid: Grid) -> list[int]:
-    """The tiles that have something to go by: two measured pixels, one of which could be held out."""
+    """The tiles with enough to restore from: two measured pixels, one of which could be held out."""
     if problem.measured is None:
         return list(range(len(grid)))
     windows = grid.windows
