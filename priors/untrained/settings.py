@@ -203,10 +203,10 @@ class DeepImageSettings:
 
     def _check_channels(self) -> None:
         several = isinstance(self.channels, list | tuple)
-        given = tuple(self.channels) if several else (self.channels,)  # type: ignore[arg-type]
+        given: Any = tuple(self.channels) if several else (self.channels,)  # type: ignore[arg-type]
         if not given or not all(is_whole(one) and one >= 1 for one in given):
             raise ValueError(f"channels must be a positive whole number, or several, got {self.channels!r}")
-        counts = tuple(map(int, given))
+        counts = tuple(int(one) for one in given)
         object.__setattr__(self, "channels", counts if several else counts[0])
         if several:
             object.__setattr__(self, "scales", len(counts))
