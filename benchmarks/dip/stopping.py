@@ -13,7 +13,6 @@ import torch
 
 from benchmarks.course import Course
 from benchmarks.table import Figures, Table, show
-from zeroshot.degradation import Degraded
 from zeroshot.estimate import Estimate
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
@@ -28,6 +27,7 @@ from zeroshot.stopping import (
     WindowedMovingVariance,
 )
 from zeroshot.stopping.rule import Either
+from zeroshot.tasks.degrade import Degraded
 
 from .cases import crops, fast_prior, fingerprint, heading, problem_of, psnr_of
 

@@ -12,6 +12,7 @@ import torch
 from zeroshot.generators import Generator, load, zoo
 from zeroshot.generators.formats import load_state_dict
 from zeroshot.perceptual import FeatureExtractor
+from zeroshot.spelling import Argument, OptionError
 
 if TYPE_CHECKING:
     from zeroshot.problem import Problem
@@ -51,9 +52,8 @@ def file_of(weights: Any) -> Path:
         As for :func:`generator_for`.
     """
     if weights is None:
-        raise ValueError(
-            "this prior needs weights=…: a checkpoint of a generator of such images, such as 'ffhq.pkl'"
-        )
+        what = ": a checkpoint of a generator of such images, such as 'ffhq.pkl'"
+        raise OptionError("this prior needs ", Argument("weights", ...), what)
     path = Path(weights).expanduser()
     return (path if path.is_file() else _from_zoo(str(weights))).resolve()
 

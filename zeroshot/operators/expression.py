@@ -12,8 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.composition import Stack
 from zeroshot.operators.downsample import KERNELS, Downsample
@@ -22,6 +20,7 @@ from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
+from zeroshot.operators.plane_files import kernel_file, mask_file
 
 _LONGEST = 10_000
 
@@ -60,6 +59,20 @@ def parse(text: str) -> Operator:
             f"cannot read the operator {_shortened(text)!r}; write for example "
             f"'mosaic(RGGB) @ downsample(2)', with file names in quotes"
         ) from None
+
+
+def operator_table() -> str:
+    """The operators that can be written as text, with their arguments: the table of :func:`parse`, for a terminal."""
+    rows = []
+    inside = False
+    for line in inspect.cleandoc(parse.__doc__ or "").splitlines():
+        if line.startswith("==="):
+            inside = not inside
+        elif inside:
+            written, _, meaning = line.replace("``", "").strip().partition("  ")
+            rows.append((written, meaning.strip()))
+    width = max((len(written) for written, _ in rows), default=0)
+    return "\n".join(f"  {written:<{width}}  {meaning}".rstrip() for written, meaning in rows)
 
 
 def _operator(node: ast.expr) -> Operator:
@@ -149,13 +162,13 @@ def _blur(
         return Blur.motion(_number("motion", motion), _number("angle", angle), boundary)
     if disk is not None:
         return Blur.disk(_number("disk", disk), boundary)
-    return Blur(_read("kernel", kernel), boundary)
+    return Blur(_read("kernel", kernel, kernel_file), boundary)
 
 
 def _downsample(scale: Any, kernel: Any = "bicubic", sigma: Any = None) -> Operator:
     sigma = None if sigma is None else _number("sigma", sigma)
     if isinstance(kernel, str) and kernel not in KERNELS and Path(kernel).suffix:
-        return Downsample(scale, _read("kernel", kernel))
+        return Downsample(scale, _read("kernel", kernel, kernel_file))
     return Downsample(scale, kernel, sigma=sigma)
 
 
@@ -164,7 +177,7 @@ def _grayscale(weights: Any = "bt601") -> Operator:
 
 
 def _mask(file: Any) -> Operator:
-    return Mask(_read("mask", file))
+    return Mask(_read("mask", file, mask_file))
 
 
 def _mosaic(pattern: Any) -> Operator:
@@ -192,19 +205,14 @@ def _number(name: str, value: Any) -> float:
     return float(value)
 
 
-def _read(what: str, file: Any) -> np.ndarray:
-    """The grey values of an image file, or the array in a .npy file."""
-    from PIL import Image
-
+def _read(what: str, file: Any, reader: Callable[[str], Any]) -> Any:
+    """What `reader` finds in a file that the text names."""
     if not isinstance(file, str):
         raise ValueError(f"a {what} is the name of an image or .npy file in quotes, got {file!r}")
+    if not Path(file).exists():
+        raise ValueError(f"there is no file {file!r} to read the {what} from")
     try:
-        if file.lower().endswith(".npy"):
-            return np.load(file, allow_pickle=False)
-        with Image.open(file) as image:
-            return np.asarray(image if image.mode in ("I;16", "I", "F") else image.convert("L"))
-    except FileNotFoundError:
-        raise ValueError(f"there is no file {file!r} to read the {what} from") from None
+        return reader(file)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"cannot read the {what} from {file!r}: {reason}") from None
