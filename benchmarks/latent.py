@@ -29,7 +29,6 @@ from typing import Any
 import torch
 
 import zeroshot
-from zeroshot.degradation import Degraded, degrade
 from zeroshot.generators import Generator, StyleGAN2
 from zeroshot.generators import load as load_generator
 from zeroshot.images import load
@@ -42,6 +41,7 @@ from zeroshot.priors.latent.pulse import Pulse
 from zeroshot.problem import Problem
 from zeroshot.stopping import MaxIterations
 from zeroshot.tasks import make_problem
+from zeroshot.tasks.degrade import Degraded, degrade
 
 from .arguments import parser
 from .sets import SHARED, picture
@@ -78,7 +78,7 @@ CHECKPOINTS = (
     "rosinality_stylegan2_16.pt",
     "stylegan3t_32.pkl",
 )
-#: Kind of damage → the task that undoes it, and what :func:`zeroshot.degradation.degrade` is told.
+#: Kind of damage → the task that undoes it, and what :func:`zeroshot.tasks.degrade.degrade` is told.
 DAMAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "identity": ("restore", {"operator": Identity()}),
     "denoise": ("denoise", {"sigma": 25 / 255}),

@@ -12,8 +12,8 @@ import torch
 
 from zeroshot.compare.method import Case, Method
 from zeroshot.compare.methods.arrays import to_array, to_tensor
-from zeroshot.degradation import Degraded
 from zeroshot.metrics import luma_16_235, psnr, psnr_y, ssim
+from zeroshot.tasks.degrade import Degraded
 
 from .table import Figures, Table
 

@@ -15,11 +15,11 @@ import torch
 
 from benchmarks.table import OUTPUT
 from benchmarks.timing import seconds_of
-from zeroshot.degradation import Degraded
 from zeroshot.estimate import Estimate
 from zeroshot.prior import Run
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
+from zeroshot.tasks.degrade import Degraded
 
 from .cases import problem_of, psnr_of, solved
 

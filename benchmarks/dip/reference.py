@@ -25,12 +25,12 @@ from torch import nn
 from benchmarks.arguments import parser
 from benchmarks.sets import SHARED, picture
 from benchmarks.table import OUTPUT, show
-from zeroshot.degradation import degrade
 from zeroshot.memory import keep_large_allocations
 from zeroshot.metrics import psnr
 from zeroshot.operators import Identity
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
+from zeroshot.tasks.degrade import degrade
 
 SIGMA = 25 / 255
 

@@ -12,7 +12,6 @@ import statistics
 import torch
 
 from benchmarks.table import Figures, Table, show
-from zeroshot.degradation import Degraded
 from zeroshot.estimate import Estimate
 from zeroshot.loop import Loop
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
@@ -28,6 +27,7 @@ from zeroshot.stopping import (
     WindowedMovingVariance,
 )
 from zeroshot.stopping.rule import Either
+from zeroshot.tasks.degrade import Degraded
 
 from .cases import crops, fast_prior, fingerprint, heading, problem_of, psnr_of
 

@@ -13,6 +13,7 @@ from zeroshot.generators import Generator, load, zoo
 from zeroshot.generators.formats import load_state_dict
 from zeroshot.generators.vgg import FeatureExtractor
 from zeroshot.problem import Problem
+from zeroshot.spelling import Argument, OptionError
 
 
 def generator_for(weights: Any, mapping: str | Path | None = None) -> Generator:
@@ -49,9 +50,8 @@ def file_of(weights: Any) -> Path:
         As for :func:`generator_for`.
     """
     if weights is None:
-        raise ValueError(
-            "this prior needs weights=…: a checkpoint of a generator of such images, such as 'ffhq.pkl'"
-        )
+        what = ": a checkpoint of a generator of such images, such as 'ffhq.pkl'"
+        raise OptionError("this prior needs ", Argument("weights", ...), what)
     path = Path(weights).expanduser()
     return (path if path.is_file() else _from_zoo(str(weights))).resolve()
 

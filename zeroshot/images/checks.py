@@ -10,6 +10,7 @@ import torch
 
 from zeroshot.images.metadata import ImageError
 from zeroshot.images.picture import GivenForm
+from zeroshot.spelling import Wording
 
 NUMPY_DTYPES = ("bool", "uint8", "uint16", "float16", "float32", "float64")
 TORCH_DTYPES = (*NUMPY_DTYPES, "bfloat16")
@@ -17,6 +18,10 @@ TORCH_DTYPES = (*NUMPY_DTYPES, "bfloat16")
 LARGEST_FLOAT = 8.0
 # Integers may lie this far beyond black and white of a given value_range, as noise and highlights do.
 INTEGER_EXCESS = 0.25
+_RANGE = Wording("value_range", "--range")
+_GIVE_RANGE = Wording(
+    ", or pass value_range=(black, white), such as (0, 255)", ", or give --range LOW,HIGH, such as 0,255"
+)
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,9 @@ def checked_range(value_range: tuple[float, float] | None) -> tuple[float, float
     try:
         low, high = (float(v) for v in value_range)
     except (TypeError, ValueError):
-        raise ImageError(f"value_range must be two numbers (black, white), got {value_range!r}") from None
+        raise ImageError(_RANGE, f" must be two numbers (black, white), got {value_range!r}") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ImageError(f"value_range must be (black, white) with black < white, got {value_range!r}")
+        raise ImageError(_RANGE, f" must be (black, white) with black < white, got {value_range!r}")
     return low, high
 
 
@@ -116,10 +121,10 @@ def check_magnitude(
     low, high = form.value_range
     if float(colours.abs().max()) > LARGEST_FLOAT:
         smallest, largest = (float(v) * (high - low) + low for v in (colours.min(), colours.max()))
-        advice = ", or pass value_range=(black, white), such as (0, 255)" if words.subject == "image" else ""
         raise ImageError(
             f"{words.place}float values{words.of} run from {smallest:.6g} to {largest:.6g}, "
-            f"expected {low:g} to {high:g}; divide {words.the()}{advice}"
+            f"expected {low:g} to {high:g}; divide {words.the()}",
+            _GIVE_RANGE if words.subject == "image" else "",
         )
     if alpha is not None and not -1e-3 <= float(alpha.min()) <= float(alpha.max()) <= 1 + 1e-3:
         top = form.alpha_range[1]
@@ -138,6 +143,8 @@ def check_within_range(colours: torch.Tensor, value_range: tuple[float, float], 
     if left_out:
         smallest, largest = (round(v * (high - low) + low) for v in (darkest, brightest))
         raise ImageError(
-            f"{words.place}value_range ({low:g}, {high:g}) leaves out the values {' and '.join(left_out)}: "
-            f"{words.the()} {'run' if words.are == 'are' else 'runs'} from {smallest} to {largest}"
+            words.place,
+            _RANGE,
+            f" ({low:g}, {high:g}) leaves out the values {' and '.join(left_out)}: "
+            f"{words.the()} {'run' if words.are == 'are' else 'runs'} from {smallest} to {largest}",
         )

@@ -19,6 +19,8 @@ from xml.sax.saxutils import escape, unescape
 
 from PIL import Image
 
+from zeroshot.spelling import Spelled
+
 X_RESOLUTION, Y_RESOLUTION, DESCRIPTION = 0x011A, 0x011B, 270
 ORIENTATION, EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT, GPS_IFD = 0x0112, 0x8769, 0xA002, 0xA003, 0x8825
 # The TIFF tags that describe the picture rather than how its pixels are stored.
@@ -34,7 +36,7 @@ PNG_COLOUR_CHUNKS = (b"sRGB", b"gAMA", b"cHRM", b"cICP")
 JPEG_SEGMENT_LIMIT = 65533
 
 
-class ImageError(ValueError):
+class ImageError(Spelled, ValueError):
     """An image that cannot be read, used or written, in one line that says what would be right."""
 
 

@@ -13,6 +13,7 @@ from zeroshot.operators.boundary import extend
 from zeroshot.operators.correlation import Correlation
 from zeroshot.operators.operator import Operator, Shape, require_image
 from zeroshot.operators.window import Locality, Window
+from zeroshot.spelling import Argument, OptionError
 
 BOUNDARIES = ("reflect", "circular", "replicate", "valid")
 
@@ -142,10 +143,11 @@ class Blur(Operator):
         require_image(shape, self)
         height, width = shape[-2:]
         if self.boundary == "reflect" and (self.radius[0] >= height or self.radius[1] >= width):
-            raise ValueError(
+            raise OptionError(
                 f"the kernel of {self.describe()} reaches {self.radius[0]} × {self.radius[1]} pixels and "
-                f"cannot be reflected in an image of {height} × {width}; take boundary='replicate' "
-                f"or a smaller kernel"
+                f"cannot be reflected in an image of {height} × {width}; take ",
+                Argument("boundary", "replicate"),
+                " or a smaller kernel",
             )
         if self.boundary == "valid" and (self.size[0] > height or self.size[1] > width):
             raise ValueError(

@@ -29,3 +29,9 @@ NOTATIONS = (
     Notation("blur", "blur(disk=3, boundary=valid)", "also circular, replicate"),
     Notation("", "A @ B", "B first, then A"),
 )
+
+
+def operator_table() -> str:
+    """The operators that can be written as text, with their arguments, a line each, for a terminal."""
+    width = max(len(notation.written) for notation in NOTATIONS)
+    return "\n".join(f"  {notation.written:<{width}}  {notation.meaning}" for notation in NOTATIONS)

@@ -12,6 +12,7 @@ from zeroshot.operators import kernels
 from zeroshot.operators.correlation import Correlation
 from zeroshot.operators.operator import Operator, Shape, require_image
 from zeroshot.operators.window import Locality, Window
+from zeroshot.spelling import OptionError, Wording
 
 KERNELS = ("bicubic", "lanczos2", "lanczos3", "box", "gaussian")
 
@@ -142,7 +143,8 @@ def _weights(kernel: str | np.ndarray | torch.Tensor, scale: int, sigma: float |
             raise ValueError('kernel="gaussian" needs sigma=…, its standard deviation in pixels')
         weights = kernels.gaussian(sigma, scale)
     else:
-        raise ValueError(f"unknown kernel {kernel!r}; known are {', '.join(KERNELS)} or an array of weights")
+        own = Wording("an array of weights", "the name of a file")
+        raise OptionError(f"unknown kernel {kernel!r}; known are {', '.join(KERNELS)} or ", own)
     return np.outer(weights, weights)
 
 

@@ -1,21 +1,21 @@
-"""degrade(): a good image and the name of a task in, the damaged image out, with its truth and its record."""
+"""Damage with a known truth: what a task undoes, done to a good image, with a seed and a record of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, get_args
 
-import numpy as np
 import torch
 
 from zeroshot import images
-from zeroshot.degradation.damage import DAMAGE, check_damage, damage_of
-from zeroshot.degradation.noise import NOISE, check_noise, kinds_of_noise, noise_options, noisy
-from zeroshot.degradation.rounding import Quantise, measured, rounded
+from zeroshot.checks import is_whole
+from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper
 from zeroshot.operators import Operator
 from zeroshot.provenance import described
+from zeroshot.tasks import task_named
+from zeroshot.tasks.noise import kinds_of_noise
+from zeroshot.tasks.rounding import Quantise, measured, rounded
 from zeroshot.version import __version__
-from zeroshot.words import unknown
 
 #: Operators may ask for sizes that are multiples of any number up to this.
 _LARGEST_MULTIPLE = 64
@@ -103,26 +103,25 @@ def degrade(
     Examples
     --------
     >>> from skimage.data import astronaut
-    >>> from zeroshot.degradation import degrade
+    >>> from zeroshot.tasks.degrade import degrade
     >>> small = degrade(astronaut()[:97, :98], "sr", scale=4)
     >>> tuple(small.truth.shape), tuple(small.measurement.shape), small.options["scale"]
     ((1, 3, 96, 96), (1, 3, 24, 24), 4)
     """
-    check(task, seed=seed, quantise=quantise, **options)
-    given = {name: value for name, value in options.items() if value is not None}
+    given = check(task, seed=seed, quantise=quantise, **options)
     picture = truth if isinstance(truth, images.Picture) else images.load(truth, value_range=value_range)
     if picture.colours.shape[0] != 1:
         raise ValueError(f"degrade takes one image at a time, got a batch of {picture.colours.shape[0]}")
     generator = torch.Generator().manual_seed(int(seed))
-    damage = damage_of(task, picture, given, generator)
+    damage = task_named(task).damage(picture, given, generator)
     clean = cropped_for(damage.operator, picture.colours.clamp(0, 1))
     rounding = quantise or _usual_rounding(task, given)
-    measurement = noisy(measured(damage.operator, clean, rounding), given, generator)
+    measurement = _noisy(measured(damage.operator, clean, rounding), given, generator)
     if rounding == "8-bit":
         measurement = rounded(measurement)
     if damage.kept is not None:
         measurement = measurement * damage.kept
-    told = damage.options | noise_options(given)
+    told = damage.options | _noise_options(given)
     provenance = {
         "zeroshot": __version__,
         "torch": str(torch.__version__),
@@ -139,29 +138,25 @@ def degrade(
     return Degraded(measurement, clean, task, told, damage.operator, provenance)
 
 
-def check(task: str, *, seed: int = 0, quantise: str | None = None, **options: Any) -> None:
+def check(task: str, *, seed: int = 0, quantise: str | None = None, **options: Any) -> dict[str, Any]:
     """Refuse what :func:`degrade` would refuse whatever the image.
+
+    Returns
+    -------
+    dict
+        The options that have a value.
 
     Raises
     ------
     ValueError, TypeError
         In one line.
     """
-    if task not in DAMAGE:
-        raise ValueError(unknown("task", task, DAMAGE))
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+    entry = task_named(task)
+    if not (is_whole(seed) and 0 <= seed < 2**63):
         raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
     if quantise is not None and quantise not in get_args(Quantise):
         raise ValueError(f"quantise must be '8-bit' or 'none', got {quantise!r}")
-    known = [*DAMAGE[task], *NOISE, "data_term"]
-    for name in options:
-        if name not in known:
-            raise ValueError(
-                f"the damage of task {task!r} has no option {name!r}; it has: {', '.join(known)}"
-            )
-    given = {name: value for name, value in options.items() if value is not None}
-    check_noise(given)
-    check_damage(task, given)
+    return entry.checked_damage(options)
 
 
 def cropped_for(operator: Operator, image: torch.Tensor) -> torch.Tensor:
@@ -189,3 +184,22 @@ def cropped_for(operator: Operator, image: torch.Tensor) -> torch.Tensor:
 
 def _usual_rounding(task: str, given: dict[str, Any]) -> Quantise:
     return "8-bit" if task == "sr" and not kinds_of_noise(given) else "none"
+
+
+def _noisy(clean: torch.Tensor, given: dict[str, Any], generator: torch.Generator) -> torch.Tensor:
+    """The image with the noise that `given` asks for, not clipped."""
+    for kind in kinds_of_noise(given):
+        add = {"sigma": add_gaussian, "peak": add_poisson, "salt_pepper": add_salt_and_pepper}[kind]
+        return add(clean, float(given[kind]), generator)
+    return clean
+
+
+def _noise_options(given: dict[str, Any]) -> dict[str, Any]:
+    """What the task is told of the noise; sigma None has it estimated, where no one number describes it."""
+    kinds = kinds_of_noise(given)
+    options: dict[str, Any] = {"sigma": float(given.get("sigma", 0.0))}
+    if kinds == ["peak"]:
+        options = {"data_term": "poisson", "peak": float(given["peak"]), "sigma": None}
+    elif kinds == ["salt_pepper"]:
+        options = {"data_term": "l1", "sigma": None}
+    return options | {name: given[name] for name in ("data_term",) if name in given}
