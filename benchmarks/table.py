@@ -18,7 +18,7 @@ import torch
 
 from zeroshot.compare import Cell
 from zeroshot.compare.store import Plan, Store, slug
-from zeroshot.version import __version__
+from zeroshot.registry import __version__
 from zeroshot.words import aligned
 
 OUTPUT = Path(__file__).resolve().parent / "output"

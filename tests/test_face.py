@@ -111,7 +111,6 @@ def test_submodules_are_loaded_when_asked_for() -> None:
         "zeroshot.images.files",
         "zeroshot.memory",
         "zeroshot.registry",
-        "zeroshot.version",
         "zeroshot.words",
     ],
 )

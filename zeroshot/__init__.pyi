@@ -26,7 +26,7 @@ from .priors.total_variation.tgv import TotalGeneralizedVariation
 from .priors.total_variation.tv import HuberTotalVariation, TotalVariation
 from .priors.untrained.deep_image_prior import DeepImagePrior
 from .problem import Problem
-from .registry import prior_names
+from .registry import __version__, prior_names
 from .restoration import Restoration
 from .solve import solve
 from .stopping import (
@@ -42,7 +42,6 @@ from .stopping import (
     WindowedMovingVariance,
 )
 from .tasks import tasks
-from .version import __version__
 
 __all__ = [
     "L1",

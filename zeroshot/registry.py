@@ -1,4 +1,4 @@
-"""Prior name → class, through the entry-point group ``zeroshot.priors``, and what a class says of itself.
+"""What is installed: the version, and the priors by name, through the entry-point group ``zeroshot.priors``.
 
 Another package adds a prior by declaring one line::
 
@@ -19,7 +19,7 @@ import importlib
 import sys
 import types
 from importlib.abc import InspectLoader
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zeroshot.words import unknown
@@ -28,6 +28,11 @@ if TYPE_CHECKING:  # a name is looked up without PyTorch
     from zeroshot.prior import Prior
 
 _GROUP = "zeroshot.priors"
+
+try:
+    __version__ = version("zeroshot-restore")
+except PackageNotFoundError:  # a source tree that was never installed
+    __version__ = "unknown"
 
 
 def _declared() -> dict[str, EntryPoint]:

@@ -18,11 +18,11 @@ from zeroshot.operators.operator import Operator
 from zeroshot.prior import Prior, configured_prior
 from zeroshot.problem import Problem
 from zeroshot.provenance import described
+from zeroshot.registry import __version__
 from zeroshot.restoration import Restoration
 from zeroshot.stopping import StoppingRule
 from zeroshot.tasks import make_problem
 from zeroshot.tiling.planning import Tiling, description, is_tiled
-from zeroshot.version import __version__
 from zeroshot.watch import INTERRUPTED, Callback, Watch
 
 

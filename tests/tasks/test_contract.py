@@ -11,7 +11,7 @@ import torch
 import zeroshot
 from tests.contract import TaskCase, TaskContract
 from tests.pictures import as_image, sample
-from zeroshot.degradation import degrade
+from zeroshot.tasks.degrade import degrade
 
 #: Every task with options that make its damage; without noise and holes the measurement is not random.
 DAMAGES: list[tuple[str, dict[str, Any]]] = [

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroshot.cli.messages import say
-from zeroshot.version import __version__
+from zeroshot.registry import __version__
 
 
 def add_parser(commands: Any) -> None:

@@ -17,9 +17,9 @@ from zeroshot.cli.messages import say
 from zeroshot.cli.task_options import add_damage_options, damage_values
 from zeroshot.cli.values import value_range, whole
 from zeroshot.files import make_folder, require_writable
+from zeroshot.registry import __version__
 from zeroshot.spelling import flag
 from zeroshot.tasks import task_named, tasks
-from zeroshot.version import __version__
 
 if TYPE_CHECKING:  # the parser is built without PyTorch
     import torch

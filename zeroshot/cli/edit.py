@@ -8,7 +8,7 @@ from typing import Any
 
 from zeroshot.cli.messages import say
 from zeroshot.provenance import described
-from zeroshot.version import __version__
+from zeroshot.registry import __version__
 
 
 def add_parser(commands: Any) -> None:

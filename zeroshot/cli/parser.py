@@ -20,8 +20,8 @@ from zeroshot.cli import restore as command_restore
 from zeroshot.cli import values
 from zeroshot.cli import weights as command_weights
 from zeroshot.cli.task_options import add_task_options
+from zeroshot.registry import __version__
 from zeroshot.tasks import Task, tasks
-from zeroshot.version import __version__
 
 _MOST_THREADS = 1024
 

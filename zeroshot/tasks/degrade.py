@@ -12,10 +12,10 @@ from zeroshot.checks import is_whole
 from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper
 from zeroshot.operators import Operator
 from zeroshot.provenance import described
+from zeroshot.registry import __version__
 from zeroshot.tasks import task_named
 from zeroshot.tasks.noise import kinds_of_noise
 from zeroshot.tasks.rounding import Quantise, measured, rounded
-from zeroshot.version import __version__
 
 #: Operators may ask for sizes that are multiples of any number up to this.
 _LARGEST_MULTIPLE = 64
