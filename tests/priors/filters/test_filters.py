@@ -14,7 +14,7 @@ from skimage.restoration import denoise_bilateral
 from tests.pictures import SIGMA, decibels, seeded, uniform, with_noise
 from zeroshot.operators.identity import Identity
 from zeroshot.priors.denoising import DenoisingPrior
-from zeroshot.priors.filters import pairs as pairs_module
+from zeroshot.priors.filters import pixel_pairs
 from zeroshot.priors.filters.bilateral import REACH, Bilateral
 from zeroshot.priors.filters.diffusion import CoherenceDiffusion, PeronaMalik
 from zeroshot.priors.filters.domain_transform import (
@@ -166,7 +166,7 @@ def test_bilateral_agrees_with_its_definition(
             weights = torch.exp(-space - colour)[..., None]
             expected[i, j] = (weights * window).sum((0, 1)) / weights.sum()
     for rows_of_a_strip in (100, 3):
-        monkeypatch.setattr(pairs_module, "STRIP_PIXELS", rows_of_a_strip * 11)
+        monkeypatch.setattr(pixel_pairs, "STRIP_PIXELS", rows_of_a_strip * 11)
         result = prior.denoise(y, SIGMA)[0].permute(1, 2, 0)
         torch.testing.assert_close(result, expected.float(), atol=1e-6, rtol=0)
 

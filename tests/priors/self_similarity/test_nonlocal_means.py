@@ -12,7 +12,7 @@ from skimage.restoration import denoise_nl_means
 
 from tests.pictures import SIGMA, decibels, read, uniform, with_noise
 from zeroshot.operators.identity import Identity
-from zeroshot.priors.filters import pairs as pairs_module
+from zeroshot.priors.filters import pixel_pairs
 from zeroshot.priors.self_similarity.nonlocal_means import LEAST_OWN_WEIGHT, NonlocalMeans
 from zeroshot.problem import Problem
 
@@ -77,7 +77,7 @@ def test_strips_do_not_show(
     y, prior = with_noise(photograph[..., :40, :40]), NonlocalMeans(5, 7, aggregation=aggregation)  # type: ignore[arg-type]
     whole = prior.denoise(y, SIGMA)
     for rows in (1, 7, 30):
-        monkeypatch.setattr(pairs_module, "STRIP_PIXELS", rows * y.shape[-1])
+        monkeypatch.setattr(pixel_pairs, "STRIP_PIXELS", rows * y.shape[-1])
         torch.testing.assert_close(prior.denoise(y, SIGMA), whole, atol=5e-6, rtol=0)
 
 

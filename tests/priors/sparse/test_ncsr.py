@@ -19,7 +19,7 @@ from zeroshot.operators.grayscale import Grayscale
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
-from zeroshot.priors.sparse.ncsr import strips as strips_module
+from zeroshot.priors.sparse.ncsr import overlapping_strips
 from zeroshot.priors.sparse.ncsr.centralisation import Centralisation, Similar, find_similar
 from zeroshot.priors.sparse.ncsr.data_step import towards_measurement
 from zeroshot.priors.sparse.ncsr.denoising import level_of
@@ -179,13 +179,13 @@ def test_strips_are_thinner_the_more_numbers_a_patch_holds() -> None:
     for numbers in (49, 2 * 49, 3 * 49):
         parts = list(strips(4000, 3000, 40, numbers))
         largest = max(part.last - part.first for part in parts) * 3000 * numbers
-        assert 0.5 * strips_module.NUMBERS < largest < 1.1 * strips_module.NUMBERS
+        assert 0.5 * overlapping_strips.NUMBERS < largest < 1.1 * strips_module.NUMBERS
 
 
 def test_strips_change_the_image_little(photograph: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     x = grey(photograph)
     whole = solve(denoising(x), rounds=1, radius=8).image
-    monkeypatch.setattr(strips_module, "NUMBERS", 96 * 48 * 49)
+    monkeypatch.setattr(overlapping_strips, "NUMBERS", 96 * 48 * 49)
     parts = solve(denoising(x), rounds=1, radius=8).image
     assert not torch.equal(whole, parts)
     assert decibels(parts, x) > decibels(whole, x) - 0.3
