@@ -179,7 +179,7 @@ def test_strips_are_thinner_the_more_numbers_a_patch_holds() -> None:
     for numbers in (49, 2 * 49, 3 * 49):
         parts = list(strips(4000, 3000, 40, numbers))
         largest = max(part.last - part.first for part in parts) * 3000 * numbers
-        assert 0.5 * overlapping_strips.NUMBERS < largest < 1.1 * strips_module.NUMBERS
+        assert 0.5 * overlapping_strips.NUMBERS < largest < 1.1 * overlapping_strips.NUMBERS
 
 
 def test_strips_change_the_image_little(photograph: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
