@@ -21,7 +21,7 @@ from collections.abc import Mapping
 
 from zeroshot.compare.method import Method
 from zeroshot.compare.specification import method_from
-from zeroshot.degradation import Degraded
+from zeroshot.tasks.degrade import Degraded
 
 from .arguments import add_table_options, parsed, parser
 from .methods import measure_all

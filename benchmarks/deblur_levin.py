@@ -26,6 +26,7 @@ import torch
 from torch.nn import functional
 
 from zeroshot.images import load, save
+from zeroshot.loop import Loop
 from zeroshot.metrics import psnr
 from zeroshot.operators import Blur
 from zeroshot.prior import Prior
@@ -33,7 +34,6 @@ from zeroshot.priors.plug_and_play.pnp import PlugAndPlay
 from zeroshot.problem import Problem
 
 from .arguments import parser
-from .course import Course
 from .sets import SHARED
 
 LEVIN = SHARED / "levin"
@@ -83,10 +83,7 @@ def shifted(image: torch.Tensor, down: float, right: float) -> torch.Tensor:
 
 def restored(problem: Problem, prior: Prior) -> torch.Tensor:
     """The image at the end of the prior's run."""
-    reason = prior.supports(problem)
-    if reason:
-        raise SystemExit(reason)
-    return Course(problem, prior).last().image
+    return Loop(problem, prior, generator=torch.Generator().manual_seed(0)).complete().result()
 
 
 def main() -> None:

@@ -29,10 +29,10 @@ from typing import Any
 import torch
 
 import zeroshot
-from zeroshot.degradation import Degraded, degrade
 from zeroshot.generators import Generator, StyleGAN2
 from zeroshot.generators import load as load_generator
 from zeroshot.images import load
+from zeroshot.loop import Loop
 from zeroshot.metrics import psnr
 from zeroshot.operators import Downsample, Identity
 from zeroshot.prior import Prior
@@ -41,9 +41,9 @@ from zeroshot.priors.latent.pulse import Pulse
 from zeroshot.problem import Problem
 from zeroshot.stopping import MaxIterations
 from zeroshot.tasks import make_problem
+from zeroshot.tasks.degrade import Degraded, degrade
 
 from .arguments import parser
-from .course import Course
 from .sets import SHARED, picture
 from .table import means, show
 from .timing import peak_gib, seconds_of
@@ -78,7 +78,7 @@ CHECKPOINTS = (
     "rosinality_stylegan2_16.pt",
     "stylegan3t_32.pkl",
 )
-#: Kind of damage → the task that undoes it, and what :func:`zeroshot.degradation.degrade` is told.
+#: Kind of damage → the task that undoes it, and what :func:`zeroshot.tasks.degrade.degrade` is told.
 DAMAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "identity": ("restore", {"operator": Identity()}),
     "denoise": ("denoise", {"sigma": 25 / 255}),
@@ -267,9 +267,10 @@ def _recovery(damage: Degraded, network: Generator, noise: dict[str, Any], epsil
     ]
     row = [psnr(first(damage).clamp(0, 1), damage.truth)]
     for prior in priors:
-        course = Course(problem, prior, MaxIterations(prior.iterations))  # type: ignore[attr-defined]
-        row.append(psnr(course.last().image, damage.truth))
-    found = course.run.findings()
+        rule = MaxIterations(prior.iterations)  # type: ignore[attr-defined]
+        loop = Loop(problem, prior, rule, generator=torch.Generator().manual_seed(0)).complete()
+        row.append(psnr(loop.image, damage.truth))
+    found = loop.run.findings()
     return [*row, found["misfit"], float(found["epsilon_reached"])]
 
 
@@ -294,7 +295,7 @@ def step_cost(resolution: int, repeats: int) -> tuple[list[float], list[float], 
     operator = Downsample(8)
     y = torch.full((1, 3, resolution // 8, resolution // 8), 0.5)
     prior = Pulse(weights=network, statistics_samples=1000)
-    run: Any = prior.start(Problem(y, operator, sigma=0.0), torch.Generator().manual_seed(0))
+    run: Any = prior.begin(Problem(y, operator, sigma=0.0), torch.Generator().manual_seed(0))
     latent = torch.randn(1, network.num_latents, 512)
     noise = [torch.randn(shape) for shape in network.noise_shapes]
 

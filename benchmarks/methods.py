@@ -12,8 +12,8 @@ import torch
 
 from zeroshot.compare.method import Case, Method
 from zeroshot.compare.methods.arrays import to_array, to_tensor
-from zeroshot.degradation import Degraded
-from zeroshot.metrics import luma, psnr, psnr_y, ssim
+from zeroshot.metrics import luma_16_235, psnr, psnr_y, ssim
+from zeroshot.tasks.degrade import Degraded
 
 from .table import Figures, Table
 
@@ -51,7 +51,7 @@ def quality(image: torch.Tensor, damaged: Degraded) -> Figures:
     border, image = damaged.options["scale"], (image * 255).round() / 255
     return {
         "psnr": psnr_y(image, damaged.truth, border),
-        "ssim": ssim(luma(image), luma(damaged.truth), border=border),
+        "ssim": ssim(luma_16_235(image), luma_16_235(damaged.truth), border=border),
     }
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from zeroshot.degradation import Degraded, degrade
 from zeroshot.images import load
 from zeroshot.operators import Blur
+from zeroshot.tasks.degrade import Degraded, degrade
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-#: Damage → the task that undoes it, and what :func:`zeroshot.degradation.degrade` is told.
+#: Damage → the task that undoes it, and what :func:`zeroshot.tasks.degrade.degrade` is told.
 DAMAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "denoise": ("denoise", {"sigma": 25 / 255}),
     "denoise10": ("denoise", {"sigma": 10 / 255}),

@@ -28,6 +28,7 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from zeroshot.compare.methods.arrays import to_array, to_tensor
 from zeroshot.estimate import Estimate
+from zeroshot.loop import Loop
 from zeroshot.metrics import psnr
 from zeroshot.noise import add_gaussian
 from zeroshot.operators import Identity
@@ -38,7 +39,6 @@ from zeroshot.problem import Problem
 from zeroshot.stopping import StoppingRule
 
 from .arguments import count, parsed, parser
-from .course import Course
 from .peers import bm3d_package
 from .table import show
 from .timing import in_turn
@@ -123,13 +123,13 @@ def skimage_tv(f: np.ndarray, weight: float) -> np.ndarray:
 
 def our_tv(f: np.ndarray, weight: float, target: float) -> tuple[np.ndarray, int]:
     """The image and the iterations until the objective is at most `target`, from array to array."""
-    course = Course(
+    loop = Loop(
         Problem(to_tensor(f), Identity(), task="denoise"),
         TotalVariation(weight=weight, coupling="channels"),
         Reached(target),
-    )
-    iterations = course.last().iteration
-    return course.run.unclipped[0].permute(1, 2, 0).numpy(), iterations  # type: ignore[attr-defined]
+        generator=torch.Generator().manual_seed(0),
+    ).complete()
+    return loop.run.unclipped[0].permute(1, 2, 0).numpy(), loop.iteration  # type: ignore[attr-defined]
 
 
 def compare_tv(weights: list[float], repeats: int) -> None:

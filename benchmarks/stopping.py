@@ -38,7 +38,7 @@ RULES: list[Callable[[], StoppingRule]] = [
 
 
 def step_time(problem: Problem, repeats: int) -> float:
-    run = DeepImagePrior.for_problem(problem, guide="none").start(problem, torch.Generator().manual_seed(0))
+    run = DeepImagePrior.for_problem(problem, guide="none").begin(problem, torch.Generator().manual_seed(0))
     return median_milliseconds(run.step, repeats, warm_up=1)
 
 

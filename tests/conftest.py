@@ -9,6 +9,8 @@ import torch
 
 from tests import pictures
 
+pytest.register_assert_rewrite("tests.contract")
+
 
 @pytest.fixture(scope="package")
 def shared() -> Path:

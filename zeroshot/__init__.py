@@ -8,67 +8,40 @@
 (64, 64, 3)
 
 :func:`solve` is the engine, :func:`tasks` lists the damages it undoes, :func:`prior_names` what it may assume
-about images. Prior classes such as ``zeroshot.DeepImagePrior`` are loaded when they are first asked for.
+about images. The public names stand in ``__init__.pyi``, where editors and type checkers find them, and are
+loaded when they are first asked for; so are submodules, such as ``zeroshot.images``, and the classes of priors
+that other packages bring.
 """
 
+import importlib
+import importlib.util
+import sys
 from typing import Any
 
-from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
-from zeroshot.estimate import Estimate
-from zeroshot.prior import Prior, Run
-from zeroshot.problem import Problem
-from zeroshot.registry import class_named, class_names, prior_names
-from zeroshot.restoration import Restoration
-from zeroshot.solve import solve
-from zeroshot.stopping import (
-    Discrepancy,
-    DualityGap,
-    ExponentialMovingVariance,
-    Finished,
-    HeldOut,
-    MaxIterations,
-    Plateau,
-    StoppingRule,
-    TimeBudget,
-    WindowedMovingVariance,
-)
-from zeroshot.tasks import tasks
-from zeroshot.version import __version__
+import lazy_loader
 
-__all__ = [
-    "L1",
-    "DataTerm",
-    "Discrepancy",
-    "DualityGap",
-    "Estimate",
-    "ExponentialMovingVariance",
-    "Finished",
-    "Gaussian",
-    "HeldOut",
-    "Huber",
-    "MaxIterations",
-    "Plateau",
-    "Poisson",
-    "Prior",
-    "Problem",
-    "Restoration",
-    "Run",
-    "StoppingRule",
-    "TimeBudget",
-    "WindowedMovingVariance",
-    "__version__",
-    "prior_names",
-    "solve",
-    "tasks",
-]
+# `tasks` and `solve` are functions in modules of the same name: lazy_loader keeps an import of the module
+# from taking the function's place.
+_public, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *class_names()})
+    from zeroshot.registry import class_names
+
+    return sorted({*__all__, *class_names()})
 
 
 def __getattr__(name: str) -> Any:
-    found = None if name.startswith("_") else class_named(name)
-    if found is None:
-        raise AttributeError(f"module 'zeroshot' has no attribute {name!r}")
-    return found
+    if name in __all__:
+        return _public(name)
+    if not name.startswith("_"):
+        if importlib.util.find_spec(f"{__name__}.{name}") is not None:
+            return importlib.import_module(f"{__name__}.{name}")
+        from zeroshot.registry import class_named
+
+        found = class_named(name)
+        if found is not None:
+            return found
+    raise AttributeError(
+        f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+    )

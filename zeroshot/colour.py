@@ -1,4 +1,8 @@
-"""Colour spaces of RGB images: an orthonormal opponent space, and the luma of video in the full range."""
+"""Brightness and colour: the weights of luma, and an orthonormal opponent space for RGB images.
+
+Images are RGB in [0, 1]. A luma in the full range is 0 at black and 1 at white; one "16–235" is 16/255 and 235/255
+there, as in video.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,20 @@ import math
 
 import torch
 
-#: The orthonormal DCT of three points, which is close to the principal axes of photographs' colours: the
-#: brightness, red − blue, red − 2 green + blue. Orthonormal, so that white noise stays white.
+#: Luma in the full range, by the standard or the programme that defines it; of R, G and B.
+LUMA_WEIGHTS: dict[str, tuple[float, float, float]] = {
+    "bt601": (0.299, 0.587, 0.114),  # ITU-R BT.601: JPEG, Pillow's "L", OpenCV
+    "bt709": (0.2126, 0.7152, 0.0722),  # ITU-R BT.709: HDTV and sRGB primaries, scikit-image
+    # BT.601 as MATLAB's rgb2gray has it: the first row of the inverse of its YIQ matrix.
+    "matlab": (0.298936021293775, 0.587043074451121, 0.114020904255103),
+}
+#: Luma of BT.601 in the 16–235 range, as MATLAB's rgb2ycbcr has it: weights of R, G and B, and the value of black.
+LUMA_16_235_WEIGHTS = (65.481 / 255, 128.553 / 255, 24.966 / 255)
+LUMA_16_235_BLACK = 16 / 255
+
+#: The axes of the opponent space: the orthonormal DCT of three points, which is close to the principal axes of
+#: photographs' colours: the brightness, red − blue, red − 2 green + blue. Orthonormal, so that white noise stays
+#: white.
 AXES = (
     (3**-0.5, 3**-0.5, 3**-0.5),
     (2**-0.5, 0.0, -(2**-0.5)),
@@ -31,10 +47,8 @@ def _rotated(image: torch.Tensor, axes: torch.Tensor) -> torch.Tensor:
     return torch.einsum("dc,...chw->...dhw", axes, image)
 
 
-#: Luma of ITU-R BT.601 for R, G, B in the full range: black stays 0 and white stays 1.
-FULL_RANGE_LUMA = (0.299, 0.587, 0.114)
-#: What the standard deviation of white noise in RGB is multiplied by in that luma.
-FULL_RANGE_LUMA_NOISE = math.sqrt(math.fsum(weight**2 for weight in FULL_RANGE_LUMA))
+#: What the standard deviation of white noise in RGB is multiplied by in :func:`full_range_luma`.
+FULL_RANGE_LUMA_NOISE = math.sqrt(math.fsum(weight**2 for weight in LUMA_WEIGHTS["bt601"]))
 
 
 def full_range_luma(image: torch.Tensor) -> torch.Tensor:
@@ -42,4 +56,4 @@ def full_range_luma(image: torch.Tensor) -> torch.Tensor:
 
     The tables of super-resolution measure another one, from 16 to 235: :mod:`zeroshot.metrics`.
     """
-    return torch.einsum("j,njhw->nhw", image.new_tensor(FULL_RANGE_LUMA), image)[:, None]
+    return torch.einsum("j,njhw->nhw", image.new_tensor(LUMA_WEIGHTS["bt601"]), image)[:, None]

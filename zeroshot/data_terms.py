@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
 
 import torch
+
+from zeroshot.checks import require_number, require_positive
 
 
 class DataTerm(ABC):
@@ -72,11 +75,6 @@ def _beyond(value: torch.Tensor, limit: float) -> torch.Tensor:
     return value > limit + 1e-6 * max(limit, 1.0)
 
 
-def _require_positive(name: str, value: float) -> None:
-    if not (value > 0 and value < float("inf")):
-        raise ValueError(f"{name} must be a positive number, got {value}")
-
-
 @dataclass(frozen=True)
 class Gaussian(DataTerm):
     """Additive Gaussian noise: d(p, y) = (p − y)² / (2σ²).
@@ -91,7 +89,7 @@ class Gaussian(DataTerm):
     sigma: float = 1.0
 
     def __post_init__(self) -> None:
-        _require_positive("sigma", self.sigma)
+        require_positive(self, "sigma")
 
     def penalty(self, prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return (prediction - y).square() * (0.5 / self.sigma**2)
@@ -135,9 +133,8 @@ class Poisson(DataTerm):
     floor: float = 1e-3
 
     def __post_init__(self) -> None:
-        _require_positive("gain", self.gain)
-        if not 0 <= self.readout < float("inf"):
-            raise ValueError(f"readout must be a number of at least 0, got {self.readout}")
+        require_positive(self, "gain", "floor")
+        require_number(self, "readout")
 
     def penalty(self, prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         shift = self.readout**2 / self.gain
@@ -208,7 +205,7 @@ class Huber(DataTerm):
     delta: float = 0.05
 
     def __post_init__(self) -> None:
-        _require_positive("delta", self.delta)
+        require_positive(self, "delta")
 
     def penalty(self, prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.huber_loss(prediction, y, reduction="none", delta=self.delta)
@@ -223,3 +220,92 @@ class Huber(DataTerm):
 
     def conjugate_prox(self, point: torch.Tensor, y: torch.Tensor, step: float) -> torch.Tensor:
         return torch.sub(point, y, alpha=step).div_(1 + step).clamp_(-self.delta, self.delta)
+
+
+class FeatureNetwork(Protocol):
+    """A network whose layers have names, as :class:`Perceptual` needs it."""
+
+    def __call__(self, x: torch.Tensor, layers: Sequence[str]) -> list[torch.Tensor]:
+        """The features of the images `x`, (N, C, H, W) in [0, 1], after each of `layers`."""
+        ...
+
+    def index(self, layer: str) -> int:
+        """Where the layer is; ValueError where there is none of that name."""
+        ...
+
+    def to(self, device: torch.device) -> Any:
+        """Move the network to `device`."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Perceptual(DataTerm):
+    """D(p, y) = pixels · mean ½(p − y)² + features · Σ over layers of mean ½(Φₗ(p) − Φₗ(y))².
+
+    It has no proximal map and no conjugate: it is for priors that follow the gradient (Deep Image Prior and
+    the latent ones), not for proximal schemes. Where measurements are left out, prediction and measurement
+    are both set to zero there before their features are taken.
+
+    Parameters
+    ----------
+    extractor : FeatureNetwork
+        Φ, such as :class:`zeroshot.generators.vgg.FeatureExtractor`.
+    layers : tuple of str
+        Its layers that are compared.
+    pixels, features : float
+        The weights of the two parts.
+
+    References
+    ----------
+    J. Johnson, A. Alahi, L. Fei-Fei: Perceptual losses for real-time style transfer and super-resolution,
+    ECCV 2016.
+    """
+
+    has_prox: ClassVar[bool] = False
+
+    extractor: FeatureNetwork = field(repr=False)
+    layers: tuple[str, ...] = ("relu2_2",)
+    pixels: float = 1.0
+    features: float = 1.0
+    #: The features of the last measurement, which stays the same over a run.
+    _kept: dict[int, tuple[torch.Tensor, list[torch.Tensor]]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for layer in self.layers:
+            self.extractor.index(layer)
+        for name in ("pixels", "features"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be a number of at least 0, got {getattr(self, name)!r}")
+
+    def penalty(self, prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """The elementwise part, ½(p − y)²; that of the features is not one per pixel."""
+        return 0.5 * (prediction - y).square()
+
+    def prox(self, point: torch.Tensor, y: torch.Tensor, step: float) -> torch.Tensor:
+        """There is none in closed form."""
+        raise NotImplementedError("the perceptual data term has no proximal map; use 'dip' or a latent prior")
+
+    def __call__(
+        self, prediction: torch.Tensor, y: torch.Tensor, weight: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        pixels = super().__call__(prediction, y, weight)
+        if self.features == 0:
+            return self.pixels * pixels
+        if weight is not None:
+            prediction = prediction * weight
+        self.extractor.to(prediction.device)
+        seen = self.extractor(prediction, self.layers)
+        wanted = self._features_of(y, weight)
+        distance = sum(0.5 * (one - other).square().mean() for one, other in zip(seen, wanted, strict=True))
+        return self.pixels * pixels + self.features * distance
+
+    def _features_of(self, y: torch.Tensor, weight: torch.Tensor | None) -> list[torch.Tensor]:
+        """Φ(y), computed once for a measurement that does not change."""
+        shown = y if weight is None else y * weight
+        kept = self._kept.get(0)
+        if kept is not None and kept[0].shape == shown.shape and torch.equal(kept[0], shown):
+            return kept[1]
+        with torch.no_grad():
+            features = self.extractor(shown, self.layers)
+        self._kept[0] = (shown.detach().clone(), features)
+        return features

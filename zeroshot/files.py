@@ -8,6 +8,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
+
 LONGEST_NAME = 255  # bytes, on the usual file systems
 
 
@@ -28,7 +30,7 @@ def write_atomically(path: str | os.PathLike, data: bytes, *, overwrite: bool = 
         with partial.open("xb") as file:
             file.write(data)
         if path.exists() and not overwrite:
-            raise FileExistsError(f"{path}: exists already; choose another name or allow overwriting")
+            raise OutputExistsError(f"{path}: exists already", CHOOSE_ANOTHER)
         os.replace(partial, path)
     except OSError as error:
         if error.errno is None:

@@ -149,7 +149,7 @@ class Loop:
             self.end(self._stop.reason or repr(self._stop))
         elif self.run.finished:
             self.end(f"finished after {estimate.iteration} iterations: nothing is left to do")
-        self.run.note_best(self._stop.best(), estimate)
+        self.run.keep_with_best(self._stop.best(), estimate)
         for listener in self.listeners:
             listener.stepped(self, estimate)
         return estimate

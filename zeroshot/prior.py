@@ -71,10 +71,10 @@ class Run(ABC):
         """Where a run of several parts is, such as "tile 3/12", for the progress bar; usually empty."""
         return ""
 
-    def note_best(self, best: torch.Tensor | None, estimate: Estimate) -> None:  # noqa: B027
-        """Told after each step which image the stopping rule would return, and what it has just looked at.
+    def keep_with_best(self, best: torch.Tensor | None, estimate: Estimate) -> None:  # noqa: B027
+        """Called after each step with the image that the rule would return and the estimate that it has just judged.
 
-        A run whose maps belong to an image, and not to its end, keeps them where `best` is that estimate's.
+        A run whose maps belong to an image rather than to its end keeps them where `best` is that estimate's.
         """
 
     def maps(self) -> dict[str, torch.Tensor]:
@@ -105,7 +105,8 @@ def _restored(saved: Any, current: Any, device: torch.device) -> Any:
         current.set_state(saved.cpu())
         return current
     if not isinstance(current, type) and hasattr(current, "load_state_dict"):
-        current.load_state_dict(saved)
+        # Optimisers would take the saved tensors themselves, and change them at the next step.
+        current.load_state_dict(_saved(saved))
         return current
     if isinstance(saved, torch.Tensor):
         # Copied: what is loaded may be kept by the caller to go back to.

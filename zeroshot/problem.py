@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from zeroshot.data_terms import DataTerm, Gaussian, Poisson
+from zeroshot.checks import is_number, require_number
+from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.noise import estimate_sigma, stabilisation
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.operator import Operator
+from zeroshot.operators.window import Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,7 @@ class Problem:
     task : str
         The name of the task, so that a prior can look its defaults up.
     reference_shape : tuple of int
-        The shape (N, C, H, W) of the image that is looked for. Worked out from the operator where not given.
+        The shape (N, C, H, W) of the unknown image. Worked out from the operator where not given.
     measured : torch.Tensor or None
         1 where y carries a measurement and 0 where it is empty (holes), broadcastable to y; None: everywhere.
     held_out : torch.Tensor or None
@@ -55,6 +57,7 @@ class Problem:
     _weight: torch.Tensor | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
+        require_number(self, "sigma", none="allowed")
         if not self.reference_shape:
             object.__setattr__(self, "reference_shape", tuple(self.operator.input_shape(tuple(self.y.shape))))
         object.__setattr__(self, "_weight", self._fitted())
@@ -96,8 +99,8 @@ class Problem:
         A pixel is kept aside in all its channels: a network would otherwise read it off its neighbours in
         the other channels.
         """
-        if not 0 < fraction < 1:
-            raise ValueError(f"fraction of held-out pixels must lie between 0 and 1, got {fraction}")
+        if not (is_number(fraction) and 0 < fraction < 1):
+            raise ValueError(f"fraction of held-out pixels must lie between 0 and 1, got {fraction!r}")
         count, _, height, width = self.y.shape
         held_out = torch.zeros(count, 1, height * width)
         for index in range(count):
@@ -188,6 +191,56 @@ class Problem:
         if isinstance(self.data_term, Poisson):
             return stabilisation.inverse(estimate, self.data_term.gain, self.data_term.readout)
         return estimate
+
+    # --- parts of it ---
+
+    def reason_against_cropping(self) -> str | None:
+        """Why the problem cannot be solved in parts, in one line; None where it can."""
+        # A data term that looks at more than one value at a time would need to see the whole.
+        if type(self.data_term).__call__ is not DataTerm.__call__:
+            known = ", ".join(kind.__name__ for kind in (Gaussian, Poisson, L1, Huber))
+            return f"the data term {type(self.data_term).__name__} looks at the image as a whole; use {known}"
+        try:
+            self.operator.locality()
+        except ValueError as error:
+            return str(error)
+        return None
+
+    def crop(self, window: Window) -> Problem:
+        """The problem posed for a part of its image.
+
+        Measurements near a cut depend on pixels beyond it, for which the operator's boundary stands in: what is
+        restored within :attr:`Locality.reach` of a cut is not to be used.
+
+        Parameters
+        ----------
+        window : Window
+            The part of the image, placed as :meth:`Operator.locality` asks.
+
+        Raises
+        ------
+        ValueError
+            Where the operator or the data term cannot be cropped, or the window does not fit.
+        """
+        reason = self.reason_against_cropping()
+        if reason is not None:
+            raise ValueError(reason)
+        operator, measured_window = self.operator.crop(window)
+        size = self.y.shape[-2:]
+
+        def part(tensor: torch.Tensor | None) -> torch.Tensor | None:
+            if tensor is None:
+                return None
+            return measured_window.of(tensor.expand(*tensor.shape[:-2], *size)).contiguous()
+
+        return replace(
+            self,
+            y=measured_window.of(self.y).contiguous(),
+            operator=operator,
+            reference_shape=(*self.reference_shape[:2], window.height, window.width),
+            measured=part(self.measured),
+            held_out=part(self.held_out),
+        )
 
     def to(self, device: torch.device | str) -> Problem:
         """The same problem on another device."""

@@ -1,4 +1,4 @@
-"""Options and settings as JSON can hold them, so that a result can say how it was made."""
+"""Options and settings in a form that JSON can hold, so that a result records how it was made."""
 
 from __future__ import annotations
 

@@ -1,15 +1,26 @@
-"""Prior name → class, through the entry-point group ``zeroshot.priors``.
+"""Prior name → class, through the entry-point group ``zeroshot.priors``, and what a class says of itself.
 
 Another package adds a prior by declaring one line::
 
     [project.entry-points."zeroshot.priors"]
     mine = "my_package:MyPrior"
+
+Names, summaries and settings are told without PyTorch: :func:`prior_outlines` reads them in the source.
 """
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import dataclasses
+import enum
+import functools
+import importlib
+import sys
+import types
+from importlib.abc import InspectLoader
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from zeroshot.words import unknown
 
@@ -21,6 +32,13 @@ _GROUP = "zeroshot.priors"
 
 def _declared() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=_GROUP)}
+
+
+def _entry(name: str) -> EntryPoint:
+    declared = _declared()
+    if name not in declared:
+        raise ValueError(unknown("prior", name, declared))
+    return declared[name]
 
 
 def prior_names() -> list[str]:
@@ -36,10 +54,7 @@ def prior_class(name: str) -> type[Prior]:
     ValueError
         Where no prior of that name is installed; the message lists those that are.
     """
-    declared = _declared()
-    if name not in declared:
-        raise ValueError(unknown("prior", name, declared))
-    return declared[name].load()
+    return _entry(name).load()
 
 
 def class_names() -> list[str]:
@@ -53,3 +68,181 @@ def class_named(class_name: str) -> type[Prior] | None:
         if entry.attr == class_name:
             return entry.load()
     return None
+
+
+# --- outlines ----------------------------------------------------------------------------------------------
+
+
+def prior_outline(name: str) -> type:
+    """What the class of the prior of this name says of itself, without importing it.
+
+    Returns
+    -------
+    type
+        A class with the name, docstring, `summary`, dataclass fields and bases of the prior's, and without its
+        methods, except that `settings_help` asks the prior's class. It is that class itself where its module
+        is loaded already, or where the source does not tell.
+
+    Raises
+    ------
+    ValueError
+        Where no prior of that name is installed; the message lists those that are.
+    """
+    return _outline(_entry(name))
+
+
+def prior_outlines() -> dict[str, type]:
+    """The outlines of all installed priors by name, sorted; see :func:`prior_outline`."""
+    return {name: _outline(entry) for name, entry in sorted(_declared().items())}
+
+
+def _outline(entry: EntryPoint) -> type:
+    if entry.module not in sys.modules:
+        # Other people's finders and expressions may raise anything: the import then tells what is wrong.
+        with contextlib.suppress(Exception):
+            outline = _source(entry.module).value(entry.attr, _Classes.OUTLINED)
+            if dataclasses.is_dataclass(outline) and hasattr(outline, "summary"):
+                return outline  # type: ignore[return-value]  # a class
+    return entry.load()
+
+
+class _Classes(enum.Enum):
+    """What becomes of a name that is a class of the source."""
+
+    OUTLINED = enum.auto()
+    REFUSED = enum.auto()  # in an expression, which would want its methods
+
+
+class _UnreadableError(Exception):
+    """The source alone does not tell."""
+
+
+class _Source:
+    """A module by its source: what the names at its top level stand for, as far as that can be read."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+        self._bindings = _bindings(ast.parse(_text(module)))
+        self._outlines: dict[str, type] = {}
+
+    def value(self, name: str, classes: _Classes) -> Any:
+        """What `name` stands for in this module."""
+        bound = self._bindings.get(name)
+        if isinstance(bound, ast.ClassDef) and classes is _Classes.OUTLINED:
+            if name not in self._outlines:
+                self._outlines[name] = self._outlined(bound)
+            return self._outlines[name]
+        if isinstance(bound, ast.expr):
+            return self._evaluated(bound, classes)
+        if isinstance(bound, _Imported):
+            if bound.module.partition(".")[0] not in sys.stdlib_module_names:
+                return _source(bound.module).value(bound.name, classes)
+            module = importlib.import_module(bound.module)
+            return getattr(module, bound.name) if bound.name else module
+        raise _UnreadableError(f"{self.module}.{name}")
+
+    def _evaluated(self, expression: ast.expr, classes: _Classes = _Classes.REFUSED) -> Any:
+        used = {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
+        names = {name: self.value(name, classes) for name in used & self._bindings.keys()}
+        # It belongs to an installed package, whose import would evaluate it as well.
+        return eval(compile(ast.Expression(expression), self.module, "eval"), names)
+
+    def _outlined(self, node: ast.ClassDef) -> type:
+        if node.keywords:
+            raise _UnreadableError(f"{self.module}.{node.name}")
+        bases = tuple(self._evaluated(base, _Classes.OUTLINED) for base in node.bases)
+        body = self._body(node)
+        outline = types.new_class(node.name, bases, exec_body=lambda namespace: namespace.update(body))
+        for decorator in reversed(node.decorator_list):
+            outline = self._evaluated(decorator)(outline)
+        return outline
+
+    def _body(self, node: ast.ClassDef) -> dict[str, Any]:
+        annotations: dict[str, Any] = {}
+        body: dict[str, Any] = {"__module__": self.module, "__annotations__": annotations}
+        body["__doc__"] = ast.get_docstring(node, clean=False)
+        for statement in node.body:
+            if isinstance(statement, ast.FunctionDef) and statement.name == "settings_help":
+                body["settings_help"] = classmethod(_settings_help)
+            for name, annotation, value in _assigned(statement):
+                is_field = annotation is not None and _is_field(annotation)
+                if annotation is not None:
+                    annotations[name] = Any if is_field else ClassVar
+                if value is not None and (is_field or name == "summary"):
+                    body[name] = self._evaluated(value)
+        return body
+
+
+_source = functools.cache(_Source)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Imported:
+    """What an import binds: a name of a module, or the module where the name is empty."""
+
+    module: str
+    name: str = ""
+
+
+def _text(module: str) -> str:
+    """The source of a module, found without importing the packages that it lies in."""
+    parts = module.split(".")
+    path = None
+    for count in range(1, len(parts) + 1):
+        name = ".".join(parts[:count])
+        found = (finder.find_spec(name, path) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+        spec = next((spec for spec in found if spec is not None), None)
+        if spec is None:
+            raise _UnreadableError(module)
+        path = spec.submodule_search_locations
+    text = spec.loader.get_source(module) if isinstance(spec.loader, InspectLoader) else None
+    if text is None:
+        raise _UnreadableError(module)
+    return text
+
+
+def _bindings(tree: ast.Module) -> dict[str, ast.ClassDef | ast.expr | _Imported | None]:
+    """What each name is bound to at the top level of a module; None where only running it would tell."""
+    found: dict[str, ast.ClassDef | ast.expr | _Imported | None] = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.Import):
+            for alias in statement.names:
+                name = alias.asname or alias.name.partition(".")[0]
+                found[name] = _Imported(alias.name if alias.asname else name)
+        elif isinstance(statement, ast.ImportFrom):
+            for alias in statement.names:
+                absolute = statement.module is not None and statement.level == 0
+                found[alias.asname or alias.name] = (
+                    _Imported(str(statement.module), alias.name) if absolute else None
+                )
+        elif isinstance(statement, ast.ClassDef):
+            found[statement.name] = statement
+        elif isinstance(statement, ast.FunctionDef):
+            found[statement.name] = None
+        else:
+            found |= {name: value for name, _, value in _assigned(statement)}
+    return found
+
+
+def _assigned(statement: ast.stmt) -> list[tuple[str, ast.expr | None, ast.expr | None]]:
+    """(name, annotation, value) of each name that a statement assigns to."""
+    if isinstance(statement, ast.AnnAssign):
+        targets, annotation = [statement.target], statement.annotation
+    elif isinstance(statement, ast.Assign):
+        targets, annotation = statement.targets, None
+    else:
+        return []
+    return [(one.id, annotation, statement.value) for one in targets if isinstance(one, ast.Name)]
+
+
+def _is_field(annotation: ast.expr) -> bool:
+    """Whether a dataclass makes a field of what is annotated so."""
+    kind = ast.unparse(annotation).strip("'\"").partition("[")[0].rpartition(".")[2]
+    if kind in ("InitVar", "KW_ONLY"):
+        raise _UnreadableError(kind)
+    return kind != "ClassVar"
+
+
+def _settings_help(outline: type) -> str:
+    """What the class says itself of its settings."""
+    return getattr(importlib.import_module(outline.__module__), outline.__name__).settings_help()

@@ -16,6 +16,7 @@ from torch.nn import functional
 from zeroshot import images
 from zeroshot.estimate import History
 from zeroshot.files import write_atomically
+from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -126,7 +127,7 @@ class Restoration:
         if path.suffix != ".npz":
             raise ValueError(f"arrays are written as .npz, got {path.name}")
         if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} exists; choose another name or allow overwriting")
+            raise OutputExistsError(f"{path} exists", CHOOSE_ANOTHER)
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {name: array.float().numpy() for name, array in self.arrays.items()}
         np.savez(buffer, **arrays)
@@ -149,7 +150,7 @@ class Restoration:
         try:
             from matplotlib.figure import Figure
         except ImportError as error:
-            raise ImportError("plotting needs matplotlib: pip install 'zeroshot[plot]'") from error
+            raise ImportError("plotting needs matplotlib: pip install 'zeroshot-restore[plot]'") from error
         measured = [name for name in self.history.columns if name not in ("iteration", "seconds")]
         figure = Figure(figsize=(6, 2.2 * len(measured)), layout="constrained")
         axes = figure.subplots(len(measured), 1, sharex=True, squeeze=False)[:, 0]

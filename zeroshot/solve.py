@@ -89,9 +89,9 @@ def solve(
         Restore overlapping tiles of this height and width one after the other, each with its own stopping,
         and blend them. "auto" does so where the run would need more memory than 6 GiB, or than is free.
     overlap : int or "auto"
-        What neighbouring tiles share at least, in pixels of the restored image.
+        The least that neighbouring tiles share, in pixels of the restored image.
     samples : int
-        Make so many runs from different seeds, side by side: the image is their mean, and
+        How many runs to make from different seeds, side by side: the image is their mean, and
         ``maps["deviation"]`` their standard deviation, which is large where the image is uncertain.
     **options
         The task's options: ``sigma=25/255``, ``scale=4``, ``mask=…``

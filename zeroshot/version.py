@@ -3,6 +3,6 @@
 from importlib.metadata import PackageNotFoundError, version
 
 try:
-    __version__ = version("zeroshot")
+    __version__ = version("zeroshot-restore")
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "unknown"

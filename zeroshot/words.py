@@ -1,4 +1,4 @@
-"""Words for people: what a misspelt name was meant to be, and tables that stay aligned in a terminal."""
+"""Text for people: suggestions for misspelt names, and tables with aligned columns for a terminal."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _width(text: str) -> int:
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """The message for an unknown name: what there is, the likeliest first."""
+    """The message for an unknown name: the likeliest of the known ones, then all of them."""
     lower = {one.lower(): one for one in known}
     near = [lower[one] for one in difflib.get_close_matches(str(name).lower(), list(lower), n=1)]
     hint = f" (did you mean {near[0]!r}?)" if near else ""

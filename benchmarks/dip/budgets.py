@@ -8,7 +8,7 @@ from functools import partial
 from itertools import pairwise
 
 from benchmarks.table import Figures, Table, show
-from zeroshot.degradation import Degraded
+from zeroshot.tasks.degrade import Degraded
 
 from .cases import crops, fast_prior, fingerprint, heading, problem_of, psnr_of, solved
 

@@ -11,12 +11,12 @@ import torch
 
 import zeroshot
 from benchmarks.sets import SHARED, damaged, picture
-from zeroshot.degradation import Degraded
 from zeroshot.images import load
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
 from zeroshot.restoration import Restoration
 from zeroshot.tasks import make_problem
+from zeroshot.tasks.degrade import Degraded
 
 COLOUR = ("colour9", ["f16", "peppers", "kodim03", "baboon", "house"])
 #: A key of :data:`benchmarks.sets.DAMAGES` → the set and the images that it is tried on.

@@ -15,11 +15,11 @@ import torch
 
 from benchmarks.table import OUTPUT
 from benchmarks.timing import seconds_of
-from zeroshot.degradation import Degraded
 from zeroshot.estimate import Estimate
 from zeroshot.prior import Run
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
+from zeroshot.tasks.degrade import Degraded
 
 from .cases import problem_of, psnr_of, solved
 
@@ -150,7 +150,7 @@ class ReferenceClock:
         self.published_iterations = prior.iterations
         self.clock = clock
         self.seconds: list[float] = []
-        self._run: Run | None = prior.start(problem, torch.Generator().manual_seed(seed))
+        self._run: Run | None = prior.begin(problem, torch.Generator().manual_seed(seed))
         for _ in range(WARM_UP):
             self._run.step()
 

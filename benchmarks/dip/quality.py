@@ -14,7 +14,7 @@ from benchmarks.methods import quality
 from benchmarks.published import INPAINTING, REPORTED
 from benchmarks.sets import damaged, image_files, picture
 from benchmarks.table import Figures, Table, means, show
-from zeroshot.degradation import Degraded
+from zeroshot.tasks.degrade import Degraded
 
 from .cases import fast_prior, fingerprint, problem_of, solved
 

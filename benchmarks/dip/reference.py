@@ -25,12 +25,12 @@ from torch import nn
 from benchmarks.arguments import parser
 from benchmarks.sets import SHARED, picture
 from benchmarks.table import OUTPUT, show
-from zeroshot.degradation import degrade
 from zeroshot.memory import keep_large_allocations
 from zeroshot.metrics import psnr
 from zeroshot.operators import Identity
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
+from zeroshot.tasks.degrade import degrade
 
 SIGMA = 25 / 255
 
@@ -112,7 +112,7 @@ class EngineFit:
     def __init__(self, noisy: torch.Tensor, precision: str, seed: int) -> None:
         problem = Problem(noisy, Identity(), sigma=SIGMA, task="denoise")
         prior = DeepImagePrior.for_problem(problem, recipe="reference", precision=precision)
-        self.run = prior.start(problem, torch.Generator().manual_seed(seed))
+        self.run = prior.begin(problem, torch.Generator().manual_seed(seed))
 
     def step(self) -> tuple[torch.Tensor, torch.Tensor]:
         estimate = self.run.step()

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.table import OUTPUT, means, show
-from zeroshot.degradation import Degraded
 from zeroshot.solve import resolve_device
+from zeroshot.tasks.degrade import Degraded
 
 from .cases import SETS, crop, crops, heading, problem_of
 from .curves import (

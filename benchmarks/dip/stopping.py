@@ -11,10 +11,9 @@ import statistics
 
 import torch
 
-from benchmarks.course import Course
 from benchmarks.table import Figures, Table, show
-from zeroshot.degradation import Degraded
 from zeroshot.estimate import Estimate
+from zeroshot.loop import Loop
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
 from zeroshot.solve import resolve_device
@@ -28,6 +27,7 @@ from zeroshot.stopping import (
     WindowedMovingVariance,
 )
 from zeroshot.stopping.rule import Either
+from zeroshot.tasks.degrade import Degraded
 
 from .cases import crops, fast_prior, fingerprint, heading, problem_of, psnr_of
 
@@ -145,7 +145,8 @@ def _run(
     """Run to the limit with every rule looking on, as solve() would."""
     watching = {name: Onlooker(rule) for name, rule in rules.items()}
     best, best_at = 0.0, 0
-    for estimate in Course(problem, prior, Either(MaxIterations(prior.iterations), *watching.values()), seed):
+    rule = Either(MaxIterations(prior.iterations), *watching.values())
+    for estimate in Loop(problem, prior, rule, generator=torch.Generator().manual_seed(seed)):
         value = psnr_of(estimate.image, one)
         if value > best:
             best, best_at = value, estimate.iteration

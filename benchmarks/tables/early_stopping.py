@@ -16,13 +16,15 @@ import statistics
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from benchmarks.arguments import add_table_options, count, parsed, parser
-from benchmarks.course import Course
 from benchmarks.published import DETECTION_GAP
 from benchmarks.sets import damaged, image_files, picture
 from benchmarks.table import Figures, Table, show_images
 from zeroshot.compare.specification import parse
 from zeroshot.images import load
+from zeroshot.loop import Loop
 from zeroshot.metrics import psnr
 from zeroshot.prior import configured_prior
 from zeroshot.stopping import MaxIterations, WindowedMovingVariance
@@ -41,7 +43,8 @@ def watched_run(text: str, path: Path, arguments: argparse.Namespace) -> Figures
     rule.start(problem)
     fired, lowest, detected = False, float("inf"), -1
     averaged, iterates, iterations = [], [], []
-    for estimate in Course(problem, prior, MaxIterations(arguments.iterations)):
+    generator = torch.Generator().manual_seed(0)
+    for estimate in Loop(problem, prior, MaxIterations(arguments.iterations), generator=generator):
         averaged.append(psnr(estimate.image.clamp(0, 1), noisy.truth))
         iterates.append(psnr(estimate.newest.clamp(0, 1), noisy.truth))
         iterations.append(estimate.iteration)

@@ -28,8 +28,8 @@ from benchmarks.published import REPORTED
 from benchmarks.sets import image_files, picture
 from benchmarks.table import Figures, Table, show_images
 from zeroshot.compare.specification import method_from, split
-from zeroshot.degradation import Degraded, degrade
 from zeroshot.metrics import psnr
+from zeroshot.tasks.degrade import Degraded, degrade
 
 from .pipeline_stages import ORDERS, PATTERN, SCALE, Pipeline, denoised, enlarged, title
 

@@ -17,7 +17,7 @@ from zeroshot.estimate import Estimate
 from zeroshot.loop import Loop
 from zeroshot.prior import Prior, Run, configured_prior
 from zeroshot.priors.auto.validation_split import pixels_to_judge_by, put_aside
-from zeroshot.priors.unchanged import Unchanged
+from zeroshot.priors.clean import CleanRun
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 
@@ -90,6 +90,7 @@ class ModelSelection(Prior):
                 prior_class(candidate)
         if not is_number(self.fraction) or not 0 < self.fraction <= 0.5:
             raise ValueError(f"fraction must be above 0 and at most 0.5, got {self.fraction!r}")
+        object.__setattr__(self, "fraction", float(self.fraction))
         require_positive(self, "seconds", none="allowed")
 
     @classmethod
@@ -98,7 +99,7 @@ class ModelSelection(Prior):
         return {"candidates": CANDIDATES.get(problem.task, CANDIDATES["restore"])}
 
     def within(self, seconds: float) -> ModelSelection:
-        """The same selection, to be done in so many seconds unless it was given a time of its own."""
+        """The same selection with this time budget, unless it was given one of its own."""
         return self if self.seconds is not None else replace(self, seconds=seconds)
 
     def supports(self, problem: Problem) -> str | None:
@@ -117,7 +118,7 @@ class ModelSelection(Prior):
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
         """Begin with the first candidate that supports the problem; a clean image is left as it is."""
         if problem.is_clean:
-            return Unchanged(problem)
+            return CleanRun(problem)
         priors = [prior for prior in self._configured(problem) if prior.supports(problem) is None]
         return ModelSelectionRun(self, priors, problem, generator)
 
@@ -126,7 +127,7 @@ class ModelSelection(Prior):
 
 
 @dataclass
-class _Verdict:
+class _TrialResult:
     """What became of a candidate: its errors on what was put aside, or the reason why it has none."""
 
     errors: torch.Tensor | None
@@ -142,6 +143,8 @@ class ModelSelectionRun(Run):
     iterations as it had. A candidate that fails is passed over, and if all do, so does the run.
     """
 
+    state = ("iteration", "chosen", "image", "ended")
+
     def __init__(
         self, selection: ModelSelection, priors: list[Prior], problem: Problem, generator: torch.Generator
     ) -> None:
@@ -149,11 +152,11 @@ class ModelSelectionRun(Run):
         self._priors, self._problem = priors, problem
         self._left = math.inf if selection.seconds is None else selection.seconds
         self._seed = int(torch.randint(2**31, (1,), generator=generator))
-        self._verdicts: list[_Verdict] = []
-        self._iteration = 0
-        self._chosen: int | None = None
-        self._image = problem.initial()
-        self._ended = False
+        self._results: list[_TrialResult] = []
+        self.iteration = 0
+        self.chosen: int | None = None
+        self.image = problem.initial()
+        self.ended = False
         self._trial: Loop | None = None
         if pixels_to_judge_by(problem) < 2:
             self._choose_untried()
@@ -163,23 +166,23 @@ class ModelSelectionRun(Run):
     @property
     def finished(self) -> bool:
         """Whether the final run has ended."""
-        return self._ended
+        return self.ended
 
     @property
     def choosing(self) -> bool:
         """Whether candidates are still being tried."""
-        return len(self._verdicts) < len(self._priors)
+        return len(self._results) < len(self._priors)
 
     def step(self) -> Estimate:
         """Make one step of the candidate at hand, or of the final run."""
-        if not self._ended:
-            self._iteration += 1
+        if not self.ended:
+            self.iteration += 1
             try:
                 self._advance()
             except FAILURES as error:
                 self._fail(error)
         image = self._shown()
-        return Estimate(image, self._problem.loss(image).item(), self._iteration)
+        return Estimate(image, self._problem.loss(image).item(), self.iteration)
 
     def _advance(self) -> None:
         if self._trial is None:
@@ -193,11 +196,11 @@ class ModelSelectionRun(Run):
             return
         if not bool(trial.result().isfinite().all()):
             raise ValueError(NOT_FINITE)
-        self._image, self._ended = trial.result() if trial.reason else self._shown(), True
+        self.image, self.ended = trial.result() if trial.reason else self._shown(), True
 
     def _begin(self) -> Loop:
         """The loop of the candidate whose turn it is, or of the final run."""
-        chosen = len(self._verdicts) if self.choosing else self._chosen
+        chosen = len(self._results) if self.choosing else self.chosen
         assert chosen is not None
         problem = self._part if self.choosing else self._problem
         return Loop(problem, self._priors[chosen], generator=torch.Generator().manual_seed(self._seed))
@@ -205,19 +208,19 @@ class ModelSelectionRun(Run):
     def _shown(self) -> torch.Tensor:
         """The final run's image, once it has come as far as the trial; before that the best candidate's."""
         trial = self._trial
-        if self._ended or self.choosing or trial is None or self._chosen is None:
-            return self._image
-        if trial.iteration < self._verdicts[self._chosen].iteration:
-            return self._image
+        if self.ended or self.choosing or trial is None or self.chosen is None:
+            return self.image
+        if trial.iteration < self._results[self.chosen].iteration:
+            return self.image
         image = trial.result()
-        return image if bool(image.isfinite().all()) else self._image
+        return image if bool(image.isfinite().all()) else self.image
 
     def _remaining(self) -> float:
-        return self._left - sum(verdict.spent for verdict in self._verdicts)
+        return self._left - sum(result.spent for result in self._results)
 
     def _share(self) -> float:
         """The seconds that the candidate at hand may use: one final run as long as its own must fit in."""
-        return self._remaining() / (len(self._priors) - len(self._verdicts) + 1)
+        return self._remaining() / (len(self._priors) - len(self._results) + 1)
 
     def _judge(self, trial: Loop) -> None:
         """Compare the candidate with the best so far, and go on to the next one or to the final run."""
@@ -227,49 +230,49 @@ class ModelSelectionRun(Run):
         errors = penalty[self._aside.expand_as(penalty) > 0].double().cpu()
         if not (bool(errors.isfinite().all()) and bool(image.isfinite().all())):
             raise ValueError(NOT_FINITE)
-        self._verdicts.append(_Verdict(errors, "", trial.seconds, trial.iteration))
+        self._results.append(_TrialResult(errors, "", trial.seconds, trial.iteration))
         self._trial = None
-        if self._choose() == len(self._verdicts) - 1:
-            self._image = image
+        if self._choose() == len(self._results) - 1:
+            self.image = image
         self._skip_without_time()
 
     def _choose(self) -> int:
         """Set which of the candidates judged so far is the best."""
-        self._chosen = None
-        for index, verdict in enumerate(self._verdicts):
-            if verdict.errors is None:
+        self.chosen = None
+        for index, result in enumerate(self._results):
+            if result.errors is None:
                 continue
-            best: torch.Tensor | None = None if self._chosen is None else self._verdicts[self._chosen].errors
-            if best is None or _is_better(verdict.errors, best):
-                self._chosen = index
-        if self._chosen is None:
+            best: torch.Tensor | None = None if self.chosen is None else self._results[self.chosen].errors
+            if best is None or _is_better(result.errors, best):
+                self.chosen = index
+        if self.chosen is None:
             reasons = "; ".join(f"{row['prior']}: {row['reason']}" for row in self.findings()["ranking"])
             raise ValueError(f"no candidate came to a result ({reasons})")
-        return self._chosen
+        return self.chosen
 
     def _choose_untried(self) -> None:
         """Take the first candidate, where there is nothing to judge any by."""
         reason = "not tried: too few pixels to judge by"
-        self._verdicts = [_Verdict(None, reason) for _ in self._priors]
-        self._chosen = 0
+        self._results = [_TrialResult(None, reason) for _ in self._priors]
+        self.chosen = 0
 
     def _skip_without_time(self) -> None:
         """Try no further candidate where what is left is no more than the final run needs."""
-        assert self._chosen is not None
-        if self._remaining() <= self._verdicts[self._chosen].spent:
+        assert self.chosen is not None
+        if self._remaining() <= self._results[self.chosen].spent:
             while self.choosing:
-                self._verdicts.append(_Verdict(None, "skipped: no time was left for it"))
+                self._results.append(_TrialResult(None, "skipped: no time was left for it"))
 
     def _fail(self, error: BaseException) -> None:
         """Pass over the candidate at hand; if it was the final run's, take the next best."""
         reason = (str(error) or type(error).__name__).splitlines()[0]
         spent = 0.0 if self._trial is None else self._trial.seconds
         if self.choosing:
-            self._verdicts.append(_Verdict(None, reason, spent))
+            self._results.append(_TrialResult(None, reason, spent))
         else:
-            assert self._chosen is not None
-            before = self._verdicts[self._chosen]
-            self._verdicts[self._chosen] = _Verdict(None, reason, before.spent + spent)
+            assert self.chosen is not None
+            before = self._results[self.chosen]
+            self._results[self.chosen] = _TrialResult(None, reason, before.spent + spent)
         self._trial = None
         if not self.choosing:
             self._choose()
@@ -277,34 +280,29 @@ class ModelSelectionRun(Run):
     def findings(self) -> dict[str, Any]:
         """The choice, and the candidates: by mean penalty on what was put aside, then those without, and why."""
         judged, others = [], []
-        for prior, verdict in zip(self._priors, self._verdicts, strict=False):
-            if verdict.errors is None:
-                others.append({"prior": prior.name, "reason": verdict.reason})
+        for prior, result in zip(self._priors, self._results, strict=False):
+            if result.errors is None:
+                others.append({"prior": prior.name, "reason": result.reason})
             else:
-                judged.append({"prior": prior.name, "held_out_loss": verdict.errors.mean().item()})
-        chosen = None if self._chosen is None else self._priors[self._chosen].name
+                judged.append({"prior": prior.name, "held_out_loss": result.errors.mean().item()})
+        chosen = None if self.chosen is None else self._priors[self.chosen].name
         return {"chosen": chosen, "ranking": sorted(judged, key=lambda row: row["held_out_loss"]) + others}
 
     def state_dict(self) -> dict[str, Any]:
         """The losses so far, the best image, and the state of the candidate at hand."""
         return {
-            "verdicts": [
-                {**vars(verdict), "errors": None if verdict.errors is None else verdict.errors.clone()}
-                for verdict in self._verdicts
+            **super().state_dict(),
+            "results": [
+                {**vars(result), "errors": None if result.errors is None else result.errors.clone()}
+                for result in self._results
             ],
-            "iteration": self._iteration,
-            "chosen": self._chosen,
-            "image": self._image.clone(),
-            "ended": self._ended,
             "trial": None if self._trial is None else self._trial.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state` was taken."""
-        self._verdicts = [_Verdict(**verdict) for verdict in state["verdicts"]]
-        self._iteration = state["iteration"]
-        self._chosen, self._ended = state["chosen"], state["ended"]
-        self._image = state["image"].to(self.device)
+        super().load_state_dict(state)
+        self._results = [_TrialResult(**result) for result in state["results"]]
         self._trial = None
         if state["trial"] is not None:
             self._trial = self._begin()

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 
 from zeroshot.data_terms import Gaussian, Poisson
 from zeroshot.operators import Composition, Grayscale, Identity, Mask, Mosaic, Operator, Stack, fill_holes
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
+from zeroshot.problem import Problem
 
 
 def put_aside(problem: Problem, fraction: float, generator: torch.Generator) -> tuple[Problem, torch.Tensor]:

@@ -1,1 +1,1 @@
-"""Priors that look for the image among those that a pretrained generator can make."""
+"""Priors whose images are those that a pretrained generator can make."""

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from zeroshot.checks import require_number, require_positive, require_whole
-from zeroshot.estimate import Estimate
 from zeroshot.generators import Generator, TinyDecoder
-from zeroshot.prior import Prior, require_known_settings
-from zeroshot.priors.latent.averaging import IterateAverage
-from zeroshot.priors.latent.run import LatentRun
+from zeroshot.prior import Prior
+from zeroshot.priors.latent.run import AveragedLatentRun
 from zeroshot.priors.latent.weights import generator_for
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-    from zeroshot.stopping import StoppingRule
-
-#: By task: large latents make up detail where little is measured.
-_DEFAULTS: dict[str, dict[str, Any]] = {"sr": {"distance": 1e-3}}
+from zeroshot.problem import Problem
+from zeroshot.stopping import HeldOut, StoppingRule
 
 
 @dataclass(frozen=True)
@@ -41,7 +35,7 @@ class LatentDecoder(Prior):
     learning_rate : float
         Of Adam.
     distance : float
-        How dear large latents are.
+        Weight of the penalty on large latents.
     averaging : float
         Weight of the past in the average over iterates, growing to it; 0 returns the iterate.
     held_out : float
@@ -57,6 +51,8 @@ class LatentDecoder(Prior):
 
     name: ClassVar[str] = "latent"
     summary: ClassVar[str] = "the latent of an autoencoder of photographs (needs weights=…)"
+    #: Large latents make up detail where little is measured.
+    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"sr": {"distance": 1e-3}}
 
     weights: str | Path | Generator | None = None
     iterations: int = 300
@@ -73,11 +69,10 @@ class LatentDecoder(Prior):
         require_number(self, "averaging", "held_out", below=1)
 
     @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> LatentDecoder:
-        """The defaults of the task, with held-out pixels where there is noise, and `settings` put over them."""
-        require_known_settings(cls, settings)
-        chosen = {"held_out": 0.05 if problem.sigma else 0.0, **_DEFAULTS.get(problem.task, {})}
-        return cls(**{**chosen, **settings})
+    def task_defaults(cls, problem: Problem) -> dict[str, Any]:
+        """Those of the task, with held-out pixels where there is noise."""
+        found = super().task_defaults(problem)
+        return {**found, "held_out": 0.05} if problem.sigma else found
 
     def supports(self, problem: Problem) -> str | None:
         """None where the weights are a decoder and the image has one channel or the decoder's."""
@@ -93,32 +88,27 @@ class LatentDecoder(Prior):
 
     def start(self, problem: Problem, generator: torch.Generator) -> LatentDecoderRun:
         """Begin at zero."""
-        reason = self.supports(problem)
-        if reason is not None:
-            raise ValueError(reason)
         return LatentDecoderRun(self, problem)
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
         """After `iterations`, or where held-out pixels are predicted worse again."""
-        from zeroshot.stopping import HeldOut, MaxIterations
-
-        limit = MaxIterations(self.iterations)
+        limit = super().default_stopping(problem)
         return HeldOut(fraction=self.held_out, patience=self.patience) | limit if self.held_out else limit
 
 
-class LatentDecoderRun(LatentRun):
+class LatentDecoderRun(AveragedLatentRun):
     """Adam on the latent, and an average over the images."""
 
     def __init__(self, prior: LatentDecoder, problem: Problem) -> None:
-        super().__init__(problem, generator_for(prior.weights))
+        super().__init__(problem, generator_for(prior.weights), prior.averaging)
         self._prior = prior
         decoder = self.network
         assert isinstance(decoder, TinyDecoder)
         height, width = problem.reference_shape[-2:]
         self._crop = (..., slice(0, height), slice(0, width))
         shape = (1, *decoder.latent_shape(height, width))
-        self.tensors["latent"] = torch.zeros(shape, device=self.device, requires_grad=True)
-        self._average = IterateAverage(prior.averaging)
+        self.tensors["latent"] = torch.zeros(shape, device=self.device)
+        self.optimiser = torch.optim.Adam(self.tensors.values(), lr=prior.learning_rate)
 
     def image(self) -> torch.Tensor:
         """The decoded latent without what goes beyond the image."""
@@ -127,27 +117,6 @@ class LatentDecoderRun(LatentRun):
     def objective(self, image: torch.Tensor) -> torch.Tensor:
         """The data term, and the size of the latent."""
         loss = self.problem.loss(image)
-        return (
-            loss + self._prior.distance * self.tensors["latent"].square().mean()
-            if self._prior.distance
-            else loss
-        )
-
-    def make_optimiser(self) -> torch.optim.Optimizer:
-        """Adam on the latent."""
-        return torch.optim.Adam(list(self.tensors.values()), lr=self._prior.learning_rate)
-
-    def step(self) -> Estimate:
-        """Make one step; the estimate is the average over the iterates."""
-        estimate = super().step()
-        average = self._average.update(estimate.image, estimate.iteration)
-        return Estimate(average, estimate.loss, estimate.iteration, iterate=estimate.image)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The tensors, and the average so far."""
-        return {**super().state_dict(), **self._average.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state` was taken."""
-        super().load_state_dict(state)
-        self._average.load_state_dict(state, self.device)
+        if self._prior.distance:
+            loss = loss + self._prior.distance * self.tensors["latent"].square().mean()
+        return loss

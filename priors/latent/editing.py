@@ -49,7 +49,7 @@ class InvertedImage:
         Raises
         ------
         FileNotFoundError, ValueError
-            Where there is no such file, it holds no latent, or not so many.
+            Where there is no such file, or it holds no latent or too few of them.
         """
         path = Path(path)
         if not path.is_file():

@@ -1,26 +1,25 @@
-"""Inversion: the latent of one image, in z, W or W+, with noise and with the generator itself let go."""
+"""Inversion: the latent of one image, in z, W or W+; its noise and the generator itself can be optimised too."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from zeroshot.checks import require_choice, require_number, require_positive, require_whole
+from zeroshot.estimate import Estimate
 from zeroshot.generators import Generator
-from zeroshot.perceptual import FeatureExtractor
-from zeroshot.prior import Prior, require_known_settings
+from zeroshot.generators.vgg import FeatureExtractor
+from zeroshot.prior import Prior
 from zeroshot.priors.latent.codes import LatentSpace
 from zeroshot.priors.latent.perceptual import perceptual_misfit, require_perceptual, with_features
 from zeroshot.priors.latent.run import LatentRun
-from zeroshot.priors.latent.weights import file_of, generator_for, label_misfit, misfit
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-    from zeroshot.stopping import StoppingRule
+from zeroshot.priors.latent.weights import generator_for, label_misfit, misfit, statistics_file
+from zeroshot.problem import Problem
+from zeroshot.stopping import MaxIterations, StoppingRule
 
 _SPACES = ("z", "w", "w+")
 _NOISE = ("stored", "none", "optimised")
@@ -37,9 +36,9 @@ class Inversion(Prior):
     Parameters
     ----------
     weights : path, str or Generator
-        The generator: a checkpoint, a name of the zoo, or an object.
+        The generator: a file of weights, a name of the zoo, or an object.
     mapping : path or None
-        The mapping network, of checkpoints that come in two files.
+        The mapping network, where the weights come in two files.
     space : {"z", "w", "w+"}
         What is optimised: z through the mapping network, one w for all layers, or one for each.
     noise : {"stored", "none", "optimised"}
@@ -51,7 +50,7 @@ class Inversion(Prior):
     learning_rate : float
         Of Adam, on the latent.
     distance : float
-        How dear it is to leave the middle of the latent space.
+        Weight of the penalty on leaving the middle of the latent space.
     features : FeatureExtractor, path, str or None
         The network of a perceptual term beside the pixels' own: "vgg16", "vgg19" or a file of either.
     perceptual : float
@@ -92,14 +91,8 @@ class Inversion(Prior):
         require_whole(self, "iterations")
         require_whole(self, "tuning_iterations", least=0)
         require_positive(self, "learning_rate", "tuning_learning_rate")
-        require_number(self, "distance")
+        require_number(self, "distance", "perceptual")
         require_perceptual(self.features, self.perceptual)
-
-    @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> Inversion:
-        """The defaults with `settings` put over them."""
-        require_known_settings(cls, settings)
-        return cls(**settings)
 
     def supports(self, problem: Problem) -> str | None:
         """None where the generator makes images of the size asked for, and has what `space` needs."""
@@ -118,15 +111,10 @@ class Inversion(Prior):
 
     def start(self, problem: Problem, generator: torch.Generator) -> InversionRun:
         """Begin in the middle of the latent space."""
-        reason = self.supports(problem)
-        if reason is not None:
-            raise ValueError(reason)
         return InversionRun(self, problem, generator)
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
         """After all iterations of both parts."""
-        from zeroshot.stopping import MaxIterations
-
         return MaxIterations(self.iterations + self.tuning_iterations)
 
 
@@ -139,8 +127,7 @@ class InversionRun(LatentRun):
         self._prior = prior
         if prior.tuning_iterations:
             self.network = copy.deepcopy(self.network)
-        beside = None if isinstance(prior.weights, Generator) else file_of(prior.weights)
-        self._space = LatentSpace(self.network, beside=beside, label=prior.label)
+        self._space = LatentSpace(self.network, beside=statistics_file(prior.weights), label=prior.label)
         uses_z = prior.space == "z" or self.network.w_dim is None
         self._through_mapping = uses_z and self.network.w_dim is not None
         length = self.network.z_dim if uses_z else self._space.length
@@ -149,17 +136,18 @@ class InversionRun(LatentRun):
         start = torch.zeros(1, layers, length)
         if uses_z:
             start = 0.1 * torch.randn(1, layers, length, generator=generator)
-        self.tensors["latent"] = start.to(self.device).requires_grad_()
+        self.tensors["latent"] = start.to(self.device)
         if prior.noise == "optimised":
             for index, noise in enumerate(self.network.stored_noise()):
-                self.tensors[f"noise{index}"] = noise.detach().clone().to(self.device).requires_grad_()
+                self.tensors[f"noise{index}"] = noise.detach().clone().to(self.device)
         self._weights: dict[str, torch.Tensor] = {}
         self._shown: dict[str, torch.Tensor] = {}
+        self._optimise_latent()
 
     @property
     def is_tuning(self) -> bool:
         """Whether the pivot is found and the weights are being changed."""
-        return self._iteration >= self._prior.iterations
+        return bool(self._weights)
 
     def latents(self, latent: torch.Tensor) -> torch.Tensor:
         """The latent that the synthesis takes."""
@@ -167,9 +155,8 @@ class InversionRun(LatentRun):
             return self._space.latents(latent)
         label = None
         if self.network.label_dim:
-            label = torch.nn.functional.one_hot(
-                torch.tensor([self._prior.label], device=self.device), self.network.label_dim
-            ).float()
+            chosen = torch.tensor([self._prior.label], device=self.device)
+            label = torch.nn.functional.one_hot(chosen, self.network.label_dim).float()
         return self.network.mapping(latent[:, 0], label)
 
     def image(self) -> torch.Tensor:
@@ -188,21 +175,24 @@ class InversionRun(LatentRun):
             loss = loss + self._prior.distance * self.tensors["latent"].square().mean()
         return loss
 
-    def make_optimiser(self) -> torch.optim.Optimizer:
-        """Adam on the latent and the noise, or on the weights."""
-        if not self.is_tuning:
-            return torch.optim.Adam(list(self.tensors.values()), lr=self._prior.learning_rate)
-        self._begin_tuning()
-        return torch.optim.Adam(list(self._weights.values()), lr=self._prior.tuning_learning_rate)
+    def step(self) -> Estimate:
+        """Make one step on the latent and the noise or, once the pivot is found, on the weights."""
+        if self.iteration == self._prior.iterations and self._prior.tuning_iterations:
+            self._optimise_weights()
+        return super().step()
 
-    def _begin_tuning(self) -> None:
-        for tensor in self.tensors.values():
-            tensor.requires_grad_(False)
+    def _optimise_latent(self) -> None:
+        self.tensors.requires_grad_()
+        self.optimiser = torch.optim.Adam(self.tensors.values(), lr=self._prior.learning_rate)
+
+    def _optimise_weights(self) -> None:
+        self.tensors.requires_grad_(False)
         self._weights = {
             name: parameter.requires_grad_()
             for name, parameter in self.network.named_parameters()
             if not name.startswith("mapping_network.")
         }
+        self.optimiser = torch.optim.Adam(self._weights.values(), lr=self._prior.tuning_learning_rate)
 
     def _leave_tuning(self) -> None:
         """Back before the pivot: the weights as they were given, and the latent free again."""
@@ -211,13 +201,7 @@ class InversionRun(LatentRun):
             for name, parameter in self._weights.items():
                 parameter.requires_grad_(False).copy_(original[name])
         self._weights = {}
-        for tensor in self.tensors.values():
-            tensor.requires_grad_()
-
-    def after_step(self) -> None:
-        """Change over to the weights once the pivot is found."""
-        if self._iteration + 1 == self._prior.iterations and self._prior.tuning_iterations:
-            self._optimiser = None
+        self._optimise_latent()
 
     def findings(self) -> dict[str, Any]:
         """The norm of the latent in standard normal coordinates, per layer; 1 is usual."""
@@ -237,18 +221,16 @@ class InversionRun(LatentRun):
         return {"latent": latent.clone(), **noise, **tuned}
 
     def state_dict(self) -> dict[str, Any]:
-        """The tensors, and the weights as far as they have been tuned."""
+        """What `state` names, and the weights as far as they have been tuned, not the whole generator."""
         weights = {name: parameter.detach().clone() for name, parameter in self._weights.items()}
         return {**super().state_dict(), "weights": weights}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state` was taken."""
-        # The iteration says which optimiser the state belongs to.
-        self._iteration, self._optimiser = state["iteration"], None
+        """Continue exactly where `state` was taken, on either side of the pivot."""
         if not state["weights"]:
             self._leave_tuning()
         else:
-            self._begin_tuning()
+            self._optimise_weights()
             with torch.no_grad():
                 for name, parameter in self._weights.items():
                     parameter.copy_(state["weights"][name])

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch.nn import functional
 
-from zeroshot.checks import require_choice, require_number, require_positive, require_whole
-from zeroshot.estimate import Estimate
+from zeroshot.checks import is_whole, require_choice, require_number, require_positive, require_whole
 from zeroshot.generators import Features, Generator
-from zeroshot.perceptual import FeatureExtractor
-from zeroshot.prior import Prior, require_known_settings
-from zeroshot.priors.latent.averaging import IterateAverage
+from zeroshot.generators.vgg import FeatureExtractor
+from zeroshot.prior import Prior
 from zeroshot.priors.latent.codes import LatentSpace
 from zeroshot.priors.latent.perceptual import perceptual_misfit, require_perceptual, with_features
-from zeroshot.priors.latent.run import LatentRun
-from zeroshot.priors.latent.weights import file_of, generator_for, label_misfit, misfit
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-    from zeroshot.stopping import StoppingRule
+from zeroshot.priors.latent.run import AveragedLatentRun
+from zeroshot.priors.latent.weights import generator_for, label_misfit, misfit, statistics_file
+from zeroshot.problem import Problem
+from zeroshot.stopping import HeldOut, StoppingRule
 
 #: By task, chosen over six real faces, four at a time, and the 32 × 32 generator of faces that has seen none of
 #: them. The paper composes early where much is missing; near the middle of the latents, late composition
 #: invents no less well.
-_DEFAULTS: dict[str, dict[str, Any]] = {
+_BY_TASK: dict[str, dict[str, Any]] = {
     "denoise": {"distance": 1e-4},
     "inpaint": {"distance": 1e-4},
     "sr": {"distance": 1e-3},
@@ -46,9 +43,9 @@ class MultiCodeGAN(Prior):
     Parameters
     ----------
     weights : path, str or Generator
-        The generator: a checkpoint, a name of the zoo, or an object.
+        The generator: a file of weights, a name of the zoo, or an object.
     mapping : path or None
-        The mapping network, of checkpoints that come in two files.
+        The mapping network, where the weights come in two files.
     label : int or None
         The class, for generators with classes.
     codes : int
@@ -65,8 +62,7 @@ class MultiCodeGAN(Prior):
         Standard deviation of the codes at the start, 1 being that of the generator's own; the smaller, the
         nearer to its mean image stays what is not measured.
     distance : float
-        How dear it is that codes are large and importances unequal:
-        `distance` · (mean z² + mean (N α − 1)²).
+        Weight of the penalty on large codes and unequal importances: mean z² + mean (N α − 1)².
     noise : {"stored", "none"}
         The noise inputs of generators that have some.
     features : FeatureExtractor, path, str or None
@@ -88,6 +84,7 @@ class MultiCodeGAN(Prior):
 
     name: ClassVar[str] = "mgan"
     summary: ClassVar[str] = "several codes of a pretrained generator, composed within it (needs weights=…)"
+    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = _BY_TASK
 
     weights: str | Path | Generator | None = None
     mapping: str | Path | None = None
@@ -112,17 +109,14 @@ class MultiCodeGAN(Prior):
         require_number(self, "held_out", "averaging", below=1)
         require_positive(self, "learning_rate", "spread")
         require_choice(self, "noise", ("stored", "none"))
-        require_number(self, "distance")
+        require_number(self, "distance", "perceptual")
         require_perceptual(self.features, self.perceptual)
 
     @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> MultiCodeGAN:
-        """The codes and the layer of the problem's task, with `settings` put over them."""
-        require_known_settings(cls, settings)
-        chosen: dict[str, Any] = dict(_DEFAULTS.get(problem.task, {}))
-        if problem.sigma:
-            chosen["held_out"] = 0.05
-        return cls(**{**chosen, **settings})
+    def task_defaults(cls, problem: Problem) -> dict[str, Any]:
+        """Those of the task, with held-out pixels where there is noise."""
+        found = super().task_defaults(problem)
+        return {**found, "held_out": 0.05} if problem.sigma else found
 
     def composed_at(self, network: Generator) -> int:
         """The layer after which the features are added up."""
@@ -134,56 +128,50 @@ class MultiCodeGAN(Prior):
         if (reason := label_misfit(network, self.label)) is not None:
             return reason
         layer = self.composed_at(network)
-        if isinstance(layer, bool) or not isinstance(layer, int) or not 0 <= layer <= network.num_layers:
+        if not (is_whole(layer) and 0 <= layer <= network.num_layers):
             return f"layer must be a whole number from 0 to {network.num_layers}, got {layer!r}"
         return misfit(network, problem) or perceptual_misfit(problem, self.features, self.perceptual)
 
     def start(self, problem: Problem, generator: torch.Generator) -> MultiCodeRun:
         """Begin with random codes of equal importance."""
-        reason = self.supports(problem)
-        if reason is not None:
-            raise ValueError(reason)
         return MultiCodeRun(self, problem, generator)
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
         """After `iterations`, or where held-out pixels are predicted worse again."""
-        from zeroshot.stopping import HeldOut, MaxIterations
-
-        limit = MaxIterations(self.iterations)
+        limit = super().default_stopping(problem)
         return HeldOut(fraction=self.held_out, patience=self.patience) | limit if self.held_out else limit
 
 
-class MultiCodeRun(LatentRun):
-    """Adam on all codes and their importances."""
+class MultiCodeRun(AveragedLatentRun):
+    """Adam on all codes and their importances, and an average over the images."""
 
     def __init__(self, prior: MultiCodeGAN, problem: Problem, generator: torch.Generator) -> None:
         seen = with_features(problem, prior.features, prior.perceptual)
-        super().__init__(seen, generator_for(prior.weights, prior.mapping))
+        super().__init__(seen, generator_for(prior.weights, prior.mapping), prior.averaging)
         self._prior = prior
         self._layer = prior.composed_at(self.network)
-        beside = None if isinstance(prior.weights, Generator) else file_of(prior.weights)
-        self._space = LatentSpace(self.network, beside=beside, label=prior.label)
+        self._space = LatentSpace(self.network, beside=statistics_file(prior.weights), label=prior.label)
         codes = prior.spread * self._space.draw(prior.codes, 1, generator).to(self.device)
         with torch.no_grad():
             maps = self.network.head(self._space.latents(codes), self._layer, prior.noise).maps
-        self.tensors["codes"] = codes.requires_grad_()
+        self.tensors["codes"] = codes
         # One for each channel; the features of a perceptron are channels without a place.
         shape = (prior.codes, maps.shape[1], *[1] * (maps.ndim - 2))
-        self.tensors["importances"] = torch.full(
-            shape, 1 / prior.codes, device=self.device, requires_grad=True
-        )
+        self.tensors["importances"] = torch.full(shape, 1 / prior.codes, device=self.device)
         if self.network.w_dim is not None:
             # The layers after the composition have styles of their own.
-            self.tensors["tail"] = torch.zeros(
-                1, self._space.layers, self._space.length, device=self.device
-            ).requires_grad_()
-        self._average = IterateAverage(prior.averaging)
+            shape = (1, self._space.layers, self._space.length)
+            self.tensors["tail"] = torch.zeros(shape, device=self.device)
+        self.optimiser = torch.optim.Adam(self.tensors.values(), lr=prior.learning_rate)
+
+    def _features(self) -> Features:
+        """H(zₙ) of every code."""
+        latents = self._space.latents(self.tensors["codes"])
+        return self.network.head(latents, self._layer, self._prior.noise)
 
     def composed(self) -> Features:
         """Σ H(zₙ) ⊙ αₙ, one image."""
-        features = self.network.head(
-            self._space.latents(self.tensors["codes"]), self._layer, self._prior.noise
-        )
+        features = self._features()
         maps = (features.maps * self.tensors["importances"]).sum(dim=0, keepdim=True)
         image = None if features.image is None else features.image.mean(dim=0, keepdim=True)
         return Features(maps, image)
@@ -204,20 +192,6 @@ class MultiCodeRun(LatentRun):
             loss = loss + self._prior.distance * (size + unequal)
         return loss
 
-    def make_optimiser(self) -> torch.optim.Optimizer:
-        """Adam; the importances move in proportion to their size."""
-        codes = [tensor for name, tensor in self.tensors.items() if name != "importances"]
-        rate = self._prior.learning_rate
-        return torch.optim.Adam(
-            [{"params": codes, "lr": rate}, {"params": [self.tensors["importances"]], "lr": rate}]
-        )
-
-    def step(self) -> Estimate:
-        """Make one step; the estimate is the average over the iterates."""
-        estimate = super().step()
-        average = self._average.update(estimate.image, estimate.iteration)
-        return Estimate(average, estimate.loss, estimate.iteration, iterate=estimate.image)
-
     def findings(self) -> dict[str, Any]:
         """Where the features are composed, and the mean absolute importance of every code."""
         share = self.tensors["importances"].detach().abs().flatten(1).mean(dim=1)
@@ -226,9 +200,7 @@ class MultiCodeRun(LatentRun):
     @torch.no_grad()
     def maps(self) -> dict[str, torch.Tensor]:
         """Per code, where in the image its weighted features are strong: (1, 1, H, W), the largest being 1."""
-        features = self.network.head(
-            self._space.latents(self.tensors["codes"]), self._layer, self._prior.noise
-        )
+        features = self._features()
         if features.maps.ndim < 4 or features.maps.shape[-1] < 2:
             return {}
         strength = (features.maps * self.tensors["importances"]).abs().mean(dim=1, keepdim=True)
@@ -236,15 +208,6 @@ class MultiCodeRun(LatentRun):
         strength = functional.interpolate(strength, size=tuple(size), mode="bilinear")
         strength = strength / strength.amax().clamp(min=1e-12)
         return {f"importance{index:02d}": one[None] for index, one in enumerate(strength)}
-
-    def state_dict(self) -> dict[str, Any]:
-        """The tensors, and the average so far."""
-        return {**super().state_dict(), **self._average.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state` was taken."""
-        super().load_state_dict(state)
-        self._average.load_state_dict(state, self.device)
 
 
 def composition_search(
@@ -266,7 +229,7 @@ def composition_search(
     network = generator_for(prior.weights, prior.mapping)
     found = []
     for layer in range(network.num_layers + 1) if layers is None else layers:
-        run = replace(prior, layer=layer).start(problem, torch.Generator().manual_seed(seed))
+        run = replace(prior, layer=layer).begin(problem, torch.Generator().manual_seed(seed))
         for _ in range(prior.iterations):
             estimate = run.step()
         judge = problem.loss if problem.held_out is None else problem.validation_loss

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from zeroshot.data_terms import Gaussian
-from zeroshot.perceptual import FeatureExtractor, Perceptual
+from zeroshot.checks import require_number
+from zeroshot.data_terms import Gaussian, Perceptual
+from zeroshot.generators.vgg import FeatureExtractor
 from zeroshot.priors.latent.weights import extractor_for
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
+from zeroshot.problem import Problem
 
 #: What `features` may be: nothing, a network, a file of one, or "vgg16" or "vgg19".
 Features = FeatureExtractor | str | Path | None
@@ -19,8 +17,7 @@ Features = FeatureExtractor | str | Path | None
 
 def require_perceptual(features: Features, weight: float) -> None:
     """ValueError where the weight of the features is no number of at least 0, or there are none to weigh."""
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
-        raise ValueError(f"perceptual must be a number of at least 0, got {weight!r}")
+    require_number({"perceptual": weight}, "perceptual")
     if weight and features is None:
         raise ValueError(
             f"perceptual={weight:g} must come with features=…: 'vgg16', 'vgg19' or a file of one"

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from zeroshot.checks import require_choice, require_number, require_whole
 from zeroshot.estimate import Estimate
 from zeroshot.generators import Generator
-from zeroshot.prior import Prior, require_known_settings
+from zeroshot.prior import Prior
 from zeroshot.priors.latent.run import LatentRun
-from zeroshot.priors.latent.sphere import SphericalProjection, geodesic_cross, learning_rate_factor
+from zeroshot.priors.latent.sphere import geodesic_cross, learning_rate_factor, project_, radius_of
 from zeroshot.priors.latent.statistics import SAMPLES, LatentStatistics, latent_statistics
-from zeroshot.priors.latent.weights import file_of, generator_for, label_misfit, misfit
+from zeroshot.priors.latent.weights import generator_for, label_misfit, misfit, statistics_file
+from zeroshot.problem import Problem
 
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-    from zeroshot.stopping import StoppingRule
-
+_OPTIMISERS: dict[str, Any] = {
+    "adam": torch.optim.Adam,
+    "sgd": torch.optim.SGD,
+    "adamax": torch.optim.Adamax,
+}
 _CHOICES = {
     "latent": ("w+", "w"),
     "noise": ("trainable", "fixed", "none"),
-    "optimiser": ("adam", "sgd", "adamax"),
+    "optimiser": tuple(_OPTIMISERS),
     "schedule": ("fixed", "linear1cycle", "linear1cycledrop"),
     "stop": ("iterations", "epsilon"),
 }
@@ -42,11 +44,11 @@ class Pulse(Prior):
     Parameters
     ----------
     weights : path, str or Generator
-        The generator: a checkpoint of a StyleGAN with its mapping network, a name of the zoo, or an object.
+        The generator: the weights of a StyleGAN with its mapping network, a name of the zoo, or an object.
     mapping : path or None
-        The mapping network, of checkpoints that come in two files.
+        The mapping network, where the weights come in two files.
     samples : int
-        How many solutions are looked for at once; the best is the result, and their standard deviation a map
+        How many solutions are optimised at once; the best is the result, and their standard deviation a map
         beside it.
     latent : {"w+", "w"}
         One latent a layer, or one for all.
@@ -116,12 +118,6 @@ class Pulse(Prior):
         if self.learning_rate == 0 or self.fidelity + self.absolute == 0:
             raise ValueError("learning_rate, and fidelity or absolute, must be above 0")
 
-    @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> Pulse:
-        """The published settings with `settings` put over them."""
-        require_known_settings(cls, settings)
-        return cls(**settings)
-
     def supports(self, problem: Problem) -> str | None:
         """None where the generator has a mapping network and makes images of the size asked for."""
         network = generator_for(self.weights, self.mapping)
@@ -129,50 +125,42 @@ class Pulse(Prior):
             return f"PULSE needs a generator with a mapping network, and {network.architecture} has none"
         if not network.has_mapping:
             return "the file holds no mapping network; give the other file as mapping=…"
-        if (reason := label_misfit(network, self.label)) is not None:
-            return reason
-        return misfit(network, problem)
+        return label_misfit(network, self.label) or misfit(network, problem)
 
     def start(self, problem: Problem, generator: torch.Generator) -> PulseRun:
         """Begin with random latents on the sphere."""
-        reason = self.supports(problem)
-        if reason is not None:
-            raise ValueError(reason)
         return PulseRun(self, problem, generator)
-
-    def default_stopping(self, problem: Problem) -> StoppingRule:
-        """After `iterations`; with stop="epsilon" as soon as ε is reached."""
-        from zeroshot.stopping import MaxIterations
-
-        return MaxIterations(self.iterations)
 
 
 class PulseRun(LatentRun):
     """The optimiser's steps on the latents of all samples at once."""
 
+    state = (*LatentRun.state, "fixed_noise", "radii", "best", "best_arrays", "best_loss", "best_error")
+
     def __init__(self, prior: Pulse, problem: Problem, generator: torch.Generator) -> None:
         super().__init__(problem, generator_for(prior.weights, prior.mapping))
         self._prior = prior
         network = self.network
-        beside = None if isinstance(prior.weights, Generator) else file_of(prior.weights)
+        beside = statistics_file(prior.weights)
         statistics = latent_statistics(network, prior.statistics_samples, beside, prior.label)
         self._statistics: LatentStatistics = statistics.to(self.device)
         layers = network.num_latents if prior.latent == "w+" else 1
         draw = torch.randn(prior.samples, layers, network.w_dim or 0, generator=generator)
-        self.tensors["latent"] = draw.to(self.device).requires_grad_()
-        self._fixed_noise: list[torch.Tensor] = []
+        self.tensors["latent"] = draw.to(self.device)
+        self.fixed_noise: list[torch.Tensor] = []
         for index, shape in enumerate(network.noise_shapes):
             noise = torch.randn(prior.samples, *shape[1:], generator=generator).to(self.device)
             # The last noise input only roughens the result.
             if prior.noise == "none" or index == len(network.noise_shapes) - 1:
                 noise = torch.zeros_like(noise)
             elif prior.noise == "trainable" and index < prior.trainable_noise:
-                self.tensors[f"noise{index}"] = noise.requires_grad_()
-            self._fixed_noise.append(noise)
-        self._project = SphericalProjection(self.tensors.values())
-        self._best_loss = float("inf")
-        self._best = torch.empty(0)
-        self._best_arrays: dict[str, torch.Tensor] = {}
+                self.tensors[f"noise{index}"] = noise
+            self.fixed_noise.append(noise)
+        self.radii = {name: radius_of(tensor) for name, tensor in self.tensors.items()}
+        self.optimiser = _OPTIMISERS[prior.optimiser](self.tensors.values(), lr=prior.learning_rate)
+        self.best_loss = self.best_error = float("inf")
+        self.best = torch.empty(0)
+        self.best_arrays: dict[str, torch.Tensor] = {}
         self._images = torch.empty(0)
         self._errors: list[float] = []
 
@@ -180,13 +168,8 @@ class PulseRun(LatentRun):
         """All samples' images, (samples, channels, H, W)."""
         w = self._statistics.to_w(self.tensors["latent"])
         w = w.expand(-1, self.network.num_latents, -1)
-        noise = [self.tensors.get(f"noise{index}", fixed) for index, fixed in enumerate(self._fixed_noise)]
+        noise = [self.tensors.get(f"noise{index}", fixed) for index, fixed in enumerate(self.fixed_noise)]
         return self.network.synthesis(w, noise)
-
-    def make_optimiser(self) -> torch.optim.Optimizer:
-        """The optimiser of the latents and the trainable noise."""
-        kinds = {"adam": torch.optim.Adam, "adamax": torch.optim.Adamax, "sgd": torch.optim.SGD}
-        return kinds[self._prior.optimiser](list(self.tensors.values()), lr=self._prior.learning_rate)
 
     def objective(self, image: torch.Tensor) -> torch.Tensor:
         """The sum over the samples; each sample's gradient is its own."""
@@ -204,10 +187,10 @@ class PulseRun(LatentRun):
     def _remember(self, images: torch.Tensor, losses: torch.Tensor, errors: torch.Tensor) -> None:
         self._images, self._errors = images.clamp(0, 1), errors.tolist()
         index = int(losses.argmin())
-        if losses[index].item() < self._best_loss:
-            self._best_loss = losses[index].item()
-            self._best, self._best_error = self._images[index : index + 1].clone(), errors[index].item()
-            self._best_arrays = {
+        if losses[index].item() < self.best_loss:
+            self.best_loss = losses[index].item()
+            self.best, self.best_error = self._images[index : index + 1].clone(), errors[index].item()
+            self.best_arrays = {
                 name: array[index : index + 1].clone() for name, array in self._latents().items()
             }
 
@@ -219,36 +202,35 @@ class PulseRun(LatentRun):
 
     def after_step(self) -> None:
         """Back to the spheres."""
-        self._project()
+        for name, tensor in self.tensors.items():
+            project_(tensor, self.radii[name])
 
     def step(self) -> Estimate:
         """Make one step; the estimate is the best image of all samples so far."""
         estimate = super().step()
         return Estimate(
-            self._best, estimate.loss / self._prior.samples, estimate.iteration, iterate=self._images[:1]
+            self.best, estimate.loss / self._prior.samples, estimate.iteration, iterate=self._images[:1]
         )
 
     @property
     def finished(self) -> bool:
         """Whether ε is reached and that is all that was asked for."""
-        return self._prior.stop == "epsilon" and self._best_error <= self._prior.epsilon
-
-    _best_error = float("inf")
+        return self._prior.stop == "epsilon" and self.best_error <= self._prior.epsilon
 
     def findings(self) -> dict[str, Any]:
         """Whether ε was reached, and the misfit of the best and of every last sample."""
         return {
-            "epsilon_reached": self._best_error <= self._prior.epsilon,
-            "misfit": self._best_error,
+            "epsilon_reached": self.best_error <= self._prior.epsilon,
+            "misfit": self.best_error,
             "misfit_of_samples": self._errors,
         }
 
     def remark(self) -> str:
         """Whether ε was reached."""
         epsilon = self._prior.epsilon
-        if self._best_error <= epsilon:
-            return f"epsilon {epsilon:g} was reached (misfit {self._best_error:.3g})"
-        return f"epsilon {epsilon:g} was not reached: this is the nearest image found (misfit {self._best_error:.3g})"
+        if self.best_error <= epsilon:
+            return f"epsilon {epsilon:g} was reached (misfit {self.best_error:.3g})"
+        return f"epsilon {epsilon:g} was not reached: this is the nearest image found (misfit {self.best_error:.3g})"
 
     def maps(self) -> dict[str, torch.Tensor]:
         """The last image of every sample, and their standard deviation."""
@@ -263,34 +245,11 @@ class PulseRun(LatentRun):
         w = self._statistics.to_w(self.tensors["latent"]).expand(-1, self.network.num_latents, -1)
         noise = {
             f"noise{index}": self.tensors.get(f"noise{index}", fixed)
-            for index, fixed in enumerate(self._fixed_noise)
+            for index, fixed in enumerate(self.fixed_noise)
         }
         return {"latent": w, **noise}
 
     def arrays(self) -> dict[str, torch.Tensor]:
         """The latent of the result as w, with its noise maps; after it, those of the last of every sample."""
         last = self._latents()
-        return {name: torch.cat([best, last[name].detach()]) for name, best in self._best_arrays.items()}
-
-    def state_dict(self) -> dict[str, Any]:
-        """The tensors, the fixed noise, the radii of the spheres and the best image."""
-        own = {
-            "fixed_noise": [noise.detach().clone() for noise in self._fixed_noise],
-            "radii": [radius.clone() for radius in self._project.radii],
-            "best": self._best.clone(),
-            "best_arrays": {name: array.clone() for name, array in self._best_arrays.items()},
-            "best_loss": self._best_loss,
-            "best_error": self._best_error,
-        }
-        return {**super().state_dict(), **own}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state` was taken."""
-        super().load_state_dict(state)
-        with torch.no_grad():
-            for noise, saved in zip(self._fixed_noise, state["fixed_noise"], strict=True):
-                noise.copy_(saved)
-        self._project.radii = [radius.to(self.device) for radius in state["radii"]]
-        self._best, self._best_loss = state["best"].to(self.device), state["best_loss"]
-        self._best_error = state["best_error"]
-        self._best_arrays = {name: array.to(self.device) for name, array in state["best_arrays"].items()}
+        return {name: torch.cat([best, last[name].detach()]) for name, best in self.best_arrays.items()}

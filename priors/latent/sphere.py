@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-
 import torch
 
 
-class SphericalProjection:
-    """Brings tensors back to the radii that they had: after any optimiser's step they stay on their spheres.
-
-    A tensor (N, 1, H, W) or (N, L, D) is taken as one vector per first two axes.
-
-    Parameters
-    ----------
-    tensors : iterable of torch.Tensor
-        What is optimised, at its first values.
-    """
-
-    def __init__(self, tensors: Iterable[torch.Tensor]) -> None:
-        self._tensors = list(tensors)
-        self.radii = [_radius(tensor).detach().clone() for tensor in self._tensors]
-
-    @torch.no_grad()
-    def __call__(self) -> None:
-        """Project."""
-        for tensor, radius in zip(self._tensors, self.radii, strict=True):
-            tensor.mul_(radius / _radius(tensor))
-
-
-def _radius(tensor: torch.Tensor) -> torch.Tensor:
+@torch.no_grad()
+def radius_of(tensor: torch.Tensor) -> torch.Tensor:
+    """The norms of the vectors in a tensor (N, 1, H, W) or (N, L, D): one vector per first two axes."""
     return (tensor.square().sum(dim=tuple(range(2, tensor.ndim)), keepdim=True) + 1e-9).sqrt()
+
+
+@torch.no_grad()
+def project_(tensor: torch.Tensor, radius: torch.Tensor) -> None:
+    """Bring the vectors back to their spheres, in place, such as after an optimiser's step."""
+    tensor.mul_(radius / radius_of(tensor))
 
 
 def geodesic_cross(latents: torch.Tensor) -> torch.Tensor:
@@ -75,9 +58,3 @@ def learning_rate_factor(schedule: str, iteration: int, iterations: int) -> floa
     if iteration < turn or schedule == "linear1cycle":
         return (9 * (1 - abs(iteration / turn - 0.5) * 2) + 1) / 10
     return 0.1 + (iteration - turn) / (iterations - turn) * (0.001 - 0.1)
-
-
-def on_sphere(count: int, layers: int, length: int, generator: torch.Generator) -> torch.Tensor:
-    """Random latents (count, layers, length) on spheres of radius √length."""
-    draw = torch.randn(count, layers, length, generator=generator)
-    return draw * (math.sqrt(length) / draw.norm(dim=-1, keepdim=True))

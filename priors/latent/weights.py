@@ -5,16 +5,15 @@ from __future__ import annotations
 import copy
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from zeroshot.generators import Generator, load, zoo
 from zeroshot.generators.formats import load_state_dict
-from zeroshot.perceptual import FeatureExtractor
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
+from zeroshot.generators.vgg import FeatureExtractor
+from zeroshot.problem import Problem
+from zeroshot.spelling import Argument, OptionError
 
 
 def generator_for(weights: Any, mapping: str | Path | None = None) -> Generator:
@@ -51,11 +50,15 @@ def file_of(weights: Any) -> Path:
         As for :func:`generator_for`.
     """
     if weights is None:
-        raise ValueError(
-            "this prior needs weights=…: a checkpoint of a generator of such images, such as 'ffhq.pkl'"
-        )
+        what = ": a checkpoint of a generator of such images, such as 'ffhq.pkl'"
+        raise OptionError("this prior needs ", Argument("weights", ...), what)
     path = Path(weights).expanduser()
     return (path if path.is_file() else _from_zoo(str(weights))).resolve()
+
+
+def statistics_file(weights: Any) -> Path | None:
+    """The file next to which statistics of a generator are kept; None where it is given as an object."""
+    return None if isinstance(weights, Generator) else file_of(weights)
 
 
 def extractor_for(weights: FeatureExtractor | str | Path) -> FeatureExtractor:
@@ -105,7 +108,7 @@ def _from_zoo(name: str) -> Path:
 
 
 def misfit(generator: Generator, problem: Problem) -> str | None:
-    """Why the generator's images are not those that the problem looks for, or None."""
+    """Why the generator makes no images like the unknown one of the problem, or None."""
     count, channels, height, width = problem.reference_shape
     if count != 1:
         return "a latent is fitted to one image; give the images of a batch one by one"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -13,12 +13,9 @@ from zeroshot.data_terms import Gaussian
 from zeroshot.estimate import Estimate
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
-from zeroshot.prior import Prior, Run, require_known_settings
-from zeroshot.solvers.singular_values import shrink_singular_values, spectral_norm
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-    from zeroshot.stopping import StoppingRule
+from zeroshot.prior import Prior, Run
+from zeroshot.problem import Problem
+from zeroshot.solvers.singular_values import singular_value_thresholding, spectral_norm
 
 
 class NuclearNormCompletion:
@@ -32,7 +29,7 @@ class NuclearNormCompletion:
     Parameters
     ----------
     matrix : torch.Tensor
-        D, (m, n), computed in double precision; what it holds off Ω is not looked at.
+        D, (m, n), computed in double precision; its values off Ω are ignored.
     known : torch.Tensor
         1 on Ω, of the same shape.
     distance : float
@@ -75,7 +72,7 @@ class NuclearNormCompletion:
     def step(self) -> float:
         """Make one iteration; ‖D − X − E‖ / ‖D‖, which vanishes at the solution."""
         point = self._matrix + self._multipliers / self._mu
-        self._low_rank, self.rank = shrink_singular_values(point - self._rest, 1 / self._mu)
+        self._low_rank, self.rank = singular_value_thresholding(point - self._rest, 1 / self._mu)
         self._rest = self._projected(point - self._low_rank)
         gap = self._matrix - self._low_rank - self._rest
         self._multipliers.add_(gap, alpha=self._mu)
@@ -149,12 +146,6 @@ class MatrixCompletion(Prior):
         require_positive(self, "discrepancy", "tolerance")
         require_whole(self, "iterations", "block")
 
-    @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> MatrixCompletion:
-        """The defaults with `settings` put over them."""
-        require_known_settings(cls, settings)
-        return cls(**settings)
-
     def supports(self, problem: Problem) -> str | None:
         """None for masks and the Gaussian data term."""
         if not isinstance(problem.operator, Mask | Identity):
@@ -170,21 +161,14 @@ class MatrixCompletion(Prior):
         return None
 
     def start(self, problem: Problem, generator: torch.Generator) -> MatrixCompletionRun:
-        """Begin a run; it uses no randomness."""
-        reason = self.supports(problem)
-        if reason is not None:
-            raise ValueError(reason)
+        """The run; it uses no randomness."""
         return MatrixCompletionRun(self, problem)
-
-    def default_stopping(self, problem: Problem) -> StoppingRule:
-        """`iterations` made; the run ends earlier where nothing is left to do."""
-        from zeroshot.stopping import MaxIterations
-
-        return MaxIterations(self.iterations)
 
 
 class MatrixCompletionRun(Run):
     """Blocks of iterations on every image of the batch; the loss is the mean relative residual."""
+
+    state = ("solvers", "iteration")
 
     def __init__(self, prior: MatrixCompletion, problem: Problem) -> None:
         self.device = problem.y.device
@@ -195,7 +179,7 @@ class MatrixCompletionRun(Run):
         count = known.sum(dim=(-2, -1), keepdim=True)
         self._mean = (problem.y * known).sum(dim=(-2, -1), keepdim=True) / count.clamp(min=1)
         sigma = problem.stabilised(problem.known_pixels())[1]
-        self._solvers = [
+        self.solvers = [
             NuclearNormCompletion(
                 _side_by_side(image),
                 _side_by_side(mask),
@@ -204,41 +188,31 @@ class MatrixCompletionRun(Run):
             for image, mask in zip(problem.y - self._mean, known, strict=True)
         ]
         self._keeps_known = sigma == 0
-        self._iteration = 0
+        self.iteration = 0
 
     @property
     def finished(self) -> bool:
         """Whether every image is completed within the tolerance."""
-        return all(solver.residual <= self.prior.tolerance for solver in self._solvers)
+        return all(solver.residual <= self.prior.tolerance for solver in self.solvers)
 
     def step(self) -> Estimate:
         """Make a block of iterations on the images that are not finished."""
-        count = max(1, min(self.prior.block, self.prior.iterations - self._iteration))
-        for solver in self._solvers:
+        count = max(1, min(self.prior.block, self.prior.iterations - self.iteration))
+        for solver in self.solvers:
             for _ in range(count):
                 if solver.residual > self.prior.tolerance:
                     solver.step()
-        self._iteration += count
-        image = torch.stack([_stacked(solver.low_rank, self._y.shape[1]).float() for solver in self._solvers])
+        self.iteration += count
+        image = torch.stack([_stacked(solver.low_rank, self._y.shape[1]).float() for solver in self.solvers])
         image = image + self._mean
         if self._keeps_known:
             image = torch.where(self._known > 0, self._y, image)
-        residual = math.fsum(solver.residual for solver in self._solvers) / len(self._solvers)
-        return Estimate(image.clamp(0, 1), residual, self._iteration)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The solvers' variables and the iteration."""
-        return {"solvers": [solver.state_dict() for solver in self._solvers], "iteration": self._iteration}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state` was taken."""
-        for solver, saved in zip(self._solvers, state["solvers"], strict=True):
-            solver.load_state_dict(saved)
-        self._iteration = state["iteration"]
+        residual = math.fsum(solver.residual for solver in self.solvers) / len(self.solvers)
+        return Estimate(image.clamp(0, 1), residual, self.iteration)
 
     def findings(self) -> dict[str, Any]:
         """The rank of the matrix of each image."""
-        return {"rank": [solver.rank for solver in self._solvers]}
+        return {"rank": [solver.rank for solver in self.solvers]}
 
 
 def _side_by_side(image: torch.Tensor) -> torch.Tensor:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from zeroshot.checks import require_positive
-from zeroshot.priors.low_rank.groups import Shrinkage
-from zeroshot.priors.low_rank.passes import GroupedDenoiser, Level
+from zeroshot.priors.low_rank.grouped_denoiser import GroupedDenoiser, Level
+from zeroshot.solvers.singular_values import Shrinkage
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class NuclearNorm(GroupedDenoiser):
     :class:`zeroshot.priors.low_rank.wnnm.WeightedNuclearNorm` less this.
 
     The iterations, their feedback and the noise that is taken to be left are those of that class too. Everything
-    but denoising goes by the splitting scheme of :class:`zeroshot.priors.sparse.gsr.GroupSparseRepresentation`.
+    but denoising uses the splitting scheme of :class:`zeroshot.priors.sparse.gsr.GroupSparseRepresentation`.
 
     Parameters
     ----------

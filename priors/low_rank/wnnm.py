@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from zeroshot.checks import require_positive
-from zeroshot.priors.low_rank.groups import Shrinkage
-from zeroshot.priors.low_rank.passes import GroupedDenoiser, Level
+from zeroshot.priors.low_rank.grouped_denoiser import GroupedDenoiser, Level
+from zeroshot.solvers.singular_values import Shrinkage
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class WeightedNuclearNorm(GroupedDenoiser):
     The singular values s of a group of n patches become ½ (s + √(s² − 4 c √n σ²)), or 0 where the root is not
     real, and the patches are averaged into an image. Each iteration starts from x + δ (y − x), so that a part
     of what was removed comes back. The noise σ that is left in a group is taken to be λ √|σ² − r²|, with r²
-    the mean square of the residual in the reference patch; in the first iteration it is that of y. A pass looks
-    for similar patches once and makes two iterations.
+    the mean square of the residual in the reference patch; in the first iteration it is that of y. A pass
+    searches for similar patches once and makes two iterations.
 
-    Everything but denoising goes by the splitting scheme of
+    Everything but denoising uses the splitting scheme of
     :class:`zeroshot.priors.sparse.gsr.GroupSparseRepresentation`, with this shrinkage.
 
     Noise alone makes an n × d matrix with singular values up to about σ (√n + √d). Where d holds the colours of

@@ -17,7 +17,7 @@ from zeroshot.operators.identity import Identity
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.denoiser import Denoiser
 from zeroshot.priors.total_variation.chroma import chosen_chroma
-from zeroshot.priors.total_variation.tv import TotalVariation
+from zeroshot.priors.total_variation.tv import TotalVariation, approximate_solution
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.solvers.data_step import DataStep
@@ -26,9 +26,7 @@ from zeroshot.solvers.plug_and_play import SCHEMES, Denoise, Scheme, splitting
 
 #: Huber's δ is usually 1.345 standard deviations of the noise without its outliers.
 HUBER_DELTA = 1.345
-
-
-#: `chroma` where fewer channels are measured than looked for, and it is not chosen.
+#: `chroma` where fewer channels are measured than sought, and it is not chosen.
 FEWER_CHANNELS = 2.0
 #: What differs for a noisy mosaic of a shrunk image or the like: it measures one value of twelve, and what is not
 #: measured spreads slowly, from iteration to iteration (see benchmarks/classic.md).
@@ -84,8 +82,8 @@ class PlugAndPlay(Prior):
         The denoiser sees the image with the differences of its channels from their mean divided by this, so
         that they are denoised that many times more. None takes the square root of the factor at which total
         variation predicts held-out measurements best: denoisers know by themselves that colours vary less.
-        `for_problem` sets None in demosaicking, and 2 elsewhere where fewer channels are measured than looked
-        for.
+        `for_problem` sets None in demosaicking, and 2 elsewhere where fewer channels are measured than
+        sought.
 
     References
     ----------
@@ -301,7 +299,7 @@ def _chroma(problem: Problem, generator: torch.Generator) -> float:
     """
     if TotalVariation().supports(problem) is not None:
         return FEWER_CHANNELS
-    return math.sqrt(chosen_chroma(problem, generator))
+    return math.sqrt(chosen_chroma(problem, generator, approximate_solution))
 
 
 def _title(denoiser: Denoiser | Callable[..., Any]) -> str:
@@ -341,6 +339,6 @@ def _noise_level(problem: Problem) -> float:
 
 
 def _denoising(problem: Problem) -> Problem:
-    """The problem that the denoiser is given, with an image of the size that is looked for."""
+    """The problem that the denoiser is given, with an image of the size that is sought."""
     y = problem.y.new_zeros(problem.reference_shape)
     return Problem(y, Identity(), Gaussian(), sigma=PlugAndPlay.sigma_start, task="denoise")

@@ -12,9 +12,10 @@ import torch
 from zeroshot.checks import require_choice, require_positive, require_whole
 from zeroshot.estimate import Estimate
 from zeroshot.prior import Prior, Run
-from zeroshot.priors.low_rank.groups import RULES, Centre, PatchGroups, Shrinkage
+from zeroshot.priors.patch_groups import Centre, PatchGroups
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, PlugAndPlayRun
 from zeroshot.problem import Problem
+from zeroshot.solvers.singular_values import RULES, Shrinkage
 
 #: The threshold in units of the largest singular value that noise alone has, and what is kept of a group.
 THRESHOLDS: dict[str, tuple[float, Centre]] = {
@@ -25,8 +26,6 @@ THRESHOLDS: dict[str, tuple[float, Centre]] = {
     "weighted": (0.6, "mean"),
     "soft": (0.5, "mean"),
 }
-#: Blur weakens detail, which then must not be outweighed (see benchmarks/classic.md).
-_BLURRED: dict[str, Any] = {"weight": 0.3, "iterations": 12, "sigma_start": 20 / 255}
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,11 @@ class GroupSparseRepresentation(Prior):
 
     name: ClassVar[str] = "gsr"
     summary: ClassVar[str] = "group sparsity: similar patches share a few patterns; strong where pixels miss"
-    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"deblur": _BLURRED, "sr": _BLURRED}
+    # Blur weakens detail, which then must not be outweighed (see benchmarks/classic.md).
+    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "deblur": {"weight": 0.3, "iterations": 12, "sigma_start": 20 / 255},
+        "sr": {"weight": 0.3, "iterations": 12, "sigma_start": 20 / 255},
+    }
 
     shrinkage: Shrinkage = "hard"
     patch: int = 8
@@ -110,8 +113,8 @@ class GroupSparseRepresentation(Prior):
             return f"group sparsity needs a data term with a proximal map, and {name} has none"
         return None
 
-    def start(self, problem: Problem, generator: torch.Generator) -> Run:
-        """Begin a run; it uses no randomness."""
+    def start(self, problem: Problem, generator: torch.Generator) -> GroupSparseRun:
+        """The run; it uses no randomness."""
         return GroupSparseRun(self, problem)
 
 

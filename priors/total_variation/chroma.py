@@ -1,18 +1,18 @@
-"""How much dearer edges in colour are than edges in brightness, found out from the measurement itself."""
+"""How much more edges in colour cost than edges in brightness, chosen by the measurement itself."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import torch
 
 from zeroshot.operators.mosaic import Mosaic
-from zeroshot.priors.total_variation.convex import minimise
-from zeroshot.priors.total_variation.tv import TotalVariation
+from zeroshot.problem import Problem
 
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
+#: The solution of a problem for a factor, (N, C, H, W); an approximate one will do.
+Trial: TypeAlias = Callable[[Problem, float], torch.Tensor]
 
 #: What is tried; benchmarks/classic.md has the range that photographs want.
 CANDIDATES = (1.25, 1.6, 2.2, 3.2, 5.0, 8.0)
@@ -26,12 +26,21 @@ HELD_OUT = 0.1
 LARGEST = 256
 
 
-def chosen_chroma(problem: Problem, generator: torch.Generator) -> float:
-    """The `chroma` whose total variation solution predicts held-out measurements best.
+def chosen_chroma(problem: Problem, generator: torch.Generator, trial: Trial) -> float:
+    """The factor whose solution predicts held-out measurements best.
 
     A tenth of the measured pixels is held out. From 2.2 the search climbs to the side that predicts them
-    better as long as it gets better; upwards the error must fall by more than 2 %. Of a mosaic the middle is
-    looked at, 256 × 256 pixels at most.
+    better as long as it gets better; upwards the error must fall by more than 2 %. Of a mosaic only the middle
+    is solved, 256 × 256 pixels at most.
+
+    Parameters
+    ----------
+    problem : Problem
+        Images of one channel have the factor 1.
+    generator : torch.Generator
+        What the held-out pixels are drawn with.
+    trial : callable
+        (problem, factor) → the solution.
     """
     if problem.reference_shape[1] == 1:
         return 1.0
@@ -44,7 +53,7 @@ def chosen_chroma(problem: Problem, generator: torch.Generator) -> float:
         if not 0 <= index < len(CANDIDATES):
             return float("inf")
         if index not in errors:
-            errors[index] = _error(kept, CANDIDATES[index])
+            errors[index] = float(kept.validation_loss(trial(kept, CANDIDATES[index])))
         return errors[index]
 
     best = FIRST
@@ -52,13 +61,6 @@ def chosen_chroma(problem: Problem, generator: torch.Generator) -> float:
     while error(best + direction) < share * error(best):
         best += direction
     return CANDIDATES[best]
-
-
-def _error(problem: Problem, chroma: float) -> float:
-    """The mean penalty of the held-out measurements, for an approximate solution."""
-    prior = TotalVariation(chroma=chroma, tolerance=1e-2, iterations=300)
-    estimate, _ = minimise(prior, problem)
-    return float(problem.validation_loss(estimate.image))
 
 
 def _middle(problem: Problem) -> Problem:

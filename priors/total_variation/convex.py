@@ -1,7 +1,7 @@
 """Priors that are a convex penalty: min over x of Σ d(A x, y) + λ R(x), with λ and a certificate.
 
 What total variation and its relatives share: the settings, the blocks of iterations with the duality gap after
-each, and the choice of λ by the discrepancy principle.
+each, the choice of λ by the discrepancy principle, and that of the weight of colour by held-out measurements.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import torch
 
@@ -17,24 +17,20 @@ from zeroshot.checks import require_positive, require_whole
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber
 from zeroshot.estimate import Estimate
 from zeroshot.noise import QUANTISATION
-from zeroshot.prior import Prior, Run, require_known_settings
-from zeroshot.priors.unchanged import Unchanged
+from zeroshot.prior import Prior, Run
+from zeroshot.priors.clean import CleanRun
+from zeroshot.priors.total_variation.chroma import chosen_chroma
+from zeroshot.problem import Problem
 from zeroshot.solvers.finite_differences import Coupling, TotalVariationNorm
 from zeroshot.solvers.pdhg import PrimalDualHybridGradient
 from zeroshot.solvers.penalties import Penalty
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-    from zeroshot.stopping import StoppingRule
+from zeroshot.stopping import DualityGap, MaxIterations, StoppingRule
 
 #: λ over the largest slope of the data term and √(channels under one norm), where there is no noise level to
 #: choose it by. An isolated wrong pixel goes where λ exceeds 1/(2 + √2) ≈ 0.3.
 ROBUST_WEIGHT = 0.58
-#: `chroma` by task: colour edges are dear where noise or missing colours would make false ones.
+#: `chroma` by task: edges in colour cost more where noise or missing colours would make false ones.
 CHROMA: dict[str, float | None] = {"denoise": 3.0, "demosaic": None, "deblur": 2.0, "colorize": 5.0}
-
-
-Family = TypeVar("Family", bound="PenaltyPrior")
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class PenaltyPrior(Prior):
     solved as one.
 
     Each estimate carries the relative duality gap, (objective − lower bound) / objective, an upper bound of
-    how much the objective could still fall; it is None as long as λ is being looked for.
+    how much the objective could still fall; it is None while λ is being sought.
 
     Parameters
     ----------
@@ -107,24 +103,16 @@ class PenaltyPrior(Prior):
             raise ValueError("chroma is chosen when a run starts; take the prior of the run")
         return self.chroma
 
-    def _with_chroma(self: Family, problem: Problem, generator: torch.Generator) -> Family:
-        """The same prior with its `chroma` chosen, where it is None."""
-        if self.chroma is not None:
-            return self
-        from zeroshot.priors.total_variation.chroma import chosen_chroma
-
-        return replace(self, chroma=chosen_chroma(problem, generator))
-
     @classmethod
-    def for_problem(cls: type[Family], problem: Problem, **settings: Any) -> Family:
-        """The defaults of the problem's task, with `settings` put over them.
+    def task_defaults(cls, problem: Problem) -> dict[str, Any]:
+        """Those of the task, and `chroma`.
 
-        Only `chroma` depends on it: 3 in denoising, chosen in demosaicking, 2 elsewhere where fewer channels
-        are measured than looked for and in deblurring, 5 in colorization, else 1.
+        It is 3 in denoising, chosen in demosaicking, 2 elsewhere where fewer channels are measured than sought
+        and in deblurring, 5 in colorization, else 1.
         """
-        require_known_settings(cls, settings)
         fewer = problem.y.shape[1] < problem.reference_shape[1]
-        return cls(**{"chroma": CHROMA.get(problem.task, 2.0 if fewer else 1.0), **settings})
+        chroma = CHROMA.get(problem.task, 2.0 if fewer else 1.0)
+        return {"chroma": chroma, **super().task_defaults(problem)}
 
     def supports(self, problem: Problem) -> str | None:
         """None for linear operators and data terms with a known conjugate."""
@@ -135,21 +123,24 @@ class PenaltyPrior(Prior):
             return f"{self.name} needs a data term with a conjugate, and {name} has none"
         return None
 
-    def start(self, problem: Problem, generator: torch.Generator) -> PenaltyRun | Unchanged:
-        """Begin a run; the only randomness is in the choice of `chroma`.
+    def start(self, problem: Problem, generator: torch.Generator) -> Run:
+        """The run; the only randomness is in the choice of `chroma`.
 
         A whole image without noise is left as it is where the weight is to be chosen.
         """
-        reason = self.supports(problem)
-        if reason is not None:
-            raise ValueError(reason)
         if self.weight is None and problem.is_clean:
-            return Unchanged(problem)
-        return self._run(self._with_chroma(problem, generator), problem)
+            return CleanRun(problem)
+        if self.chroma is None:
+            return replace(self, chroma=chosen_chroma(problem, generator, self.trial)).run(problem)
+        return self.run(problem)
 
-    def _run(self: Family, prior: Family, problem: Problem) -> PenaltyRun:
-        """The run of `prior`, which is this one with nothing left to choose."""
-        return PenaltyRun(prior, problem)
+    @abstractmethod
+    def trial(self, problem: Problem, chroma: float) -> torch.Tensor:
+        """An approximate solution with this `chroma`, (N, C, H, W), by which it is chosen."""
+
+    def run(self, problem: Problem) -> PenaltyRun:
+        """The run where `chroma` is given or chosen."""
+        return PenaltyRun(self, problem)
 
     def solver(self, problem: Problem, measured: torch.Tensor | None, weight: float) -> Solver:
         """The scheme for this problem; `measured` is 1 at the values that count."""
@@ -161,24 +152,7 @@ class PenaltyPrior(Prior):
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
         """The duality gap within `tolerance`, or `iterations` made."""
-        from zeroshot.stopping import DualityGap, MaxIterations
-
         return DualityGap(self.tolerance) | MaxIterations(self.iterations)
-
-
-def minimise(
-    prior: PenaltyPrior, problem: Problem, generator: torch.Generator | None = None
-) -> tuple[Estimate, PenaltyRun | Unchanged]:
-    """The estimate at which the default stopping rule of `prior` is satisfied, and the run that made it.
-
-    `generator` is that of the run; one with the seed 0 by default.
-    """
-    run = prior.start(problem, torch.Generator().manual_seed(0) if generator is None else generator)
-    rule = prior.default_stopping(problem)
-    rule.start(problem)
-    while not rule.update(estimate := run.step()):
-        pass
-    return estimate, run
 
 
 class Solver(Protocol):
@@ -204,7 +178,7 @@ class Solver(Protocol):
 class PenaltyRun(Run):
     """Blocks of iterations, the duality gap after each, and the search for λ.
 
-    While λ is looked for the solver lets it follow the residual. It is frozen once the residual is right
+    While λ is being sought the solver lets it follow the residual. It is frozen once the residual is right
     within 1 %, λ has come to rest and the gap is moderate, or at its largest where no λ is large enough; if
     the residual of the solution then turns out to be off, the search goes on. The second half of the
     iterations is kept for a frozen λ.
@@ -214,6 +188,8 @@ class PenaltyRun(Run):
     residual_wanted : float or None
         The root mean square of A x − y that λ is chosen for; None where λ is given.
     """
+
+    state = ("solver", "frozen", "iteration")
 
     #: Relative error of the residual at which λ is frozen, and at which a solution is accepted.
     freeze_within, accept_within = 0.01, 0.015
@@ -226,14 +202,14 @@ class PenaltyRun(Run):
     def __init__(self, prior: PenaltyPrior, problem: Problem) -> None:
         self.device = problem.y.device
         self.prior = prior
-        self._measured = problem.counted()
+        measured = problem.counted()
         self.residual_wanted = _residual_wanted(prior, problem)
         weight = _first_weight(prior, problem, self.residual_wanted)
-        self._solver = prior.solver(problem, self._measured, weight)
-        self._solver.largest_weight = self.most_of_first * weight
-        self._frozen = self.residual_wanted is None
-        self._iteration = 0
-        count = problem.y.numel() if self._measured is None else self._measured.sum().item()
+        self.solver = prior.solver(problem, measured, weight)
+        self.solver.largest_weight = self.most_of_first * weight
+        self.frozen = self.residual_wanted is None
+        self.iteration = 0
+        count = problem.y.numel() if measured is None else measured.sum().item()
         #: What the gap is relative to at least: an objective of 0 has no relative gap.
         self._least = 1e-9 * problem.y.numel()
         if self.residual_wanted is not None:
@@ -243,43 +219,43 @@ class PenaltyRun(Run):
     @property
     def weight(self) -> float:
         """λ: as given, or as found so far."""
-        return self._solver.weight
+        return self.solver.weight
 
     @property
     def unclipped(self) -> torch.Tensor:
         """The newest image before it is clipped to [0, 1]: the one that the objective belongs to."""
-        return self._solver.unclipped
+        return self.solver.unclipped
 
     def step(self) -> Estimate:
         """Make a block of iterations."""
-        before = self._solver.weight
-        count = max(1, min(self.prior.block, self.prior.iterations - self._iteration))
-        self._solver.advance(count, None if self._frozen else self.residual_wanted)
-        self._iteration += count
-        objective, bound = self._solver.evaluate()
+        before = self.solver.weight
+        count = max(1, min(self.prior.block, self.prior.iterations - self.iteration))
+        self.solver.advance(count, None if self.frozen else self.residual_wanted)
+        self.iteration += count
+        objective, bound = self.solver.evaluate()
         gap = max(objective - bound, 0.0) / max(abs(objective), self._least)
-        if self.residual_wanted is not None and 2 * self._iteration <= self.prior.iterations:
-            self._frozen = self._settled(before, gap)
+        if self.residual_wanted is not None and 2 * self.iteration <= self.prior.iterations:
+            self.frozen = self._settled(before, gap)
         elif self.residual_wanted is not None:
-            self._frozen = True
-        return Estimate(self._solver.image, objective, self._iteration, gap=gap if self._frozen else None)
+            self.frozen = True
+        return Estimate(self.solver.image, objective, self.iteration, gap=gap if self.frozen else None)
 
     def _settled(self, weight_before: float, gap: float) -> bool:
         """Whether λ may stay as it is."""
         assert self.residual_wanted is not None
-        deviation = abs(self._solver.residual / self.residual_wanted - 1)
-        capped = self._solver.weight >= (1 - 1e-6) * self._solver.largest_weight
-        if capped and self._solver.residual < self.residual_wanted and gap <= self.moderate_gap:
+        deviation = abs(self.solver.residual / self.residual_wanted - 1)
+        capped = self.solver.weight >= (1 - 1e-6) * self.solver.largest_weight
+        if capped and self.solver.residual < self.residual_wanted and gap <= self.moderate_gap:
             # The image holds less than the noise that was to be removed.
             return True
-        if self._frozen:
+        if self.frozen:
             return gap > self.prior.tolerance or deviation <= self.accept_within
-        at_rest = abs(self._solver.weight / weight_before - 1) <= self.rest
+        at_rest = abs(self.solver.weight / weight_before - 1) <= self.rest
         return at_rest and gap <= self.moderate_gap and deviation <= self.freeze_within
 
     def shrink_step(self, factor: float) -> None:
         """Shorten the steps of the solver."""
-        self._solver.shrink_step(factor)
+        self.solver.shrink_step(factor)
 
     def findings(self) -> dict[str, Any]:
         """λ, the residual that it was chosen for, and the weight of colour."""
@@ -288,15 +264,6 @@ class PenaltyRun(Run):
             "residual_wanted": self.residual_wanted,
             "chroma": self.prior.colour_weight,
         }
-
-    def state_dict(self) -> dict[str, Any]:
-        """The solver's variables, the iteration, and whether λ is frozen."""
-        return {"solver": self._solver.state_dict(), "iteration": self._iteration, "frozen": self._frozen}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state` was taken."""
-        self._solver.load_state_dict(state["solver"])
-        self._iteration, self._frozen = state["iteration"], state["frozen"]
 
 
 def expected_residual(problem: Problem) -> float:

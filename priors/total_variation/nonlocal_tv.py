@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from zeroshot.checks import require_whole
 from zeroshot.estimate import Estimate
-from zeroshot.priors.total_variation.convex import PenaltyPrior, PenaltyRun, minimise
-from zeroshot.priors.total_variation.tv import TotalVariation
+from zeroshot.priors.total_variation.convex import PenaltyPrior, PenaltyRun
+from zeroshot.priors.total_variation.tv import approximate_solution
+from zeroshot.problem import Problem
 from zeroshot.solvers.nonlocal_gradient import NonlocalPenalty, similarity_graph
 from zeroshot.solvers.pdhg import PrimalDualHybridGradient
 from zeroshot.solvers.penalties import Penalty
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-
-#: `updates` by task, where it is not 1: scattered pixels let the graph grow from rather little.
-UPDATES = {"inpaint": 3}
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class NonlocalTotalVariation(PenaltyPrior):
     patch : int
         Side of the patches whose distances decide, odd, 1 to 31.
     radius : int
-        The search window reaches so many pixels to each side, 1 to 50.
+        How many pixels the search window reaches to each side, 1 to 50.
     updates : int
         How often the graph is built anew; `for_problem` sets 3 for inpainting.
 
@@ -54,6 +50,9 @@ class NonlocalTotalVariation(PenaltyPrior):
     summary: ClassVar[str] = (
         "non-local total variation: repeated texture, from a graph of similar patches; any linear damage"
     )
+
+    # Where only scattered pixels are known the first graph is built from little.
+    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"inpaint": {"updates": 3}}
 
     discrepancy: float = 0.96
     iterations: int = 600
@@ -72,25 +71,24 @@ class NonlocalTotalVariation(PenaltyPrior):
         if self.patch % 2 == 0:
             raise ValueError(f"patch must be an odd whole number from 1 to 31, got {self.patch}")
 
-    @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> NonlocalTotalVariation:
-        """The defaults of the problem's task, `chroma` and `updates`, with `settings` put over them."""
-        return super().for_problem(problem, **{"updates": UPDATES.get(problem.task, cls.updates), **settings})
+    def trial(self, problem: Problem, chroma: float) -> torch.Tensor:
+        """That of total variation, which serves here too."""
+        return approximate_solution(problem, chroma)
 
     def penalty(self, problem: Problem, estimate: torch.Tensor) -> Penalty:
         """The penalty whose graph is that of `estimate`."""
         graph = similarity_graph(estimate, self.neighbours, self.patch, self.radius)
         return NonlocalPenalty(estimate, graph, self.coupling, self.colour_weight)
 
-    def _run(self, prior: NonlocalTotalVariation, problem: Problem) -> NonlocalRun:  # type: ignore[override]
-        return NonlocalRun(prior, problem)
+    def run(self, problem: Problem) -> NonlocalRun:
+        """The run where `chroma` is given or chosen."""
+        return NonlocalRun(self, problem)
 
     def solver(
         self, problem: Problem, measured: torch.Tensor | None, weight: float
     ) -> PrimalDualHybridGradient:
         """The scheme, begun at a total variation estimate."""
-        first = TotalVariation(coupling=self.coupling, chroma=self.chroma, tolerance=1e-2, iterations=200)
-        guide = minimise(first, problem)[0].image.clone()
+        guide = approximate_solution(problem, self.colour_weight, self.coupling, iterations=200)
         return PrimalDualHybridGradient(
             problem.operator,
             problem.y,
@@ -108,45 +106,37 @@ class NonlocalRun(PenaltyRun):
     #: Relative gap at which an image is good enough to build a graph from.
     good_enough = 0.02
 
+    state = (*PenaltyRun.state, "graph_of", "updates", "since")
+
     prior: NonlocalTotalVariation
 
     def __init__(self, prior: NonlocalTotalVariation, problem: Problem) -> None:
         super().__init__(prior, problem)
         self._problem = problem
-        self._solved_for = self._solver.image.clone()
-        self._updates = 0
-        self._since = 0
+        self.graph_of = self.solver.image.clone()
+        self.updates = 0
+        self.since = 0
 
     def step(self) -> Estimate:
         """Make a block of iterations, and a new graph where it is time."""
         estimate = super().step()
-        if self._updates >= self.prior.updates:
+        if self.updates >= self.prior.updates:
             return estimate
         longest = self.prior.iterations / (2 * (self.prior.updates + 1))
         settled = estimate.gap is not None and estimate.gap <= self.good_enough
-        if settled or estimate.iteration - self._since >= longest:
-            self._updates += 1
-            self._since = estimate.iteration
+        if settled or estimate.iteration - self.since >= longest:
+            self.updates += 1
+            self.since = estimate.iteration
             self._build_graph(estimate.image.clone())
         return Estimate(estimate.image, estimate.loss, estimate.iteration)
 
     def _build_graph(self, image: torch.Tensor) -> None:
-        self._solved_for = image
-        assert isinstance(self._solver, PrimalDualHybridGradient)
-        self._solver.replace_penalty(self.prior.penalty(self._problem, image))
-        self._frozen = self.residual_wanted is None
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a run with a penalty keeps, and the image that the graph is of."""
-        return {
-            **super().state_dict(),
-            "solved_for": self._solved_for.clone(),
-            "updates": self._updates,
-            "since": self._since,
-        }
+        self.graph_of = image
+        assert isinstance(self.solver, PrimalDualHybridGradient)
+        self.solver.replace_penalty(self.prior.penalty(self._problem, image))
+        self.frozen = self.residual_wanted is None
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state` was taken."""
-        self._build_graph(state["solved_for"].to(self.device))
-        self._updates, self._since = state["updates"], state["since"]
+        self._build_graph(state["graph_of"].to(self.device))
         super().load_state_dict(state)

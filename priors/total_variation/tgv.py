@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from zeroshot.checks import require_positive
 from zeroshot.priors.total_variation.convex import PenaltyPrior
+from zeroshot.priors.total_variation.tv import approximate_solution
+from zeroshot.problem import Problem
 from zeroshot.solvers.penalties import Penalty
 from zeroshot.solvers.tgv import GeneralizedVariation
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
-
-#: `ratio` by task, where it is not 2: between scattered pixels slopes must be free to change.
-RATIO = {"inpaint": 0.25}
 
 
 @dataclass(frozen=True)
@@ -48,16 +45,18 @@ class TotalGeneralizedVariation(PenaltyPrior):
         "total generalized variation: sharp edges, affine in between; convex, seconds, any linear damage"
     )
 
+    # Between scattered pixels slopes must be free to change.
+    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"inpaint": {"ratio": 0.25}}
+
     ratio: float = 2.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive(self, "ratio")
 
-    @classmethod
-    def for_problem(cls, problem: Problem, **settings: Any) -> TotalGeneralizedVariation:
-        """The defaults of the problem's task, `chroma` and `ratio`, with `settings` put over them."""
-        return super().for_problem(problem, **{"ratio": RATIO.get(problem.task, cls.ratio), **settings})
+    def trial(self, problem: Problem, chroma: float) -> torch.Tensor:
+        """That of total variation, which serves here too."""
+        return approximate_solution(problem, chroma)
 
     def penalty(self, problem: Problem, estimate: torch.Tensor) -> Penalty:
         """TGV for images of the shape of `estimate`."""

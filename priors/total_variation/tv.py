@@ -2,42 +2,77 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 
 from zeroshot.checks import require_positive
 from zeroshot.data_terms import Gaussian
+from zeroshot.loop import Loop
 from zeroshot.operators.identity import Identity
 from zeroshot.priors.total_variation.convex import PenaltyPrior, Solver, expected_residual
-from zeroshot.solvers.finite_differences import Kind, TotalVariationNorm
+from zeroshot.problem import Problem
+from zeroshot.solvers.finite_differences import Coupling, Kind, TotalVariationNorm
 from zeroshot.solvers.penalties import GradientPenalty, Penalty
 from zeroshot.solvers.rof import RudinOsherFatemi
-
-if TYPE_CHECKING:
-    from zeroshot.problem import Problem
 
 #: α of Huber's function in units of the noise level, see `HuberTotalVariation`.
 SMOOTHING = 0.1
 
 
 @dataclass(frozen=True)
-class TotalVariation(PenaltyPrior):
-    """min over x in [0, 1]ⁿ of Σ d(A x, y) + λ TV(x), with a certificate of how near the minimum is.
-
-    It is solved for any linear operator by the primal-dual hybrid gradient scheme. Denoising with the
-    Gaussian data term goes by its accelerated form, without the box; there the image is clipped to [0, 1]
-    afterwards.
+class GradientPrior(PenaltyPrior):
+    """The priors whose penalty is a norm of the gradient at each pixel, summed over the pixels.
 
     Parameters
     ----------
     weight, coupling, chroma, discrepancy, iterations, tolerance, block
-        See :class:`~zeroshot.priors.total_variation.convex.PenaltyPrior`. At the residual of the true image
-        total variation smooths too much, which is why the default `discrepancy` is below 1 (see
-        ``benchmarks/classic.md``).
+        See :class:`~zeroshot.priors.total_variation.convex.PenaltyPrior`.
     kind : {"isotropic", "anisotropic"}
         The Euclidean length of the gradient, or the sum of the magnitudes of its components.
+    """
+
+    kind: Kind = "isotropic"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        TotalVariationNorm(self.kind)
+
+    @abstractmethod
+    def norm(self, problem: Problem) -> TotalVariationNorm:
+        """The norm of the gradient that is summed."""
+
+    def penalty(self, problem: Problem, estimate: torch.Tensor) -> Penalty:
+        """R for images of the shape of `estimate`."""
+        return GradientPenalty(estimate, self.norm(problem), self.colour_weight)
+
+    def solver(self, problem: Problem, measured: torch.Tensor | None, weight: float) -> Solver:
+        """The accelerated scheme for Gaussian denoising of whole images, else the general one."""
+        term = problem.data_term
+        if type(problem.operator) is Identity and isinstance(term, Gaussian) and measured is None:
+            return RudinOsherFatemi(problem.y, self.norm(problem), weight, term.sigma, self.colour_weight)
+        return super().solver(problem, measured, weight)
+
+    def trial(self, problem: Problem, chroma: float) -> torch.Tensor:
+        """That of total variation, which serves every kind."""
+        return approximate_solution(problem, chroma)
+
+
+@dataclass(frozen=True)
+class TotalVariation(GradientPrior):
+    """min over x in [0, 1]ⁿ of Σ d(A x, y) + λ TV(x), with a certificate of how near the minimum is.
+
+    It is solved for any linear operator by the primal-dual hybrid gradient scheme. Denoising with the
+    Gaussian data term uses its accelerated form, without the box; there the image is clipped to [0, 1]
+    afterwards.
+
+    Parameters
+    ----------
+    weight, kind, coupling, chroma, discrepancy, iterations, tolerance, block
+        See :class:`GradientPrior`. At the residual of the true image total variation smooths too much, which
+        is why the default `discrepancy` is below 1 (see ``benchmarks/classic.md``).
 
     References
     ----------
@@ -51,30 +86,13 @@ class TotalVariation(PenaltyPrior):
         "total variation: sharp edges, flat in between; convex, seconds, any linear damage"
     )
 
-    kind: Kind = "isotropic"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        TotalVariationNorm(self.kind)
-
     def norm(self, problem: Problem) -> TotalVariationNorm:
-        """The norm of the gradient that is summed."""
+        """The norm that is not smoothed."""
         return TotalVariationNorm(self.kind, self.coupling)
-
-    def penalty(self, problem: Problem, estimate: torch.Tensor) -> Penalty:
-        """TV for images of the shape of `estimate`."""
-        return GradientPenalty(estimate, self.norm(problem), self.colour_weight)
-
-    def solver(self, problem: Problem, measured: torch.Tensor | None, weight: float) -> Solver:
-        """The accelerated scheme for Gaussian denoising of whole images, else the general one."""
-        term = problem.data_term
-        if type(problem.operator) is Identity and isinstance(term, Gaussian) and measured is None:
-            return RudinOsherFatemi(problem.y, self.norm(problem), weight, term.sigma, self.colour_weight)
-        return super().solver(problem, measured, weight)
 
 
 @dataclass(frozen=True)
-class HuberTotalVariation(TotalVariation):
+class HuberTotalVariation(GradientPrior):
     """min over x in [0, 1]ⁿ of Σ d(A x, y) + λ Σ h(‖(∇x)ᵢ‖), h(t) = t²/(2α) up to α and t − α/2 beyond.
 
     Slopes below α are smoothed as by a quadratic penalty, so that shading does not break up into the
@@ -83,7 +101,7 @@ class HuberTotalVariation(TotalVariation):
     Parameters
     ----------
     weight, kind, coupling, chroma, discrepancy, iterations, tolerance, block
-        See :class:`TotalVariation`.
+        See :class:`GradientPrior`.
     smoothing : float or None
         α, the difference between neighbouring pixels on the [0, 1] scale. None takes 0.1 times the noise level
         σ as the discrepancy principle knows it.
@@ -111,3 +129,12 @@ class HuberTotalVariation(TotalVariation):
         if alpha is None:
             alpha = SMOOTHING * expected_residual(problem)
         return TotalVariationNorm(self.kind, self.coupling, alpha)
+
+
+def approximate_solution(
+    problem: Problem, chroma: float, coupling: Coupling = "vectorial", iterations: int = 300
+) -> torch.Tensor:
+    """The total variation solution within 1 % of the minimum, (N, C, H, W), or what `iterations` come to."""
+    prior = TotalVariation(coupling=coupling, chroma=chroma, tolerance=1e-2, iterations=iterations)
+    # The run draws nothing at random, as `chroma` is given.
+    return Loop(problem, prior, generator=torch.Generator()).complete().result()

@@ -1,157 +1,65 @@
-"""Deep Image Prior as a configured object: every hyper-parameter, its default and its checks."""
+"""Deep Image Prior: an untrained network that is fitted to one measurement, and stopped before it fits the noise."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import time
 from dataclasses import dataclass
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 import torch
 
-from zeroshot.checks import is_number
-from zeroshot.memory import available_memory
-from zeroshot.prior import Prior, require_known_settings
-from zeroshot.priors.untrained.guide import CHEAPER
-from zeroshot.priors.untrained.networks.layers import Downsampling, Padding, Upsampling
-from zeroshot.priors.untrained.recipes import all_recipes, recipe_for
-from zeroshot.priors.untrained.run import DeepImageRun, working_precision
+from zeroshot.data_terms import Gaussian
+from zeroshot.estimate import Estimate
+from zeroshot.memory import available_memory, keep_large_allocations
+from zeroshot.operators import Mask
+from zeroshot.prior import Prior, Run, require_known_settings
+from zeroshot.priors.untrained.blending import Blend
+from zeroshot.priors.untrained.guide import affordable, guide_image
+from zeroshot.priors.untrained.parametrization import Frame, Perturbation, build_network, fixed_input
+from zeroshot.priors.untrained.recipe_choice import recipe_for
+from zeroshot.priors.untrained.settings import CHEAPER, DeepImageSettings, settings_help
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
-from zeroshot.stopping import HeldOut, MaxIterations, StoppingRule, WindowedMovingVariance
+from zeroshot.solvers.muon import Muon
+from zeroshot.stopping import HeldOut, StoppingRule, WindowedMovingVariance
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "recipe": ("fast", "reference"),
-    "network": ("skip", "unet", "resnet", "decoder"),
-    "padding": get_args(Padding),
-    "upsampling": get_args(Upsampling),
-    "downsampling": get_args(Downsampling),
-    "pointwise": ("up", "none"),
-    "input": ("noise", "meshgrid"),
-    "perturbation_noise": ("fresh", "pool"),
-    "guide": ("none", "initial", *CHEAPER),
-    "guide_role": ("input", "fallback"),
-    "optimiser": ("adam", "muon"),
-    "averaging_start": ("constant", "growing"),
-    "stopping": ("iterations", "held_out", "variance"),
-    "precision": ("auto", "float32", "bfloat16"),
-    "known_pixels": ("keep", "predict"),
-    "allocator": ("keep", "system"),
-}
-
-#: Settings that are whole numbers, with the least that makes sense.
-_COUNTS = {
-    "scales": 1,
-    "skip_channels": 0,
-    "kernel_down": 1,
-    "blocks": 1,
-    "input_depth": 1,
-    "iterations": 1,
-    "backtracking_interval": 1,
-    "window": 2,
-    "patience": 1,
-}
-_ANY_SIZE = (0.0, float("inf"), "of at least 0")
-_POSITIVE = (0.0, float("inf"), "above 0")
-_RANGES = {
-    "input_scale": _ANY_SIZE,
-    "perturbation": _ANY_SIZE,
-    "backtracking": _ANY_SIZE,
-    "learning_rate": _POSITIVE,
-    "adam_learning_rate": _POSITIVE,
-    "averaging": (0.0, 1.0, "of at least 0 and below 1"),
-    "held_out": (0.0, 1.0, "above 0 and below 1"),
-}
+#: How much of a budget the guide may take.
+_GUIDE_SHARE = 0.4
+#: Side of the part of the image on which the network is timed.
+_PROBE = 256
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def working_precision(requested: str, device: torch.device) -> torch.dtype:
+    """The arithmetic to use on `device`: bfloat16 where it is asked for, or native under "auto"."""
+    if requested == "float32":
+        return torch.float32
+    if requested == "bfloat16" or _has_native_bfloat16(device):
+        return torch.bfloat16
+    return torch.float32
+
+
+def _has_native_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type == "cpu":
+        return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+    return False
 
 
 @dataclass(frozen=True)
-class DeepImagePrior(Prior):
+class DeepImagePrior(DeepImageSettings, Prior):
     """min over θ of D(A(network(z; θ)), y), for an untrained network and a fixed random z.
 
     The structure of the network is the prior: it fits images before it fits noise, so it is stopped early.
-    The defaults below are the published denoising settings, so ``DeepImagePrior()`` is not what the name "dip"
+    The defaults are the published denoising settings, so ``DeepImagePrior()`` is not what the name "dip"
     means: that is the ``fast`` recipe for the task at hand, which `for_problem` looks up.
 
     Parameters
     ----------
-    recipe : {"fast", "reference"}
-        Which row of :mod:`zeroshot.priors.untrained.recipes` the settings come from; kept for the provenance.
-    network : {"skip", "unet", "resnet", "decoder"}
-        The hourglass with skip connections, U-Net, residual network, or decoder only.
-    channels : int or tuple of int
-        Channels of every scale, or one number per scale from the finest to the coarsest.
-    scales : int
-        Number of scales where `channels` is one number.
-    skip_channels : int
-        Channels of the skip connections of the hourglass; 0 leaves them out.
-    kernel_down : int
-        Odd kernel size of the hourglass's encoder.
-    padding, upsampling, downsampling : str
-        How the network extends borders, enlarges and halves.
-    pointwise : {"up", "none"}
-        Whether a 1 × 1 convolution follows each convolution of the hourglass's decoder.
-    blocks : int
-        Number of blocks of the residual network.
-    input : {"noise", "meshgrid"}
-        The fixed input z: uniform noise or the pixel coordinates.
-    input_depth : int
-        Channels of the noise input.
-    input_scale : float
-        The noise input is uniform in [0, input_scale].
-    perturbation : float
-        Standard deviation of the Gaussian noise that is added to z anew at each iteration.
-    perturbation_noise : {"fresh", "pool"}
-        Draw that noise each time (published), or cut it from a pool drawn once (fast).
-    guide : {"none", "initial", "tv", "wavelet", "dct", "bm3d", "ncsr", "pnp", "gsr"}
-        A cheaper estimate of the image: the operator's first one, or that of the prior of this name.
-    guide_role : {"input", "fallback"}
-        The network reads the guide beside its noise, or knows nothing of it: then it is only what the result begins
-        with.
-    guide_settings : dict, optional
-        Settings of the guide's prior: ``{"iterations": 24}``.
-    network_share : float or "all"
-        With a guide: the most that the network's image weighs in the result, beside the guide (see
-        :class:`zeroshot.priors.untrained.blending.Blend`); "all" leaves the guide out of it from the beginning.
-    handover : tuple of int
-        The iterations between which the result moves from the guide to that share, where no held-out pixels
-        tell how much.
-    budget : float, optional
-        Seconds that the run may take: where they are few, the guide is a cheaper one. Set by ``seconds=``.
-    optimiser : {"adam", "muon"}
-        Adam on all weights (published), or Muon on the kernels and Adam on the rest.
-    learning_rate : float
-        Learning rate of Adam, or of Muon's kernels.
-    adam_learning_rate : float
-        With Muon: the learning rate of the rest.
-    iterations : int
-        The most iterations to make.
-    averaging : float
-        Weight of the past in the exponential average over iterates that is returned; 0 returns the iterate.
-    averaging_start : {"constant", "growing"}
-        The weight of the past from the first iterate on (published), or growing to it, so that the first
-        iterates, which are no images yet, are forgotten: 1 − 9/(t + 8) at iteration t.
-    backtracking : float
-        Where the fit is worse by more than this many dB than at the last comparison, the weights of that
-        comparison are taken back; 0 never does.
-    backtracking_interval : int
-        Iterations between two comparisons.
-    stopping : {"iterations", "held_out", "variance"}
-        The rule that ends a run, beside the limit of iterations: none, the loss at measurements that were held
-        out, or the windowed moving variance.
-    held_out : float
-        The fraction of measured pixels that "held_out" keeps aside.
-    window, patience : int
-        The window of "variance", and for how many iterations either rule waits for a new minimum.
-    known_pixels : {"keep", "predict"}
-        In noise-free inpainting: keep measured pixels as they are, or return the network's own.
-    precision : {"auto", "float32", "bfloat16"}
-        Of the network's arithmetic; weights and the image stay in float32. "auto" takes bfloat16 where the
-        device computes with it natively.
-    allocator : {"keep", "system"}
-        On a CPU under Linux: keep freed memory for reuse (see :mod:`zeroshot.memory`).
+    **settings
+        As for :class:`zeroshot.priors.untrained.settings.DeepImageSettings`.
 
     References
     ----------
@@ -161,123 +69,30 @@ class DeepImagePrior(Prior):
     name: ClassVar[str] = "dip"
     summary: ClassVar[str] = "Deep Image Prior: an untrained network fitted to the one image, stopped early"
 
-    recipe: str = "reference"
-    network: str = "skip"
-    channels: int | tuple[int, ...] = 128
-    scales: int = 5
-    skip_channels: int = 4
-    kernel_down: int = 3
-    padding: Padding = "reflect"
-    upsampling: Upsampling = "bilinear"
-    downsampling: Downsampling = "stride"
-    pointwise: str = "up"
-    blocks: int = 8
-    input: str = "noise"
-    input_depth: int = 32
-    input_scale: float = 0.1
-    perturbation: float = 1 / 30
-    perturbation_noise: str = "fresh"
-    guide: str = "none"
-    guide_role: str = "input"
-    guide_settings: dict[str, Any] | None = None
-    network_share: float | str = "all"
-    handover: tuple[int, int] = (75, 300)
-    budget: float | None = None
-    optimiser: str = "adam"
-    learning_rate: float = 0.01
-    adam_learning_rate: float = 0.01
-    iterations: int = 3000
-    averaging: float = 0.99
-    averaging_start: str = "constant"
-    backtracking: float = 5.0
-    backtracking_interval: int = 1
-    stopping: str = "iterations"
-    held_out: float = 0.03
-    window: int = 100
-    patience: int = 1000
-    known_pixels: str = "predict"
-    precision: str = "float32"
-    allocator: str = "keep"
-
     def __post_init__(self) -> None:
-        if isinstance(self.channels, list):
-            object.__setattr__(self, "channels", tuple(self.channels))
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                known = ", ".join(map(repr, choices))
-                raise ValueError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
-        given: Any = (self.channels,) if _is_whole(self.channels) else self.channels
-        if not isinstance(given, tuple) or not given or not all(_is_whole(c) and c >= 1 for c in given):
-            raise ValueError(f"channels must be a positive whole number, or several, got {self.channels!r}")
-        if isinstance(self.channels, tuple):
-            object.__setattr__(self, "scales", len(self.channels))
-        for name, least in _COUNTS.items():
-            value = getattr(self, name)
-            if not _is_whole(value) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-        if self.kernel_down % 2 == 0:
-            raise ValueError(f"kernel_down must be odd, got {self.kernel_down}")
-        for name, (low, high, form) in _RANGES.items():
-            value = getattr(self, name)
-            if not is_number(value) or not low <= value < high or (value == 0 and "above 0" in form):
-                raise ValueError(f"{name} must be a number {form}, got {value!r}")
-
-        self._check_guide()
-        self._check_blending()
-        if self.guide == "initial" and self.stopping == "held_out":
-            raise ValueError("guide 'initial' shows the held-out pixels; use guide 'tv' or another stopping")
-
-    def _check_guide(self) -> None:
-        if self.guide_settings is None:
+        super().__post_init__()
+        given = self.guide_settings
+        if given is None:
             return
-        if self.guide not in CHEAPER or not isinstance(self.guide_settings, dict):
+        if self.guide not in CHEAPER or not isinstance(given, dict):
             raise ValueError(
-                f"guide_settings is a dict of settings of the guide's prior, got {self.guide_settings!r} "
-                f"with guide {self.guide!r}"
+                f"guide_settings is a dict of settings of the guide's prior, got {given!r} with guide {self.guide!r}"
             )
-        require_known_settings(prior_class(self.guide), self.guide_settings)
-
-    def _check_blending(self) -> None:
-        share = self.network_share
-        if share != "all" and not (is_number(share) and 0 < float(share) <= 1):
-            raise ValueError(f"network_share must be 'all' or a number above 0 and up to 1, got {share!r}")
-        if isinstance(self.handover, list):
-            object.__setattr__(self, "handover", tuple(self.handover))
-        pair = self.handover
-        whole = isinstance(pair, tuple) and len(pair) == 2 and all(_is_whole(count) for count in pair)
-        if not whole or not 0 <= pair[0] <= pair[1]:
-            raise ValueError(f"handover must be two iterations, the first not after the second, got {pair!r}")
-        if self.budget is not None and not (is_number(self.budget) and self.budget > 0):
-            raise ValueError(f"budget must be None or a positive number of seconds, got {self.budget!r}")
-
-    @property
-    def channels_per_scale(self) -> tuple[int, ...]:
-        """One number of channels per scale, from the finest to the coarsest."""
-        return (self.channels,) * self.scales if isinstance(self.channels, int) else self.channels
+        require_known_settings(prior_class(self.guide), given)
 
     @classmethod
     def for_problem(cls, problem: Problem, **settings: Any) -> DeepImagePrior:
-        require_known_settings(cls, settings)
-        name = settings.get("recipe", "fast")
-        merged = {"recipe": name, **recipe_for(name, problem).settings, **settings}
-        if "scales" in settings and isinstance(merged.get("channels"), tuple | list):
+        """The recipe for this problem, the fast one unless `settings` name another, with `settings` put over it."""
+        recipe = settings.get("recipe", "fast")
+        chosen = {"recipe": recipe, **recipe_for(recipe, problem).settings, **settings}
+        if "scales" in settings and isinstance(chosen.get("channels"), tuple | list):
             raise ValueError("scales goes with one number of channels; several channels are one per scale")
-        return cls(**merged)
+        return super().for_problem(problem, **chosen)
 
     @classmethod
     def settings_help(cls) -> str:
         """The settings with their defaults, allowed values and, beside them, what the recipes set."""
-        lines = [
-            "settings; a task's recipe (recipe='fast' unless you say recipe='reference') sets its own:",
-        ]
-        for field in dataclasses.fields(cls):
-            choices = CHOICES.get(field.name)
-            allowed = f"   one of {', '.join(choices)}" if choices else ""
-            lines.append(f"    {field.name} = {field.default!r}{allowed}")
-        for name, row in all_recipes().items():
-            lines.append(f"\n{name}: {row.source}")
-            lines += [f"    {key} = {value!r}" for key, value in row.settings.items()]
-        return "\n".join(lines)
+        return settings_help()
 
     def supports(self, problem: Problem) -> str | None:
         if problem.reference_shape[0] != 1:
@@ -314,9 +129,172 @@ class DeepImagePrior(Prior):
         return DeepImageRun(self, problem, generator)
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
-        limit = MaxIterations(self.iterations)
+        limit = super().default_stopping(problem)
         if self.stopping == "held_out":
             return HeldOut(fraction=self.held_out, patience=self.patience) | limit
         if self.stopping == "variance":
             return WindowedMovingVariance(window=self.window, patience=self.patience) | limit
         return limit
+
+
+class DeepImageRun(Run):
+    """A network being fitted to one measurement: perturb the input, fit, average what it shows."""
+
+    state = ("iteration", "network", "optimiser", "generator", "average", "last_good")
+
+    def __init__(self, prior: DeepImagePrior, problem: Problem, generator: torch.Generator) -> None:
+        self.prior = prior
+        self.problem = problem
+        self.generator = generator
+        self.device = problem.y.device
+        if self.device.type == "cpu" and prior.allocator == "keep":
+            keep_large_allocations()
+        self.dtype = working_precision(prior.precision, self.device)
+        self.iteration = 0
+
+        network = build_network(prior, problem, generator)
+        # The stubs of torch know this keyword of Module.to only together with others.
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        size = (problem.reference_shape[-2], problem.reference_shape[-1])
+        self.frame = Frame(size, network.size_multiple)
+        self.guide_kind = self._choose_guide(network.input_reduction)
+        self.guide = None if prior.guide == "none" else self._make_guide()
+        self.z = self._make_input(network.input_reduction, self.guide if prior.reads_guide else None)
+        self._blend = self._make_blend()
+        self.perturbation = self._make_perturbation()
+        self.optimiser = self._make_optimiser()
+        self.average: torch.Tensor | None = None
+        self._exact = self._exact_pixels()
+        self.last_good: tuple[float, list[torch.Tensor]] | None = None
+
+    def _choose_guide(self, reduction: int) -> str:
+        """The prior's guide, or a cheaper one where the budget is short."""
+        prior = self.prior
+        if prior.guide == "none" or prior.budget is None:
+            return prior.guide
+        seconds = _GUIDE_SHARE * prior.budget
+        return affordable(prior.guide, self.problem, seconds, self._seconds_of_a_step(reduction))
+
+    def _make_guide(self) -> torch.Tensor:
+        # Settings are those of the guide that was asked for, not of a cheaper one in its place.
+        settings = self.prior.guide_settings if self.guide_kind == self.prior.guide else None
+        return guide_image(self.guide_kind, self.problem, settings).to(self.device)
+
+    def _seconds_of_a_step(self, reduction: int) -> float:
+        """About how long this device takes for the network, forward and backward, from a part of the image.
+
+        The weights stay as they are.
+        """
+        multiple = self.network.size_multiple
+        height, width = (min(length, math.ceil(_PROBE / multiple) * multiple) for length in self.frame.outer)
+        channels = self.prior.input_channels(self.problem.reference_shape[1])
+        z = torch.zeros(1, channels, height // reduction, width // reduction)
+        z = z.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+        # The first call also pays for what later ones reuse.
+        for _ in range(2):
+            began = time.perf_counter()
+            self.network(z).mean().backward()
+            self.network.zero_grad(set_to_none=True)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+        share = height * width / (self.frame.outer[0] * self.frame.outer[1])
+        return (time.perf_counter() - began) / share
+
+    def _make_input(self, reduction: int, guide: torch.Tensor | None) -> torch.Tensor:
+        prior = self.prior
+        size = (self.frame.outer[0] // reduction, self.frame.outer[1] // reduction)
+        z = fixed_input(prior.input, prior.input_depth, size, prior.input_scale, self.generator)
+        if guide is not None:
+            guide = self.frame.pad(guide.cpu())
+            if reduction > 1:
+                guide = torch.nn.functional.interpolate(guide, size=size, mode="area")
+            z = torch.cat([z, guide], dim=1)
+        return z.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+
+    def _make_blend(self) -> Blend | None:
+        prior = self.prior
+        if self.guide is None or prior.network_share == "all":
+            return None
+        return Blend(self.guide, self.problem, float(prior.network_share), prior.handover)
+
+    def _make_perturbation(self) -> Perturbation | None:
+        prior = self.prior
+        if prior.perturbation == 0:
+            return None
+        channels = self.z.shape[1]
+        return Perturbation(self.z, channels, prior.perturbation, prior.perturbation_noise, self.generator)
+
+    def _make_optimiser(self) -> torch.optim.Optimizer:
+        prior = self.prior
+        if prior.optimiser == "adam":
+            return torch.optim.Adam(self.network.parameters(), lr=prior.learning_rate)
+        head = self.network.head.weight
+        kernels = [p for p in self.network.parameters() if p.ndim == 4 and p is not head]
+        others = [p for p in self.network.parameters() if p.ndim != 4 or p is head]
+        return Muon(kernels, others, lr=prior.learning_rate, adam_lr=prior.adam_learning_rate)
+
+    def step(self) -> Estimate:
+        z = self.z if self.perturbation is None else self.z + self.perturbation.draw()
+        output = self.frame.crop(self.network(z))
+        loss = self.problem.loss(output)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.iteration += 1
+        value = float(loss.detach())
+        if not self._fell_back(value):
+            self.optimiser.step()
+        iterate = output.detach().contiguous()
+        self._update_average(iterate)
+        assert self.average is not None
+        return Estimate(self._returned(self.average), value, self.iteration, iterate=iterate)
+
+    def _returned(self, average: torch.Tensor) -> torch.Tensor:
+        image = average if self._blend is None else self._blend(average, self.iteration)
+        return self._keep_known(image)
+
+    def _update_average(self, iterate: torch.Tensor) -> None:
+        if self.average is None or self.prior.averaging == 0:
+            self.average = iterate.clone()
+            return
+        newest = 1 - self.prior.averaging
+        if self.prior.averaging_start == "growing":
+            # Polynomial decay (Shamir and Zhang 2013) until the window has its full length.
+            newest = max(newest, 9 / (self.iteration + 8))
+        self.average.lerp_(iterate, newest)
+
+    def _exact_pixels(self) -> torch.Tensor | None:
+        """1 at the pixels whose measurement is exact and is kept as it is; None: there are none."""
+        problem = self.problem
+        exact = isinstance(problem.operator, Mask) and isinstance(problem.data_term, Gaussian)
+        if self.prior.known_pixels == "predict" or problem.sigma or not exact:
+            return None
+        assert problem.measured is not None
+        known = problem.measured.expand_as(problem.y)
+        # A held-out pixel that was pasted in would be predicted without error, and validate nothing.
+        return known if problem.held_out is None else known * (1 - problem.held_out)
+
+    def _keep_known(self, image: torch.Tensor) -> torch.Tensor:
+        return image if self._exact is None else torch.lerp(image, self.problem.y, self._exact)
+
+    def _fell_back(self, loss: float) -> bool:
+        """Take the weights of the last comparison back where the fit has collapsed since."""
+        if self.prior.backtracking == 0 or (self.iteration - 1) % self.prior.backtracking_interval:
+            return False
+        parameters = list(self.network.parameters())
+        if self.last_good is not None:
+            loss_then, weights = self.last_good
+            drop = 10 * math.log10(max(loss, 1e-20) / max(loss_then, 1e-20))
+            if drop > self.prior.backtracking:
+                with torch.no_grad():
+                    for parameter, weight in zip(parameters, weights, strict=True):
+                        parameter.copy_(weight)
+                return True
+        self.last_good = (loss, [parameter.detach().clone() for parameter in parameters])
+        return False
+
+    def shrink_step(self, factor: float) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] *= factor
+
+    def findings(self) -> dict[str, Any]:
+        return {} if self.guide is None else {"guide": self.guide_kind}

@@ -13,20 +13,9 @@ import torch
 
 from zeroshot.loop import Loop
 from zeroshot.operators import Mask, fill_holes
+from zeroshot.priors.untrained.settings import CHEAPER
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
-
-#: The priors that can make a guide, each with the cheaper one to take where a budget is too short for it.
-#: The operator's first estimate, "initial", costs nothing.
-CHEAPER = {
-    "gsr": "pnp",
-    "pnp": "dct",
-    "ncsr": "tv",
-    "bm3d": "wavelet",
-    "wavelet": "tv",
-    "dct": "tv",
-    "tv": "initial",
-}
 
 #: The seconds that they take, as multiples of an iteration of the fast network (5 scales of 32 channels) on the
 #: same image: measured with one thread on photographs of 256 × 256.
@@ -42,7 +31,7 @@ def guide_image(kind: str, problem: Problem, settings: dict[str, Any] | None = N
     Parameters
     ----------
     kind : str
-        "initial" for the operator's first estimate, or the name of a prior: a key of :data:`CHEAPER`.
+        "initial" for the operator's first estimate, or the name of a prior: a key of `CHEAPER`.
     problem : Problem
         The problem to be solved.
     settings : dict, optional

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
 from zeroshot.priors.untrained.networks import Decoder, Network, ResNet, Skip, UNet
+from zeroshot.priors.untrained.settings import DeepImageSettings
 from zeroshot.problem import Problem
-
-if TYPE_CHECKING:
-    from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 
 
 def scales_for(size: tuple[int, int], scales: int) -> int:
@@ -24,60 +21,51 @@ def scales_for(size: tuple[int, int], scales: int) -> int:
     return max(1, min(scales, int(math.log2(max(size))) - 1))
 
 
-def input_channels(prior: DeepImagePrior, image_channels: int) -> int:
-    """The channels of the network's input: the fixed input z and, where the network reads one, the guide."""
-    fixed = 2 if prior.input == "meshgrid" else prior.input_depth
-    return fixed + image_channels if reads_guide(prior) else fixed
-
-
-def reads_guide(prior: DeepImagePrior) -> bool:
-    """Whether the guide is among the input channels."""
-    return prior.guide != "none" and prior.guide_role == "input"
-
-
-def build_network(prior: DeepImagePrior, problem: Problem, generator: torch.Generator) -> Network:
-    """The network of `prior` for the images of `problem`, with weights drawn from `generator`."""
+def build_network(settings: DeepImageSettings, problem: Problem, generator: torch.Generator) -> Network:
+    """The network of `settings` for the images of `problem`, with weights drawn from `generator`."""
     image_channels = problem.reference_shape[1]
     size = (problem.reference_shape[-2], problem.reference_shape[-1])
-    scales = scales_for(size, len(prior.channels_per_scale))
-    channels = prior.channels_per_scale[:scales]
-    input_depth = input_channels(prior, image_channels)
+    scales = scales_for(size, len(settings.channels_per_scale))
+    channels = settings.channels_per_scale[:scales]
+    input_depth = settings.input_channels(image_channels)
     # On the meta device nothing is drawn from PyTorch's global generator.
     with torch.device("meta"):
         network: Network
-        if prior.network == "skip":
+        if settings.network == "skip":
             network = Skip(
                 input_depth,
                 image_channels,
                 down=channels,
                 up=channels,
-                skip=(prior.skip_channels,) * scales,
-                kernel_down=prior.kernel_down,
-                padding=prior.padding,
-                upsampling=prior.upsampling,
-                downsampling=prior.downsampling,
-                pointwise=prior.pointwise == "up",
+                skip=(settings.skip_channels,) * scales,
+                kernel_down=settings.kernel_down,
+                padding=settings.padding,
+                upsampling=settings.upsampling,
+                downsampling=settings.downsampling,
+                pointwise=settings.pointwise == "up",
             )
-        elif prior.network == "unet":
+        elif settings.network == "unet":
             widths = channels if len(channels) > 1 else channels * 2
             network = UNet(
                 input_depth,
                 image_channels,
                 channels=widths,
-                padding=prior.padding,
-                upsampling=prior.upsampling,
+                padding=settings.padding,
+                upsampling=settings.upsampling,
             )
-        elif prior.network == "resnet":
+        elif settings.network == "resnet":
             network = ResNet(
                 input_depth,
                 image_channels,
                 channels=channels[0],
-                blocks=prior.blocks,
-                padding=prior.padding,
+                blocks=settings.blocks,
+                padding=settings.padding,
             )
         else:
             coarse_first = channels[::-1]
-            network = Decoder(input_depth, image_channels, channels=coarse_first, upsampling=prior.upsampling)
+            network = Decoder(
+                input_depth, image_channels, channels=coarse_first, upsampling=settings.upsampling
+            )
     network = network.to_empty(device="cpu")
     network.initialise(generator)
     return network

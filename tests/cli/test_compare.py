@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from tests.pictures import sample
 from zeroshot import compare as compare_package
 from zeroshot.cli.compare import add_parser
 from zeroshot.compare import Cell, Table
+from zeroshot.spelling import for_command_line
+from zeroshot.tasks import tasks
 
 RUN = """
 import argparse, sys
@@ -109,13 +112,12 @@ def test_words_that_are_no_values(words: list[str], capsys: pytest.CaptureFixtur
 
 
 def test_every_option_of_every_damage_can_be_typed() -> None:
-    from zeroshot.degradation import DAMAGE, NOISE
-
     parser = argparse.ArgumentParser(prog="zeroshot")
     add_parser(commands := parser.add_subparsers())
     flags = commands.choices["compare"].format_help()
-    for name in {*NOISE, *(name for own in DAMAGE.values() for name in own)}:
-        assert f"--{name.replace('_', '-')} " in flags
+    for task in tasks().values():
+        for option in task.noise_and_damage:
+            assert f"{option.flag} " in flags
 
 
 @pytest.mark.parametrize(
@@ -169,8 +171,9 @@ def test_an_interruption_says_how_to_go_on(asked: dict[str, Any], capsys: pytest
 )
 def test_errors_are_one_line_in_the_words_of_the_command_line(words: str, said: str, tmp_path: Path) -> None:
     Image.new("L", (16, 16)).save(tmp_path / "a.png")
-    with pytest.raises((ValueError, OSError, ImportError), match=said) as caught:
+    with pytest.raises((ValueError, OSError, ImportError)) as caught:
         call(tmp_path / "a.png", *words.split(), "--report", tmp_path / "out")
+    assert re.search(said, for_command_line(caught.value))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
 

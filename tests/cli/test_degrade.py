@@ -16,11 +16,11 @@ from PIL import Image
 from zeroshot.cli import degrade as command_degrade
 from zeroshot.cli.messages import FAILURES, one_line_warnings, report
 from zeroshot.cli.parser import parse_arguments
-from zeroshot.degradation import degrade
 from zeroshot.images import load, read_provenance
 from zeroshot.metrics import psnr
 from zeroshot.solve import solve
 from zeroshot.tasks import tasks
+from zeroshot.tasks.degrade import degrade
 
 RUNS = [
     ["--task", "denoise", "--sigma", "20"],

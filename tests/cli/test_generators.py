@@ -14,7 +14,7 @@ from PIL import Image
 
 from zeroshot.cli.main import main
 from zeroshot.generators import StyleGAN, load, save
-from zeroshot.perceptual import FeatureExtractor
+from zeroshot.generators.vgg import FeatureExtractor
 
 LANDMARKS = "20,20 40,20 30,30 23,42 37,42"
 

@@ -22,7 +22,6 @@ import zeroshot
 from tests.pictures import sample
 from zeroshot.cli import main
 from zeroshot.cli.listings import documented_parameters, prior_description
-from zeroshot.cli.messages import in_command_words
 from zeroshot.priors.total_variation.tv import TotalVariation
 from zeroshot.registry import prior_class
 from zeroshot.restoration import Restoration
@@ -321,23 +320,6 @@ def test_the_scale_is_printed_as_it_was_typed(photo: Path, capsys: pytest.Captur
         _, _, err = run(["sr", photo, "-o", photo.with_name("o.png"), "--scale", scale], capsys)
         assert "--scale must be a whole number from 2 to 16" in err
         assert err.replace("'", "").endswith(f"got {scale}\n")
-
-
-@pytest.mark.parametrize(
-    ("core", "words"),
-    [
-        ("pass value_range=(black, white), such as (0, 255)", "give --range LOW,HIGH, such as 0,255"),
-        ("value_range must be", "--range must be"),
-        ("mask='alpha' needs an image", "--mask alpha needs an image"),
-        ("kernel 'gaussian' needs kernel_sigma=…: its", "--kernel gaussian needs --kernel-sigma: its"),
-        ("a.png: exists already; choose another name or allow overwriting", "use --overwrite"),
-        ("take boundary='replicate'", "take --boundary replicate"),
-        ("/data/value_range.png: is damaged", "/data/value_range.png: is damaged"),
-        ('kernel="gaussian" needs sigma=…', 'kernel="gaussian" needs sigma=…'),
-    ],
-)
-def test_messages_of_the_engine_are_translated(core: str, words: str) -> None:
-    assert words in in_command_words(core)
 
 
 def test_a_fraction_of_a_grey_level_is_remarked_on(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:

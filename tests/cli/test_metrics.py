@@ -213,7 +213,9 @@ def test_the_list_names_what_there_is_and_what_needs_an_extra(capsys) -> None:
     assert measure("--list") == 0
     out = capsys.readouterr().out
     assert "psnr_y " in out
-    assert "zeroshot[perceptual-metrics]" in next(line for line in out.splitlines() if line[:5] == "lpips")
+    assert "zeroshot-restore[perceptual-metrics]" in next(
+        line for line in out.splitlines() if line[:5] == "lpips"
+    )
 
 
 def test_bicubic_enlargement_of_set5_gives_the_published_figures(

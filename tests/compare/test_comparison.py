@@ -17,7 +17,7 @@ from zeroshot import metrics
 from zeroshot.compare import Table, compare
 from zeroshot.compare import comparison as comparison_module
 from zeroshot.compare.method import Case
-from zeroshot.degradation import degrade
+from zeroshot.tasks.degrade import degrade
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*cannot be sent to a process of its own")
 

@@ -130,7 +130,7 @@ def test_it_says_what_its_prior_cannot_do(noisy):
     ("text", "said"),
     [
         ("tv[iterations=-3]", "tv: iterations must be"),
-        ("dip[network=transformer]", "network must be one of 'skip'"),
+        ("dip[network=transformer]", "network must be 'skip'"),
         ("dip[channels=many]", "dip: channels"),
     ],
 )

@@ -16,8 +16,7 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
-from zeroshot.images import ImageError, load, read_provenance, save
-from zeroshot.images import pillow as image_pillow
+from zeroshot.images import ImageError, decoding, load, read_provenance, save
 from zeroshot.images.formats import turn_upright
 from zeroshot.images.metadata import edit_exif, exif_number, png_chunk, png_chunks
 
@@ -655,7 +654,7 @@ def test_decompression_bomb_png_is_refused_by_its_header(tmp_path, depth):
 @pytest.mark.parametrize("pillows_limit", [None, 100])
 def test_size_limit_in_every_format(tmp_path, rng, monkeypatch, suffix, pillows_limit):
     save(load(random_pixels(rng, "uint8", 3, 40, 40)), tmp_path / f"a{suffix}")
-    monkeypatch.setattr(image_pillow, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 1000)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pillows_limit)
     refusal(tmp_path / f"a{suffix}", "too many pixels.*the limit is 1000")
     assert pillows_limit == Image.MAX_IMAGE_PIXELS
@@ -663,7 +662,7 @@ def test_size_limit_in_every_format(tmp_path, rng, monkeypatch, suffix, pillows_
 
 def test_size_limit_in_deep_tiff(tmp_path, rng, monkeypatch):
     save(load(random_pixels(rng, "float32", 3, 40, 40)), tmp_path / "a.tif")
-    monkeypatch.setattr(image_pillow, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 1000)
     refusal(tmp_path / "a.tif", "too many pixels")
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from skimage import color
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from zeroshot.metrics import CONVENTIONS, luma, psnr, psnr_y, ssim
+from zeroshot.metrics import CONVENTIONS, luma_16_235, psnr, psnr_y, ssim
 
 
 @pytest.fixture
@@ -75,17 +75,17 @@ def test_integer_arrays_are_taken_with_their_range(photograph: torch.Tensor, noi
 
 def test_luma_agrees_with_scikit_image(photograph: torch.Tensor) -> None:
     expected = color.rgb2ycbcr(as_array(photograph))[..., 0] / 255
-    assert np.allclose(luma(photograph)[0, 0].numpy(), expected, atol=1e-6)
+    assert np.allclose(luma_16_235(photograph)[0, 0].numpy(), expected, atol=1e-6)
 
 
 def test_luma_of_grey_is_that_of_equal_colours(photograph: torch.Tensor) -> None:
     grey = photograph[:, :1]
-    assert torch.allclose(luma(grey), luma(grey.expand(-1, 3, -1, -1)))
+    assert torch.allclose(luma_16_235(grey), luma_16_235(grey.expand(-1, 3, -1, -1)))
 
 
 def test_luma_spans_16_to_235() -> None:
     black_and_white = torch.tensor([0.0, 1.0]).expand(1, 3, 1, 2)
-    assert torch.allclose(255 * luma(black_and_white).flatten(), torch.tensor([16.0, 235.0]))
+    assert torch.allclose(255 * luma_16_235(black_and_white).flatten(), torch.tensor([16.0, 235.0]))
 
 
 def test_luma_needs_one_or_three_channels() -> None:
@@ -137,7 +137,7 @@ def test_every_convention_ranks_less_noise_higher(
     [
         ({"reference": torch.zeros(1, 3, 8, 9)}, r"same shape, got \(1, 3, 8, 8\) and \(1, 3, 8, 9\)"),
         ({"border": 4}, "border of 4 pixels leaves nothing of an image of 8 × 8 pixels"),
-        ({"border": -1}, "border must be at least 0 pixels, got -1"),
+        ({"border": -1}, "border must be a whole number of at least 0, got -1"),
         ({"data_range": 0}, "data_range must be a positive number, got 0"),
         ({"quantise": True}, "quantise must be 'none' or '8-bit', got True"),
         ({"image": torch.zeros(8, 8)}, r"\(N, C, H, W\) or \(C, H, W\), got shape \(8, 8\)"),

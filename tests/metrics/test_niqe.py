@@ -81,7 +81,7 @@ def test_the_border_is_left_out() -> None:
     [
         (np.zeros((100, 191)), "at least two blocks of 96 × 96 pixels, such as 96 × 192 .* got 100 × 191"),
         (np.full((192, 192), 0.5), "at least two blocks that are not of one flat colour"),
-        (np.zeros((192, 192, 2)), "grey needs an image of 1 or 3 channels, got 2"),
+        (np.zeros((192, 192, 2)), "luma needs an image of 1 or 3 channels, got 2"),
     ],
 )
 def test_images_without_enough_structure_are_refused(image: np.ndarray, message: str) -> None:

@@ -224,8 +224,11 @@ def test_the_same_seed_makes_the_same_noise(photograph: torch.Tensor) -> None:
     [
         (lambda x, g: add_gaussian(x, -1, g), "sigma must be a number of at least 0, got -1"),
         (lambda x, g: add_poisson(x, 0, g), "peak must be a positive number of photons, got 0"),
-        (lambda x, g: add_salt_and_pepper(x, 1.5, g), "fraction must lie between 0 and 1, got 1.5"),
-        (lambda x, g: random_mask(x.shape, -0.1, g), "fraction_missing must lie between 0 and 1, got -0.1"),
+        (lambda x, g: add_salt_and_pepper(x, 1.5, g), "fraction must be a number from 0 to 1, got 1.5"),
+        (
+            lambda x, g: random_mask(x.shape, -0.1, g),
+            "fraction_missing must be a number from 0 to 1, got -0.1",
+        ),
         (lambda x, g: random_mask((3,), 0.1, g), r"shape must be \(N, C, H, W\) or \(H, W\), got \(3,\)"),
     ],
 )

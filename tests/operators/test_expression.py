@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import torch
 from PIL import Image
 
 from zeroshot.operators import Blur, Downsample, Grayscale, Mask, Operator, parse
+from zeroshot.operators.catalogue import NOTATIONS
+from zeroshot.operators.expression import _BUILDERS
 
 
 @pytest.mark.parametrize(
@@ -133,3 +136,18 @@ def test_npy_with_pickled_objects_is_refused(tmp_path: Path) -> None:
     np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="cannot read the mask from"):
         parse(f"mask({str(path)!r})")
+
+
+def test_the_listing_names_every_operator_and_its_examples_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert {notation.name for notation in NOTATIONS} - {""} == set(_BUILDERS)
+    monkeypatch.chdir(tmp_path)
+    for name in ("mask.png", "kernel.png", "hints.png"):
+        Image.fromarray(np.full((5, 5), 255, np.uint8)).save(name)
+    for notation in NOTATIONS:
+        # Several examples read as one tuple.
+        examples = ast.parse(f"({notation.written},)", mode="eval").body
+        assert isinstance(examples, ast.Tuple)
+        for example in examples.elts if notation.name else ():
+            assert parse(ast.unparse(example)).describe().startswith(notation.name)

@@ -16,7 +16,7 @@ from zeroshot.solvers.robust_pca import (
     noise_in_time,
     principal_component_pursuit,
     separate_background,
-    shrink_singular_values,
+    singular_value_thresholding,
     spectral_norm,
 )
 
@@ -42,14 +42,14 @@ def test_shrinking_agrees_with_the_singular_value_decomposition(shape: tuple[int
     matrix = torch.randn(shape, generator=seeded(), dtype=torch.float64)
     u, s, v = torch.linalg.svd(matrix, full_matrices=False)
     threshold = s.median().item() * 1.01
-    found, rank = shrink_singular_values(matrix, threshold)
+    found, rank = singular_value_thresholding(matrix, threshold)
     torch.testing.assert_close(found, u @ torch.diag((s - threshold).clamp(min=0)) @ v, atol=1e-9, rtol=0)
     assert rank == int((s > threshold).sum())
     assert spectral_norm(matrix) == pytest.approx(s[0].item())
 
 
 def test_a_zero_matrix_has_rank_zero() -> None:
-    found, rank = shrink_singular_values(torch.zeros(5, 3, dtype=torch.float64), 0.0)
+    found, rank = singular_value_thresholding(torch.zeros(5, 3, dtype=torch.float64), 0.0)
     assert rank == 0
     assert not found.any()
 

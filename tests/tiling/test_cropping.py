@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -15,14 +16,15 @@ from zeroshot.operators import (
     Downsample,
     Grayscale,
     Identity,
+    Locality,
     Mask,
     Mosaic,
     Operator,
     Stack,
+    Window,
     from_functions,
 )
 from zeroshot.problem import Problem
-from zeroshot.tiling.cropping import Window, cropped_operator, cropped_problem, footing
 from zeroshot.tiling.grid import Grid
 
 _SIZE = (120, 96)
@@ -58,11 +60,11 @@ _OPERATORS: list[Operator] = [
 @pytest.mark.parametrize("operator", _OPERATORS, ids=lambda operator: operator.describe())
 def test_away_from_cuts_a_part_is_measured_as_in_the_whole(operator: Operator) -> None:
     x = uniform(1, 3, *_SIZE)
-    whole, asked = operator(x), footing(operator)
+    whole, asked = operator(x), operator.locality()
     grid = Grid.covering(_SIZE, 64, 2 * asked.reach + 8, asked)
     assert len(grid) > 1
     for window in grid.windows:
-        part, measured = cropped_operator(operator, window)
+        part, measured = operator.crop(window)
         found, wanted = part(window.of(x)), measured.of(whole)
         assert found.shape == wanted.shape
         margin = math.ceil(asked.reach * found.shape[-1] / window.width)
@@ -82,23 +84,62 @@ def test_away_from_cuts_a_part_is_measured_as_in_the_whole(operator: Operator) -
         torch.testing.assert_close(found[inner], wanted[inner], atol=2e-6, rtol=0)
 
 
+@pytest.mark.parametrize("operator", _OPERATORS, ids=lambda operator: operator.describe())
+def test_scale_is_how_much_smaller_the_measurement_is(operator: Operator) -> None:
+    height, width = operator.output_shape((1, 3, *_SIZE))[-2:]
+    scale = operator.locality().scale
+    assert (round(_SIZE[0] / height), round(_SIZE[1] / width)) == (scale, scale)
+
+
+class _Brighter(Operator):
+    """An operator of another package that says how it is cropped."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * x
+
+    def input_shape(self, measurement_shape: Sequence[int]) -> tuple[int, ...]:
+        return tuple(measurement_shape)
+
+    def locality(self) -> Locality:
+        return Locality(align=3)
+
+    def crop(self, window: Window) -> tuple[Operator, Window]:
+        return self, window
+
+
+def test_an_operator_of_another_package_overrides_the_methods() -> None:
+    chain = _Brighter() @ Downsample(2)
+    assert chain.locality() == Locality(align=6, reach=Downsample(2).locality().reach, scale=2)
+    part, measured = chain.crop(Window(6, 12, 18, 24))
+    assert measured == Window(3, 6, 9, 12)
+    assert part(torch.ones(1, 3, 18, 24)).mean() == pytest.approx(2, abs=1e-5)
+
+
+def test_an_operator_that_says_where_but_not_how_it_is_cropped_is_refused() -> None:
+    class Local(_Brighter):
+        crop = Operator.crop
+
+    with pytest.raises(ValueError, match=r"has no crop\(\)"):
+        Local().crop(Window(0, 0, 3, 3))
+
+
 def test_a_mosaic_is_cut_at_any_pixel() -> None:
     x, mosaic = torch.rand(1, 3, 20, 21), Mosaic("xtrans")
     window = Window(5, 7, 11, 12)
-    part, measured = cropped_operator(mosaic, window)
+    part, measured = mosaic.crop(window)
     assert torch.equal(part(window.of(x)), measured.of(mosaic(x)))
 
 
 def test_a_part_may_know_no_pixel() -> None:
     known = np.ones((20, 20))
     known[:10] = 0
-    part, _ = cropped_operator(Mask(known), Window(0, 0, 8, 20))
+    part, _ = Mask(known).crop(Window(0, 0, 8, 20))
     assert not part(torch.rand(1, 3, 8, 20)).any()
 
 
 def test_an_odd_window_is_refused_by_downsampling() -> None:
     with pytest.raises(ValueError, match="multiples of 4"):
-        cropped_operator(Downsample(4), Window(2, 0, 8, 8))
+        Downsample(4).crop(Window(2, 0, 8, 8))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +154,7 @@ def test_an_odd_window_is_refused_by_downsampling() -> None:
 def test_what_cannot_be_cut_says_why_in_one_line(operator: Operator, reason: str) -> None:
     problem = Problem(torch.rand(1, 3, *_SIZE), operator, reference_shape=(1, 3, *_SIZE))
     with pytest.raises(ValueError, match=reason) as caught:
-        cropped_problem(problem, Window(0, 0, 60, 60))
+        problem.crop(Window(0, 0, 60, 60))
     assert "\n" not in str(caught.value)
 
 
@@ -123,7 +164,7 @@ def test_a_data_term_of_the_whole_image_is_refused() -> None:
             return (prediction - y).sum().square()
 
     with pytest.raises(ValueError, match="Total looks at the image as a whole"):
-        cropped_problem(Problem(torch.rand(1, 3, 8, 8), Identity(), Total()), Window(0, 0, 4, 4))
+        Problem(torch.rand(1, 3, 8, 8), Identity(), Total()).crop(Window(0, 0, 4, 4))
 
 
 @pytest.mark.parametrize("data_term", [Gaussian(0.1), Poisson(0.02), L1(), Huber()])
@@ -137,7 +178,7 @@ def test_losses_of_parts_add_up_to_that_of_the_whole(data_term: DataTerm) -> Non
     for loss, weight in (("loss", "_weight"), ("validation_loss", "held_out")):
         total = count = 0.0
         for window in halves:
-            part = cropped_problem(problem, window)
+            part = problem.crop(window)
             assert (part.sigma, part.task) == (0.1, "inpaint")
             values = float(getattr(part, weight).expand_as(part.y).sum())
             total += values * float(getattr(part, loss)(window.of(x)))

@@ -5,25 +5,25 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zeroshot.tiling.cropping import Footing
+from zeroshot.operators import Locality
 from zeroshot.tiling.grid import Grid
 
 _CASES = [
-    ((100, 100), 64, 16, Footing()),
-    ((65, 200), 64, 32, Footing()),
-    ((70, 64), 64, 16, Footing()),
-    ((129, 131), 64, 20, Footing(align=2, reach=3)),
-    ((240, 96), 64, 24, Footing(align=12, reach=5)),
-    ((40, 50), 64, 16, Footing()),
-    ((3000, 4000), 512, 64, Footing(align=4, reach=6)),
+    ((100, 100), 64, 16, Locality()),
+    ((65, 200), 64, 32, Locality()),
+    ((70, 64), 64, 16, Locality()),
+    ((129, 131), 64, 20, Locality(align=2, reach=3)),
+    ((240, 96), 64, 24, Locality(align=12, reach=5)),
+    ((40, 50), 64, 16, Locality()),
+    ((3000, 4000), 512, 64, Locality(align=4, reach=6)),
 ]
 
 
-@pytest.mark.parametrize(("size", "tile", "overlap", "footing"), _CASES)
+@pytest.mark.parametrize(("size", "tile", "overlap", "locality"), _CASES)
 def test_the_weights_are_a_partition_of_unity(
-    size: tuple[int, int], tile: int, overlap: int, footing: Footing
+    size: tuple[int, int], tile: int, overlap: int, locality: Locality
 ) -> None:
-    grid = Grid.covering(size, tile, overlap, footing)
+    grid = Grid.covering(size, tile, overlap, locality)
     total = torch.zeros(size)
     for index, window in enumerate(grid.windows):
         weight = grid.weight(index)
@@ -33,25 +33,25 @@ def test_the_weights_are_a_partition_of_unity(
     assert float((total - 1).abs().max()) < 1e-6
 
 
-@pytest.mark.parametrize(("size", "tile", "overlap", "footing"), _CASES)
-def test_tiles_lie_as_asked(size: tuple[int, int], tile: int, overlap: int, footing: Footing) -> None:
-    grid = Grid.covering(size, tile, overlap, footing)
+@pytest.mark.parametrize(("size", "tile", "overlap", "locality"), _CASES)
+def test_tiles_lie_as_asked(size: tuple[int, int], tile: int, overlap: int, locality: Locality) -> None:
+    grid = Grid.covering(size, tile, overlap, locality)
     for axis, total in zip((grid.rows, grid.columns), size, strict=True):
         assert axis.starts[0] == 0
         assert axis.starts[-1] + axis.length == total
-        assert axis.length <= max(tile, footing.align)
+        assert axis.length <= max(tile, locality.align)
         for before, after in zip(axis.starts, axis.starts[1:], strict=False):
-            assert after % footing.align == 0
-            assert (after + axis.length - total) % footing.align == 0
+            assert after % locality.align == 0
+            assert (after + axis.length - total) % locality.align == 0
             assert before < after <= before + axis.length - overlap
 
 
-@pytest.mark.parametrize(("size", "tile", "overlap", "footing"), _CASES)
+@pytest.mark.parametrize(("size", "tile", "overlap", "locality"), _CASES)
 def test_pixels_that_feel_a_cut_have_no_weight(
-    size: tuple[int, int], tile: int, overlap: int, footing: Footing
+    size: tuple[int, int], tile: int, overlap: int, locality: Locality
 ) -> None:
-    grid = Grid.covering(size, tile, overlap, footing)
-    reach = footing.reach
+    grid = Grid.covering(size, tile, overlap, locality)
+    reach = locality.reach
     for index, window in enumerate(grid.windows):
         weight = grid.weight(index)
         if window.top > 0:
@@ -62,9 +62,9 @@ def test_pixels_that_feel_a_cut_have_no_weight(
 
 def test_an_overlap_within_the_reach_of_the_damage_is_refused() -> None:
     with pytest.raises(ValueError, match="overlap must be at least 48 pixels here, 20 on either side"):
-        Grid.covering((200, 200), 64, 40, Footing(reach=20))
+        Grid.covering((200, 200), 64, 40, Locality(reach=20))
 
 
 def test_an_overlap_as_large_as_the_tile_is_refused() -> None:
-    with pytest.raises(ValueError, match="do not get ahead"):
-        Grid.covering((200, 200), 64, 64, Footing())
+    with pytest.raises(ValueError, match="do not advance"):
+        Grid.covering((200, 200), 64, 64, Locality())

@@ -259,7 +259,7 @@ def test_a_run_on_one_tile_is_the_plain_run(image: np.ndarray) -> None:
         ({"tile": "large"}, "tile must be a whole number of at least 32, 'auto' or None, got 'large'"),
         ({"tile": 64, "overlap": -1}, "overlap must be a whole number of at least 0 or 'auto', got -1"),
         ({"tile": 64, "overlap": 4}, "overlap must be at least 8 pixels here"),
-        ({"tile": 64, "overlap": 64}, "do not get ahead"),
+        ({"tile": 64, "overlap": 64}, "do not advance"),
     ],
 )
 def test_bad_tiles_are_refused(image: np.ndarray, options: dict[str, Any], message: str) -> None:

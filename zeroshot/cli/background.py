@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import math
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from zeroshot import images
 from zeroshot.cli import files
 from zeroshot.cli.messages import say
+from zeroshot.cli.values import number
+from zeroshot.files import make_folder, require_writable
+from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 
 #: The folders that the output folder receives, and what is in them.
 PARTS = ("background", "foreground", "mask")
@@ -35,9 +35,9 @@ def add_parser(commands: Any) -> None:
     add("-o", "--output", required=True, metavar="OUT",
         help="a folder; it receives background/NAME.png, foreground/NAME.png (mid-grey where nothing moves) and "
         "mask/NAME.png (white where something does)")  # fmt: skip
-    add("--weight", type=_weight, metavar="WEIGHT",
-        help="how dear what moves is, as a multiple of the default, from which smaller leaves less in the "
-        "background: 0.1 to 10, mostly 0.5 to 2 (default 1)")  # fmt: skip
+    add("--weight", type=number("a number from 0.1 to 10", 0.1, 10), metavar="WEIGHT",
+        help="the price of what moves, as a multiple of the default; a smaller one leaves less of it in the "
+        "background: 0.1 to 10, usually 0.5 to 2 (default 1)")  # fmt: skip
     add("--overwrite", action="store_true", help="replace outputs that exist (never an input)")
     add("--quiet", action="store_true", help="print errors only")
     command.set_defaults(run=run)
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     pictures = _frames(sources)
     separation = _separate(pictures, options)
     for part in PARTS:
-        files.make_folder(folder / part)
+        make_folder(folder / part)
     for index, picture in enumerate(pictures):
         _write(picture, separation, index, outputs[index], overwrite=options.overwrite)
     if not options.quiet:
@@ -73,22 +73,6 @@ def run(options: argparse.Namespace) -> int:
             f"background of rank {separation.rank}, {share:.1f} % of the pixels move"
         )
     return 0
-
-
-def _robust_pca() -> Any:
-    """The module that does it: an installed prior, which the core knows by its name only."""
-    return importlib.import_module("zeroshot.solvers.robust_pca")
-
-
-def _weight(text: str) -> float:
-    wanted = "a number from 0.1 to 10"
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0.1 <= value <= 10:
-        raise argparse.ArgumentTypeError(f"must be {wanted}, got {text!r}")
-    return value
 
 
 def _outputs(folder: Path, sources: list[Path]) -> list[dict[str, Path]]:
@@ -117,20 +101,22 @@ def _check_outputs(
         if path.is_dir():
             raise IsADirectoryError(f"{path}: is a folder")
         if (path.exists() or path.is_symlink()) and not overwrite:
-            raise FileExistsError(f"{path}: exists already; choose another name or use --overwrite")
-    files.make_folder(folder)
+            raise OutputExistsError(f"{path}: exists already", CHOOSE_ANOTHER)
+    make_folder(folder)
     for place in (folder, *(folder / part for part in PARTS)):
         if place.is_dir():
-            files.require_writable(place)
+            require_writable(place)
 
 
 def _frames(sources: list[Path]) -> list[images.Picture]:
     """The frames, all of one size and number of channels."""
+    from zeroshot.solvers.robust_pca import require_memory
+
     pictures: list[images.Picture] = []
     for source in sources:
         picture = images.load(source)
         if not pictures:
-            _robust_pca().require_memory(picture.colours.numel() * len(sources))
+            require_memory(picture.colours.numel() * len(sources))
         first = picture if not pictures else pictures[0]
         if picture.colours.shape != first.colours.shape:
             raise ValueError(
@@ -148,7 +134,10 @@ def _described(picture: images.Picture) -> str:
 
 
 def _separate(pictures: list[images.Picture], options: argparse.Namespace) -> Any:
+    import torch
     from tqdm import tqdm
+
+    from zeroshot.solvers.robust_pca import noise_in_time, separate_background
 
     frames = torch.cat([picture.colours for picture in pictures])
     relative = 1.0 if options.weight is None else options.weight
@@ -160,8 +149,8 @@ def _separate(pictures: list[images.Picture], options: argparse.Namespace) -> An
             bar.set_postfix_str(f"residual {residual:.1e}", refresh=False)
             bar.update()
 
-        noise = _robust_pca().noise_in_time(frames)
-        return _robust_pca().separate_background(frames, weight, noise=noise, progress=show)
+        noise = noise_in_time(frames)
+        return separate_background(frames, weight, noise=noise, progress=show)
 
 
 def _write(

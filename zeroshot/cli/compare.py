@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from zeroshot.cli.damage import add_damage_options, damage_options, flag, respelled, with_flags
-from zeroshot.cli.messages import say
+from zeroshot.cli.messages import INTERRUPTED, say
+from zeroshot.cli.task_options import add_damage_options, add_data_term, damage_values
 from zeroshot.cli.values import positive, whole
-from zeroshot.degradation import DAMAGE
+from zeroshot.tasks import tasks
 
-_INTERRUPTED = 130
 _DESCRIPTION = """\
 Damage good images as a task undoes it, restore them by every method under the same budget, and write
 report.html, results.csv and the images. With --damaged the images are the damaged ones already.
@@ -50,7 +48,7 @@ def add_parser(commands: Any) -> None:
     add = command.add_argument
     add("images", nargs="+", type=Path, metavar="IMAGE",
         help="good images, or folders of them; with --damaged or --truth damaged ones")  # fmt: skip
-    add("--task", required=True, choices=list(DAMAGE), metavar="TASK", help=f"one of {', '.join(DAMAGE)}")
+    add("--task", required=True, choices=list(tasks()), metavar="TASK", help=f"one of {', '.join(tasks())}")
     add("--methods", required=True, action="append", metavar="LIST",
         help="what is compared, separated by commas (repeatable)")  # fmt: skip
     add("--report", required=True, type=Path, metavar="FOLDER", help="the folder to write, or to go on in")
@@ -73,10 +71,7 @@ def add_parser(commands: Any) -> None:
     add("--overwrite", action="store_true", help="start anew where the folder holds a comparison")
     add("--quiet", action="store_true", help="print errors only")
     add_damage_options(command)
-    add(
-        "--data-term",
-        help="what methods minimise: gaussian, poisson, l1, huber (default: what goes with the noise)",
-    )
+    add_data_term(command)
     command.set_defaults(run=run)
 
 
@@ -96,32 +91,31 @@ def run(options: argparse.Namespace) -> int:
     methods = [method for given in options.methods for method in split(given)]
     metrics = [name.strip() for given in options.metrics or () for name in given.split(",") if name.strip()]
     try:
-        with respelled(_in_command_words):
-            table = compare(
-                options.images,
-                options.task,
-                methods,
-                report=options.report,
-                options=_task_options(options),
-                seconds=options.seconds,
-                seed=options.seed,
-                metrics=metrics or None,
-                given="damaged" if options.damaged or options.truth else "truth",
-                truths=options.truth,
-                threads=options.threads,
-                timeout=options.timeout,
-                memory=options.memory,
-                existing="overwrite" if options.overwrite else "continue",
-                failed="retry" if options.retry_failed else "keep",
-                progress=None if options.quiet else say,
-            )
+        table = compare(
+            options.images,
+            options.task,
+            methods,
+            report=options.report,
+            options=damage_values(options),
+            seconds=options.seconds,
+            seed=options.seed,
+            metrics=metrics or None,
+            given="damaged" if options.damaged or options.truth else "truth",
+            truths=options.truth,
+            threads=options.threads,
+            timeout=options.timeout,
+            memory=options.memory,
+            existing="overwrite" if options.overwrite else "continue",
+            failed="retry" if options.retry_failed else "keep",
+            progress=None if options.quiet else say,
+        )
     except KeyboardInterrupt:
         say(
             f"zeroshot: interrupted; {options.report} holds what is finished, the same command "
             f"{'without --overwrite ' if options.overwrite else ''}goes on from here",
             sys.stderr,
         )
-        return _INTERRUPTED
+        return INTERRUPTED
     if not options.quiet:
         say("\n".join(["", text_table(table), *remarks(table), ""]))
         say(f"{options.report / 'report.html'}: the report")
@@ -130,21 +124,3 @@ def run(options: argparse.Namespace) -> int:
         names = ", ".join(f"{cell.method} · {cell.image}" for cell in failed)
         say(f"zeroshot: {len(failed)} of {len(table.cells)} runs failed: {names}", sys.stderr)
     return 1 if failed else 0
-
-
-def _task_options(options: argparse.Namespace) -> dict[str, Any]:
-    """What makes the damage, and what is minimised to undo it, as far as it was given."""
-    chosen = {} if options.data_term is None else {"data_term": options.data_term}
-    return damage_options(options) | chosen
-
-
-def _in_command_words(message: str) -> str:
-    """The engine's message with its options spelled as they are typed."""
-    message = re.sub(
-        r"((?:^|damage of )task '\w+' has no option )'(\w+)'(; it has: )([\w, ]+)",
-        lambda found: f"{found[1]}{flag(found[2])}{found[3]}{', '.join(map(flag, found[4].split(', ')))}",
-        message,
-    )
-    message = with_flags(message).replace("given='damaged'", "--damaged")
-    message = message.replace(" (existing='overwrite')", "")
-    return message.replace("overwrite it with --overwrite", "start anew with --overwrite")

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from zeroshot import images
 from zeroshot.cli import files
-from zeroshot.cli.damage import add_damage_options, damage_options, flag, respelled
-from zeroshot.cli.messages import FAILURES, report, say
+from zeroshot.cli.batch import over_images
+from zeroshot.cli.messages import say
+from zeroshot.cli.task_options import add_damage_options, damage_values
 from zeroshot.cli.values import value_range, whole
-from zeroshot.degradation import COMPANIONS, DAMAGE, NOISE, Degraded, check, degrade, restoring_command
-from zeroshot.images.picture import full_range
+from zeroshot.files import make_folder, require_writable
+from zeroshot.spelling import flag
+from zeroshot.tasks import task_named, tasks
 from zeroshot.version import __version__
+
+if TYPE_CHECKING:  # the parser is built without PyTorch
+    import torch
+
+    from zeroshot.images import Picture
+    from zeroshot.tasks.degrade import Degraded
 
 
 def add_parser(commands: Any) -> None:
@@ -37,7 +42,7 @@ def add_parser(commands: Any) -> None:
     add("-o", "--output", required=True, metavar="OUT",
         help="a file; for several images a folder; 'FOLDER/' makes the folder. TIFF holds every value, PNG up "
         "to 16 bits from black to white")  # fmt: skip
-    add("--task", required=True, choices=list(DAMAGE), metavar="TASK", help=f"one of {', '.join(DAMAGE)}")
+    add("--task", required=True, choices=list(tasks()), metavar="TASK", help=f"one of {', '.join(tasks())}")
     add_damage_options(command)
     add("--quantise", choices=["8-bit", "none"],
         help="whether values are clipped and rounded to 8 bits (default: in sr without noise)")  # fmt: skip
@@ -59,41 +64,27 @@ def run(options: argparse.Namespace) -> int:
     ValueError, TypeError, OSError
         In one line, before any work.
     """
-    damage = damage_options(options)
+    damage = damage_values(options)
     _check_damage(options, damage)
     jobs = _jobs(options)
     _check_files(options, jobs)
     if len(jobs) == 1:
-        _degrade_one(jobs[0], options, damage)
-        return 0
-    failed = []
-    for job in jobs:
-        try:
-            _degrade_one(job, options, damage)
-        except FAILURES as error:
-            if os.environ.get("ZEROSHOT_TRACEBACK"):
-                raise
-            report(error, str(job.source))
-            failed.append(str(job.source))
-    if failed:
-        say(f"zeroshot: {len(failed)} of {len(jobs)} images failed: {', '.join(failed)}", sys.stderr)
-    return 1 if failed else 0
+        return _degrade_one(jobs[0], options, damage)
+    return over_images([(job.source, job) for job in jobs], lambda job: _degrade_one(job, options, damage))
 
 
 # --- the options -------------------------------------------------------------------------------------------
 
 
 def _check_damage(options: argparse.Namespace, damage: dict[str, Any]) -> None:
-    known = [*DAMAGE[options.task], *NOISE]
+    task = task_named(options.task)
+    known = [option.name for option in task.noise_and_damage]
     for name in damage:
         if name not in known:
             raise ValueError(
-                f"{flag(name)} does not go with --task {options.task}; with it go {', '.join(map(flag, known))}"
+                f"{flag(name)} does not go with --task {task.name}; with it go {', '.join(map(flag, known))}"
             )
-    if "kernel_sigma" in damage and damage.get("kernel") != "gaussian":
-        raise ValueError("--kernel-sigma goes with --kernel gaussian")
-    with respelled():
-        check(options.task, seed=options.seed, quantise=options.quantise, **damage)
+    task.checked_damage(damage)
 
 
 # --- the files ---------------------------------------------------------------------------------------------
@@ -128,9 +119,7 @@ def _jobs(options: argparse.Namespace) -> list[_Job]:
     for given in options.inputs:
         if not given.exists():
             raise FileNotFoundError(f"there is no file or folder {given}")
-    companion = {"inpaint": "mask", "colorize": "hints" if options.hints is not None else None}.get(
-        options.task
-    )
+    companion = _companion(options)
     sources = files.images_among(options.inputs)
     output, truth = Path(options.output), None if options.truth is None else Path(options.truth)
     if len(sources) == 1 and not options.inputs[0].is_dir():
@@ -150,6 +139,15 @@ def _jobs(options: argparse.Namespace) -> list[_Job]:
     ]
 
 
+def _companion(options: argparse.Namespace) -> str | None:
+    """The option of the task that is a picture of its own, if it has a value."""
+    pictures = [option for option in task_named(options.task).options if option.type.is_picture]
+    given = [
+        option.name for option in pictures if option.required or getattr(options, option.name) is not None
+    ]
+    return given[0] if given else None
+
+
 def _lossless(source: Path) -> str:
     """The name for the damaged image: compression would add a damage of its own."""
     return source.name if source.suffix.lower() in (".png", ".tif", ".tiff") else source.stem + ".png"
@@ -167,26 +165,28 @@ def _check_files(options: argparse.Namespace, jobs: list[_Job]) -> None:
     files.require_apart([*read, *(("an input", job.source) for job in jobs)], written)
     for given in (options.output, options.truth):
         if given is not None and (several or files.asks_for_folder(given)):
-            files.make_folder(Path(given))
+            make_folder(Path(given))
     for _, path in written:
         images.check_output(path, overwrite=options.overwrite)
     for folder in sorted({path.absolute().parent for _, path in written}):
-        files.require_writable(folder)
+        require_writable(folder)
 
 
 # --- one image ---------------------------------------------------------------------------------------------
 
 
-def _degrade_one(job: _Job, options: argparse.Namespace, damage: dict[str, Any]) -> None:
+def _degrade_one(job: _Job, options: argparse.Namespace, damage: dict[str, Any]) -> int:
+    from zeroshot.tasks.degrade import degrade
+
     picture = images.load(job.source, value_range=options.value_range)
     if picture.alpha is not None and bool((picture.alpha < 1).any()) and options.mask != "alpha":
         warnings.warn(f"{job.source}: transparency is left out", stacklevel=2)
-    with respelled():
-        result = degrade(picture, options.task, seed=options.seed, quantise=options.quantise, **damage)
+    result = degrade(picture, options.task, seed=options.seed, quantise=options.quantise, **damage)
     plain = picture.without_alpha()
-    for what, companion in _companions(result):
-        record = {"zeroshot": __version__, f"{what}_for": job.output.name, **_origin(result)}
-        images.save(_drawn(plain, companion), job.beside, overwrite=options.overwrite, provenance=record)
+    if job.companion is not None:
+        drawn = _drawn(plain, result.options[job.companion])
+        record = {"zeroshot": __version__, f"{job.companion}_for": job.output.name, **_origin(result)}
+        images.save(drawn, job.beside, overwrite=options.overwrite, provenance=record)
     if job.truth is not None:
         record = {"zeroshot": __version__, "truth_for": job.output.name, **_origin(result)}
         true = plain.with_colours(result.truth)
@@ -196,18 +196,17 @@ def _degrade_one(job: _Job, options: argparse.Namespace, damage: dict[str, Any])
     images.save(damaged, job.output, overwrite=options.overwrite, provenance=result.provenance)
     if not options.quiet:
         _tell(job, result, note)
+    return 0
 
 
 def _origin(result: Degraded) -> dict[str, Any]:
     return {name: result.provenance[name] for name in ("seed", "input_size", "truth_size", "input_sha256")}
 
 
-def _companions(result: Degraded) -> list[tuple[str, Any]]:
-    return [(name, result.options[name]) for name in COMPANIONS if name in result.options]
+def _drawn(picture: Picture, companion: Any) -> Picture:
+    """The mask or the hints as a picture of the picture's size."""
+    import torch
 
-
-def _drawn(picture: images.Picture, companion: Any) -> images.Picture:
-    """The mask or the hints as 8-bit pictures of the picture's size."""
     drawn = companion if isinstance(companion, torch.Tensor) else images.load(companion, subject="hints")
     if isinstance(drawn, torch.Tensor) and drawn.shape[1] == 4:
         coloured = replace(picture.with_colours(drawn[:, :3]), alpha=drawn[:, 3:])
@@ -217,8 +216,10 @@ def _drawn(picture: images.Picture, companion: Any) -> images.Picture:
     return replace(drawn, form=replace(drawn.form, source=None))
 
 
-def _in_depth(picture: images.Picture, dtype: torch.dtype) -> images.Picture:
+def _in_depth(picture: Picture, dtype: torch.dtype) -> Picture:
     """The picture for a file of this sample type, black and white at the ends of its range."""
+    from zeroshot.images.picture import full_range
+
     metadata = replace(picture.form.metadata, lossy=False)
     form = replace(picture.form, dtype=dtype, value_range=full_range(dtype), metadata=metadata)
     return replace(picture, form=form)
@@ -226,6 +227,8 @@ def _in_depth(picture: images.Picture, dtype: torch.dtype) -> images.Picture:
 
 def _depth(measurement: torch.Tensor, output: Path) -> tuple[torch.dtype, str]:
     """The sample type that the file needs to hold the measurement, and what it cannot hold of it."""
+    import torch
+
     kind = images.SUFFIXES[output.suffix.lower()]
     for dtype in (torch.uint8, torch.uint16):
         if _is_exact(measurement, dtype) and (dtype == torch.uint8 or kind in ("PNG", "TIFF")):
@@ -244,6 +247,8 @@ def _depth(measurement: torch.Tensor, output: Path) -> tuple[torch.dtype, str]:
 
 
 def _is_exact(measurement: torch.Tensor, dtype: torch.dtype) -> bool:
+    from zeroshot.images.picture import full_range
+
     white = full_range(dtype)[1]
     levels = measurement.double() * white
     inside = bool((levels >= 0).all()) and bool((levels <= white).all())
@@ -266,3 +271,32 @@ def _tell(job: _Job, result: Degraded, note: str) -> None:
     if note:
         say(f"zeroshot: note: {job.output}: {note}", sys.stderr)
     say("restore it with: " + shlex.join(restoring_command(job.output, result, job.beside)))
+
+
+def restoring_command(output: Path, result: Degraded, beside: Path) -> list[str]:
+    """The words of the command line that restores a damaged image.
+
+    Parameters
+    ----------
+    output : pathlib.Path
+        The file of the damaged image.
+    result : Degraded
+        What it holds, with options that were given as the command line gives them.
+    beside : pathlib.Path
+        The file of the mask or the hints, where the task has them.
+
+    Returns
+    -------
+    list of str
+        Beginning with "zeroshot"; options that are the task's defaults are left out.
+    """
+    known = {option.name: option for option in task_named(result.task).options}
+    restored = output.with_name(f"{output.stem}-restored{output.suffix}")
+    words = ["zeroshot", result.task, str(output), "-o", str(restored)]
+    for name, value in result.options.items():
+        option = known[name]
+        if option.type.is_picture:
+            words += [option.flag, str(beside)]
+        elif value != option.default:
+            words += [option.flag, option.type.typed(value)]
+    return words

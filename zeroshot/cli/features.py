@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zeroshot.cli.messages import say
+from zeroshot.cli.messages import INTERRUPTED, say
+from zeroshot.cli.restore import prepare_solver
 
 
 def add_parser(commands: Any, add_run_options: Any) -> None:
@@ -36,8 +37,9 @@ def add_parser(commands: Any, add_run_options: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
+    prepare_solver(options)
     from zeroshot import images
-    from zeroshot.feature_inversion import invert_features
+    from zeroshot.cli.feature_inversion import invert_features
     from zeroshot.priors.latent.weights import extractor_for
 
     images.check_output(options.output, overwrite=options.overwrite, source=options.image)
@@ -57,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     result.save(options.output, overwrite=options.overwrite)
     if result.interrupted:
         say(f"zeroshot: interrupted; the best image so far is {options.output}", sys.stderr)
-        return 130
+        return INTERRUPTED
     if not options.quiet:
         say(
             f"{options.output}: {result.iterations} iterations in {result.seconds:.1f} s; {result.stopped_by}"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from zeroshot import images
 from zeroshot.files import require_writable
+from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
+from zeroshot.tasks import tasks
 
 
 def checkpoint_of(output: Path) -> Path:
@@ -26,9 +28,10 @@ def read_files(options: argparse.Namespace) -> list[tuple[str, Path]]:
     """What the command reads: the inputs, and the mask, hints and kernel where they are files."""
     given = vars(options)
     read = [("the input", path) for path in options.inputs]
+    named = {option.name for task in tasks().values() for option in task.options if option.type.is_file}
     read += [
         (f"the file of --{name}", Path(given[name]))
-        for name in ("mask", "hints", "kernel", "weights", "mapping")
+        for name in sorted(named | {"weights", "mapping"})
         if isinstance(given.get(name), str)
     ]
     read += [
@@ -86,7 +89,7 @@ def check_written(options: argparse.Namespace, output: Path) -> None:
     if options.trace is not None:
         _check_trace(options.trace, replace=options.overwrite or options.resume)
     if options.latent is not None and options.latent.exists() and not (options.overwrite or options.resume):
-        raise FileExistsError(f"{options.latent} exists; choose another name or allow overwriting")
+        raise OutputExistsError(f"{options.latent} exists", CHOOSE_ANOTHER)
     if options.maps is not None:
         _check_maps(options.maps, replace=options.overwrite or options.resume)
     written = (output, options.preview, options.trace, options.latent)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from zeroshot.memory import tells_of_memory
+from zeroshot.spelling import for_command_line
 
 # Errors that are told in one line. Anything else is a bug and keeps its traceback.
 FAILURES = (
@@ -23,35 +23,8 @@ FAILURES = (
     RuntimeError,
     MemoryError,
 )
-# Python's spelling → the command line's, in this order. The engine speaks to those who call it from Python.
-_SPELLINGS = [
-    (re.compile(rf"(?<![\w./-]){pattern}"), words)
-    for pattern, words in (
-        (r"pass value_range=\(black, white\), such as \(0, 255\)", "give --range LOW,HIGH, such as 0,255"),
-        (r"value_range=\(black, white\)", "--range LOW,HIGH"),
-        (r"value_range(=…)?(?![\w./-])", "--range"),
-        (r"data_term 'poisson'", "--data-term poisson"),
-        (r"data_term must be", "--data-term must be"),
-        (r"kernel 'gaussian' needs kernel_sigma=…", "--kernel gaussian needs --kernel-sigma"),
-        (r"kernel_sigma(=…)?(?![\w./-])", "--kernel-sigma"),
-        (r"mask='alpha'", "--mask alpha"),
-        (r"(mask|hints|peak|scale|pattern|luma|weights|operator)=…", r"--\1"),
-        (r"scale must be a whole number", "--scale must be a whole number"),
-        (r"(?<!, )boundary='(\w+)'", r"--boundary \1"),
-        (r"'huber' or a DataTerm", "or 'huber'"),
-        (r"mask must be an array or image of", "--mask must be an image of"),
-        (r"or an array of weights", "or the name of a file"),
-        (r"choose another name or allow overwriting", "choose another name or use --overwrite"),
-    )
-]
-
-
-def in_command_words(message: object) -> str:
-    """A message of the engine on one line, in the words of the command line."""
-    text = " ".join(str(message).split())
-    for pattern, words in _SPELLINGS:
-        text = pattern.sub(words, text)
-    return text
+#: The exit code after Ctrl-C.
+INTERRUPTED = 130
 
 
 def report(error: BaseException, subject: str = "") -> int:
@@ -69,7 +42,7 @@ def report(error: BaseException, subject: str = "") -> int:
     elif isinstance(error, OSError) and error.strerror and error.filename is not None:
         message, code = f"{error.filename}: {error.strerror}", 2
     else:
-        message = in_command_words(error) or type(error).__name__
+        message = for_command_line(error) or type(error).__name__
         code = 1 if isinstance(error, RuntimeError) else 2
     if subject and subject not in message:
         message = f"{subject}: {message}"
@@ -118,7 +91,7 @@ def one_line_warnings() -> Iterator[None]:
     """Warnings of the engine become notes on stderr."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_args, **_kwargs: say(
-            f"zeroshot: note: {in_command_words(message)}", sys.stderr
+            f"zeroshot: note: {for_command_line(message)}", sys.stderr
         )
         warnings.simplefilter("default", UserWarning)
         yield

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,45 +16,34 @@ from zeroshot.cli import degrade as command_degrade
 from zeroshot.cli import edit as command_edit
 from zeroshot.cli import features as command_features
 from zeroshot.cli import metrics as command_metrics
+from zeroshot.cli import restore as command_restore
 from zeroshot.cli import values
 from zeroshot.cli import weights as command_weights
-from zeroshot.cli.listings import operator_table, option_default, option_flag, option_meaning
-from zeroshot.tasks import Option, Task, tasks
+from zeroshot.cli.task_options import add_task_options
+from zeroshot.tasks import Task, tasks
 from zeroshot.version import __version__
 
-_EXAMPLES = {
-    "denoise": "zeroshot denoise noisy.png -o clean.png --sigma 25 --seconds 60",
-    "inpaint": "zeroshot inpaint torn.png -o whole.png --mask known.png",
-    "sr": "zeroshot sr small.png -o large.png --scale 4",
-    "colorize": "zeroshot colorize grey.png -o colour.png --hints scribbles.png",
-    "demosaic": "zeroshot demosaic raw.tiff -o colour.tiff --pattern RGGB",
-    "deblur": "zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --prior tv",
-    "restore": 'zeroshot restore raw.png -o large.png --operator "mosaic(RGGB) @ downsample(2)"',
-}
 _MOST_THREADS = 1024
-# Options whose meaning lists every value that they take, in quotes.
-_CLOSED_OPTIONS = ("data_term", "boundary", "luma")
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser whose errors are one line, and whose epilog may be written only when it is asked for."""
+
+    write_epilog: Callable[[], str] | None = None
+
+    def format_help(self) -> str:
+        if self.write_epilog is not None:
+            self.epilog = self.write_epilog()
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
-        message = re.sub(r"^argument (\S+): must ", r"\1 must ", " ".join(message.split()))
+        message = " ".join(message.split())
+        if ": must " in message:
+            message = message.removeprefix("argument ").replace(": must ", " must ", 1)
         self.exit(2, f"{self.prog}: error: {message}\n")
 
 
 # --- converters --------------------------------------------------------------------------------------------
-
-
-def _grey_levels(text: str) -> float | None:
-    wanted = "'auto' or a number of 8-bit grey levels from 0 to 255"
-    return None if text == "auto" else values.number(wanted, 0, 255)(text) / 255
-
-
-def _scale(text: str) -> int | float:
-    # Which scales there are, the task says.
-    return values.number("a whole number from 2 to 16", -math.inf, math.inf, "open")(text)
 
 
 def _threads(text: str) -> int:
@@ -88,14 +76,6 @@ def _literal(text: str) -> Any:
         return text
 
 
-_OPTION_TYPES: dict[str, Any] = {
-    "sigma": _grey_levels,
-    "scale": _scale,
-    "peak": values.positive(),
-    "kernel_sigma": values.positive(),
-}
-
-
 # --- the parser --------------------------------------------------------------------------------------------
 
 
@@ -108,7 +88,12 @@ def _joined_ranges(arguments: Sequence[str]) -> list[str]:
     """`--range -100,900` as one argument: argparse would take -100,900 for an option."""
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] == "--range" and re.match(r"-[\d.]", argument):
+        if (
+            joined
+            and joined[-1] == "--range"
+            and argument[:1] == "-"
+            and argument[1:2] in tuple("0123456789.")
+        ):
             joined[-1] = f"--range={argument}"
         else:
             joined.append(argument)
@@ -120,16 +105,7 @@ def _parser() -> _Parser:
     parser.add_argument("--version", action="version", version=f"zeroshot {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for task in tasks().values():
-        command = commands.add_parser(
-            task.name,
-            help=task.summary,
-            description=task.summary[0].upper() + task.summary[1:] + ".",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            epilog=_epilog(task),
-        )
-        for option in task.options:
-            _add_task_option(command, task, option)
-        _add_run_options(command)
+        _add_task(commands, task)
     commands.add_parser("tasks", help="list the tasks and their options", epilog="example: zeroshot tasks")
     priors = commands.add_parser(
         "priors", help="list the priors and their settings", epilog="example: zeroshot priors dip"
@@ -150,30 +126,17 @@ def _parser() -> _Parser:
     return parser
 
 
-def _epilog(task: Task) -> str:
-    example = f"example: {_EXAMPLES[task.name]}" if task.name in _EXAMPLES else ""
-    if not any(option.name == "operator" for option in task.options):
-        return example
-    return (
-        f"operators:\n{operator_table()}\n"
-        "words need no quotes; file names are quoted inside: --operator 'mask(\"mask.png\")'\n\n" + example
+def _add_task(commands: Any, task: Task) -> None:
+    command = commands.add_parser(
+        task.name,
+        help=task.summary,
+        description=task.summary[0].upper() + task.summary[1:] + ".",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-
-
-def _add_task_option(command: argparse.ArgumentParser, task: Task, option: Option) -> None:
-    meaning = option_meaning(task, option)
-    default = "" if option.required else option_default(option)
-    choices = re.findall(r"'([\w-]+)'", meaning) if option.name in _CLOSED_OPTIONS else []
-    command.add_argument(
-        option_flag(option),
-        dest=option.name,
-        type=_OPTION_TYPES.get(option.name, str),
-        choices=choices or None,
-        metavar=option.name.upper(),
-        default=argparse.SUPPRESS,
-        required=option.required,
-        help=(meaning + default).replace("%", "%%"),
-    )
+    command.write_epilog = lambda: f"{task.more_help()}example: {task.example}"
+    add_task_options(command, task)
+    _add_run_options(command)
+    command.set_defaults(run=command_restore.run)
 
 
 def _add_run_options(command: argparse.ArgumentParser) -> None:

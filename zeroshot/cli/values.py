@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal
 
 
@@ -59,24 +58,6 @@ def whole(lowest: int, highest: int = 2**63 - 1, wanted: str = "") -> Callable[[
         return value
 
     return convert
-
-
-share = number("a share of the pixels between 0 and 1", 0, 1, "open")
-
-
-def grey_levels(text: str) -> float:
-    """A standard deviation in 8-bit grey levels on the [0, 1] scale."""
-    return number("a number of 8-bit grey levels from 0 to 255", 0, 255)(text) / 255
-
-
-def share_or_file(text: str) -> float | str:
-    """A number, or the name of a file that exists."""
-    try:
-        return text if Path(text).is_file() else float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"must be a share of the pixels or an RGBA image, but there is no file {text}"
-        ) from None
 
 
 def value_range(text: str) -> tuple[float, float]:

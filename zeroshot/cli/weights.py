@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroshot.cli.messages import say
+from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 
 
 def add_parser(commands: Any) -> None:
@@ -47,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.action == "convert":
         _require_not_read(options)
+        if options.output.exists() and not options.overwrite:
+            raise OutputExistsError(f"{options.output} exists", CHOOSE_ANOTHER)
         formats.check_output(options.output, overwrite=options.overwrite)
     generator = formats.load(options.file, options.mapping)
     if options.action == "inspect":

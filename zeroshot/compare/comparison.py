@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from zeroshot import degradation
 from zeroshot.compare.attempt import AttemptResult
 from zeroshot.compare.compared_methods import ComparedMethod, compared_methods
 from zeroshot.compare.inputs import Given, Inputs, Source, printable_options, sources
@@ -28,8 +27,9 @@ from zeroshot.compare.report.measures import measure, seconds_text
 from zeroshot.compare.store import Existing, Plan
 from zeroshot.compare.store_images import ImageStore
 from zeroshot.compare.worker import MARK, UnguardedScriptError
-from zeroshot.tasks import tasks
-from zeroshot.words import unknown
+from zeroshot.spelling import OptionError, Wording
+from zeroshot.tasks import task_named
+from zeroshot.tasks.degrade import check
 
 #: Whether cells that failed, crashed, ran out of memory or out of time in an earlier run are run again.
 Failed = Literal["keep", "retry"]
@@ -80,7 +80,7 @@ def compare(
     report : path
         The folder that receives ``report.html``, ``results.csv``, the images, and what is needed to resume.
     options : mapping, optional
-        What :func:`zeroshot.degradation.degrade` takes for this task, or for damaged images what
+        What :func:`zeroshot.tasks.degrade.degrade` takes for this task, or for damaged images what
         :func:`zeroshot.solve` does.
     seconds : float, optional
         The budget of each run; methods without a notion of time ignore it.
@@ -134,14 +134,13 @@ def compare(
     # A script that calls this outside of its guarded part is run again by the worker of a method that it defines.
     if os.environ.get(MARK):
         raise UnguardedScriptError
-    if task not in tasks():
-        raise ValueError(unknown("task", task, tasks()))
+    task_named(task)
     chosen = {name: value for name, value in (options or {}).items() if value is not None}
     given = _given(given, truths)
     limits = _Limits.checked(seconds, timeout, memory, threads)
     _check_choices(existing, failed)
     if given == "truth":
-        degradation.check(task, seed=seed, **chosen)
+        check(task, seed=seed, **chosen)
     named = sources(images, truths)
     truth = "unknown" if given == "damaged" and truths is None else "known"
     names = default_metrics(task, chosen, truth=truth) if metrics is None else metrics
@@ -212,7 +211,8 @@ def _given(given: Given | None, truths: Any) -> Given:
     if given not in ("truth", "damaged"):
         raise ValueError(f"given must be 'truth' or 'damaged', got {given!r}")
     if given == "truth" and truths is not None:
-        raise ValueError("truths go with given='damaged': the images are the truths themselves")
+        damaged = Wording("given='damaged'", "--damaged")
+        raise OptionError("truths go with ", damaged, ": the images are the truths themselves")
     return given
 
 

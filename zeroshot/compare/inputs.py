@@ -18,11 +18,12 @@ from zeroshot import images
 from zeroshot.compare.attempt import Job
 from zeroshot.compare.store import require_distinct
 from zeroshot.compare.store_images import ImageStore, as_picture
-from zeroshot.degradation import degrade
 from zeroshot.images.picture import Picture
 from zeroshot.problem import Problem
 from zeroshot.provenance import described
+from zeroshot.spelling import prefixed
 from zeroshot.tasks import make_problem
+from zeroshot.tasks.degrade import degrade
 
 #: What the images of a comparison are: the truths, to be damaged here, or the damaged images.
 Given = Literal["truth", "damaged"]
@@ -175,7 +176,7 @@ class Inputs:
     given : {"truth", "damaged"}
         What they are.
     task, options, seed
-        What is to be undone, and what :func:`zeroshot.degradation.degrade` is told.
+        What is to be undone, and what :func:`zeroshot.tasks.degrade.degrade` is told.
     """
 
     def __init__(
@@ -207,8 +208,7 @@ class Inputs:
         except (pickle.PicklingError, AttributeError) as error:
             raise TypeError(f"the options cannot be sent to another process: {error}") from None
         except (ValueError, TypeError) as error:
-            kind = TypeError if isinstance(error, TypeError) else ValueError
-            raise kind(str(error) if name in str(error) else f"{name}: {error}") from None
+            raise prefixed("" if name in str(error) else f"{name}: ", error) from None
         return material
 
     def _made(self, source: Source) -> Material:

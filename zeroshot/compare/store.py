@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 
 from zeroshot.compare.records import Cell
 from zeroshot.files import make_folder, require_writable, write_atomically
+from zeroshot.spelling import Spelled, Text, Wording
 
 _FORMAT = 1
 _RECORD = "comparison.json"
@@ -34,7 +35,7 @@ _LONGEST_SLUG = 80
 Existing = Literal["continue", "overwrite"]
 
 
-class ComparisonError(ValueError):
+class ComparisonError(Spelled, ValueError):
     """The folder does not hold the comparison that was asked for."""
 
 
@@ -146,24 +147,27 @@ class Store:
         return found
 
     def _require_same(self, found: dict[str, Any], plan: Plan) -> None:
-        remedy = "choose another folder, or overwrite it with --overwrite (existing='overwrite')"
+        remedy = Text(
+            "choose another folder, or ",
+            Wording("overwrite it (existing='overwrite')", "start anew with --overwrite"),
+        )
         before = _flat(found["terms"])
         now = _flat(json.loads(json.dumps(plan.terms)))
         for name in [*before, *(name for name in now if name not in before)]:
             if before.get(name) != now.get(name):
                 old, new = (_in_words(name, values.get(name)) for values in (before, now))
-                raise ComparisonError(
-                    f"{self.folder} holds a comparison with {name} {old}, this one has {new}: {remedy}"
-                )
+                differs = f"holds a comparison with {name} {old}, this one has {new}: "
+                raise ComparisonError(f"{self.folder} {differs}", remedy)
         for name, checksum in plan.images.items():
             if found["images"].get(name, checksum) != checksum:
-                raise ComparisonError(f"image {name!r} is not the one that {self.folder} holds: {remedy}")
+                raise ComparisonError(f"image {name!r} is not the one that {self.folder} holds: ", remedy)
         for name, identity in plan.methods.items():
             known = found["methods"].get(name, identity)
             if known != identity:
                 raise ComparisonError(
                     f"method {name!r} is {known} in {self.folder}, and {identity} now: give it another name "
-                    f"(LABEL=…), {remedy}"
+                    f"(LABEL=…), ",
+                    remedy,
                 )
 
     def _clear(self) -> None:

@@ -19,7 +19,7 @@ import torch
 from zeroshot import images
 from zeroshot.compare.store import ComparisonError, Store, slug
 from zeroshot.files import write_atomically
-from zeroshot.images.picture import Form, Picture
+from zeroshot.images.picture import GivenForm, Picture
 
 _OPTION = "option."
 
@@ -107,5 +107,5 @@ class ImageStore(Store):
 
 def as_picture(values: torch.Tensor) -> Picture:
     """A tensor (1, C, H, W) as a picture; values outside [0, 1], which strong noise causes, are kept."""
-    form = Form(kind="torch", dtype=torch.float32, layout="NCHW", value_range=(0.0, 1.0))
+    form = GivenForm(kind="torch", dtype=torch.float32, layout="NCHW", value_range=(0.0, 1.0))
     return Picture(values.detach().float().contiguous(), None, form)

@@ -1,15 +1,15 @@
+from .decoding import MAX_PIXELS
 from .files import check_not_input, check_output, read_provenance
-from .formats import SUFFIXES
+from .kinds import SUFFIXES
 from .metadata import ImageError
-from .picture import Form, Picture
-from .pillow import MAX_PIXELS
+from .picture import GivenForm, Picture
 from .reading import load
 from .writing import save
 
 __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
-    "Form",
+    "GivenForm",
     "ImageError",
     "Picture",
     "check_not_input",

@@ -1,4 +1,4 @@
-"""What arrays, tensors and their values must be to pass for an image, and what is said where they are not."""
+"""What makes an array or a tensor an image: checks of shapes, types and values, and their messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from zeroshot.images.metadata import ImageError
-from zeroshot.images.picture import Form
+from zeroshot.images.picture import GivenForm
+from zeroshot.spelling import Wording
 
 NUMPY_DTYPES = ("bool", "uint8", "uint16", "float16", "float32", "float64")
 TORCH_DTYPES = (*NUMPY_DTYPES, "bfloat16")
@@ -17,10 +18,14 @@ TORCH_DTYPES = (*NUMPY_DTYPES, "bfloat16")
 LARGEST_FLOAT = 8.0
 # Integers may lie this far beyond black and white of a given value_range, as noise and highlights do.
 INTEGER_EXCESS = 0.25
+_RANGE = Wording("value_range", "--range")
+_GIVE_RANGE = Wording(
+    ", or pass value_range=(black, white), such as (0, 255)", ", or give --range LOW,HIGH, such as 0,255"
+)
 
 
 @dataclass(frozen=True)
-class Words:
+class SourceWording:
     """What messages call the source: "image", "mask", "hints"; and the file it came from, as "PATH: "."""
 
     subject: str
@@ -57,13 +62,13 @@ def checked_range(value_range: tuple[float, float] | None) -> tuple[float, float
     try:
         low, high = (float(v) for v in value_range)
     except (TypeError, ValueError):
-        raise ImageError(f"value_range must be two numbers (black, white), got {value_range!r}") from None
+        raise ImageError(_RANGE, f" must be two numbers (black, white), got {value_range!r}") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise ImageError(f"value_range must be (black, white) with black < white, got {value_range!r}")
+        raise ImageError(_RANGE, f" must be (black, white) with black < white, got {value_range!r}")
     return low, high
 
 
-def check_array(array: np.ndarray, words: Words) -> None:
+def check_array(array: np.ndarray, words: SourceWording) -> None:
     """Refuse an array that is not H×W or H×W×C with 1 to 4 channels of an accepted type."""
     shape = " × ".join(map(str, array.shape))
     if array.ndim == 4:
@@ -87,7 +92,9 @@ def check_array(array: np.ndarray, words: Words) -> None:
     check_size_and_type(array.size, shape, array.dtype.name, NUMPY_DTYPES, words)
 
 
-def check_size_and_type(size: int, shape: str, dtype: str, accepted: tuple[str, ...], words: Words) -> None:
+def check_size_and_type(
+    size: int, shape: str, dtype: str, accepted: tuple[str, ...], words: SourceWording
+) -> None:
     """Refuse images without pixels or of another type than the accepted ones."""
     if size == 0:
         raise ImageError(f"{words.the()} {words.have} no pixels ({shape})")
@@ -95,7 +102,7 @@ def check_size_and_type(size: int, shape: str, dtype: str, accepted: tuple[str, 
         raise ImageError(f"{words.the()} {words.are} of type {dtype}; accepted are {', '.join(accepted)}")
 
 
-def check_finite(samples: torch.Tensor, words: Words) -> None:
+def check_finite(samples: torch.Tensor, words: SourceWording) -> None:
     """Refuse NaN and infinity."""
     if samples.dtype.is_floating_point:
         bad = int((~torch.isfinite(samples)).sum())
@@ -107,15 +114,17 @@ def check_finite(samples: torch.Tensor, words: Words) -> None:
             )
 
 
-def check_magnitude(colours: torch.Tensor, alpha: torch.Tensor | None, form: Form, words: Words) -> None:
+def check_magnitude(
+    colours: torch.Tensor, alpha: torch.Tensor | None, form: GivenForm, words: SourceWording
+) -> None:
     """Refuse floats on another scale than the one of the form, as far as that shows in their values."""
     low, high = form.value_range
     if float(colours.abs().max()) > LARGEST_FLOAT:
         smallest, largest = (float(v) * (high - low) + low for v in (colours.min(), colours.max()))
-        advice = ", or pass value_range=(black, white), such as (0, 255)" if words.subject == "image" else ""
         raise ImageError(
             f"{words.place}float values{words.of} run from {smallest:.6g} to {largest:.6g}, "
-            f"expected {low:g} to {high:g}; divide {words.the()}{advice}"
+            f"expected {low:g} to {high:g}; divide {words.the()}",
+            _GIVE_RANGE if words.subject == "image" else "",
         )
     if alpha is not None and not -1e-3 <= float(alpha.min()) <= float(alpha.max()) <= 1 + 1e-3:
         top = form.alpha_range[1]
@@ -125,7 +134,7 @@ def check_magnitude(colours: torch.Tensor, alpha: torch.Tensor | None, form: For
         )
 
 
-def check_within_range(colours: torch.Tensor, value_range: tuple[float, float], words: Words) -> None:
+def check_within_range(colours: torch.Tensor, value_range: tuple[float, float], words: SourceWording) -> None:
     """Refuse a value_range that many shades of an integer image lie far outside of."""
     low, high = value_range
     darkest, brightest = float(colours.min()), float(colours.max())
@@ -134,6 +143,8 @@ def check_within_range(colours: torch.Tensor, value_range: tuple[float, float], 
     if left_out:
         smallest, largest = (round(v * (high - low) + low) for v in (darkest, brightest))
         raise ImageError(
-            f"{words.place}value_range ({low:g}, {high:g}) leaves out the values {' and '.join(left_out)}: "
-            f"{words.the()} {'run' if words.are == 'are' else 'runs'} from {smallest} to {largest}"
+            words.place,
+            _RANGE,
+            f" ({low:g}, {high:g}) leaves out the values {' and '.join(left_out)}: "
+            f"{words.the()} {'run' if words.are == 'are' else 'runs'} from {smallest} to {largest}",
         )

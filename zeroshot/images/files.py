@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from zeroshot.images.formats import SUFFIXES, read_bytes
+from zeroshot.images.decoding import library_errors
+from zeroshot.images.kinds import SUFFIXES, read_bytes
 from zeroshot.images.metadata import ImageError, find_provenance
-from zeroshot.images.pillow import library_errors
+from zeroshot.spelling import CHOOSE_ANOTHER
 
 
 def check_output(path: str | os.PathLike, *, overwrite: bool, source: Path | None = None) -> None:
@@ -43,7 +44,7 @@ def check_output(path: str | os.PathLike, *, overwrite: bool, source: Path | Non
         raise ImageError(f"{path}: is a folder")
     check_not_input(path, source)
     if (path.exists() or path.is_symlink()) and not overwrite:
-        raise ImageError(f"{path}: exists already; choose another name or allow overwriting")
+        raise ImageError(f"{path}: exists already", CHOOSE_ANOTHER)
 
 
 def check_not_input(path: str | os.PathLike, source: Path | None) -> None:

@@ -30,9 +30,10 @@ from pathlib import Path
 
 import numpy as np
 
+from zeroshot.images.decoding import library_errors
+from zeroshot.images.kinds import read_bytes
 from zeroshot.images.metadata import (
     JPEG_SEGMENT_LIMIT,
-    PNG_SIGNATURE,
     PROVENANCE_MARK,
     XMP_HEADER,
     ImageError,
@@ -48,7 +49,6 @@ from zeroshot.images.metadata import (
 from zeroshot.images.pillow import (
     Reading,
     colour_channels,
-    library_errors,
     metadata_of,
     open_with_pillow,
     pixels_of,
@@ -58,53 +58,11 @@ from zeroshot.images.pillow import (
 from zeroshot.images.png import encode_png, read_png
 from zeroshot.images.tiff import encode_tiff, read_tiff
 
-SUFFIXES = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".webp": "WEBP",
-    ".bmp": "BMP",
-}
-SIGNATURES = {
-    PNG_SIGNATURE: "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"II+\0": "TIFF",
-    b"MM\0+": "TIFF",
-    b"BM": "BMP",
-}
 LARGEST_JPEG_DPI = 65535
 LONGEST_SIDE = {"JPEG": 65535, "WEBP": 16383}
-ACCEPTED = "PNG, JPEG, TIFF, WebP or BMP"
 
 
 # --- reading ---------------------------------------------------------------------------------------------
-
-
-def read_bytes(path: Path) -> tuple[str, bytes]:
-    """The kind ("PNG", "JPEG", "TIFF", "WEBP", "BMP") and the content of an image file, by its signature."""
-    try:
-        if path.is_dir():
-            raise ImageError(f"{path}: is a folder, not an image file")
-        with path.open("rb") as file:
-            head = file.read(16)
-            kind = _kind(head)
-            if kind is None:
-                raise ImageError(f"{path}: is {'not a' if head else 'empty, not a'} {ACCEPTED} image")
-            return kind, head + file.read()
-    except FileNotFoundError:
-        raise ImageError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _kind(head: bytes) -> str | None:
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WEBP"
-    return next((kind for signature, kind in SIGNATURES.items() if head.startswith(signature)), None)
 
 
 def read(path: Path) -> tuple[np.ndarray, Metadata]:
@@ -178,15 +136,8 @@ def encode(kind: str, pixels: np.ndarray, metadata: Metadata, provenance: str | 
         raise ImageError(
             f"{kind} holds at most {longest} pixels a side, not {width} × {height}; use PNG or TIFF"
         )
-    encoders = {
-        "PNG": encode_png,
-        "JPEG": _encode_jpeg,
-        "WEBP": _encode_webp,
-        "BMP": _encode_bmp,
-        "TIFF": encode_tiff,
-    }
     with library_errors(kind, "cannot be written"):
-        return encoders[kind](pixels, metadata, provenance)
+        return ENCODERS[kind](pixels, metadata, provenance)
 
 
 def _encode_jpeg(pixels: np.ndarray, metadata: Metadata, provenance: str | None) -> bytes:
@@ -242,3 +193,12 @@ def _bmp_with_alpha(pixels: np.ndarray, dpi: tuple[float, float]) -> bytes:
     header = struct.pack("<IiiHHIIiiII", 108, width, height, 1, 32, 3, len(body), *per_metre, 0, 0)
     header += struct.pack("<4I4s48x", *masks, b"BGRs")  # "sRGB", little-endian
     return struct.pack("<2sIHHI", b"BM", 14 + 108 + len(body), 0, 0, 14 + 108) + header + body
+
+
+ENCODERS: dict[str, Callable[[np.ndarray, Metadata, str | None], bytes]] = {
+    "PNG": encode_png,
+    "JPEG": _encode_jpeg,
+    "WEBP": _encode_webp,
+    "BMP": _encode_bmp,
+    "TIFF": encode_tiff,
+}

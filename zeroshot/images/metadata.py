@@ -11,13 +11,15 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 from xml.sax.saxutils import escape, unescape
 
 from PIL import Image
+
+from zeroshot.spelling import Spelled
 
 X_RESOLUTION, Y_RESOLUTION, DESCRIPTION = 0x011A, 0x011B, 270
 ORIENTATION, EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT, GPS_IFD = 0x0112, 0x8769, 0xA002, 0xA003, 0x8825
@@ -34,7 +36,7 @@ PNG_COLOUR_CHUNKS = (b"sRGB", b"gAMA", b"cHRM", b"cICP")
 JPEG_SEGMENT_LIMIT = 65533
 
 
-class ImageError(ValueError):
+class ImageError(Spelled, ValueError):
     """An image that cannot be read, used or written, in one line that says what would be right."""
 
 
@@ -81,7 +83,7 @@ class Metadata:
         return edit_exif(self.exif, {EXIF_WIDTH: width, EXIF_HEIGHT: height})
 
     def enlarged(self, horizontal: float, vertical: float) -> Metadata:
-        """The same for a picture of so many times the pixels a side: the resolution grows with them."""
+        """The same for a picture with `horizontal` and `vertical` times the pixels: the resolution grows with them."""
         dpi = None if self.dpi is None else (self.dpi[0] * horizontal, self.dpi[1] * vertical)
         exif = self.exif and scaled_resolution(self.exif, horizontal, vertical)
         return replace(self, dpi=dpi, exif=exif)
@@ -319,13 +321,7 @@ def bmp_with_provenance(data: bytes, text: str) -> bytes:
 
 def find_provenance(kind: str, data: bytes) -> str | None:
     """The provenance text in a file of this kind ("PNG", "JPEG", "TIFF", "WEBP", "BMP")."""
-    return {
-        "PNG": _png_provenance,
-        "JPEG": _jpeg_provenance,
-        "TIFF": _tiff_provenance,
-        "WEBP": _webp_provenance,
-        "BMP": _bmp_provenance,
-    }[kind](data)
+    return PROVENANCE_FINDERS[kind](data)
 
 
 def _png_provenance(data: bytes) -> str | None:
@@ -342,13 +338,19 @@ def _jpeg_provenance(data: bytes) -> str | None:
 
 
 def _tiff_provenance(data: bytes) -> str | None:
-    import tifffile
-
-    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        tag = tiff.pages[0].tags.get(PROVENANCE_TIFF_TAG)  # type: ignore[union-attr]
-        text = None if tag is None else str(tag.value)
-    mark = PROVENANCE_MARK.decode()
-    return text.removeprefix(mark) if text is not None and text.startswith(mark) else None
+    order = {b"II": "<", b"MM": ">"}[data[:2]]
+    is_big = struct.unpack_from(order + "H", data, 2) == (43,)  # offsets and counts of 64 bits
+    counter, entry, whole = ("Q", "HHQQ", "Q") if is_big else ("H", "HHII", "I")
+    (directory,) = struct.unpack_from(order + whole, data, 8 if is_big else 4)
+    (count,) = struct.unpack_from(order + counter, data, directory)
+    entries = directory + struct.calcsize(order + counter)
+    for index in range(count):
+        position = entries + index * struct.calcsize(order + entry)
+        tag, _, length, offset = struct.unpack_from(order + entry, data, position)
+        if tag == PROVENANCE_TIFF_TAG:
+            text = data[offset : offset + length].rstrip(b"\0")
+            return text.removeprefix(PROVENANCE_MARK).decode() if text.startswith(PROVENANCE_MARK) else None
+    return None
 
 
 def _webp_provenance(data: bytes) -> str | None:
@@ -362,3 +364,12 @@ def _bmp_provenance(data: bytes) -> str | None:
     end = len(data) - len(BMP_MAGIC) - 8
     (length,) = struct.unpack_from("<Q", data, end)
     return data[end - length : end].decode()
+
+
+PROVENANCE_FINDERS: dict[str, Callable[[bytes], str | None]] = {
+    "PNG": _png_provenance,
+    "JPEG": _jpeg_provenance,
+    "TIFF": _tiff_provenance,
+    "WEBP": _webp_provenance,
+    "BMP": _bmp_provenance,
+}

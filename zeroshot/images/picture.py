@@ -20,7 +20,7 @@ Values = Literal["given", "full"]
 
 
 @dataclass(frozen=True)
-class Form:
+class GivenForm:
     """How the caller gave a picture.
 
     Attributes
@@ -72,13 +72,13 @@ class Picture:
         (N, C, H, W), float32, nominally in [0, 1], C = 1 (grey) or 3 (RGB).
     alpha : torch.Tensor or None
         (N, 1, H, W), float32 in [0, 1], 0 where transparent. Carried along, never optimised.
-    form : Form
+    form : GivenForm
         What the caller gave.
     """
 
     colours: torch.Tensor
     alpha: torch.Tensor | None
-    form: Form
+    form: GivenForm
 
     @property
     def lossy(self) -> bool:

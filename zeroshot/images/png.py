@@ -10,13 +10,12 @@ from dataclasses import replace
 import numpy as np
 import png
 
+from zeroshot.images.decoding import check_size, library_errors
 from zeroshot.images.metadata import PNG_COLOUR_CHUNKS, Metadata, png_chunk, png_chunks, png_keyword, png_text
 from zeroshot.images.pillow import (
     OWN_PNG_KEYWORDS,
     Reading,
-    check_size,
     colour_channels,
-    library_errors,
     metadata_of,
     open_with_pillow,
     pixels_of,

@@ -13,7 +13,7 @@ from PIL import Image
 
 from zeroshot.images.checks import (
     TORCH_DTYPES,
-    Words,
+    SourceWording,
     check_array,
     check_finite,
     check_magnitude,
@@ -21,10 +21,11 @@ from zeroshot.images.checks import (
     check_within_range,
     checked_range,
 )
+from zeroshot.images.decoding import library_errors
 from zeroshot.images.formats import read
 from zeroshot.images.metadata import ImageError, Metadata
-from zeroshot.images.picture import Form, Picture, full_range, to_unit
-from zeroshot.images.pillow import library_errors, metadata_of, pixels_of, turn_upright
+from zeroshot.images.picture import GivenForm, Picture, full_range, to_unit
+from zeroshot.images.pillow import metadata_of, pixels_of, turn_upright
 
 
 def load(source: Any, *, value_range: tuple[float, float] | None = None, subject: str = "image") -> Picture:
@@ -56,11 +57,11 @@ def load(source: Any, *, value_range: tuple[float, float] | None = None, subject
         In one line, before any work: what cannot be read or used, and what would be accepted.
     """
     value_range = checked_range(value_range)
-    words = Words(subject)
+    words = SourceWording(subject)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         pixels, metadata = read(path)
-        words = Words(subject, place=f"{path}: ")
+        words = SourceWording(subject, place=f"{path}: ")
         return _from_pixels(pixels, "file", value_range, words, metadata=metadata, source=path.absolute())
     if isinstance(source, Image.Image):
         return _from_pil(source, value_range, words)
@@ -75,7 +76,7 @@ def load(source: Any, *, value_range: tuple[float, float] | None = None, subject
     )
 
 
-def _from_pil(image: Image.Image, value_range: tuple[float, float] | None, words: Words) -> Picture:
+def _from_pil(image: Image.Image, value_range: tuple[float, float] | None, words: SourceWording) -> Picture:
     if 0 in image.size:
         raise ImageError(f"{words.the()} {words.have} no pixels ({image.size[1]} × {image.size[0]})")
     with library_errors("PIL image", "is damaged or truncated and cannot be decoded"):
@@ -94,7 +95,7 @@ def _from_pixels(
     pixels: np.ndarray,
     kind: Literal["file", "pil", "numpy"],
     value_range: tuple[float, float] | None,
-    words: Words,
+    words: SourceWording,
     *,
     metadata: Metadata | None = None,
     mode: str | None = None,
@@ -102,7 +103,7 @@ def _from_pixels(
 ) -> Picture:
     native = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
     samples = torch.tensor(native if native.ndim == 3 else native[..., None]).permute(2, 0, 1)[None]
-    form = Form(
+    form = GivenForm(
         kind=kind,
         dtype=samples.dtype,
         layout="HW" if pixels.ndim == 2 else "HWC",
@@ -115,7 +116,9 @@ def _from_pixels(
     return _from_samples(samples, form, words)
 
 
-def _from_tensor(tensor: torch.Tensor, value_range: tuple[float, float] | None, words: Words) -> Picture:
+def _from_tensor(
+    tensor: torch.Tensor, value_range: tuple[float, float] | None, words: SourceWording
+) -> Picture:
     shape = " × ".join(map(str, tensor.shape))
     if tensor.ndim not in (2, 3, 4):
         raise ImageError(
@@ -138,7 +141,7 @@ def _from_tensor(tensor: torch.Tensor, value_range: tuple[float, float] | None, 
         )
     dtype = str(tensor.dtype).removeprefix("torch.")
     check_size_and_type(tensor.numel(), shape, dtype, TORCH_DTYPES, words)
-    form = Form(
+    form = GivenForm(
         kind="torch",
         dtype=tensor.dtype,
         layout=layout,
@@ -148,7 +151,7 @@ def _from_tensor(tensor: torch.Tensor, value_range: tuple[float, float] | None, 
     return _from_samples(tensor.detach().clone().reshape(-1, *tensor.shape[-3:]), form, words)
 
 
-def _from_samples(samples: torch.Tensor, form: Form, words: Words) -> Picture:
+def _from_samples(samples: torch.Tensor, form: GivenForm, words: SourceWording) -> Picture:
     """Checked values, split into colours and alpha on the [0, 1] scale."""
     check_finite(samples, words)
     colour_channels = 1 if samples.shape[1] <= 2 else 3

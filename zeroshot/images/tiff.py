@@ -15,6 +15,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
+from zeroshot.images.decoding import check_single, check_size
 from zeroshot.images.metadata import (
     DESCRIPTIVE_TAGS,
     ORIENTATION,
@@ -29,8 +30,6 @@ from zeroshot.images.metadata import (
 )
 from zeroshot.images.pillow import (
     Reading,
-    check_single,
-    check_size,
     colour_channels,
     open_with_pillow,
     pixels_of,

@@ -13,7 +13,8 @@ import torch
 
 from zeroshot.files import write_atomically
 from zeroshot.images.files import check_output
-from zeroshot.images.formats import SUFFIXES, dtype_for, encode
+from zeroshot.images.formats import dtype_for, encode
+from zeroshot.images.kinds import SUFFIXES
 from zeroshot.images.metadata import ImageError, provenance_text
 from zeroshot.images.picture import Picture
 

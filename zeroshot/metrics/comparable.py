@@ -1,12 +1,13 @@
-"""What every measure does first: bring image and reference to double precision, white at 1, without border."""
+"""Preparation of images for the measures: double precision, white at 1, the border left out."""
 
 from __future__ import annotations
 
-import math
 from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
+
+from zeroshot.checks import require_choice, require_positive, require_whole
 
 Image: TypeAlias = torch.Tensor | np.ndarray
 Quantise: TypeAlias = Literal["none", "8-bit"]
@@ -72,8 +73,7 @@ def require_size(name: str, image: torch.Tensor, least: int) -> None:
 
 def _inside(image: torch.Tensor, border: int) -> tuple:
     height, width = image.shape[-2:]
-    if border < 0:
-        raise ValueError(f"border must be at least 0 pixels, got {border}")
+    require_whole({"border": border}, "border", least=0)
     if 2 * border >= min(height, width):
         raise ValueError(
             f"a border of {border} pixels leaves nothing of an image of {height} × {width} pixels"
@@ -82,10 +82,8 @@ def _inside(image: torch.Tensor, border: int) -> tuple:
 
 
 def _unit(image: torch.Tensor, data_range: float, quantise: Quantise) -> torch.Tensor:
-    if not 0 < data_range < math.inf:
-        raise ValueError(f"data_range must be a positive number, got {data_range}")
-    if quantise not in ("none", "8-bit"):
-        raise ValueError(f"quantise must be 'none' or '8-bit', got {quantise!r}")
-    unit = image.double() / data_range
+    require_positive({"data_range": data_range}, "data_range")
+    require_choice({"quantise": quantise}, "quantise", ("none", "8-bit"))
+    unit = image.double() / float(data_range)
     # In place: an image of 12 megapixels in colour is 288 MB in double precision.
     return unit.clamp_(0, 1).mul_(255).round_().div_(255) if quantise == "8-bit" else unit

@@ -1,4 +1,4 @@
-"""Whether a restored image agrees with what was measured: what only a method that knows the damage promises."""
+"""Whether a restored image agrees with the measurement, which only a method that knows the damage can promise."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ def consistency(restored: Image, problem: Problem) -> float:
     -------
     float
         0 where the restored image explains the measurement exactly; about :func:`expected_consistency` where
-        it is the truth. Much more is an image that the measurement rules out, much less has the noise in it.
+        it is the truth. Much more means that the measurement rules the image out, much less that the image has fitted
+        the noise.
 
     Raises
     ------
     ValueError
-        If the image has not the shape that the problem asks for.
+        If the image does not have the shape that the problem asks for.
     """
     x = as_batch(restored, 1.0)
     if tuple(x.shape) != tuple(problem.reference_shape):
@@ -40,5 +41,5 @@ def consistency(restored: Image, problem: Problem) -> float:
 
 
 def expected_consistency(problem: Problem) -> float | None:
-    """What :func:`consistency` is for the truth, ``255 σ``, or None where the noise level is unknown."""
+    """The :func:`consistency` of the truth, ``255 σ``, or None where the noise level is unknown."""
     return None if problem.sigma is None else 255 * problem.sigma

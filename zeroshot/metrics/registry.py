@@ -1,4 +1,4 @@
-"""The measures by name, as tables, comparisons and the command line call them."""
+"""The measures by the names that tables, comparisons and the command line use."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Metric:
     name : str
         Its name in :data:`METRICS`, with the border where it has one: "psnr_y_border4".
     label : str
-        How the head of a table calls it: "PSNR Y, border 4".
+        Its heading in tables: "PSNR Y, border 4".
     better : {"higher", "lower"}
         Which values are good.
     needs_reference : bool
         Whether it compares with a reference.
     compute : callable
         ``compute(image, reference)`` gives the value for tensors (1, C, H, W) in [0, 1] of equal shape. The
-        reference is not looked at, and may be None, where none is needed.
+        reference is ignored, and may be None, where none is needed.
     extra : str or None
         The extra of the package that it needs.
     unit : str
@@ -76,7 +76,7 @@ def metric(name: str) -> Metric:
     Raises
     ------
     ValueError
-        Where there is no such measure; the message lists those that there are.
+        Where there is no such measure; the message lists the known ones.
     ImportError
         Where it needs a package that is not installed; the message names the extra. Nothing is imported or
         downloaded before :attr:`Metric.compute` is called.
@@ -181,7 +181,7 @@ _PLAIN: dict[str, Metric] = {
 }  # fmt: skip
 
 #: Every measure by name, and those with a border that tables of super-resolution use. :func:`metric` takes
-#: any border. Whether a package that one needs is there is for :func:`metric` to say.
+#: any border, and refuses a measure whose package is not installed.
 METRICS: dict[str, Metric] = {
     **_PLAIN,
     **{

@@ -7,7 +7,7 @@ import math
 import torch
 
 from zeroshot.metrics.comparable import Image, Quantise, comparable
-from zeroshot.metrics.luminance import luma
+from zeroshot.metrics.luminance import luma_16_235
 
 
 def psnr(
@@ -70,7 +70,7 @@ def psnr_y(
         Rows and columns left out at every side; in the tables the scale factor.
     """
     x, y = comparable(image, reference, border, data_range, quantise)
-    return _decibels(luma(x), luma(y))
+    return _decibels(luma_16_235(x), luma_16_235(y))
 
 
 def _decibels(x: torch.Tensor, y: torch.Tensor) -> float:

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from zeroshot.metrics.comparable import Image, Quantise, comparable, require_size
 from zeroshot.metrics.filtering import filtered, gaussian_window
-from zeroshot.metrics.luminance import luma
+from zeroshot.metrics.luminance import luma_16_235
 
 _WINDOW_SIZE = 11
 _WINDOW_SIGMA = 1.5
@@ -72,7 +72,7 @@ def ssim_y(
     """
     x, y = comparable(image, reference, border, data_range, quantise)
     require_size("ssim_y", x, _WINDOW_SIZE)
-    return _mean(_similarity(*planes)[0] for planes in _planes(luma(x), luma(y)))
+    return _mean(_similarity(*planes)[0] for planes in _planes(luma_16_235(x), luma_16_235(y)))
 
 
 def ms_ssim(

@@ -1,4 +1,4 @@
-"""The noise of a measurement: its level found from one image, noise to test with, variance stabilisation.
+"""The noise of a measurement: its level, estimated from one image; synthetic noise; variance stabilisation.
 
 All noise levels are standard deviations on the [0, 1] scale: the literature's sigma = 25 is 25/255 here.
 """

@@ -1,4 +1,4 @@
-"""How noisy an image is, found from the image itself.
+"""The noise level of an image, estimated from the image itself.
 
 All noise levels are standard deviations on the [0, 1] scale: the literature's sigma = 25 is 25/255 here.
 """
@@ -28,7 +28,7 @@ MAX_PATCHES = 80_000
 #: Below this share of the level that the colour channels have on their own, the joint estimate is that of
 #: smoothed chroma.
 LEAST_JOINT_SHARE = 0.5
-#: Pixels from which the noise is estimated where no patches are whole, if there are so many.
+#: The fewest pixels from which the noise is estimated where no patches are whole, if the image has that many.
 ENOUGH_PIXELS = 200
 
 
@@ -46,7 +46,7 @@ def estimate_sigma(image: torch.Tensor, mask: torch.Tensor | None = None) -> flo
 
     A colour image is analysed with its channels together, which tells texture from noise best, as long as the
     noise is independent between them. Subsampled or smoothed chroma, as in most JPEG files of cameras, leaves
-    directions of colour that hold next to no noise, and the smallest eigenvalues are then theirs. Where the
+    directions of colour with hardly any noise, and the smallest eigenvalues are then theirs. Where the
     joint estimate is less than half the root mean square of those of the single channels, the latter is taken.
 
     Where too few patches are free of holes, known pixels are compared with the mean of those of their eight

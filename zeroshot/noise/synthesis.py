@@ -1,31 +1,32 @@
-"""Noise to test with, and random holes."""
+"""Synthetic noise and random masks."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 
+from zeroshot.checks import is_number, require_number
+
 
 def add_gaussian(x: torch.Tensor, sigma: float, generator: torch.Generator) -> torch.Tensor:
     """``x + sigma·n`` with n standard normal, not clipped; sigma is on the [0, 1] scale."""
-    _require_level("sigma", sigma)
+    require_number({"sigma": sigma}, "sigma")
     noise = torch.randn(x.shape, generator=generator, device=generator.device)
-    return x + sigma * noise.to(x)
+    return x + float(sigma) * noise.to(x)
 
 
 def add_poisson(x: torch.Tensor, peak: float, generator: torch.Generator) -> torch.Tensor:
     """``Poisson(peak·x) / peak``: photon noise where white is `peak` photons. Values below 0 count as 0."""
-    if not 0 < peak < math.inf:
-        raise ValueError(f"peak must be a positive number of photons, got {peak}")
-    photons = (x.clamp(min=0) * peak).to(generator.device)
-    return (torch.poisson(photons, generator=generator) / peak).to(x)
+    if not (is_number(peak) and peak > 0):
+        raise ValueError(f"peak must be a positive number of photons, got {peak!r}")
+    photons = (x.clamp(min=0) * float(peak)).to(generator.device)
+    return (torch.poisson(photons, generator=generator) / float(peak)).to(x)
 
 
 def add_salt_and_pepper(x: torch.Tensor, fraction: float, generator: torch.Generator) -> torch.Tensor:
     """`x` with a random `fraction` of its pixels set to 0 or 1 in all channels, each as likely."""
-    _require_fraction("fraction", fraction)
+    require_number({"fraction": fraction}, "fraction", most=1)
     shape = (x.shape[0], 1, *x.shape[-2:])
     draw = torch.rand(shape, generator=generator, device=generator.device).to(x.device)
     pepper, salt = draw < fraction / 2, (draw >= fraction / 2) & (draw < fraction)
@@ -44,7 +45,7 @@ def random_mask(shape: Sequence[int], fraction_missing: float, generator: torch.
     generator : torch.Generator
         Its device is the mask's.
     """
-    _require_fraction("fraction_missing", fraction_missing)
+    require_number({"fraction_missing": fraction_missing}, "fraction_missing", most=1)
     if len(shape) not in (2, 4):
         raise ValueError(f"shape must be (N, C, H, W) or (H, W), got {tuple(shape)}")
     batch, pixels = (shape[0] if len(shape) == 4 else 1), shape[-2] * shape[-1]
@@ -52,13 +53,3 @@ def random_mask(shape: Sequence[int], fraction_missing: float, generator: torch.
     mask = torch.ones_like(draw)
     mask.scatter_(1, draw.argsort(dim=1)[:, : round(fraction_missing * pixels)], 0.0)
     return mask.reshape(batch, 1, *shape[-2:])
-
-
-def _require_level(name: str, value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{name} must be a number of at least 0, got {value}")
-
-
-def _require_fraction(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie between 0 and 1, got {value}")

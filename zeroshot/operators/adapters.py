@@ -1,4 +1,4 @@
-"""Operators that others wrote: SciPy's linear operators, pairs of functions, deepinv's physics."""
+"""Operators of other libraries: SciPy's linear operators, pairs of functions, deepinv's physics."""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from zeroshot.operators import kernels
 from zeroshot.operators.boundary import extend
 from zeroshot.operators.correlation import Correlation
 from zeroshot.operators.operator import Operator, Shape, require_image
+from zeroshot.operators.window import Locality, Window
+from zeroshot.spelling import Argument, OptionError
 
 BOUNDARIES = ("reflect", "circular", "replicate", "valid")
 
@@ -28,7 +30,7 @@ class Blur(Operator):
         Weights, h and w odd, the centre being the origin. They are divided by their sum, so that the
         brightness stays.
     boundary : str
-        How the image goes on beyond its edge. "reflect": mirrored about the edge pixel, which is not repeated
+        How the image continues beyond its edge. "reflect": mirrored about the edge pixel, which is not repeated
         (torch's "reflect", OpenCV's reflect-101); "circular": periodic; "replicate": the edge pixel is
         repeated; "valid": not at all, so that the measurement is smaller than the image by h − 1 and w − 1.
     """
@@ -119,6 +121,20 @@ class Blur(Operator):
         rows = extend(y, -2, self.radius[0], self.radius[0], "replicate")
         return extend(rows, -1, self.radius[1], self.radius[1], "replicate")
 
+    def locality(self) -> Locality:
+        if self.boundary == "circular":
+            raise ValueError(
+                f"{self.describe()} joins opposite edges of the image, which no tile has both of"
+            )
+        return Locality(reach=max(self.radius))
+
+    def crop(self, window: Window) -> tuple[Operator, Window]:
+        self.locality()
+        if self.boundary != "valid":
+            return self, window
+        rows, columns = (2 * radius for radius in self.radius)
+        return self, Window(window.top, window.left, window.height - rows, window.width - columns)
+
     def describe(self) -> str:
         boundary = "" if self.boundary == "reflect" else f", boundary={self.boundary}"
         return f"blur({self.name}{boundary})"
@@ -127,10 +143,11 @@ class Blur(Operator):
         require_image(shape, self)
         height, width = shape[-2:]
         if self.boundary == "reflect" and (self.radius[0] >= height or self.radius[1] >= width):
-            raise ValueError(
+            raise OptionError(
                 f"the kernel of {self.describe()} reaches {self.radius[0]} × {self.radius[1]} pixels and "
-                f"cannot be reflected in an image of {height} × {width}; take boundary='replicate' "
-                f"or a smaller kernel"
+                f"cannot be reflected in an image of {height} × {width}; take ",
+                Argument("boundary", "replicate"),
+                " or a smaller kernel",
             )
         if self.boundary == "valid" and (self.size[0] > height or self.size[1] > width):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""How an image goes on beyond its edge: extension along one axis, and the adjoint of it, folding.
+"""How an image continues beyond its edge: extension along one axis, and its adjoint, folding.
 
 The modes carry the names that scipy.signal and torch use:
 

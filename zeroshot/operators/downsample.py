@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import operator as python_operator
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
+from zeroshot.checks import is_whole
 from zeroshot.operators import kernels
 from zeroshot.operators.correlation import Correlation
 from zeroshot.operators.operator import Operator, Shape, require_image
+from zeroshot.operators.window import Locality, Window
+from zeroshot.spelling import OptionError, Wording
 
 KERNELS = ("bicubic", "lanczos2", "lanczos3", "box", "gaussian")
 
@@ -90,6 +92,16 @@ class Downsample(Operator):
         wide = _enlarge(y, self.scale, self.shift[1])
         return _enlarge(wide.transpose(-1, -2), self.scale, self.shift[0]).transpose(-1, -2).contiguous()
 
+    def locality(self) -> Locality:
+        reach = max(*self.correlation.before, *self.correlation.after)
+        return Locality(align=self.scale, reach=reach, scale=self.scale)
+
+    def crop(self, window: Window) -> tuple[Operator, Window]:
+        sides = (window.top, window.left, window.height, window.width)
+        if any(side % self.scale for side in sides):
+            raise ValueError(f"{self.describe()} is cut at multiples of {self.scale}, got {window}")
+        return self, Window(*(side // self.scale for side in sides))
+
     def describe(self) -> str:
         if self.kernel == "bicubic":
             return f"downsample({self.scale})"
@@ -110,13 +122,9 @@ class Downsample(Operator):
 
 
 def _scale(scale: int) -> int:
-    try:
-        value = python_operator.index(scale)
-    except TypeError:
-        value = 0
-    if value < 2 or isinstance(scale, bool):
+    if not is_whole(scale) or scale < 2:
         raise ValueError(f"scale must be an integer of at least 2, got {scale!r}")
-    return value
+    return int(scale)
 
 
 def _weights(kernel: str | np.ndarray | torch.Tensor, scale: int, sigma: float | None) -> np.ndarray:
@@ -135,7 +143,8 @@ def _weights(kernel: str | np.ndarray | torch.Tensor, scale: int, sigma: float |
             raise ValueError('kernel="gaussian" needs sigma=…, its standard deviation in pixels')
         weights = kernels.gaussian(sigma, scale)
     else:
-        raise ValueError(f"unknown kernel {kernel!r}; known are {', '.join(KERNELS)} or an array of weights")
+        own = Wording("an array of weights", "the name of a file")
+        raise OptionError(f"unknown kernel {kernel!r}; known are {', '.join(KERNELS)} or ", own)
     return np.outer(weights, weights)
 
 

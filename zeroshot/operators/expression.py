@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import ast
 import difflib
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from zeroshot.checks import is_number
 from zeroshot.operators.blur import Blur
-from zeroshot.operators.composition import Stack
 from zeroshot.operators.downsample import KERNELS, Downsample
 from zeroshot.operators.grayscale import Grayscale
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
+from zeroshot.operators.plane_files import kernel_file, mask_file
+from zeroshot.operators.stack import Stack
 
 _LONGEST = 10_000
 
@@ -29,19 +28,8 @@ _LONGEST = 10_000
 def parse(text: str) -> Operator:
     """The operator that `text` describes.
 
-    =================================================  =====================================================
-    ``identity``                                       nothing
-    ``mask("mask.png")``                               known pixels white, from an image or .npy file
-    ``downsample(4, kernel=lanczos3)``                 also ``kernel=gaussian, sigma=1.6``; ``kernel="k.png"``
-    ``grayscale``, ``grayscale(bt709)``                also ``grayscale([0.3, 0.6, 0.1])``
-    ``mosaic(RGGB)``, ``mosaic(quad-rggb)``            also ``xtrans``
-    ``blur(gaussian=1.6)``, ``blur("kernel.png")``     also ``motion=15, angle=30``; ``disk=3``
-    ``stack(grayscale, mask("hints.png"))``            several measurements of one image
-    ``blur(disk=3, boundary=valid)``                   also ``circular``, ``replicate``
-    ``A @ B``                                          B first, then A
-    =================================================  =====================================================
-
-    Words need no quotes; file names do. Numbers may be written as fractions, such as ``25/255``.
+    :data:`zeroshot.operators.catalogue.NOTATIONS` lists how each is written. Words need no quotes; file names
+    do. Numbers may be written as fractions, such as ``25/255``.
 
     Raises
     ------
@@ -149,13 +137,13 @@ def _blur(
         return Blur.motion(_number("motion", motion), _number("angle", angle), boundary)
     if disk is not None:
         return Blur.disk(_number("disk", disk), boundary)
-    return Blur(_read("kernel", kernel), boundary)
+    return Blur(_read("kernel", kernel, kernel_file), boundary)
 
 
 def _downsample(scale: Any, kernel: Any = "bicubic", sigma: Any = None) -> Operator:
     sigma = None if sigma is None else _number("sigma", sigma)
     if isinstance(kernel, str) and kernel not in KERNELS and Path(kernel).suffix:
-        return Downsample(scale, _read("kernel", kernel))
+        return Downsample(scale, _read("kernel", kernel, kernel_file))
     return Downsample(scale, kernel, sigma=sigma)
 
 
@@ -164,7 +152,7 @@ def _grayscale(weights: Any = "bt601") -> Operator:
 
 
 def _mask(file: Any) -> Operator:
-    return Mask(_read("mask", file))
+    return Mask(_read("mask", file, mask_file))
 
 
 def _mosaic(pattern: Any) -> Operator:
@@ -187,24 +175,19 @@ _BUILDERS: dict[str, Callable[..., Operator]] = {
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         raise ValueError(f"{name} must be a number, got {value!r}")
     return float(value)
 
 
-def _read(what: str, file: Any) -> np.ndarray:
-    """The grey values of an image file, or the array in a .npy file."""
-    from PIL import Image
-
+def _read(what: str, file: Any, reader: Callable[[str], Any]) -> Any:
+    """What `reader` finds in a file that the text names."""
     if not isinstance(file, str):
         raise ValueError(f"a {what} is the name of an image or .npy file in quotes, got {file!r}")
+    if not Path(file).exists():
+        raise ValueError(f"there is no file {file!r} to read the {what} from")
     try:
-        if file.lower().endswith(".npy"):
-            return np.load(file, allow_pickle=False)
-        with Image.open(file) as image:
-            return np.asarray(image if image.mode in ("I;16", "I", "F") else image.convert("L"))
-    except FileNotFoundError:
-        raise ValueError(f"there is no file {file!r} to read the {what} from") from None
+        return reader(file)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"cannot read the {what} from {file!r}: {reason}") from None

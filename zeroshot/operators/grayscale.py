@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 
+from zeroshot.checks import is_number
+from zeroshot.colour import LUMA_WEIGHTS
 from zeroshot.operators.operator import Operator, Shape, require_image
+from zeroshot.operators.window import Locality, Window
 
-WEIGHTS: dict[str, tuple[float, float, float]] = {
-    "bt601": (0.299, 0.587, 0.114),  # ITU-R BT.601: JPEG, Pillow's "L", OpenCV
-    "bt709": (0.2126, 0.7152, 0.0722),  # ITU-R BT.709: HDTV and sRGB primaries, scikit-image
+WEIGHTS = {
+    "bt601": LUMA_WEIGHTS["bt601"],
+    "bt709": LUMA_WEIGHTS["bt709"],
     "mean": (1 / 3, 1 / 3, 1 / 3),
 }
 
@@ -61,6 +63,12 @@ class Grayscale(Operator):
         require_image(y.shape, self, channels=1)
         return (y / self.weights.sum()).repeat(1, 3, 1, 1)
 
+    def locality(self) -> Locality:
+        return Locality()
+
+    def crop(self, window: Window) -> tuple[Operator, Window]:
+        return self, window
+
     def describe(self) -> str:
         return "grayscale" if self.name == "bt601" else f"grayscale({self.name})"
 
@@ -72,12 +80,13 @@ def _weights(weights: str | Sequence[float]) -> tuple[str, tuple[float, ...]]:
         if weights.lower() not in WEIGHTS:
             raise ValueError(f"unknown grey weights {weights!r}; known are {known} or three numbers")
         return weights.lower(), WEIGHTS[weights.lower()]
-    try:
-        values = tuple(float(weight) for weight in weights)
-    except (TypeError, ValueError):
-        raise ValueError(f"weights must be {known} or three numbers, got {weights!r}") from None
-    if len(values) != 3 or not all(math.isfinite(value) for value in values):
+    given = weights.tolist() if isinstance(weights, torch.Tensor) else weights
+    if not isinstance(given, Iterable):
+        raise ValueError(f"weights must be {known} or three numbers, got {weights!r}")
+    values = tuple(given)
+    if len(values) != 3 or not all(map(is_number, values)):
         raise ValueError(f"weights must be {known} or three finite numbers, got {weights!r}")
+    values = tuple(map(float, values))
     if abs(sum(values)) < 1e-6:
         raise ValueError(f"the grey weights {values} sum to zero; a grey value needs a sum that is not zero")
     return f"[{', '.join(f'{value:g}' for value in values)}]", values

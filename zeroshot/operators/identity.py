@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from zeroshot.operators.operator import Operator, Shape
+from zeroshot.operators.window import Locality, Window
 
 
 class Identity(Operator):
@@ -26,6 +27,12 @@ class Identity(Operator):
 
     def norm(self, measurement_shape: Sequence[int] | None = None) -> float:
         return 1.0
+
+    def locality(self) -> Locality:
+        return Locality()
+
+    def crop(self, window: Window) -> tuple[Operator, Window]:
+        return self, window
 
     def initial(self, y: torch.Tensor) -> torch.Tensor:
         return y

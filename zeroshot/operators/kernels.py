@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from zeroshot.checks import is_number, require_positive
+
 
 def _normalised(weights: np.ndarray) -> np.ndarray:
     return weights / weights.sum()
@@ -57,7 +59,7 @@ def gaussian(sigma: float, scale: int = 1) -> np.ndarray:
 
     It is centred on a block of `scale` pixels; with the default it has an odd number of taps.
     """
-    require_positive("sigma", sigma)
+    require_positive({"sigma": sigma}, "sigma")
     return _normalised(np.exp(-0.5 * (_centred(_taps_on_block(8 * sigma + 3, scale)) / sigma) ** 2))
 
 
@@ -67,9 +69,9 @@ def motion(length: float, angle: float) -> np.ndarray:
     Each weight is the area of the pixel that the line covers, so that motion by nine pixels to the right
     is nine equal weights.
     """
-    require_positive("length", length)
-    if not math.isfinite(angle):
-        raise ValueError(f"angle must be a number of degrees, got {angle}")
+    require_positive({"length": length}, "length")
+    if not is_number(angle):
+        raise ValueError(f"angle must be a number of degrees, got {angle!r}")
     cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
 
     def covered(row: np.ndarray, column: np.ndarray) -> np.ndarray:
@@ -82,7 +84,7 @@ def motion(length: float, angle: float) -> np.ndarray:
 
 def disk(radius: float) -> np.ndarray:
     """Defocus: a disk of `radius` pixels; each weight is the area of the pixel that the disk covers."""
-    require_positive("radius", radius)
+    require_positive({"radius": radius}, "radius")
     return _coverage(lambda row, column: row**2 + column**2 <= radius**2, (radius, radius))
 
 
@@ -97,11 +99,6 @@ def _coverage(
     inside = covered(axes[0][:, None], axes[1][None, :]).astype(np.float64)
     blocks = inside.reshape(2 * half[0] + 1, samples, 2 * half[1] + 1, samples)
     return _normalised(blocks.sum(axis=(1, 3)))
-
-
-def require_positive(name: str, value: float) -> None:
-    if not (value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name} must be a positive number, got {value}")
 
 
 def as_kernel(kernel: object) -> np.ndarray:

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from zeroshot.operators.operator import Operator, Shape, require_image
+from zeroshot.operators.window import Locality, Window
 
 
 class Mask(Operator):
@@ -66,6 +67,15 @@ class Mask(Operator):
     def for_image(self, index: int, count: int) -> Operator:
         return Mask(self.mask[index : index + 1]) if self.mask.shape[0] == count > 1 else self
 
+    def locality(self) -> Locality:
+        return Locality()
+
+    def crop(self, window: Window) -> tuple[Operator, Window]:
+        # A part may know no pixel at all, which the constructor would refuse.
+        part = Mask(torch.ones(1, 1)).to(self.device)
+        part.mask = window.of(self.mask).clone()
+        return part, window
+
     def describe(self) -> str:
         height, width = self.mask.shape[-2:]
         return f"mask({height} × {width}, {float(self.mask.mean()):.1%} known)"
@@ -120,7 +130,7 @@ def fill_holes(y: torch.Tensor, mask: torch.Tensor, sweeps: int = 4) -> torch.Te
     Parameters
     ----------
     y : torch.Tensor
-        Image (N, C, H, W). What stands in the holes is not looked at.
+        Image (N, C, H, W). What stands in the holes is ignored.
     mask : torch.Tensor
         1 at known pixels, 0 elsewhere, broadcastable to `y`. A channel without any known pixel becomes 0.
     sweeps : int

@@ -11,6 +11,7 @@ import torch
 from zeroshot.operators.axis import AxisCorrelation
 from zeroshot.operators.linear import apply_linear
 from zeroshot.operators.operator import Operator, Shape, require_image
+from zeroshot.operators.window import Locality, Window
 
 BAYER = ("RGGB", "BGGR", "GRBG", "GBRG")
 XTRANS = ("GBGGRG", "RGRBGB", "GBGGRG", "GRGGBG", "BGBRGR", "GRGGBG")
@@ -98,6 +99,16 @@ class Mosaic(Operator):
             if bool((_Tent(radius, measured.device)(measured[:, present]) > 0).all()):
                 return radius
         return self.period
+
+    def locality(self) -> Locality:
+        return Locality(align=self.period)
+
+    def crop(self, window: Window) -> tuple[Operator, Window]:
+        down, right = window.top % len(self.rows), window.left % len(self.rows[0])
+        if down == right == 0:
+            return self, window
+        rows = self.rows[down:] + self.rows[:down]
+        return Mosaic([row[right:] + row[:right] for row in rows]), window
 
     def describe(self) -> str:
         return f"mosaic({self.pattern})"

@@ -14,7 +14,7 @@ from zeroshot.patches.blocks import grid_steps
 
 #: The most reference patches along one axis that share a matrix product.
 LARGEST_TILE = 24
-#: Candidates are compared in sets of at most so many before the nearest are looked for in the best sets.
+#: The most candidates in a set: sets are compared as a whole before the nearest are sought in the best ones.
 LARGEST_SET = 13
 
 
@@ -59,7 +59,7 @@ def match_blocks(
         Distance between reference patches; the last row and column are always among them, as in
         :func:`corner_grid`.
     radius : int
-        The search window reaches so many pixels to each side; it is moved inwards at the edges of the image,
+        How many pixels the search window reaches to each side; it is moved inwards at the edges of the image,
         so that every window holds equally many candidates.
     spacing : int
         Distance between the candidates of a window, a divisor of `radius`; 1 looks at every patch.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
+
+from zeroshot.checks import require_choice, require_number, require_whole
 
 Map = Callable[[torch.Tensor], torch.Tensor]
 #: Whether the images of a batch are systems of their own, or the batch is one system.
@@ -103,9 +104,7 @@ def _check(
         raise ValueError(f"right must be a batch of shape (N, C, H, W), got shape {tuple(right.shape)}")
     if start is not None and start.shape != right.shape:
         raise ValueError(f"start has shape {tuple(start.shape)} and right {tuple(right.shape)}")
-    if not isinstance(iterations, int) or isinstance(iterations, bool) or iterations < 0:
-        raise ValueError(f"iterations must be a whole number of at least 0, got {iterations!r}")
-    if not 0 <= tolerance < math.inf:
-        raise ValueError(f"tolerance must be a number of at least 0, got {tolerance!r}")
-    if systems not in get_args(Systems):
-        raise ValueError(f"systems must be 'separate' or 'joint', got {systems!r}")
+    settings = {"iterations": iterations, "tolerance": tolerance, "systems": systems}
+    require_whole(settings, "iterations", least=0)
+    require_number(settings, "tolerance")
+    require_choice(settings, "systems", get_args(Systems))

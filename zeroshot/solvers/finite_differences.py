@@ -11,6 +11,8 @@ from typing import Literal, get_args
 
 import torch
 
+from zeroshot.checks import require_choice
+
 #: Upper bound of ‖∇‖² for forward differences along two axes.
 GRADIENT_NORM_SQUARED = 8.0
 
@@ -109,12 +111,8 @@ class TotalVariationNorm:
     smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, value, choices in (
-            ("kind", self.kind, get_args(Kind)),
-            ("coupling", self.coupling, get_args(Coupling)),
-        ):
-            if value not in choices:
-                raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, got {value!r}")
+        require_choice(self, "kind", get_args(Kind))
+        require_choice(self, "coupling", get_args(Coupling))
 
     def components(self, p: torch.Tensor) -> list[torch.Tensor]:
         """Views of p, (2, N, C, H, W), over whose squares a norm is taken elementwise."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, get_args
 
 import torch
 
+from zeroshot.checks import require_choice
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.operators.operator import Operator
 
@@ -157,10 +158,8 @@ class FastIterativeShrinkage:
         restart: Restart = "gradient",
         steps: Steps = "fixed",
     ) -> None:
-        if restart not in get_args(Restart):
-            raise ValueError(f"restart must be 'gradient', 'objective' or 'none', got {restart!r}")
-        if steps not in get_args(Steps):
-            raise ValueError(f"steps must be 'fixed' or 'backtracking', got {steps!r}")
+        require_choice({"restart": restart}, "restart", get_args(Restart))
+        require_choice({"steps": steps}, "steps", get_args(Steps))
         self._smooth, self._proximal, self._penalty = smooth, proximal, penalty
         self._restart, self._steps = restart, steps
         self._x = initial.detach().clone()
@@ -195,7 +194,7 @@ class FastIterativeShrinkage:
 
     @torch.no_grad()
     def advance(self, iterations: int = 1) -> None:
-        """Make so many iterations."""
+        """Make that number of iterations."""
         for _ in range(iterations):
             if self._restart == "objective":
                 self._descend()

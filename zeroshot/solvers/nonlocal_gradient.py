@@ -48,7 +48,7 @@ def similarity_graph(image: torch.Tensor, count: int, patch: int, radius: int) -
     patch : int
         Side of the square patches, odd.
     radius : int
-        The search window reaches so many pixels to each side.
+        How many pixels the search window reaches to each side.
 
     References
     ----------

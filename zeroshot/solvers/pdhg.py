@@ -121,7 +121,7 @@ class PrimalDualHybridGradient:
 
     @torch.no_grad()
     def advance(self, iterations: int, residual: float | None = None) -> None:
-        """Make so many iterations, at the present λ or with λ following `residual`."""
+        """Make that number of iterations, at the present λ or with λ following `residual`."""
         for _ in range(iterations):
             self._primal_step()
             self._dual_steps(residual)

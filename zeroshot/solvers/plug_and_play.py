@@ -122,7 +122,7 @@ class AlternatingDirections(Splitting):
         return {"image": self.image, "multiplier": self._multiplier}
 
 
-class RegularisationByDenoising(Splitting):
+class AcceleratedRed(Splitting):
     """The accelerated proximal form of RED; `image` is what the data step returned last."""
 
     def __init__(self, data_step: DataStep, denoise: Denoise, start: torch.Tensor) -> None:
@@ -153,7 +153,7 @@ def splitting(scheme: str, data_step: DataStep, denoise: Denoise, start: torch.T
     classes: dict[str, type[Splitting]] = {
         "hqs": HalfQuadraticSplitting,
         "admm": AlternatingDirections,
-        "red": RegularisationByDenoising,
+        "red": AcceleratedRed,
     }
     require_choice({"scheme": scheme}, "scheme", classes)
     return classes[scheme](data_step, denoise, start)

@@ -14,12 +14,12 @@ import torch
 
 from zeroshot.checks import require_number, require_positive
 from zeroshot.memory import available_memory
-from zeroshot.solvers.singular_values import shrink_singular_values, spectral_norm
+from zeroshot.solvers.singular_values import singular_value_thresholding, spectral_norm
 from zeroshot.solvers.thresholds import soft
 
 #: Matrices of the data's size in double precision that the computation holds at a time.
 _COPIES = 10
-#: A pixel moves where it differs by more than so many standard deviations of the noise.
+#: A pixel moves where it differs by more than this many standard deviations of the noise.
 NOISE_LEVELS = 4.0
 #: The standard deviation of Gaussian noise over the median of its magnitude.
 MEDIAN_TO_DEVIATION = 1.4826
@@ -125,7 +125,9 @@ class PrincipalComponentPursuit:
         """Make one iteration; the relative residual."""
         scaled = self._multipliers / self._mu
         before = self._low_rank
-        self._low_rank, self.rank = shrink_singular_values(self._matrix - self._sparse + scaled, 1 / self._mu)
+        self._low_rank, self.rank = singular_value_thresholding(
+            self._matrix - self._sparse + scaled, 1 / self._mu
+        )
         sparse = soft(self._matrix - self._low_rank + scaled, self.weight / self._mu)
         if self._noisy:
             moved = torch.linalg.vector_norm(sparse - self._sparse).item()
@@ -283,7 +285,7 @@ def separate_background(
 
 
 def require_memory(values: int) -> None:
-    """Raise a ValueError where frames of so many values in all do not fit into memory."""
+    """Raise a ValueError where frames with `values` numbers in all do not fit into memory."""
     needed, available = _COPIES * 8 * values, available_memory()
     if available is not None and needed > available:
         raise ValueError(

@@ -154,7 +154,7 @@ class RudinOsherFatemi:
         return replace(self._norm, smoothing=self._norm.smoothing / (self.weight * self.sigma**2))
 
     def advance(self, iterations: int, residual: float | None = None) -> None:
-        """Make so many iterations, at the present λ or at one moved towards `residual` before them."""
+        """Make that number of iterations, at the present λ or at one moved towards `residual` before them."""
         if residual is not None:
             self._track(residual)
         norm = self._scaled_norm

@@ -91,7 +91,7 @@ class HeldOut(MinimumSeeking):
     patience : int
         Iterations without a new minimum after which the run stops.
     smoothing : int
-        The validation loss is averaged over so many of the latest estimates.
+        How many of the latest estimates the validation loss is averaged over.
     """
 
     fraction: float = 0.03

@@ -20,7 +20,7 @@ class StoppingRule(ABC):
     reason : str
         Why the rule stopped the run, in one line; meaningful once `update` has returned True.
     holds_out : float
-        The fraction of the measured pixels that the rule wants kept aside for validation.
+        The fraction of the measured pixels to keep aside for the rule to validate on.
     """
 
     reason: str = ""

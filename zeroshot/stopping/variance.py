@@ -31,8 +31,8 @@ class WindowedMovingVariance(MinimumSeeking):
     patience : int
         Iterations without a new minimum after which the run stops.
     pixels : int
-        The variance is taken over a fixed random subset of so many pixels in all their channels, over every
-        pixel of an image that has no more. The iterates in the window are kept in half precision, which
+        The size of the fixed random subset of pixels, in all their channels, that the variance is taken over;
+        every pixel of an image that has no more. The iterates in the window are kept in half precision, which
         adds less than 1e-7 to the variance.
 
     References
@@ -61,7 +61,7 @@ class WindowedMovingVariance(MinimumSeeking):
         self._next = 0
 
     def measure(self, estimate: Estimate) -> float | None:
-        # A single bad iterate must not poison the sums for good.
+        # A single bad iterate must not spoil the sums of all that follow.
         frame = torch.nan_to_num(self._subset(estimate.newest).to(torch.float16))
         if self._frames is None or self._frames.shape[1] != frame.numel():
             self._frames = torch.zeros(self.window, frame.numel(), dtype=torch.float16, device=frame.device)
@@ -120,7 +120,7 @@ class ExponentialMovingVariance(MinimumSeeking):
     patience : int
         Iterations without a new minimum after which the run stops.
     pixels : int
-        The variance is taken over a fixed random subset of so many pixels in all their channels.
+        The size of the fixed random subset of pixels, in all their channels, that the variance is taken over.
 
     References
     ----------

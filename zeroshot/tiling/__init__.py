@@ -1,7 +1,6 @@
 """Runs made of runs: a large image as overlapping tiles, and several samples of one restoration."""
 
-from zeroshot.tiling.cropping import Window, cropped_operator, cropped_problem
 from zeroshot.tiling.samples import Samples
 from zeroshot.tiling.tiles import Tiles
 
-__all__ = ["Samples", "Tiles", "Window", "cropped_operator", "cropped_problem"]
+__all__ = ["Samples", "Tiles"]

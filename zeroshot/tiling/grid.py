@@ -1,4 +1,4 @@
-"""Where tiles lie, and with which weights they are blended."""
+"""The layout of tiles over an image, and the weights with which they are blended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import torch
 
-from zeroshot.tiling.cropping import Footing, Window
+from zeroshot.operators.window import Locality, Window
 
 #: Pixels over which two tiles must at least be blended.
 LEAST_BLENDED = 8
@@ -20,7 +20,7 @@ LEAST_BLENDED = 8
 class Axis:
     """Overlapping intervals of equal length along one axis, with weights that add up to 1 everywhere.
 
-    Between the intervals i and i + 1, whose overlap has its middle at c, the weight goes over from one to the
+    Between the intervals i and i + 1, whose overlap has its middle at c, the weight passes from one to the
     other as a raised cosine, ``sin²(π/2 · t)`` with ``t = (x − c)/(2r) + ½`` clamped to [0, 1].
 
     Attributes
@@ -38,15 +38,15 @@ class Axis:
     ramp: float
 
     @classmethod
-    def covering(cls, total: int, length: int, overlap: int, footing: Footing) -> Axis:
+    def covering(cls, total: int, length: int, overlap: int, locality: Locality) -> Axis:
         """Intervals of about `length` pixels over `total`, neighbours sharing `overlap` pixels at least."""
         if length >= total:
             return cls((0,), total, 0.0)
-        align = footing.align
+        align = locality.align
         length -= (length - total) % align
         if length - overlap < align:
             raise ValueError(
-                f"tiles of {length} pixels that overlap by {overlap} do not get ahead; take a larger tile or a "
+                f"tiles of {length} pixels that overlap by {overlap} do not advance; take a larger tile or a "
                 f"smaller overlap (tiles begin at multiples of {align} here)"
             )
         spare = total - length
@@ -55,7 +55,7 @@ class Axis:
         while max(after - before for before, after in pairwise(starts)) > length - overlap:
             count += 1
             starts = _spread(spare, count, align)
-        return cls(starts, length, overlap / 2 - footing.reach)
+        return cls(starts, length, overlap / 2 - locality.reach)
 
     @functools.cached_property
     def weights(self) -> list[torch.Tensor]:
@@ -89,7 +89,7 @@ class Grid:
     rows, columns : Axis
         The two axes of it.
     overlap : int
-        What neighbours share at least.
+        The least number of pixels that neighbours share.
     """
 
     rows: Axis
@@ -97,22 +97,22 @@ class Grid:
     overlap: int
 
     @classmethod
-    def covering(cls, size: Sequence[int], tile: int, overlap: int, footing: Footing) -> Grid:
+    def covering(cls, size: Sequence[int], tile: int, overlap: int, locality: Locality) -> Grid:
         """Tiles of about `tile` × `tile` pixels over an image of height and width `size`.
 
         Raises
         ------
         ValueError
-            Where such tiles cannot be placed as `footing` asks, or overlap by too little for it.
+            Where such tiles cannot be placed as `locality` asks, or overlap by too little for it.
         """
-        least = 2 * footing.reach + LEAST_BLENDED
+        least = 2 * locality.reach + LEAST_BLENDED
         several = tile < max(size)
         if several and overlap < least:
             raise ValueError(
-                f"overlap must be at least {least} pixels here, {footing.reach} on either side that the damage "
+                f"overlap must be at least {least} pixels here, {locality.reach} on either side that the damage "
                 f"reaches across and {LEAST_BLENDED} to blend over, got {overlap}"
             )
-        axes = [Axis.covering(total, tile, overlap, footing) for total in size]
+        axes = [Axis.covering(total, tile, overlap, locality) for total in size]
         return cls(axes[0], axes[1], overlap)
 
     @property

@@ -9,16 +9,16 @@ import torch
 
 from zeroshot.checks import is_whole, require_whole
 from zeroshot.memory import available_memory
+from zeroshot.operators.window import Locality
 from zeroshot.prior import Prior
 from zeroshot.problem import Problem
 from zeroshot.stopping import StoppingRule
-from zeroshot.tiling.cropping import Footing, footing, reason_against
 from zeroshot.tiling.grid import LEAST_BLENDED
 from zeroshot.tiling.samples import Samples
 from zeroshot.tiling.tiles import LEAST_TILE, Tiles
 
-#: The memory that a run is given without being asked for more, whatever the machine has: the same image is
-#: then restored in the same tiles on most machines.
+#: The memory that a run may use before "auto" makes tiles, however much the machine has: the same image is then
+#: restored in the same tiles on most machines.
 LARGEST = 6 * 2**30
 #: Sizes of tiles that "auto" takes, the best first: larger ones are no faster and lengthen every step.
 _TILES = (512, 384, 256, 192, 128)
@@ -32,13 +32,13 @@ class Tiling:
     Parameters
     ----------
     tile : int, "auto" or None
-        Height and width of the tiles; "auto" makes tiles of what would need more memory than 6 GiB, or than
-        there is; None never does.
+        Height and width of the tiles; "auto" makes tiles where the whole image would need more memory than 6 GiB,
+        or than is available; None never does.
     overlap : int or "auto"
-        What neighbouring tiles share at least; "auto" is 64 pixels, less for small tiles and more where the
+        The least number of pixels that neighbouring tiles share; "auto" is 64, less for small tiles and more where the
         damage reaches far.
     samples : int
-        How many runs to take the mean of.
+        The number of runs whose mean is taken.
     """
 
     tile: Any = "auto"
@@ -88,8 +88,9 @@ class Tiling:
     def _tiled(self, prior: Prior, problem: Problem, tile: int, stopping: StoppingRule | None) -> Tiles:
         overlap = self.overlap
         if overlap == "auto":
-            asked = Footing() if reason_against(problem) else footing(problem.operator)
-            overlap = max(min(_OVERLAP, tile // 4), 2 * asked.reach + 2 * LEAST_BLENDED)
+            cut = problem.reason_against_cropping() is None
+            locality = problem.operator.locality() if cut else Locality()
+            overlap = max(min(_OVERLAP, tile // 4), 2 * locality.reach + 2 * LEAST_BLENDED)
         return Tiles(prior, tile, overlap, stopping)
 
 

@@ -51,7 +51,7 @@ class Samples(Prior):
 
     @property
     def finds_latent(self) -> bool:  # type: ignore[override]
-        """Never: the mean of images has no latent of its own."""
+        """False: the mean of images has no latent of its own."""
         return False
 
     @property
@@ -132,7 +132,7 @@ class SamplesRun(Run):
                 "leave samples out"
             )
 
-    def note_best(self, best: torch.Tensor | None, estimate: Estimate) -> None:
+    def keep_with_best(self, best: torch.Tensor | None, estimate: Estimate) -> None:
         """Keep the deviation where the rule has just kept the mean."""
         if best is not None and torch.equal(best, estimate.image):
             self._deviation = self._spread()
@@ -146,7 +146,7 @@ class SamplesRun(Run):
         return {"samples": len(self._runs)} | ({"runs": found} if found else {})
 
     def remark(self) -> str:
-        """What is to be known of any run."""
+        """The remarks of all runs."""
         return "; ".join(sorted({remark for run in self._runs if (remark := run.remark())}))
 
     def maps(self) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""A large image as overlapping tiles, each restored by itself and blended with its neighbours."""
+"""A large image as overlapping tiles, each restored on its own and blended with its neighbours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
 from zeroshot.provenance import described
 from zeroshot.stopping import StoppingRule
-from zeroshot.tiling.cropping import cropped_problem, footing, reason_against
 from zeroshot.tiling.grid import Grid
 
 #: The smallest tile, in pixels: less is too little for a network to learn an image from.
@@ -41,10 +40,10 @@ class Tiles(Prior):
     prior : Prior
         Restores the tiles.
     tile : int
-        Height and width of a tile, in pixels of the restored image; a little less where the damage wants tiles
-        to begin at certain multiples, and never more than the image.
+        Height and width of a tile, in pixels of the restored image; a little less where the damage asks that tiles
+        begin at certain multiples, and never more than the image.
     overlap : int
-        What neighbouring tiles share at least.
+        The least number of pixels that neighbouring tiles share.
     stopping : StoppingRule, optional
         The rule of every tile; by default the prior's own.
     seconds : float, optional
@@ -70,7 +69,7 @@ class Tiles(Prior):
         return self.prior.innermost()
 
     def within(self, seconds: float) -> Tiles:
-        """The same, to be done in so many seconds."""
+        """The same, to be done in that time."""
         return replace(self, seconds=seconds)
 
     def grid(self, problem: Problem) -> Grid:
@@ -82,13 +81,13 @@ class Tiles(Prior):
             Where they cannot be placed, with the reason in one line.
         """
         size = problem.reference_shape[-2:]
-        return Grid.covering(size, self.tile, self.overlap, footing(problem.operator))
+        return Grid.covering(size, self.tile, self.overlap, problem.operator.locality())
 
     def supports(self, problem: Problem) -> str | None:
         """None where the problem can be cut and the prior supports every tile."""
         if self.prior.finds_latent:
             return "its latent describes the whole image; take tile=None"
-        reason = reason_against(problem)
+        reason = problem.reason_against_cropping()
         if reason is not None:
             return f"the image cannot be cut into tiles: {reason}"
         try:
@@ -99,7 +98,7 @@ class Tiles(Prior):
         if not measured:
             return "no tile has two measured pixels; take a larger tile"
         for index in measured:
-            reason = self.prior.supports(cropped_problem(problem, grid.windows[index]))
+            reason = self.prior.supports(problem.crop(grid.windows[index]))
             if reason is not None:
                 return f"in the tile at row {grid.windows[index].top}, column {grid.windows[index].left}: {reason}"
         return None
@@ -107,7 +106,7 @@ class Tiles(Prior):
     def memory(self, problem: Problem) -> int | None:
         """What one tile needs, and the copies of the whole image."""
         grid = self.grid(problem)
-        needed = self.prior.memory(cropped_problem(problem, grid.windows[0]))
+        needed = self.prior.memory(problem.crop(grid.windows[0]))
         return None if needed is None else needed + _COPIES * 4 * _values(problem)
 
     def start(self, problem: Problem, generator: torch.Generator) -> TilesRun:
@@ -121,13 +120,13 @@ def _values(problem: Problem) -> int:
 
 
 def _measured_tiles(problem: Problem, grid: Grid) -> list[int]:
-    """The tiles that have something to go by: two measured pixels, one of which could be held out."""
+    """The tiles with enough to restore from: two measured pixels, one of which could be held out."""
     if problem.measured is None:
         return list(range(len(grid)))
     windows = grid.windows
 
     def pixels(index: int) -> float:
-        measured = cropped_problem(problem, windows[index]).measured
+        measured = problem.crop(windows[index]).measured
         assert measured is not None
         return float(measured.amax(dim=1).sum())
 
@@ -183,10 +182,10 @@ class TilesRun(Run):
     # --- the tile at hand ---
 
     def _begin(self, share: float | None) -> None:
-        """Start the next tile, with so many seconds for it."""
+        """Start the next tile, with its share of the time in seconds."""
         index = self._waiting[len(self._done)]
         prior = self._tiles.prior if share is None else self._tiles.prior.within(share)
-        problem = cropped_problem(self._problem, self._windows[index])
+        problem = self._problem.crop(self._windows[index])
         # Each tile draws its own: measured beside equal ones, errors in the overlap cancel a little better.
         generator = torch.Generator().manual_seed(self._seed + index)
         self._share, self._deadline = share, self._elapsed() + (share or 0.0)

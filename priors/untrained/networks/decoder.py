@@ -8,14 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from zeroshot.priors.untrained.networks.layers import (
-    BatchNorm,
-    Convolution,
-    Enlarge,
-    Network,
-    Upsampling,
-    squash,
-)
+from zeroshot.priors.untrained.networks.layers import BatchNorm, Convolution, Enlarge, Network, squash
+from zeroshot.priors.untrained.settings import Upsampling
 
 
 class Decoder(Network):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-Padding = Literal["reflect", "replicate", "zeros"]
-Upsampling = Literal["bilinear", "nearest"]
-Downsampling = Literal["stride", "average", "max"]
+from zeroshot.priors.untrained.settings import Downsampling, Padding, Upsampling
 
 
 def convolve(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from zeroshot.priors.untrained.networks.layers import BatchNorm, Convolution, Network, Padding, block, squash
+from zeroshot.priors.untrained.networks.layers import BatchNorm, Convolution, Network, block, squash
+from zeroshot.priors.untrained.settings import Padding
 
 
 class ResidualBlock(nn.Module):

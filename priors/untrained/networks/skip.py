@@ -13,15 +13,13 @@ from zeroshot.priors.untrained.networks.fused import concatenate, convolve_norma
 from zeroshot.priors.untrained.networks.layers import (
     BatchNorm,
     Convolution,
-    Downsampling,
     Enlarge,
     Network,
-    Padding,
-    Upsampling,
     block,
     convolve,
     squash,
 )
+from zeroshot.priors.untrained.settings import Downsampling, Padding, Upsampling
 
 #: Below this many coarse values the fixed costs of the cheaper arithmetic are more than it saves.
 _LEAST_VALUES_TO_FUSE = 32 * 96 * 96

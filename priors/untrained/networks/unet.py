@@ -9,16 +9,8 @@ import torch
 from torch import nn
 
 from zeroshot.priors.untrained.networks.fused import concatenate
-from zeroshot.priors.untrained.networks.layers import (
-    Convolution,
-    Enlarge,
-    Network,
-    Padding,
-    Shrink,
-    Upsampling,
-    block,
-    squash,
-)
+from zeroshot.priors.untrained.networks.layers import Convolution, Enlarge, Network, Shrink, block, squash
+from zeroshot.priors.untrained.settings import Padding, Upsampling
 
 
 class UNet(Network):

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import zeroshot
+from tests.doubles import DriftingPrior
 from tests.pictures import SIGMA, seeded, with_noise
 from zeroshot.estimate import Estimate
 from zeroshot.metrics import psnr
@@ -121,7 +122,7 @@ def test_plain_denoising_stays_plain_denoising(photograph, generator):
 @pytest.mark.parametrize("order", [(GOOD, BLUNT, IDLE), (BLUNT, IDLE, GOOD)])
 def test_the_best_predictor_wins_whatever_its_place(order, photograph, generator):
     problem = noisy_problem(photograph, generator)
-    run = ModelSelection(order).start(problem, generator)
+    run = ModelSelection(order).begin(problem, generator)
     image = drive(run).image
     assert run.findings()["chosen"] == "good"
     alone = drive_to_gap(GOOD, problem)
@@ -129,7 +130,7 @@ def test_the_best_predictor_wins_whatever_its_place(order, photograph, generator
 
 
 def drive_to_gap(prior, problem):
-    run, rule = prior.start(problem, torch.Generator()), prior.default_stopping(problem)
+    run, rule = prior.begin(problem, torch.Generator()), prior.default_stopping(problem)
     rule.start(problem)
     while not rule.update(estimate := run.step()):
         pass
@@ -151,7 +152,7 @@ def test_equals_are_decided_by_their_place_in_the_list(photograph, generator):
     problem = noisy_problem(photograph, generator)
     same = called("same", iterations=1999)
     for pair in ((GOOD, same), (same, GOOD)):
-        run = ModelSelection(pair).start(problem, seeded(5))
+        run = ModelSelection(pair).begin(problem, seeded(5))
         drive(run)
         assert run.findings()["chosen"] == pair[0].name
 
@@ -167,7 +168,7 @@ def test_chance_does_not_dethrone_a_candidate(generator):
 def test_the_held_out_loss_ranks_as_the_truth_does(photograph, generator):
     problem = noisy_problem(photograph, generator)
     priors = tuple(called(str(weight), weight=weight) for weight in (0.01, 0.05, 0.1, 0.3, 1.0))
-    run = ModelSelection(priors).start(problem, generator)
+    run = ModelSelection(priors).begin(problem, generator)
     drive(run)
     truth = {prior.name: psnr(drive_to_gap(prior, problem), photograph) for prior in priors}
     by_judgement = [row["prior"] for row in run.findings()["ranking"]]
@@ -180,7 +181,7 @@ def test_inpainting_is_judged_in_the_known_pixels(photograph, generator):
     mask = random_mask(tuple(photograph.shape), 0.5, generator)
     problem = Problem(photograph * mask, Mask(mask), sigma=0.0, task="inpaint", measured=mask)
     flat = called("flat", weight=30.0)
-    run = ModelSelection((flat, GOOD)).start(problem, generator)
+    run = ModelSelection((flat, GOOD)).begin(problem, generator)
     image = drive(run).image
     assert run.findings()["chosen"] == "good"
     assert psnr(image, photograph) > psnr(problem.initial(), photograph) - 1
@@ -188,7 +189,7 @@ def test_inpainting_is_judged_in_the_known_pixels(photograph, generator):
 
 def test_candidates_that_refuse_are_passed_over(photograph, generator):
     problem = noisy_problem(photograph, generator)
-    run = ModelSelection((Unsupporting(), GOOD)).start(problem, generator)
+    run = ModelSelection((Unsupporting(), GOOD)).begin(problem, generator)
     drive(run)
     assert len(run.findings()["ranking"]) == 1
     reason = ModelSelection((Unsupporting(),)).supports(problem)
@@ -201,7 +202,7 @@ def test_a_budget_cuts_slow_candidates_short_and_still_ends(photograph, generato
     endless = TotalVariation(tolerance=1e-12, iterations=10**7)
     selection = ModelSelection((endless, GOOD)).within(0.6)
     assert selection.seconds == 0.6
-    run = selection.start(problem, generator)
+    run = selection.begin(problem, generator)
     began = time.monotonic()
     while run.choosing:
         run.step()
@@ -213,7 +214,7 @@ def test_a_budget_cuts_slow_candidates_short_and_still_ends(photograph, generato
 def test_a_candidate_that_fails_is_passed_over_and_listed_with_its_reason(at, photograph, generator):
     problem = noisy_problem(photograph, generator)
     for candidates in ((Failing(at=at), GOOD), (GOOD, Failing(at=at))):
-        run = ModelSelection(candidates).start(problem, generator)
+        run = ModelSelection(candidates).begin(problem, generator)
         drive(run)
         assert run.findings()["chosen"] == "good"
         judged, failed = run.findings()["ranking"]
@@ -222,8 +223,33 @@ def test_a_candidate_that_fails_is_passed_over_and_listed_with_its_reason(at, ph
         assert failed == {"prior": "tv", "reason": expected[at]}
 
 
+@pytest.mark.parametrize("way", ["alone", "tiles", "auto"])
+def test_a_run_that_is_spoilt_once_recovers_wherever_it_is_made(way, photograph):
+    runs = []
+
+    class Recorded(DriftingPrior):
+        def start(self, problem, generator):
+            runs.append(super().start(problem, generator))
+            return runs[-1]
+
+    prior = Recorded(spoil_at=60, harmless_rate=0.005)
+    result = zeroshot.solve(
+        photograph[..., :48, :48],
+        "denoise",
+        ModelSelection(candidates=(prior,)) if way == "auto" else prior,
+        tile=32 if way == "tiles" else None,
+        sigma=SIGMA,
+        device="cpu",
+        progress=False,
+    )
+    assert len(runs) == {"alone": 1, "tiles": 4, "auto": 2}[way]
+    assert [run.iteration for run in runs] == [prior.iterations] * len(runs)
+    assert all(run.rate == pytest.approx(0.1 * prior.rate) for run in runs)
+    assert torch.isfinite(torch.as_tensor(np.asarray(result))).all()
+
+
 def test_where_all_candidates_fail_so_does_the_selection(photograph, generator):
-    run = ModelSelection((Failing(), Failing(at="image"))).start(
+    run = ModelSelection((Failing(), Failing(at="image"))).begin(
         noisy_problem(photograph, generator), generator
     )
     with pytest.raises(ValueError, match=r"to a result \(tv: out of luck; tv: its image is not"):
@@ -232,7 +258,7 @@ def test_where_all_candidates_fail_so_does_the_selection(photograph, generator):
 
 def test_the_time_of_a_start_counts_and_candidates_without_a_turn_are_listed(photograph, generator):
     problem = noisy_problem(photograph, generator)
-    run = ModelSelection((Slow(), GOOD, BLUNT), seconds=0.35).start(problem, generator)
+    run = ModelSelection((Slow(), GOOD, BLUNT), seconds=0.35).begin(problem, generator)
     began = time.monotonic()
     drive(run, 10**6)
     assert run.finished
@@ -252,7 +278,7 @@ def test_a_final_run_cut_short_before_it_came_as_far_as_the_trial_is_not_shown(p
             return super().start(problem, generator)
 
     problem = noisy_problem(photograph, generator)
-    run = ModelSelection((SlowAgain(),), seconds=1.0).start(problem, generator)
+    run = ModelSelection((SlowAgain(),), seconds=1.0).begin(problem, generator)
     while run.choosing:
         tried = run.step().image
     assert torch.equal(run.step().image, tried)
@@ -265,7 +291,7 @@ def test_one_pixel_judges_nobody(shape):
     known = torch.zeros(1, 1, *shape[-2:])
     known[..., :1, :1] = 1
     problem = Problem(y * known, Mask(known), sigma=0.1, task="inpaint", measured=known)
-    run = ModelSelection((Unsupporting(), BLUNT, GOOD)).start(problem, seeded())
+    run = ModelSelection((Unsupporting(), BLUNT, GOOD)).begin(problem, seeded())
     assert drive(run).image.isfinite().all()
     assert run.findings()["chosen"] == "blunt"
     assert "too few pixels" in run.findings()["ranking"][0]["reason"]
@@ -310,12 +336,12 @@ def test_a_clean_image_is_left_as_it_is(photograph):
 def test_a_resumed_run_goes_on_exactly(photograph):
     problem = noisy_problem(photograph, seeded(1))
     selection = ModelSelection((BLUNT, GOOD))
-    whole = selection.start(problem, seeded(2))
+    whole = selection.begin(problem, seeded(2))
     resumed_at = 4
     for _ in range(resumed_at):
         whole.step()
     state = whole.state_dict()
-    continued = selection.start(problem, seeded(2))
+    continued = selection.begin(problem, seeded(2))
     continued.load_state_dict(state)
     first, second = drive(whole), drive(continued)
     assert torch.equal(first.image, second.image)

@@ -130,4 +130,4 @@ def test_what_makes_no_sense_is_refused(make_generator, tame, photograph):
     with pytest.raises(ValueError, match="use prior 'latent'"):
         zeroshot.solve(crop, "denoise", Inversion(weights=TinyDecoder(4, 8)))
     with pytest.raises(ValueError, match="one image"):
-        Inversion(weights=tame).start(Problem(crop.expand(2, -1, -1, -1), Identity()), torch.Generator())
+        Inversion(weights=tame).begin(Problem(crop.expand(2, -1, -1, -1), Identity()), torch.Generator())

@@ -13,10 +13,10 @@ import zeroshot
 from tests.pictures import seeded, uniform
 from zeroshot.data_terms import L1, Gaussian
 from zeroshot.generators import ProgressiveGAN
+from zeroshot.generators.vgg import FeatureExtractor
 from zeroshot.metrics import psnr
 from zeroshot.noise import add_gaussian
 from zeroshot.operators import Downsample, Grayscale, Identity, Stack
-from zeroshot.perceptual import FeatureExtractor
 from zeroshot.priors.latent.inversion import Inversion
 from zeroshot.priors.latent.mgan import MultiCodeGAN, composition_search
 from zeroshot.problem import Problem
@@ -154,7 +154,7 @@ def test_what_makes_no_sense_is_refused(progressive, photograph):
         with pytest.raises(ValueError, match="must be"):
             MultiCodeGAN(**bad)
     with pytest.raises(ValueError, match="layer must be a whole number from 0 to 6, got 9"):
-        MultiCodeGAN(weights=progressive, layer=9).start(
+        MultiCodeGAN(weights=progressive, layer=9).begin(
             identity_problem(torch.zeros(1, 3, 16, 16)), torch.Generator()
         )
     with pytest.raises(ValueError, match="makes images of 16 × 16"):
@@ -229,7 +229,7 @@ def test_features_that_cannot_be_are_refused(progressive, features):
     four = Problem(torch.zeros(1, 4, 16, 16), stack, sigma=0.0)
     assert "these have 4 channels" in prior.supports(four)
     with pytest.raises(FileNotFoundError, match=r"no file of weights nowhere\.pth"):
-        replace(prior, features="nowhere.pth").start(
+        replace(prior, features="nowhere.pth").begin(
             identity_problem(torch.zeros(1, 3, 16, 16)), torch.Generator()
         )
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.generators.pickle_writing import call, plain, whole, write_archive
-from tests.perceptual.random_vgg import random_vgg
+from tests.generators.random_vgg import random_vgg
 from zeroshot.priors.latent.weights import extractor_for
 
 

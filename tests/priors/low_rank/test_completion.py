@@ -27,7 +27,7 @@ def low_rank(m: int, n: int, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def solve(prior: MatrixCompletion, problem: Problem) -> Estimate:
-    run = prior.start(problem, seeded())
+    run = prior.begin(problem, seeded())
     while True:
         estimate = run.step()
         if run.finished or estimate.iteration >= prior.iterations:
@@ -127,10 +127,10 @@ def test_a_row_without_a_known_pixel_becomes_finite() -> None:
 
 def test_a_saved_state_continues_exactly(photograph: torch.Tensor) -> None:
     problem = inpainting(photograph[..., :40, :40], sigma=0.02)
-    straight = MatrixCompletion().start(problem, seeded())
+    straight = MatrixCompletion().begin(problem, seeded())
     for _ in range(3):
         straight.step()
-    resumed = MatrixCompletion().start(problem, seeded())
+    resumed = MatrixCompletion().begin(problem, seeded())
     resumed.load_state_dict(straight.state_dict())
     expected, found = straight.step(), resumed.step()
     assert torch.equal(expected.image, found.image)
@@ -144,7 +144,7 @@ def test_other_damage_is_refused_with_a_reason(photograph: torch.Tensor) -> None
     problem = dataclasses.replace(inpainting(photograph), data_term=L1())
     assert "Gaussian data term, not L1" in (prior.supports(problem) or "")
     with pytest.raises(ValueError, match="Gaussian data term"):
-        prior.start(problem, seeded())
+        prior.begin(problem, seeded())
 
 
 @pytest.mark.parametrize(

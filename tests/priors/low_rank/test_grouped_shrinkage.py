@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from tests.pictures import seeded, with_noise
-from zeroshot.priors.low_rank import groups as grouped
-from zeroshot.priors.low_rank.groups import RULES, PatchGroups, hard, shrink_singular_values, soft, weighted
+from zeroshot.priors import patch_groups
+from zeroshot.priors.patch_groups import PatchGroups
+from zeroshot.solvers.singular_values import RULES, shrink_singular_values, weighted
+from zeroshot.solvers.thresholds import hard, soft
 
 
 def normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -185,8 +187,8 @@ def test_bands_change_nothing(photograph: torch.Tensor, monkeypatch: pytest.Monk
     noisy = with_noise(photograph[0, :1], 0.1)
     whole = PatchGroups(noisy, 6, 30, 3, 9).shrink(noisy, weighted, 1.0)
     references = len(PatchGroups(noisy, 6, 30, 3, 9)._bands[0].corners)
-    monkeypatch.setattr(grouped, "BAND", 50 * 96 * 36)
-    monkeypatch.setattr(grouped, "CHUNK", 10_000)
+    monkeypatch.setattr(patch_groups, "BAND", 50 * 96 * 36)
+    monkeypatch.setattr(patch_groups, "CHUNK", 10_000)
     groups = PatchGroups(noisy, 6, 30, 3, 9)
     assert len(groups._bands) > 2
     assert sum(len(band.corners) for band in groups._bands) == references

@@ -13,8 +13,8 @@ from zeroshot.data_terms import Poisson
 from zeroshot.noise import add_gaussian, add_poisson, random_mask
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
+from zeroshot.priors.low_rank.grouped_denoiser import GroupedDenoiser, noise_left
 from zeroshot.priors.low_rank.nnm import NuclearNorm
-from zeroshot.priors.low_rank.passes import GroupedDenoiser, noise_left
 from zeroshot.priors.low_rank.wnnm import WeightedNuclearNorm
 from zeroshot.priors.sparse.gsr import GroupSparseRepresentation, GroupSparseRun
 from zeroshot.problem import Problem
@@ -143,7 +143,7 @@ def test_images_smaller_than_a_window_or_a_patch(grey: torch.Tensor) -> None:
 def test_photon_noise(grey: torch.Tensor) -> None:
     y = add_poisson(grey, 30, seeded())
     problem = Problem(y, Identity(), Poisson(1 / 30), task="denoise")
-    run = WeightedNuclearNorm(**QUICK).start(problem, seeded())
+    run = WeightedNuclearNorm(**QUICK).begin(problem, seeded())
     while not run.finished:
         estimate = run.step()
     assert decibels(estimate.image, grey) > decibels(y.clamp(0, 1), grey) + 6
@@ -156,7 +156,7 @@ def test_the_residual_falls_towards_the_noise_level(grey: torch.Tensor) -> None:
     """The first pass leaves noise, each further one takes more of it, and none takes more than there is."""
     noisy = with_noise(grey[..., :64, :64])
     problem = Problem(noisy, Identity(), sigma=SIGMA, task="denoise")
-    run = WeightedNuclearNorm(stride=5).start(problem, seeded())
+    run = WeightedNuclearNorm(stride=5).begin(problem, seeded())
     residuals = []
     while not run.finished:
         residuals.append(problem.residual(run.step().image))
@@ -169,7 +169,7 @@ def test_the_residual_falls_towards_the_noise_level(grey: torch.Tensor) -> None:
 def test_a_resumed_run_gives_the_same_bytes(family: type[GroupedDenoiser], grey: torch.Tensor) -> None:
     problem = Problem(with_noise(grey), Identity(), sigma=SIGMA, task="denoise")
     prior = family(**QUICK)
-    whole, first, second = (prior.start(problem, seeded()) for _ in range(3))
+    whole, first, second = (prior.begin(problem, seeded()) for _ in range(3))
     first.step()
     second.load_state_dict(first.state_dict())
     whole.step()
@@ -183,7 +183,7 @@ def test_holes_go_by_the_splitting_scheme(grey: torch.Tensor) -> None:
     for family in FAMILIES:
         prior = family.for_problem(problem)
         assert prior.supports(problem) is None
-        assert isinstance(prior.start(problem, seeded()), GroupSparseRun)
+        assert isinstance(prior.begin(problem, seeded()), GroupSparseRun)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -215,7 +215,7 @@ def test_held_out_pixels_are_not_seen(grey: torch.Tensor) -> None:
     problem = problem.hold_out(0.1, seeded())
     assert problem.held_out is not None
     assert WeightedNuclearNorm().supports(problem) is None
-    assert isinstance(WeightedNuclearNorm().start(problem, seeded()), GroupSparseRun)
+    assert isinstance(WeightedNuclearNorm().begin(problem, seeded()), GroupSparseRun)
 
 
 @pytest.mark.slow

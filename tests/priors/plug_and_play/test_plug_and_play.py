@@ -33,7 +33,7 @@ DENOISER = OverlappingDCT(patch=4, refinement="none")
 
 
 def run_to_end(prior: PlugAndPlay | DenoisingPrior, problem: Problem) -> Estimate:
-    run = prior.start(problem, seeded())
+    run = prior.begin(problem, seeded())
     while True:
         estimate = run.step()
         if run.finished:
@@ -50,7 +50,7 @@ def test_a_data_term_without_a_proximal_map_is_refused(family: type[PlugAndPlay]
 
 def test_a_denoiser_that_returns_nan_is_named() -> None:
     problem = Problem(torch.rand(1, 1, 8, 8), Blur.gaussian(1.0), sigma=0.1, task="deblur")
-    run = PlugAndPlay(lambda noisy, sigma: noisy / 0).start(problem, seeded())
+    run = PlugAndPlay(lambda noisy, sigma: noisy / 0).begin(problem, seeded())
     with pytest.raises(ValueError, match="denoiser returned values that are not finite at iteration 1"):
         run.step()
 
@@ -259,7 +259,7 @@ def test_a_function_is_a_denoiser(photograph: torch.Tensor) -> None:
         return functional.avg_pool2d(functional.pad(noisy, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
 
     prior = PlugAndPlay(denoiser=halfway, iterations=5, sigma_start=0.2, sigma_end=0.0125)
-    run = prior.start(problem, seeded())
+    run = prior.begin(problem, seeded())
     while not run.finished:
         run.step()
     assert levels == pytest.approx([0.2, 0.1, 0.05, 0.025, 0.0125])
@@ -319,7 +319,7 @@ def test_chroma_is_chosen_by_the_colours_of_the_image(photograph: torch.Tensor) 
     for image in (grey, gaudy):
         problem = Problem(Mosaic("RGGB")(image), Mosaic("RGGB"), sigma=0.0, task="demosaic")
         prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER)
-        runs = [prior.start(problem, seeded()) for _ in range(2)]
+        runs = [prior.begin(problem, seeded()) for _ in range(2)]
         assert runs[0].findings()["chroma"] == runs[1].findings()["chroma"]
         chosen.append(runs[0].findings()["chroma"])
     assert chosen[0] > 1.5 * chosen[1] > 1.5
@@ -340,7 +340,7 @@ def test_chroma_is_denoised_as_if_it_were_noisier(photograph: torch.Tensor) -> N
 
     grey, colours = torch.full((1, 3, 5, 5), 0.5), torch.tensor([0.3, 0.0, -0.3]).view(1, 3, 1, 1)
     problem = Problem((grey + colours).clone(), Identity(), sigma=0.0, task="restore")
-    run = PlugAndPlay(denoiser=soft, chroma=3.0, iterations=1, sigma_start=0.1, sigma_end=0.1).start(
+    run = PlugAndPlay(denoiser=soft, chroma=3.0, iterations=1, sigma_start=0.1, sigma_end=0.1).begin(
         problem, seeded()
     )
     run.step()
@@ -361,7 +361,7 @@ def test_names_that_are_no_denoisers_are_refused_in_one_line(photograph: torch.T
         assert message in reason
         assert "\n" not in reason
         with pytest.raises(ValueError, match=message):
-            PlugAndPlay(denoiser=name).start(problem, seeded())
+            PlugAndPlay(denoiser=name).begin(problem, seeded())
 
 
 def test_a_registered_name_takes_the_settings_for_repeated_use(
@@ -390,7 +390,7 @@ def test_a_denoiser_that_changes_the_size_is_named(photograph: torch.Tensor) -> 
     with pytest.raises(
         ValueError, match=r"must return an image of shape \(1, 3, 96, 96\), got \(1, 3, 96, 95\)"
     ):
-        prior.start(damaged("inpaint", photograph), seeded()).step()
+        prior.begin(damaged("inpaint", photograph), seeded()).step()
 
 
 @pytest.mark.parametrize("scheme", ["hqs", "admm", "red"])
@@ -398,7 +398,7 @@ def test_a_denoiser_that_changes_the_size_is_named(photograph: torch.Tensor) -> 
 def test_a_resumed_run_gives_the_same_bytes(scheme: str, term: DataTerm, photograph: torch.Tensor) -> None:
     problem = dataclasses.replace(damaged("deblur", photograph[..., :24, :21]), data_term=term)
     prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER, scheme=scheme, iterations=4)
-    whole, first, second = (prior.start(problem, seeded()) for _ in range(3))
+    whole, first, second = (prior.begin(problem, seeded()) for _ in range(3))
     for _ in range(2):
         first.step()
     second.load_state_dict(first.state_dict())

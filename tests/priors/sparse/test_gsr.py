@@ -28,7 +28,7 @@ QUICK = {"iterations": 8, "radius": 10}
 
 
 def solve(prior: GroupSparseRepresentation, problem: Problem) -> tuple[Estimate, Run]:
-    run = prior.start(problem, seeded())
+    run = prior.begin(problem, seeded())
     while True:
         estimate = run.step()
         if run.finished:
@@ -200,7 +200,7 @@ def test_outliers_are_left_out_with_a_robust_data_term(grey: torch.Tensor) -> No
 def test_iterations_settle(grey: torch.Tensor) -> None:
     """At the end of the run, an iteration changes the image far less than in the beginning."""
     problem = inpainting(grey[..., :48, :48])
-    run = GroupSparseRepresentation.for_problem(problem, radius=8, iterations=12).start(problem, seeded())
+    run = GroupSparseRepresentation.for_problem(problem, radius=8, iterations=12).begin(problem, seeded())
     before, changes = problem.initial(), []
     while not run.finished:
         image = run.step().image
@@ -213,7 +213,7 @@ def test_iterations_settle(grey: torch.Tensor) -> None:
 def test_a_resumed_run_gives_the_same_bytes(taken_after: int, grey: torch.Tensor) -> None:
     problem = inpainting(grey[..., :40, :40])
     prior = GroupSparseRepresentation.for_problem(problem, **QUICK, refresh=4)
-    whole, first, second = (prior.start(problem, seeded()) for _ in range(3))
+    whole, first, second = (prior.begin(problem, seeded()) for _ in range(3))
     for _ in range(taken_after):
         first.step()
     second.load_state_dict(first.state_dict())

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from tests.pictures import SIGMA, denoising, inpainting, seeded
+from tests.priors.total_variation.solutions import solution
 from zeroshot.noise import QUANTISATION
 from zeroshot.operators.identity import Identity
-from zeroshot.priors.total_variation.convex import PenaltyPrior, minimise
+from zeroshot.priors.total_variation.convex import PenaltyPrior
 from zeroshot.priors.total_variation.tv import SMOOTHING, HuberTotalVariation, TotalVariation
 from zeroshot.problem import Problem
 from zeroshot.solvers.finite_differences import TotalVariationNorm, gradient
@@ -55,9 +56,9 @@ def test_the_proximal_map_minimises_what_it_says(generator: torch.Generator) -> 
 def test_the_lower_bound_meets_the_objective(name: str, photograph: torch.Tensor) -> None:
     problem = denoising(photograph) if name == "denoise" else inpainting(photograph, 0.4)
     prior = HuberTotalVariation(weight=0.05, smoothing=0.02, tolerance=2e-4, iterations=3000)
-    run = prior.start(problem, seeded())
+    run = prior.begin(problem, seeded())
     first = run.step()
-    estimate, _ = minimise(prior, problem)
+    estimate, _ = solution(prior, problem)
     assert first.gap is not None
     assert estimate.gap is not None
     assert estimate.gap <= 2e-4
@@ -74,8 +75,8 @@ def test_the_lower_bound_meets_the_objective(name: str, photograph: torch.Tensor
 
 def test_without_smoothing_it_is_total_variation(photograph: torch.Tensor) -> None:
     problem = denoising(photograph)
-    huber_image = minimise(HuberTotalVariation(weight=0.1, smoothing=1e-7, tolerance=1e-5), problem)[0].image
-    image = minimise(TotalVariation(weight=0.1, tolerance=1e-5), problem)[0].image
+    huber_image = solution(HuberTotalVariation(weight=0.1, smoothing=1e-7, tolerance=1e-5), problem)[0].image
+    image = solution(TotalVariation(weight=0.1, tolerance=1e-5), problem)[0].image
     torch.testing.assert_close(huber_image, image, atol=3e-3, rtol=0)
 
 
@@ -84,7 +85,7 @@ def test_shading_is_not_broken_into_terraces() -> None:
     problem = denoising(ramp.contiguous())
 
     def flat_share(prior: PenaltyPrior) -> float:
-        image = minimise(prior, problem)[0].image
+        image = solution(prior, problem)[0].image
         inner = image[..., 8:-8, 8:-8]
         return (torch.diff(inner, dim=-1).abs() < 2e-4).float().mean().item()
 
@@ -104,7 +105,7 @@ def test_the_smoothing_comes_from_the_noise(photograph: torch.Tensor) -> None:
 def test_the_chosen_weight_satisfies_the_discrepancy_principle(photograph: torch.Tensor) -> None:
     problem = denoising(photograph)
     prior = HuberTotalVariation.for_problem(problem)
-    estimate, run = minimise(prior, problem)
+    estimate, run = solution(prior, problem)
     assert problem.residual(estimate.image) == pytest.approx(prior.discrepancy * SIGMA, rel=0.02)
     assert run.findings()["weight"] == run.weight
 
@@ -112,7 +113,7 @@ def test_the_chosen_weight_satisfies_the_discrepancy_principle(photograph: torch
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 1, 9), (2, 3, 7, 5), (2, 1, 33, 17)], ids=str)
 def test_odd_sizes_and_batches(shape: tuple[int, ...], generator: torch.Generator) -> None:
     problem = Problem(torch.rand(shape, generator=generator), Identity(), sigma=0.1, task="denoise")
-    estimate, _ = minimise(HuberTotalVariation(iterations=100), problem)
+    estimate, _ = solution(HuberTotalVariation(iterations=100), problem)
     assert estimate.image.shape == shape
     assert torch.isfinite(estimate.image).all()
 
@@ -121,7 +122,7 @@ def test_odd_sizes_and_batches(shape: tuple[int, ...], generator: torch.Generato
 def test_a_resumed_run_gives_the_same_bytes(name: str, photograph: torch.Tensor) -> None:
     problem = denoising(photograph) if name == "denoise" else inpainting(photograph, 0.4)
     prior = HuberTotalVariation.for_problem(problem)
-    whole, first, second = (prior.start(problem, seeded()) for _ in range(3))
+    whole, first, second = (prior.begin(problem, seeded()) for _ in range(3))
     for _ in range(3):
         first.step()
     second.load_state_dict(first.state_dict())

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.pictures import SIGMA, decibels, denoising, seeded, with_noise
+from tests.priors.total_variation.solutions import solution
 from zeroshot.data_terms import L1, Gaussian
 from zeroshot.noise import add_salt_and_pepper, random_mask
 from zeroshot.operators.blur import Blur
@@ -15,7 +16,6 @@ from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
-from zeroshot.priors.total_variation.convex import minimise
 from zeroshot.priors.total_variation.nonlocal_tv import NonlocalTotalVariation
 from zeroshot.priors.total_variation.tv import TotalVariation
 from zeroshot.problem import Problem
@@ -128,15 +128,15 @@ def test_the_norm_is_bounded(generator: torch.Generator) -> None:
 
 def test_a_constant_image_comes_back() -> None:
     y = torch.full((1, 3, 20, 17), 0.6)
-    estimate, _ = minimise(NonlocalTotalVariation(iterations=100), Problem(y, Identity(), sigma=0.0))
+    estimate, _ = solution(NonlocalTotalVariation(iterations=100), Problem(y, Identity(), sigma=0.0))
     torch.testing.assert_close(estimate.image, y, atol=1e-4, rtol=0)
 
 
 def test_a_periodic_texture_is_kept_where_total_variation_flattens_it() -> None:
     clean = weave()
     problem = denoising(clean)
-    ours = minimise(NonlocalTotalVariation.for_problem(problem), problem)[0].image
-    theirs = minimise(TotalVariation.for_problem(problem), problem)[0].image
+    ours = solution(NonlocalTotalVariation.for_problem(problem), problem)[0].image
+    theirs = solution(TotalVariation.for_problem(problem), problem)[0].image
     assert decibels(ours, clean) > decibels(theirs, clean) + 2
 
 
@@ -157,7 +157,7 @@ def test_restores_better_than_the_first_estimate(name: str, photograph: torch.Te
         y, term = add_salt_and_pepper(crop, 0.1, seeded()), L1()
     measured = mask if name == "inpaint" else None
     problem = Problem(y, operator, term, sigma=sigma, task=name, measured=measured)
-    estimate, _ = minimise(NonlocalTotalVariation.for_problem(problem), problem)
+    estimate, _ = solution(NonlocalTotalVariation.for_problem(problem), problem)
     gain = decibels(estimate.image, crop) - decibels(problem.initial(), crop)
     assert gain > {"denoise": 6, "inpaint": 1, "deblur": 0.5, "demosaic": 3, "outliers": 6}[name]
 
@@ -165,7 +165,7 @@ def test_restores_better_than_the_first_estimate(name: str, photograph: torch.Te
 def test_the_gap_is_a_certificate_once_the_last_graph_stands(photograph: torch.Tensor) -> None:
     problem = denoising(photograph[..., :40, :37].contiguous())
     prior = NonlocalTotalVariation(weight=0.05, updates=1, iterations=400)
-    run = prior.start(problem, seeded())
+    run = prior.begin(problem, seeded())
     steps = [run.step() for _ in range(40)]
     certified = [step for step in steps if step.gap is not None]
     assert 0 < len(certified) < 40
@@ -178,15 +178,15 @@ def test_small_weights_keep_the_measurement_and_large_ones_flatten_it(photograph
     x = photograph[..., :24, :24].contiguous()
     problem = Problem(x, Identity(), sigma=0.1)
     prior = NonlocalTotalVariation(weight=5e-4, updates=0, iterations=400, tolerance=1e-4)
-    torch.testing.assert_close(minimise(prior, problem)[0].image, x, atol=6e-3, rtol=0)
-    flat = minimise(NonlocalTotalVariation(weight=3.0, updates=0, iterations=2000), problem)[0].image
+    torch.testing.assert_close(solution(prior, problem)[0].image, x, atol=6e-3, rtol=0)
+    flat = solution(NonlocalTotalVariation(weight=3.0, updates=0, iterations=2000), problem)[0].image
     assert flat.std(dim=(-2, -1)).max() < 0.2 * x.std(dim=(-2, -1)).min()
 
 
 def test_the_chosen_weight_satisfies_the_discrepancy_principle(photograph: torch.Tensor) -> None:
     problem = denoising(photograph[..., :64, :64].contiguous())
     prior = NonlocalTotalVariation.for_problem(problem)
-    estimate, _ = minimise(prior, problem)
+    estimate, _ = solution(prior, problem)
     assert problem.residual(estimate.image) == pytest.approx(prior.discrepancy * SIGMA, rel=0.02)
 
 
@@ -196,7 +196,7 @@ def test_the_chosen_weight_satisfies_the_discrepancy_principle(photograph: torch
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 1, 9), (2, 3, 7, 5)], ids=str)
 def test_images_smaller_than_patches_and_windows(shape: tuple[int, ...], generator: torch.Generator) -> None:
     problem = Problem(torch.rand(shape, generator=generator), Identity(), sigma=0.1, task="denoise")
-    estimate, _ = minimise(NonlocalTotalVariation(iterations=60), problem)
+    estimate, _ = solution(NonlocalTotalVariation(iterations=60), problem)
     assert estimate.image.shape == shape
     assert torch.isfinite(estimate.image).all()
 
@@ -204,7 +204,7 @@ def test_images_smaller_than_patches_and_windows(shape: tuple[int, ...], generat
 def test_a_run_resumed_after_the_graph_changed_gives_the_same_bytes(photograph: torch.Tensor) -> None:
     problem = denoising(photograph[..., :40, :40].contiguous())
     prior = NonlocalTotalVariation.for_problem(problem, iterations=120)
-    whole, first, second = (prior.start(problem, seeded()) for _ in range(3))
+    whole, first, second = (prior.begin(problem, seeded()) for _ in range(3))
     for _ in range(5):
         first.step()
     state = first.state_dict()

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from tests.pictures import SIGMA, damaged, decibels, denoising, seeded, uniform
+from tests.priors.total_variation.solutions import solution
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.noise import add_salt_and_pepper
 from zeroshot.operators.identity import Identity
-from zeroshot.priors.total_variation.convex import minimise
 from zeroshot.priors.total_variation.tgv import TotalGeneralizedVariation
 from zeroshot.priors.total_variation.tv import TotalVariation
 from zeroshot.problem import Problem
@@ -80,8 +80,8 @@ def test_an_affine_ramp_costs_nothing_and_total_variation_flattens_it() -> None:
     ramp = (0.05 + rows + columns)[None, None]
     problem = Problem(ramp, Identity(), sigma=0.1, task="denoise")
     prior = TotalGeneralizedVariation(weight=0.3, iterations=1500, tolerance=1e-9)
-    kept = minimise(prior, problem)[0].image
-    flattened = minimise(TotalVariation(weight=0.3), problem)[0].image
+    kept = solution(prior, problem)[0].image
+    flattened = solution(TotalVariation(weight=0.3), problem)[0].image
     assert (kept - ramp).abs().max() < 0.01
     assert (flattened - ramp).abs().max() > 0.05
 
@@ -89,8 +89,8 @@ def test_an_affine_ramp_costs_nothing_and_total_variation_flattens_it() -> None:
 def test_dearly_paid_slopes_give_total_variation(photograph: torch.Tensor) -> None:
     """Slopes that may not change follow the mean slope only, which a photograph has next to none of."""
     problem = denoising(photograph)
-    stiff = minimise(TotalGeneralizedVariation(weight=0.1, ratio=1e3, iterations=600), problem)[0].image
-    image = minimise(TotalVariation(weight=0.1), problem)[0].image
+    stiff = solution(TotalGeneralizedVariation(weight=0.1, ratio=1e3, iterations=600), problem)[0].image
+    image = solution(TotalVariation(weight=0.1), problem)[0].image
     assert (stiff - image).square().mean().sqrt() < 4e-3
 
 
@@ -103,7 +103,7 @@ def test_the_gap_closes_for_every_data_term(term: DataTerm, photograph: torch.Te
     y = add_salt_and_pepper(clean, 0.1, seeded()) if isinstance(term, L1 | Huber) else denoising(clean).y
     problem = Problem(y.clamp(0, 1), Identity(), term, sigma=SIGMA)
     prior = TotalGeneralizedVariation(weight=5.0 if isinstance(term, Poisson) else None, iterations=3000)
-    estimate, _ = minimise(replace(prior, tolerance=3e-3), problem)
+    estimate, _ = solution(replace(prior, tolerance=3e-3), problem)
     assert estimate.gap is not None
     assert estimate.gap <= 3e-3
     assert decibels(estimate.image, clean) > decibels(problem.y, clean) + 3
@@ -111,7 +111,7 @@ def test_the_gap_closes_for_every_data_term(term: DataTerm, photograph: torch.Te
 
 def test_the_lower_bound_never_exceeds_an_objective(photograph: torch.Tensor) -> None:
     problem = denoising(photograph[..., :40, :37].contiguous())
-    run = TotalGeneralizedVariation(weight=0.1).start(problem, seeded())
+    run = TotalGeneralizedVariation(weight=0.1).begin(problem, seeded())
     steps = [run.step() for _ in range(80)]
     bounds = [step.loss * (1 - step.gap) for step in steps if step.gap is not None]
     assert len(bounds) == 80
@@ -123,7 +123,7 @@ def test_the_lower_bound_never_exceeds_an_objective(photograph: torch.Tensor) ->
 def test_restores_better_than_the_first_estimate(name: str, photograph: torch.Tensor) -> None:
     crop = photograph[..., :64, :64].contiguous()
     problem = damaged(name, crop)
-    estimate, _ = minimise(TotalGeneralizedVariation.for_problem(problem, iterations=400), problem)
+    estimate, _ = solution(TotalGeneralizedVariation.for_problem(problem, iterations=400), problem)
     gain = decibels(estimate.image, crop) - decibels(problem.initial(), crop)
     assert gain > {"inpaint": 0.4, "sr": 0.5, "deblur": 1.0, "demosaic": 3.0}[name]
 
@@ -131,17 +131,17 @@ def test_restores_better_than_the_first_estimate(name: str, photograph: torch.Te
 def test_random_holes_are_filled_better_than_by_total_variation(photograph: torch.Tensor) -> None:
     photograph = photograph[..., :64, :64].contiguous()
     problem = damaged("inpaint", photograph)
-    ours = minimise(TotalGeneralizedVariation.for_problem(problem), problem)[0].image
-    theirs = minimise(TotalVariation.for_problem(problem), problem)[0].image
+    ours = solution(TotalGeneralizedVariation.for_problem(problem), problem)[0].image
+    theirs = solution(TotalVariation.for_problem(problem), problem)[0].image
     assert decibels(ours, photograph) > decibels(theirs, photograph) + 0.5
 
 
 def test_small_and_large_weights_keep_the_measurement_and_leave_a_plane() -> None:
     x = uniform(1, 1, 12, 11) * 0.2 + 0.4
     problem = Problem(x, Identity(), sigma=0.1)
-    kept = minimise(TotalGeneralizedVariation(weight=1e-5, iterations=300), problem)[0].image
+    kept = solution(TotalGeneralizedVariation(weight=1e-5, iterations=300), problem)[0].image
     torch.testing.assert_close(kept, x, atol=2e-3, rtol=0)
-    plane = minimise(TotalGeneralizedVariation(weight=1.0, tolerance=1e-2), problem)[0].image
+    plane = solution(TotalGeneralizedVariation(weight=1.0, tolerance=1e-2), problem)[0].image
     rows, columns = torch.meshgrid(torch.arange(12.0), torch.arange(11.0), indexing="ij")
     basis = torch.stack([torch.ones(12, 11), rows, columns], dim=-1).view(-1, 3)
     fitted = (basis @ torch.linalg.lstsq(basis, x.view(-1, 1)).solution).view(x.shape)
@@ -152,7 +152,7 @@ def test_the_chosen_weight_satisfies_the_discrepancy_principle(photograph: torch
     photograph = photograph[..., :64, :64].contiguous()
     problem = denoising(photograph)
     prior = TotalGeneralizedVariation.for_problem(problem)
-    estimate, _ = minimise(prior, problem)
+    estimate, _ = solution(prior, problem)
     assert problem.residual(estimate.image) == pytest.approx(prior.discrepancy * SIGMA, rel=0.02)
     assert decibels(estimate.image, photograph) > decibels(problem.y, photograph) + 6
 
@@ -163,7 +163,7 @@ def test_the_chosen_weight_satisfies_the_discrepancy_principle(photograph: torch
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 3, 1, 9), (2, 3, 7, 5)], ids=str)
 def test_odd_sizes_and_batches(shape: tuple[int, ...], generator: torch.Generator) -> None:
     problem = Problem(torch.rand(shape, generator=generator), Identity(), sigma=0.1, task="denoise")
-    estimate, _ = minimise(TotalGeneralizedVariation(iterations=100), problem)
+    estimate, _ = solution(TotalGeneralizedVariation(iterations=100), problem)
     assert estimate.image.shape == shape
     assert torch.isfinite(estimate.image).all()
 
@@ -171,7 +171,7 @@ def test_odd_sizes_and_batches(shape: tuple[int, ...], generator: torch.Generato
 def test_a_resumed_run_gives_the_same_bytes(photograph: torch.Tensor) -> None:
     problem = damaged("demosaic", photograph)
     prior = TotalGeneralizedVariation.for_problem(problem)
-    whole, first, second = (prior.start(problem, seeded()) for _ in range(3))
+    whole, first, second = (prior.begin(problem, seeded()) for _ in range(3))
     for _ in range(4):
         first.step()
     second.load_state_dict(first.state_dict())

@@ -10,12 +10,12 @@ import torch
 
 import zeroshot
 from tests.pictures import SIGMA, damaged, decibels, denoising, seeded, with_noise
+from tests.priors.total_variation.solutions import solution
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.estimate import Estimate
 from zeroshot.noise import QUANTISATION, add_poisson, add_salt_and_pepper
 from zeroshot.operators.downsample import Downsample
 from zeroshot.operators.identity import Identity
-from zeroshot.priors.total_variation.convex import minimise
 from zeroshot.priors.total_variation.tv import TotalVariation
 from zeroshot.problem import Problem
 from zeroshot.solvers.finite_differences import total_variation
@@ -74,7 +74,7 @@ def test_an_operator_that_is_not_linear_is_refused(photograph: torch.Tensor) -> 
     problem = Problem(photograph, Square())
     assert "linear" in (TotalVariation().supports(problem) or "")
     with pytest.raises(ValueError, match="needs a linear operator"):
-        TotalVariation().start(problem, seeded())
+        TotalVariation().begin(problem, seeded())
 
 
 def test_a_data_term_without_a_conjugate_is_refused(photograph: torch.Tensor) -> None:
@@ -93,7 +93,7 @@ def test_a_data_term_without_a_conjugate_is_refused(photograph: torch.Tensor) ->
 
 def test_denoising_gains_and_is_certified(photograph: torch.Tensor) -> None:
     problem = denoising(photograph)
-    estimate, _ = minimise(TotalVariation.for_problem(problem), problem)
+    estimate, _ = solution(TotalVariation.for_problem(problem), problem)
     assert estimate.gap is not None
     assert estimate.gap <= 1e-3
     assert decibels(estimate.image, photograph) > decibels(problem.initial(), photograph) + 5
@@ -102,14 +102,14 @@ def test_denoising_gains_and_is_certified(photograph: torch.Tensor) -> None:
 @pytest.mark.parametrize("name", ["inpaint", "sr", "deblur", "demosaic"])
 def test_restores_better_than_the_first_estimate(name: str, photograph: torch.Tensor) -> None:
     problem = damaged(name, photograph, NOISE.get(name))
-    estimate, _ = minimise(TotalVariation.for_problem(problem), problem)
+    estimate, _ = solution(TotalVariation.for_problem(problem), problem)
     gain = decibels(estimate.image, photograph) - decibels(problem.initial(), photograph)
     assert gain > {"inpaint": 1.0, "sr": 0.3, "deblur": 1.0, "demosaic": 3.0}[name]
 
 
 def test_a_grey_measurement_is_met_and_gets_no_false_colours(photograph: torch.Tensor) -> None:
     problem = damaged("colorize", photograph)
-    estimate, _ = minimise(TotalVariation.for_problem(problem), problem)
+    estimate, _ = solution(TotalVariation.for_problem(problem), problem)
     assert problem.residual(estimate.image) < 1.02 * QUANTISATION
     assert decibels(estimate.image, photograph) > decibels(problem.initial(), photograph) - 0.3
 
@@ -126,7 +126,7 @@ def test_every_data_term_reduces_its_objective(
     y = with_noise(photograph).clamp(0, 1) if y is None else y
     problem = Problem(y, Identity(), term)
     prior = TotalVariation(weight=weight)
-    estimate, run = minimise(prior, problem)
+    estimate, run = solution(prior, problem)
 
     def objective(x: torch.Tensor) -> float:
         return term.penalty(x, y).sum().item() + run.weight * total_variation(x)
@@ -141,7 +141,7 @@ def test_every_data_term_reduces_its_objective(
 def test_vectorial_and_channels_are_the_same_for_grey_images(photograph: torch.Tensor) -> None:
     problem = denoising(photograph.mean(dim=1, keepdim=True))
     images = [
-        minimise(TotalVariation(weight=0.1, coupling=coupling), problem)[0].image
+        solution(TotalVariation(weight=0.1, coupling=coupling), problem)[0].image
         for coupling in ("vectorial", "channels")
     ]
     assert torch.equal(*images)
@@ -150,15 +150,15 @@ def test_vectorial_and_channels_are_the_same_for_grey_images(photograph: torch.T
 def test_channels_on_their_own_are_denoised_as_grey_images(photograph: torch.Tensor) -> None:
     problem = denoising(photograph)
     prior = TotalVariation(weight=0.1, coupling="channels", tolerance=1e-5)
-    together, _ = minimise(prior, problem)
-    red, _ = minimise(prior, dataclasses.replace(problem, y=problem.y[:, :1], reference_shape=(1, 1, 96, 96)))
+    together, _ = solution(prior, problem)
+    red, _ = solution(prior, dataclasses.replace(problem, y=problem.y[:, :1], reference_shape=(1, 1, 96, 96)))
     torch.testing.assert_close(together.image[:, :1], red.image, atol=5e-3, rtol=0)
 
 
 def test_a_constant_image_comes_back(photograph: torch.Tensor) -> None:
     y = torch.full((1, 3, 40, 30), 0.6)
     for prior in (TotalVariation(iterations=200), TotalVariation(weight=0.1, iterations=200)):
-        estimate, _ = minimise(prior, Problem(y, Identity(), sigma=0.0, task="denoise"))
+        estimate, _ = solution(prior, Problem(y, Identity(), sigma=0.0, task="denoise"))
         torch.testing.assert_close(estimate.image, y, atol=1e-5, rtol=0)
 
 
@@ -168,7 +168,7 @@ def test_held_out_measurements_do_not_enter(photograph: torch.Tensor) -> None:
     spoiled = dataclasses.replace(problem, y=torch.where(problem.held_out > 0, 0.5, problem.y))
     prior = TotalVariation(weight=0.1, iterations=100)
     # The first estimate of the identity is y itself, so that only the solutions agree.
-    images = [minimise(dataclasses.replace(prior, tolerance=1e-6), p)[0].image for p in (problem, spoiled)]
+    images = [solution(dataclasses.replace(prior, tolerance=1e-6), p)[0].image for p in (problem, spoiled)]
     torch.testing.assert_close(images[0], images[1], atol=0.02, rtol=0)
 
 
@@ -179,7 +179,7 @@ def test_held_out_measurements_do_not_enter(photograph: torch.Tensor) -> None:
 def test_the_chosen_weight_satisfies_the_discrepancy_principle(name: str, photograph: torch.Tensor) -> None:
     problem = damaged(name, photograph, NOISE.get(name))
     prior = TotalVariation.for_problem(problem)
-    estimate, _ = minimise(prior, problem)
+    estimate, _ = solution(prior, problem)
     wanted = prior.discrepancy * max(problem.sigma or 0.0, QUANTISATION)
     assert problem.residual(estimate.image) == pytest.approx(wanted, rel=0.02)
     assert estimate.gap is not None
@@ -189,7 +189,7 @@ def test_super_resolution_by_four_converges(photograph: torch.Tensor) -> None:
     operator = Downsample(4)
     problem = Problem(operator(photograph), operator, sigma=0.0, task="sr")
     prior = TotalVariation.for_problem(problem)
-    estimate, _ = minimise(prior, problem)
+    estimate, _ = solution(prior, problem)
     assert estimate.gap is not None
     assert estimate.gap <= prior.tolerance
     assert problem.residual(estimate.image) == pytest.approx(prior.discrepancy * QUANTISATION, rel=0.02)
@@ -197,14 +197,14 @@ def test_super_resolution_by_four_converges(photograph: torch.Tensor) -> None:
 
 def test_an_unknown_noise_level_is_estimated(photograph: torch.Tensor) -> None:
     problem = dataclasses.replace(denoising(photograph), sigma=None)
-    run = TotalVariation(discrepancy=1.0).start(problem, seeded())
+    run = TotalVariation(discrepancy=1.0).begin(problem, seeded())
     assert run.residual_wanted == pytest.approx(SIGMA, rel=0.1)
 
 
 def test_poisson_noise_leaves_the_residual_that_its_law_predicts(photograph: torch.Tensor) -> None:
     problem = Problem(add_poisson(photograph, 30, seeded()), Identity(), Poisson(1 / 30), task="denoise")
     prior = TotalVariation.for_problem(problem)
-    estimate, _ = minimise(prior, problem)
+    estimate, _ = solution(prior, problem)
     law = (problem.y / 30).mean().sqrt().item()
     assert problem.residual(estimate.image) == pytest.approx(prior.discrepancy * law, rel=0.02)
     assert decibels(estimate.image, photograph) > decibels(problem.y.clamp(0, 1), photograph) + 4
@@ -212,7 +212,7 @@ def test_poisson_noise_leaves_the_residual_that_its_law_predicts(photograph: tor
 
 def test_more_noise_asks_for_a_larger_weight(photograph: torch.Tensor) -> None:
     y = denoising(photograph).y
-    weights = [minimise(TotalVariation(), Problem(y, Identity(), sigma=s))[1].weight for s in (0.05, 0.1)]
+    weights = [solution(TotalVariation(), Problem(y, Identity(), sigma=s))[1].weight for s in (0.05, 0.1)]
     assert weights[0] < weights[1]
 
 
@@ -225,7 +225,7 @@ def test_the_weight_of_colour_is_chosen_by_held_out_measurements(photograph: tor
         torch.stack([photograph[:, 0], photograph[:, 1].flip(-1), photograph[:, 2].flip(-2)], 1),
     ):
         problem = damaged("demosaic", x)
-        run = TotalVariation.for_problem(problem).start(problem, seeded())
+        run = TotalVariation.for_problem(problem).begin(problem, seeded())
         chosen.append(run.findings()["chroma"])
     assert chosen[0] > 3
     assert chosen[1] < 2
@@ -241,7 +241,7 @@ def test_a_resumed_run_gives_the_same_bytes(
 ) -> None:
     problem = damaged(name, photograph, NOISE.get(name))
     prior = TotalVariation.for_problem(problem, weight=weight)
-    whole, first, second = (prior.start(problem, seeded()) for _ in range(3))
+    whole, first, second = (prior.begin(problem, seeded()) for _ in range(3))
     for _ in range(4):
         first.step()
     second.load_state_dict(first.state_dict())
@@ -257,8 +257,8 @@ def test_a_resumed_run_gives_the_same_bytes(
 def test_shorter_steps_still_converge(name: str, photograph: torch.Tensor) -> None:
     problem = damaged(name, photograph, NOISE.get(name))
     prior = TotalVariation(weight=0.05)
-    reference, _ = minimise(prior, problem)
-    run = prior.start(problem, seeded())
+    reference, _ = solution(prior, problem)
+    run = prior.begin(problem, seeded())
     run.shrink_step(0.5)
     for _ in range(60):
         estimate = run.step()
@@ -288,7 +288,7 @@ def test_an_image_without_noise_is_left_as_it_is(prior: str, photograph: torch.T
 
 def test_a_weight_that_is_given_is_used_without_noise_too(photograph: torch.Tensor) -> None:
     problem = Problem(photograph, Identity(), sigma=0.0, task="denoise")
-    assert not torch.equal(minimise(TotalVariation(weight=0.1), problem)[0].image, photograph)
+    assert not torch.equal(solution(TotalVariation(weight=0.1), problem)[0].image, photograph)
 
 
 @pytest.mark.parametrize("prior", ["tv", "huber_tv", "tgv"])

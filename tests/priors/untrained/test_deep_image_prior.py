@@ -15,7 +15,7 @@ from zeroshot.operators import Downsample, Identity, Mask
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.priors.untrained.networks import Decoder, Network, ResNet, Skip, UNet
 from zeroshot.priors.untrained.parametrization import Frame, Perturbation, fixed_input, scales_for
-from zeroshot.priors.untrained.recipes import hole_shape, recipe_for
+from zeroshot.priors.untrained.recipe_choice import hole_shape, recipe_for
 from zeroshot.problem import Problem
 from zeroshot.solvers.muon import Muon, orthogonalise
 
@@ -152,8 +152,8 @@ def test_backtracking_takes_the_weights_back() -> None:
     for _ in range(100):
         run.step()
     good = [parameter.detach().clone() for parameter in run.network.parameters()]
-    assert run._last_good is not None
-    kept = run._last_good[1]
+    assert run.last_good is not None
+    kept = run.last_good[1]
     with torch.no_grad():
         for parameter in run.network.parameters():
             parameter.add_(10.0)

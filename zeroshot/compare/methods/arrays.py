@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from zeroshot.metrics import luma
+from zeroshot.colour import LUMA_16_235_BLACK, LUMA_16_235_WEIGHTS
+from zeroshot.metrics import luma_16_235
 
 #: Cb and Cr of ITU-R BT.601 for R, G, B in [0, 1], as MATLAB's rgb2ycbcr computes them: rows times RGB, / 255.
 _CHROMA = ((-37.797, -74.203, 112.0), (112.0, -93.786, -18.214))
-_CENTRE, _BLACK = 128 / 255, 16 / 255
-_TO_YCBCR = np.array([(65.481, 128.553, 24.966), *_CHROMA]) / 255
+_CENTRE = 128 / 255
+_TO_YCBCR = np.vstack([LUMA_16_235_WEIGHTS, np.array(_CHROMA) / 255])
 
 
 def to_tensor(image: np.ndarray) -> torch.Tensor:
@@ -40,13 +41,13 @@ def to_luma_and_chroma(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
     ``Y, Cb, Cr`` of ITU-R BT.601 in the 16–235 range, as MATLAB's rgb2ycbcr computes them.
     """
     weights = torch.tensor(_CHROMA, dtype=image.dtype, device=image.device) / 255
-    return luma(image), torch.einsum("kc,nchw->nkhw", weights, image) + _CENTRE
+    return luma_16_235(image), torch.einsum("kc,nchw->nkhw", weights, image) + _CENTRE
 
 
 def from_luma_and_chroma(y: torch.Tensor, chroma: torch.Tensor) -> torch.Tensor:
     """R, G, B (N, 3, H, W): the inverse of :func:`to_luma_and_chroma`."""
     inverse = torch.from_numpy(np.linalg.inv(_TO_YCBCR)).to(y)
-    centred = torch.cat((y - _BLACK, chroma - _CENTRE), dim=1)
+    centred = torch.cat((y - LUMA_16_235_BLACK, chroma - _CENTRE), dim=1)
     return torch.einsum("kc,nchw->nkhw", inverse, centred)
 
 

@@ -209,7 +209,9 @@ def existing_file(file: str | Path) -> Path:
 
 def missing(package: str, extra: str) -> ImportError:
     """The error for a package that is not installed."""
-    return ImportError(f"this needs {package}, which is not installed: pip install 'zeroshot[{extra}]'")
+    return ImportError(
+        f"this needs {package}, which is not installed: pip install 'zeroshot-restore[{extra}]'"
+    )
 
 
 def first_line(error: BaseException) -> str:

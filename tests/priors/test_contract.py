@@ -1,0 +1,112 @@
+"""Every registered prior holds the contract, on the tasks that take different ways through it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from tests.contract import PriorCase, PriorContract
+from tests.generators.small_generators import build, tiny_decoder
+from tests.pictures import as_image, damaged, sample, uniform
+from zeroshot.generators import Generator
+from zeroshot.operators import Downsample
+from zeroshot.problem import Problem
+from zeroshot.registry import prior_class, prior_names
+
+NETWORK: dict[str, Any] = {"channels": 6, "scales": 2, "input_depth": 4, "iterations": 8}
+DICTIONARY: dict[str, Any] = {"sweeps": 3, "training": 300, "atoms": 40, "patch": 4}
+PATCHES: dict[str, Any] = {"inner": 6, "block": 3, "rounds": 2, "clusters": 10, "radius": 6, "patch": 5}
+GROUPS: dict[str, Any] = {"patch": 5, "group": 20, "iterations": 4, "stride": 3, "radius": 6}
+SPLITTING: dict[str, Any] = {"denoiser": "dct", "iterations": 5}
+
+#: Case → the prior, the task that it undoes, and settings that make it quick.
+SETTINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "auto": ("auto", "denoise", {"candidates": ("perona_malik", "fourier"), "fraction": 0.1}),
+    "bilateral": ("bilateral", "denoise", {}),
+    "bm3d": ("bm3d", "denoise", {"profile": "fast"}),
+    "coherence": ("coherence", "denoise", {}),
+    "completion": ("completion", "inpaint", {"iterations": 30}),
+    "dct": ("dct", "denoise", {}),
+    "dip": ("dip", "denoise", {**NETWORK, "guide": "none"}),
+    "dip, muon, pool": (
+        "dip",
+        "denoise",
+        {**NETWORK, "guide": "none", "optimiser": "muon", "perturbation_noise": "pool"},
+    ),
+    "dip, guided": (
+        "dip",
+        "inpaint",
+        {**NETWORK, "guide": "tv", "guide_settings": {"iterations": 10}, "handover": (2, 5)},
+    ),
+    "domain_transform": ("domain_transform", "denoise", {}),
+    "fourier": ("fourier", "denoise", {}),
+    "gsr, holes": ("gsr", "inpaint", {"iterations": 4, "radius": 6, "group": 20, "refresh": 2}),
+    "gsr": ("gsr", "sr", {"iterations": 4, "radius": 6, "group": 20, "refresh": 2, "patch": 6}),
+    "huber_tv": ("huber_tv", "denoise", {"iterations": 60}),
+    "ksvd": ("ksvd", "denoise", DICTIONARY),
+    "ksvd, holes": ("ksvd", "inpaint", {**DICTIONARY, "sweeps": 2, "coarsest": 0.03, "finest": 0.02}),
+    "ncsr": ("ncsr", "denoise", PATCHES),
+    "ncsr, sr": ("ncsr", "sr", PATCHES),
+    "nlm": ("nlm", "denoise", {"window": 7}),
+    "nltv": ("nltv", "denoise", {"radius": 3, "iterations": 30, "block": 5, "updates": 2}),
+    "nnm": ("nnm", "denoise", GROUPS),
+    "perona_malik": ("perona_malik", "denoise", {}),
+    "pnp, hqs": ("pnp", "inpaint", {**SPLITTING, "scheme": "hqs"}),
+    "pnp, admm": ("pnp", "sr", {**SPLITTING, "scheme": "admm"}),
+    "red": ("red", "inpaint", SPLITTING),
+    "tgv": ("tgv", "denoise", {"iterations": 40, "block": 4}),
+    "tv": ("tv", "denoise", {"iterations": 60}),
+    "tv, given weight": ("tv", "demosaic", {"iterations": 60, "weight": 0.05, "chroma": 2.0}),
+    "wavelet": ("wavelet", "denoise", {}),
+    "wavelet, undecimated": ("wavelet", "sr", {"iterations": 12, "block": 3}),
+    "wavelet, spun": (
+        "wavelet",
+        "sr",
+        {"iterations": 12, "block": 3, "transform": "orthogonal", "shifts": 2},
+    ),
+    "wnnm": ("wnnm", "denoise", GROUPS),
+}
+LATENT: dict[str, tuple[str, Callable[[], Generator], dict[str, Any]]] = {
+    "latent": ("latent", tiny_decoder, {"iterations": 6}),
+    "inversion, tuned": (
+        "inversion",
+        lambda: build("style"),
+        {"iterations": 3, "tuning_iterations": 4, "noise": "optimised"},
+    ),
+    "mgan": ("mgan", lambda: build("progressive"), {"iterations": 6, "codes": 3}),
+    "mgan, style": ("mgan", lambda: build("style"), {"iterations": 6, "codes": 3}),
+    "pulse": ("pulse", lambda: build("style"), {"iterations": 6, "statistics_samples": 500, "samples": 2}),
+}
+RANDOM = {"dip", "ksvd", "inversion", "mgan", "pulse"}
+
+
+def picture() -> torch.Tensor:
+    return as_image(sample("astronaut")[80:104, 190:214])
+
+
+@functools.cache
+def case_of(name: str) -> PriorCase:
+    if name in LATENT:
+        family, network, settings = LATENT[name]
+        # What the small generators make is 16 × 16.
+        problem = Problem(Downsample(2)(uniform(1, 3, 16, 16, seed=2)), Downsample(2), sigma=0.0, task="sr")
+        prior = prior_class(family)(weights=network(), **settings)
+    else:
+        family, task, settings = SETTINGS[name]
+        problem = damaged(task, picture())
+        prior = prior_class(family).for_problem(problem, **settings)
+    return PriorCase(prior, problem, is_random=family in RANDOM)
+
+
+class TestEveryPrior(PriorContract):
+    @pytest.fixture(params=[*SETTINGS, *LATENT])
+    def case(self, request: pytest.FixtureRequest) -> PriorCase:
+        return case_of(request.param)
+
+
+def test_every_registered_prior_is_under_contract() -> None:
+    assert {family for family, _, _ in [*SETTINGS.values(), *LATENT.values()]} == set(prior_names())

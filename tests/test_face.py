@@ -1,0 +1,169 @@
+"""The public face: what `import zeroshot` shows, what it loads, and what the light commands load."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import subprocess
+import sys
+import textwrap
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import zeroshot
+from zeroshot.registry import class_names
+
+STUB = ast.parse(Path(zeroshot.__file__).with_suffix(".pyi").read_text())
+HEAVY = {"torch", "numpy", "scipy"}
+
+
+def python(code: str, *options: str) -> str:
+    """What a fresh interpreter prints for this code."""
+    done = subprocess.run(
+        [sys.executable, *options, "-c", textwrap.dedent(code)],
+        capture_output=True, text=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# --- names -------------------------------------------------------------------------------------------------
+
+
+def test_the_names_of_the_stub_are_those_of_the_package() -> None:
+    imported = []
+    for statement in STUB.body:
+        if isinstance(statement, ast.ImportFrom):
+            module = importlib.import_module(f"zeroshot.{statement.module}")
+            for alias in statement.names:
+                assert getattr(zeroshot, alias.name) is getattr(module, alias.name)
+            imported += [alias.name for alias in statement.names]
+    (listed,) = (statement.value for statement in STUB.body if isinstance(statement, ast.Assign))
+    assert sorted(imported) == sorted(ast.literal_eval(listed)) == sorted(zeroshot.__all__)
+
+
+def test_every_prior_of_ours_is_in_the_stub() -> None:
+    declared = entry_points(group="zeroshot.priors")
+    ours = {entry.attr for entry in declared if entry.module.startswith("zeroshot.")}
+    assert ours
+    assert ours <= set(zeroshot.__all__)
+
+
+def test_dir_shows_the_public_names_and_no_modules() -> None:
+    shown = dir(zeroshot)
+    assert set(shown) == {*zeroshot.__all__, *class_names()}
+    assert {"solve", "tasks", "PlugAndPlay", "__version__"} <= set(shown)
+    assert not {"images", "loop", "sys", "importlib", "Any"} & set(shown)
+
+
+def test_a_misspelt_name_is_an_error_that_python_can_mend() -> None:
+    with pytest.raises(AttributeError, match="module 'zeroshot' has no attribute 'sovle'") as caught:
+        _ = zeroshot.sovle  # type: ignore[attr-defined]
+    assert (caught.value.name, caught.value.obj) == ("sovle", zeroshot)
+    done = subprocess.run(
+        [sys.executable, "-c", "import zeroshot; zeroshot.sovle"], capture_output=True, text=True, check=False
+    )
+    assert "Did you mean: 'solve'?" in done.stderr
+    with pytest.raises(ImportError):
+        exec("from zeroshot import NoSuchPrior")
+
+
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import zeroshot, zeroshot.tasks, zeroshot.solve",
+        "import zeroshot.tasks, zeroshot.solve, zeroshot",
+        "import zeroshot; zeroshot.tasks; zeroshot.solve; import zeroshot.tasks, zeroshot.solve",
+        "from zeroshot.tasks import Task; from zeroshot.solve import resolve_device; import zeroshot",
+        "from zeroshot import tasks, solve; import zeroshot",
+        "from zeroshot import *; import zeroshot",
+    ],
+)
+def test_tasks_and_solve_are_functions_whatever_was_imported(imports: str) -> None:
+    assert "deblur" in python(
+        f"{imports}; assert zeroshot.solve.__module__ == 'zeroshot.solve'; print(*zeroshot.tasks())"
+    )
+
+
+def test_submodules_are_loaded_when_asked_for() -> None:
+    python("""
+    import sys, zeroshot
+    from zeroshot import images
+    assert zeroshot.images is images and "torch" not in sys.modules
+    assert zeroshot.stopping.Plateau is zeroshot.Plateau
+    """)
+
+
+# --- what is loaded ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "zeroshot",
+        "zeroshot.checks",
+        "zeroshot.cli.main",
+        "zeroshot.cli.values",
+        "zeroshot.files",
+        "zeroshot.images.files",
+        "zeroshot.memory",
+        "zeroshot.registry",
+        "zeroshot.version",
+        "zeroshot.words",
+    ],
+)
+def test_light_modules_load_nothing_heavy(module: str) -> None:
+    assert python(f"import sys, {module}; print(*{HEAVY} & set(sys.modules))").split() == []
+
+
+def test_names_and_outlines_of_priors_load_nothing_heavy() -> None:
+    code = f"""
+    import sys, zeroshot
+    from zeroshot.registry import prior_outlines
+    assert list(prior_outlines()) == zeroshot.prior_names()
+    assert zeroshot.__version__ and "TotalVariation" in dir(zeroshot)
+    print(*{HEAVY} & set(sys.modules))
+    """
+    assert python(code).split() == []
+
+
+@pytest.mark.xfail(strict=True, reason="the parser loads the table of tasks, which loads PyTorch")
+@pytest.mark.parametrize("options", [[], ["-OO"]], ids=["plain", "without docstrings"])
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("--help", "usage: zeroshot"),
+        ("denoise --help", "--sigma"),
+        ("restore --help", "downsample(4, kernel=lanczos3)"),
+        ("--version", zeroshot.__version__),
+        ("tasks", "deblur: "),
+        ("priors", "tv: total variation"),
+        ("priors tv", "The relative duality gap"),
+        ("priors nosuch", "there is no prior 'nosuch'"),
+        ("info made.png made.tiff", '"seed": 7'),
+        ("info missing.png", "there is no such file"),
+        ("denoise missing.png -o out.png", "missing.png"),
+        ("denoise in.png -o out.png --sigam 25", "--sigam"),
+    ],
+)
+def test_commands_that_need_no_network_load_no_pytorch(
+    arguments: str, told: str, options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("made.png", "made.tiff"):
+        made = zeroshot.images.load(np.zeros((8, 8, 3), np.uint8))
+        zeroshot.images.save(made, name, provenance={"seed": 7})
+    code = f"""
+    import contextlib, io, sys
+    from zeroshot.cli.main import main
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+        main({arguments.split()})
+    print("torch" in sys.modules, said.getvalue())
+    """
+    loaded, _, said = python(code, *options).partition(" ")
+    assert told in said
+    assert loaded == "False"

@@ -1,0 +1,99 @@
+from .data_terms import L1, DataTerm, Gaussian, Huber, Poisson
+from .estimate import Estimate
+from .prior import Prior, Run
+from .priors.auto.selection import ModelSelection
+from .priors.filters.bilateral import Bilateral
+from .priors.filters.diffusion import CoherenceDiffusion, PeronaMalik
+from .priors.filters.domain_transform import DomainTransform
+from .priors.filters.fourier import FourierLowPass
+from .priors.latent.decoder import LatentDecoder
+from .priors.latent.inversion import Inversion
+from .priors.latent.mgan import MultiCodeGAN
+from .priors.latent.pulse import Pulse
+from .priors.low_rank.completion import MatrixCompletion
+from .priors.low_rank.nnm import NuclearNorm
+from .priors.low_rank.wnnm import WeightedNuclearNorm
+from .priors.plug_and_play.pnp import PlugAndPlay, RegularisationByDenoising
+from .priors.self_similarity.bm3d.prior import BlockMatching3D
+from .priors.self_similarity.nonlocal_means import NonlocalMeans
+from .priors.sparse.dct import OverlappingDCT
+from .priors.sparse.dictionary.prior import LearnedDictionary
+from .priors.sparse.gsr import GroupSparseRepresentation
+from .priors.sparse.ncsr.prior import NonlocallyCentralizedSparse
+from .priors.sparse.wavelet.prior import Wavelet
+from .priors.total_variation.nonlocal_tv import NonlocalTotalVariation
+from .priors.total_variation.tgv import TotalGeneralizedVariation
+from .priors.total_variation.tv import HuberTotalVariation, TotalVariation
+from .priors.untrained.deep_image_prior import DeepImagePrior
+from .problem import Problem
+from .registry import prior_names
+from .restoration import Restoration
+from .solve import solve
+from .stopping import (
+    Discrepancy,
+    DualityGap,
+    ExponentialMovingVariance,
+    Finished,
+    HeldOut,
+    MaxIterations,
+    Plateau,
+    StoppingRule,
+    TimeBudget,
+    WindowedMovingVariance,
+)
+from .tasks import tasks
+from .version import __version__
+
+__all__ = [
+    "L1",
+    "Bilateral",
+    "BlockMatching3D",
+    "CoherenceDiffusion",
+    "DataTerm",
+    "DeepImagePrior",
+    "Discrepancy",
+    "DomainTransform",
+    "DualityGap",
+    "Estimate",
+    "ExponentialMovingVariance",
+    "Finished",
+    "FourierLowPass",
+    "Gaussian",
+    "GroupSparseRepresentation",
+    "HeldOut",
+    "Huber",
+    "HuberTotalVariation",
+    "Inversion",
+    "LatentDecoder",
+    "LearnedDictionary",
+    "MatrixCompletion",
+    "MaxIterations",
+    "ModelSelection",
+    "MultiCodeGAN",
+    "NonlocalMeans",
+    "NonlocalTotalVariation",
+    "NonlocallyCentralizedSparse",
+    "NuclearNorm",
+    "OverlappingDCT",
+    "PeronaMalik",
+    "Plateau",
+    "PlugAndPlay",
+    "Poisson",
+    "Prior",
+    "Problem",
+    "Pulse",
+    "RegularisationByDenoising",
+    "Restoration",
+    "Run",
+    "StoppingRule",
+    "TimeBudget",
+    "TotalGeneralizedVariation",
+    "TotalVariation",
+    "Wavelet",
+    "WeightedNuclearNorm",
+    "WindowedMovingVariance",
+    "__version__",
+    "prior_names",
+    "solve",
+    "tasks",
+]

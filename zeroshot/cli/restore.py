@@ -1,0 +1,190 @@
+"""The commands of the tasks: damaged images in, restored ones out, one after another."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+from zeroshot.cli import files
+from zeroshot.cli.batch import over_images
+from zeroshot.cli.messages import INTERRUPTED, say
+from zeroshot.cli.task_options import task_values
+from zeroshot.files import make_folder, require_writable
+from zeroshot.spelling import Argument, OptionError
+from zeroshot.tasks import tasks
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check everything that shows without the images, restore them and write them; the exit code.
+
+    Raises
+    ------
+    ValueError, TypeError, ImportError, OSError
+        In one line, before any work.
+    """
+    options.task_values = task_values(options)
+    _check_options(options)
+    several = len(options.inputs) > 1 or options.inputs[0].is_dir()
+    if not several and not options.inputs[0].exists():
+        raise FileNotFoundError(f"{options.inputs[0]}: there is no such file")
+    prepare_solver(options)
+    return _restore_many(options) if several else _restore_single(options)
+
+
+def _check_options(options: argparse.Namespace) -> None:
+    given = options.task_values
+    if "peak" in given and given.get("data_term") != "poisson":
+        raise OptionError(Argument("peak", ...), " goes with ", Argument("data_term", "poisson"))
+    tasks()[options.command].completed(given)
+    if options.latent is not None and options.latent.suffix != ".npz":
+        raise ValueError(f"--latent must be the name of a .npz file, got {options.latent}")
+
+
+def prepare_solver(options: argparse.Namespace) -> None:
+    """Put the flags that are settings among the settings, and check what needs no image.
+
+    Raises
+    ------
+    ValueError
+        Where prior, settings or device are unknown.
+    """
+    from zeroshot.prior import require_known_settings
+    from zeroshot.registry import prior_class
+    from zeroshot.solve import resolve_device
+
+    prior = prior_class(options.prior)
+    known = {field.name for field in dataclasses.fields(prior)}  # type: ignore[arg-type]
+    for name in ("weights", "mapping"):
+        value = getattr(options, name)
+        if value is not None and name not in known:
+            raise ValueError(f"prior {options.prior!r} takes no --{name}")
+        if value is not None:
+            options.settings = [*options.settings, (name, value)]
+    require_known_settings(prior, dict(options.settings))
+    if getattr(options, "latent", None) is not None and not prior.finds_latent:
+        raise ValueError(f"prior {options.prior!r} finds no latent for --latent to keep")
+    resolve_device(options.device)
+    if options.threads is not None:
+        import torch
+
+        torch.set_num_threads(options.threads)
+
+
+def _restore_single(options: argparse.Namespace) -> int:
+    source, output = options.inputs[0], Path(options.output)
+    wants_folder = files.asks_for_folder(options.output)
+    if wants_folder or output.is_dir():
+        output = output / source.name
+    written = [
+        ("the output", output),
+        ("the preview", options.preview),
+        ("the trace", options.trace),
+        ("the latent", options.latent),
+        ("the checkpoint", files.checkpoint_of(output)),
+    ]
+    files.require_apart(
+        files.read_files(options), [(what, path) for what, path in written if path is not None]
+    )
+    if wants_folder:
+        make_folder(output.parent)
+    if _is_finished(options, output):
+        if not options.quiet:
+            say(f"{output} is finished already")
+        return 0
+    try:
+        return _restore_one(options, source, output)
+    except KeyboardInterrupt:
+        checkpoint = files.checkpoint_of(output)
+        if not checkpoint.exists():
+            raise
+        say(f"zeroshot: interrupted; {checkpoint} holds the run, --resume continues it", sys.stderr)
+        return INTERRUPTED
+
+
+def _restore_many(options: argparse.Namespace) -> int:
+    if options.preview or options.trace or options.maps or options.latent:
+        raise ValueError("--preview, --trace, --maps and --latent go with one image, not with a folder")
+    folder = Path(options.output)
+    for given in options.inputs:
+        if given.is_dir() and folder.is_dir() and given.samefile(folder):
+            raise ValueError(
+                f"the output folder is the input folder, whose images are never overwritten: {folder}"
+            )
+    names = files.outputs_in(folder, files.images_among(options.inputs))
+    written = [("an output", output) for _, output in names]
+    written += [("a checkpoint", files.checkpoint_of(output)) for _, output in names]
+    inputs = [("an input", source) for source, _ in names]
+    files.require_apart([*inputs, *files.read_files(options)], written)
+    make_folder(folder)
+    require_writable(folder)
+    return _restore_each(options, names)
+
+
+def _restore_each(options: argparse.Namespace, names: list[tuple[Path, Path]]) -> int:
+    def restored(pair: tuple[Path, Path]) -> int:
+        return 0 if _is_finished(options, pair[1]) else _restore_one(options, *pair)
+
+    return over_images([(pair[0], pair) for pair in names], restored, advice="; --resume goes on from here")
+
+
+def _is_finished(options: argparse.Namespace, output: Path) -> bool:
+    return options.resume and output.is_file() and not files.checkpoint_of(output).exists()
+
+
+def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int:
+    from zeroshot.solve import solve
+
+    files.check_written(options, output)
+    checkpoint = files.checkpoint_of(output)
+    replace = options.overwrite or (options.resume and checkpoint.exists())
+    restoration = solve(
+        source,
+        options.command,
+        options.prior,
+        settings=dict(options.settings),
+        seconds=options.seconds,
+        seed=options.seed,
+        device=options.device,
+        value_range=options.value_range,
+        progress=False if options.quiet else None,
+        preview=options.preview,
+        checkpoint=checkpoint,
+        checkpoint_seconds=options.checkpoint_seconds,
+        resume=options.resume,
+        keep_checkpoint=True,
+        tile=options.tile,
+        overlap=options.overlap,
+        samples=options.samples,
+        **options.task_values,
+    )
+    restoration.save(output, overwrite=replace)
+    if options.trace:
+        restoration.save_trace(options.trace)
+    if options.latent:
+        restoration.save_arrays(options.latent, overwrite=replace)
+    if options.maps:
+        make_folder(options.maps)
+        restoration.save_maps(options.maps, overwrite=replace)
+    if restoration.interrupted:
+        say(f"zeroshot: interrupted; the best image so far is {output}, --resume continues", sys.stderr)
+        return INTERRUPTED
+    # Only now: an output that could not be written can still be had by --resume.
+    checkpoint.unlink(missing_ok=True)
+    if not options.quiet:
+        say(_summary(output, restoration))
+    return 0
+
+
+def _summary(output: Path, restoration: Any) -> str:
+    sigma = restoration.sigma
+    noise = f", sigma {sigma * 255:.1f}" if sigma else ""
+    ranking = restoration.findings.get("ranking")
+    judged = [row for row in ranking or () if "held_out_loss" in row]
+    listed = ", ".join(f"{row['prior']} {row['held_out_loss']:.3g}" for row in judged)
+    losses = f" (held-out loss: {listed})" if listed else ""
+    chosen = f"chose {restoration.findings['chosen']}{losses}; " if ranking else ""
+    count = f"{restoration.iterations} iteration{'s' * (restoration.iterations != 1)}"
+    return f"{output}: {chosen}{count} in {restoration.seconds:.1f} s{noise}; {restoration.stopped_by}"

@@ -1,0 +1,30 @@
+from .adapters import as_operator, from_functions, from_scipy
+from .blur import Blur
+from .downsample import Downsample
+from .expression import parse
+from .grayscale import Grayscale
+from .identity import Identity
+from .mask import Mask, fill_holes
+from .mosaic import Mosaic
+from .operator import Composition, Operator
+from .stack import Stack
+from .window import Locality, Window
+
+__all__ = [
+    "Blur",
+    "Composition",
+    "Downsample",
+    "Grayscale",
+    "Identity",
+    "Locality",
+    "Mask",
+    "Mosaic",
+    "Operator",
+    "Stack",
+    "Window",
+    "as_operator",
+    "fill_holes",
+    "from_functions",
+    "from_scipy",
+    "parse",
+]

@@ -1,0 +1,92 @@
+"""Deblurring: y = k ∗ x + n with a known kernel k."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroshot.spelling import Argument, OptionError, Wording
+from zeroshot.tasks.noise import NOISY
+from zeroshot.tasks.options import Choice, Option, OptionType
+from zeroshot.tasks.task import Damage, Options, Task
+
+if TYPE_CHECKING:
+    import torch
+
+    from zeroshot.images import Picture
+    from zeroshot.problem import Problem
+
+_KERNEL = Option(
+    "kernel",
+    OptionType(
+        Wording(
+            ": an array of odd size, a file (.npy or an image), or text such as 'gaussian=1.6', "
+            "'motion=15, angle=30', 'disk=3'",
+            ": a file (.npy or an image, of odd height and width), or text such as 'gaussian=1.6', "
+            "'motion=15, angle=30', 'disk=3'",
+        ),
+        is_file=True,
+    ),
+    "the blur kernel",
+)
+_BOUNDARY = Option(
+    "boundary",
+    Choice(
+        ": 'reflect', 'circular', 'replicate', or 'valid', where the good image is larger than the blurred one "
+        "by the kernel",
+        words=("reflect", "circular", "replicate", "valid"),
+    ),
+    "how the scene goes on beyond the image",
+    "reflect",
+)
+
+
+def _kernel(kernel: Any) -> torch.Tensor:
+    """The blur kernel (height, width) that a user means: an array, a file, or text such as gaussian=1.6."""
+    import numpy as np
+    import torch
+
+    from zeroshot.operators import Blur, parse
+    from zeroshot.operators.plane_files import kernel_file
+
+    if isinstance(kernel, str) and not Path(kernel).exists() and "=" in kernel:
+        operator = parse(f"blur({kernel})")
+        assert isinstance(operator, Blur)
+        return operator.kernel
+    if isinstance(kernel, str | Path):
+        return kernel_file(kernel)
+    if isinstance(kernel, torch.Tensor):
+        return kernel.detach().float()
+    try:
+        return torch.as_tensor(np.asarray(kernel, dtype=np.float32))
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            Argument("kernel"), f" must be an array of numbers, got {type(kernel).__name__}"
+        ) from error
+
+
+def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
+    from zeroshot.operators import Blur
+    from zeroshot.tasks.posing import posed
+
+    operator = Blur(_kernel(options["kernel"]), boundary=options["boundary"])
+    return posed("deblur", picture, operator, options), picture
+
+
+def _damage(picture: Picture, given: Options, generator: torch.Generator) -> Damage:
+    from zeroshot.operators import Blur
+
+    kernel, boundary = given["kernel"], given.get("boundary", _BOUNDARY.default)
+    return Damage(Blur(_kernel(kernel), boundary=boundary), {"kernel": kernel, "boundary": boundary})
+
+
+DEBLUR = Task(
+    name="deblur",
+    summary="undo a known blur",
+    options=(_KERNEL, _BOUNDARY, *NOISY),
+    pose=_pose,
+    damage_options=(_KERNEL, _BOUNDARY),
+    damage=_damage,
+    suited=("pnp", "gsr", "wavelet", "tgv", "tv"),
+    example="zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --prior tv",
+)

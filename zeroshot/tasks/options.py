@@ -1,0 +1,296 @@
+"""Options of tasks: what they take in Python and on the command line, in their units there and here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+from zeroshot.checks import is_number
+from zeroshot.spelling import Argument, OptionError, OptionTypeError, Part, Text, Wording, flag
+
+_REQUIRED = object()
+_GREY_LEVELS = Wording(
+    " on the [0, 1] scale; None estimates it from the image",
+    " in 8-bit grey levels (25 means 25/255), or 'auto' to estimate it",
+)
+
+
+@dataclass(frozen=True)
+class OptionType:
+    """What an option takes; by itself whatever its user, the operator, says of it.
+
+    Attributes
+    ----------
+    forms : Part
+        What is accepted, to be read on from the text of the option.
+    is_file : bool
+        Whether the command line may be given the name of a file.
+    is_picture : bool
+        Whether it holds a value for every pixel: a damaged image has it in a file of its own beside it.
+    """
+
+    forms: Part = ""
+    is_file: bool = False
+    is_picture: bool = False
+
+    def check(self, name: str, value: Any) -> None:
+        """Refuse what shows to be wrong without the image.
+
+        Raises
+        ------
+        OptionError, OptionTypeError
+            Which names the option.
+        """
+
+    def parse(self, name: str, word: str) -> Any:
+        """The value of a word of the command line.
+
+        Raises
+        ------
+        OptionError
+            Where it is none.
+        """
+        return word
+
+    def typed(self, value: Any) -> str:
+        """The value as it is typed; "" where there is no word for it."""
+        if value is None:
+            return ""
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class GreyLevels(OptionType):
+    """A standard deviation: on the [0, 1] scale in Python, in 8-bit grey levels on the command line.
+
+    Attributes
+    ----------
+    estimated : bool
+        Whether None is a value, which has it estimated; "auto" on the command line.
+    """
+
+    estimated: bool = True
+    forms: Part = _GREY_LEVELS
+
+    def check(self, name: str, value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            wanted = " must be a number on the [0, 1] scale or None, got "
+            raise OptionTypeError(Argument(name), wanted, repr(value))
+        if not value >= 0:
+            raise OptionError(Argument(name), f" must be at least 0, got {value}")
+        if value > 1:
+            advice = f"for 8-bit grey levels write {name}={value}/255"
+            raise OptionError(Argument(name), f" must lie on the [0, 1] scale, got {value}; {advice}")
+
+    def parse(self, name: str, word: str) -> float | None:
+        if self.estimated and word == "auto":
+            return None
+        value = _number(word)
+        if not 0 <= value <= 255:
+            auto = "'auto' or " * self.estimated
+            wanted = f" must be {auto}a number of 8-bit grey levels from 0 to 255, got {word!r}"
+            raise OptionError(Argument(name), wanted)
+        return value / 255
+
+    def typed(self, value: Any) -> str:
+        return "auto" if value is None else f"{float(value) * 255:g}"
+
+
+@dataclass(frozen=True)
+class Positive(OptionType):
+    """A finite number above 0.
+
+    Attributes
+    ----------
+    wanted : str
+        What messages ask for.
+    """
+
+    wanted: str = "a positive number"
+
+    def check(self, name: str, value: Any) -> None:
+        if not (is_number(value) and value > 0):
+            raise OptionError(Argument(name), f" must be {self.wanted}, got {value!r}")
+
+    def parse(self, name: str, word: str) -> float | int:
+        value = _number(word)
+        if not 0 < value < math.inf:
+            raise OptionError(Argument(name), f" must be {self.wanted}, got {word!r}")
+        return _simplest(value)
+
+
+@dataclass(frozen=True)
+class Share(OptionType):
+    """A share of the pixels, more than none and fewer than all."""
+
+    forms: Part = ", between 0 and 1"
+
+    def check(self, name: str, value: Any) -> None:
+        if not (is_number(value) and 0 < value < 1):
+            raise OptionError(
+                Argument(name), f" must be a share of the pixels between 0 and 1, got {value!r}"
+            )
+
+    def parse(self, name: str, word: str) -> float:
+        value = _number(word)
+        if not 0 < value < 1:
+            raise OptionError(Argument(name), f" must be a share of the pixels between 0 and 1, got {word!r}")
+        return value
+
+
+@dataclass(frozen=True)
+class ShareOrPicture(OptionType):
+    """A share of the pixels, or a picture."""
+
+    is_file: bool = True
+    is_picture: bool = True
+
+    def check(self, name: str, value: Any) -> None:
+        if is_number(value):
+            Share().check(name, value)
+
+    def parse(self, name: str, word: str) -> float | str:
+        if Path(word).is_file():
+            return word
+        value = _number(word)
+        if math.isnan(value):
+            wanted = " must be a share of the pixels or an RGBA image, but there is no file "
+            raise OptionError(Argument(name), wanted, word)
+        return value
+
+
+@dataclass(frozen=True)
+class Scale(OptionType):
+    """A factor between two sizes, a whole number from 2 to 16."""
+
+    forms: Part = ", a whole number from 2 to 16"
+
+    def check(self, name: str, value: Any) -> None:
+        if not (is_number(value) and value == int(value) and 2 <= value <= 16):
+            raise OptionError(Argument(name), f" must be a whole number from 2 to 16, got {value!r}")
+
+    def parse(self, name: str, word: str) -> float | int:
+        value = _number(word)
+        if not math.isfinite(value):
+            raise OptionError(Argument(name), f" must be a whole number from 2 to 16, got {word!r}")
+        return _simplest(value)
+
+
+@dataclass(frozen=True)
+class Choice(OptionType):
+    """One of a few words; other kinds of value are left to the user of the option.
+
+    Attributes
+    ----------
+    words : tuple of str
+        Those that the command line takes.
+    """
+
+    words: tuple[str, ...] = ()
+
+    def parse(self, name: str, word: str) -> str:
+        if word not in self.words:
+            raise OptionError(Argument(name), f" must be {listed(self.words)}, got {word!r}")
+        return word
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a task.
+
+    Attributes
+    ----------
+    name : str
+        In Python; :func:`zeroshot.spelling.flag` makes the command line's of it.
+    type : OptionType
+        What it takes.
+    text : Part
+        What it means; the forms of its type follow.
+    default : object
+        Its value where none is given; by default one must be given.
+    """
+
+    name: str
+    type: OptionType
+    text: Part
+    default: Any = _REQUIRED
+
+    @property
+    def required(self) -> bool:
+        """Whether a value must be given."""
+        return self.default is _REQUIRED
+
+    @property
+    def flag(self) -> str:
+        """The option as it is typed."""
+        return flag(self.name)
+
+    @property
+    def meaning(self) -> Text:
+        """What it means and what it takes."""
+        return Text(self.text, self.type.forms)
+
+    @property
+    def typed_default(self) -> str:
+        """The default in brackets, in the units of the command line."""
+        if self.required:
+            return " (required)"
+        typed = self.type.typed(self.default)
+        return typed and f" (default {typed})"
+
+    def __str__(self) -> str:
+        default = "required" if self.required else f"default {self.default!r}"
+        return f"{self.name}: {self.meaning} ({default})"
+
+    def check(self, value: Any) -> None:
+        """Refuse what shows to be wrong without the image; None, which stands for no value, passes."""
+        if value is not None:
+            self.type.check(self.name, value)
+
+    def parse(self, word: str) -> Any:
+        """The value of a word of the command line."""
+        return self.type.parse(self.name, word)
+
+
+def check_options(told: Text, options: tuple[Option, ...], given: Mapping[str, Any]) -> None:
+    """Refuse options that `told` does not have, and values that do not fit.
+
+    Parameters
+    ----------
+    told : Text
+        Whose options they are, for the message.
+    options : tuple of Option
+        Those that there are.
+    given : mapping
+        Values by name.
+    """
+    known = {option.name: option for option in options}
+    for name in given:
+        if name not in known:
+            there_are = Wording(", ".join(known), ", ".join(map(flag, known)))
+            raise OptionError(
+                told, " has no option ", Wording(repr(name), flag(name)), "; it has: ", there_are
+            )
+    for name, value in given.items():
+        known[name].check(value)
+
+
+def listed(words: tuple[str, ...]) -> str:
+    """The words in quotes: 'a', 'b' or 'c'."""
+    *most, last = map(repr, words)
+    return f"{', '.join(most)} or {last}"
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return math.nan
+
+
+def _simplest(value: float) -> float | int:
+    return int(value) if value.is_integer() else value

@@ -1,0 +1,86 @@
+"""Super-resolution: y = (k ∗ x)↓, every pixel is a weighted mean of a block of the large image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zeroshot.spelling import Argument, OptionError, Text, Wording
+from zeroshot.tasks.noise import CLEAN
+from zeroshot.tasks.options import Option, OptionType, Positive, Scale
+from zeroshot.tasks.task import Damage, Options, Task
+
+if TYPE_CHECKING:
+    import torch
+
+    from zeroshot.images import Picture
+    from zeroshot.operators import Downsample
+    from zeroshot.problem import Problem
+
+_GAUSSIAN = Argument("kernel", "gaussian")
+_SCALE = Option("scale", Scale(), "how many times larger the large image is than the small one")
+_KERNEL = Option(
+    "kernel",
+    OptionType(
+        Wording(
+            ": 'bicubic', 'lanczos2', 'lanczos3', 'box', 'gaussian', an array, or a file (.npy or an image)",
+            ": 'bicubic', 'lanczos2', 'lanczos3', 'box', 'gaussian', or a file of the kernel (.npy or an image)",
+        ),
+        is_file=True,
+    ),
+    "how the small image comes about",
+    "bicubic",
+)
+_KERNEL_SIGMA = Option(
+    "kernel_sigma",
+    Positive(),
+    Text("with ", _GAUSSIAN, ": its standard deviation in pixels of the large image"),
+    None,
+)
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    kernel = options.get("kernel")
+    is_gaussian = isinstance(kernel, str) and kernel == "gaussian"
+    width = options.get("kernel_sigma")
+    if is_gaussian and width is None:
+        standard_deviation = ": its standard deviation in output pixels"
+        raise OptionError(_GAUSSIAN, " needs ", Argument("kernel_sigma", ...), standard_deviation)
+    if width is not None and not is_gaussian:
+        raise OptionError(Argument("kernel_sigma", ...), " goes with ", _GAUSSIAN)
+
+
+def _operator(options: Options) -> Downsample:
+    from zeroshot.operators import Downsample
+    from zeroshot.operators.plane_files import kernel_file
+
+    kernel = options.get("kernel", _KERNEL.default)
+    if isinstance(kernel, Path) or (isinstance(kernel, str) and Path(kernel).suffix):
+        kernel = kernel_file(kernel)
+    return Downsample(int(options["scale"]), kernel, sigma=options.get("kernel_sigma"))
+
+
+def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
+    from zeroshot.tasks.posing import posed
+
+    return posed("sr", picture, _operator(options), options), picture
+
+
+def _damage(picture: Picture, given: Options, generator: torch.Generator) -> Damage:
+    told = {name: given[name] for name in ("kernel", "kernel_sigma") if name in given}
+    return Damage(_operator(given), {"scale": int(given["scale"]), **told})
+
+
+SUPER_RESOLUTION = Task(
+    name="sr",
+    summary="super-resolution: enlarge",
+    options=(_SCALE, _KERNEL, _KERNEL_SIGMA, *CLEAN),
+    pose=_pose,
+    damage_options=(_SCALE, _KERNEL, _KERNEL_SIGMA),
+    damage=_damage,
+    suited=("ncsr", "pnp", "wavelet", "tgv", "tv"),
+    example="zeroshot sr small.png -o large.png --scale 4",
+    check=_check,
+    check_damage=_check,
+)
