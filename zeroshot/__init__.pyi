@@ -14,13 +14,13 @@ from .priors.low_rank.completion import MatrixCompletion
 from .priors.low_rank.nnm import NuclearNorm
 from .priors.low_rank.wnnm import WeightedNuclearNorm
 from .priors.plug_and_play.pnp import PlugAndPlay, RegularisationByDenoising
-from .priors.self_similarity.bm3d.prior import BlockMatching3D
+from .priors.self_similarity.bm3d.bm3d import BlockMatching3D
 from .priors.self_similarity.nonlocal_means import NonlocalMeans
 from .priors.sparse.dct import OverlappingDCT
-from .priors.sparse.dictionary.prior import LearnedDictionary
+from .priors.sparse.dictionary.learned_dictionary import LearnedDictionary
 from .priors.sparse.gsr import GroupSparseRepresentation
-from .priors.sparse.ncsr.prior import NonlocallyCentralizedSparse
-from .priors.sparse.wavelet.prior import Wavelet
+from .priors.sparse.ncsr.ncsr import NonlocallyCentralizedSparse
+from .priors.sparse.wavelet.shrinkage import Wavelet
 from .priors.total_variation.nonlocal_tv import NonlocalTotalVariation
 from .priors.total_variation.tgv import TotalGeneralizedVariation
 from .priors.total_variation.tv import HuberTotalVariation, TotalVariation
