@@ -41,7 +41,7 @@ class DenoisingPrior(Denoiser):
         prior = super().for_problem(problem, **settings)
         if cls.answers(problem):
             return prior
-        return replace(prior.repeated(), **settings)  # type: ignore[type-var]  # they are dataclasses
+        return replace(prior.repeated(), **settings)  # type: ignore[type-var, return-value]  # they are dataclasses
 
     @staticmethod
     def denoises(problem: Problem) -> bool:

@@ -210,7 +210,7 @@ def test_more_noise_takes_fewer_atoms_and_still_gains(level: int, grey: torch.Te
     "shape", [(1, 1, 27, 23), (1, 3, 15, 20), (2, 2, 9, 12), (1, 1, 4, 11), (1, 1, 1, 1)]
 )
 def test_odd_sizes_channels_and_images_smaller_than_a_patch(shape: tuple[int, ...]) -> None:
-    x = uniform(shape)
+    x = uniform(*shape)
     for problem in (denoising(x), inpainting(x, 0.3)) if x.numel() > 1 else (denoising(x),):
         estimate = finish(LearnedDictionary(**QUICK).start(problem, seeded()))
         assert estimate.image.shape == shape

@@ -295,7 +295,7 @@ def test_an_unknown_noise_level_is_estimated(photograph: torch.Tensor) -> None:
     "shape", [(1, 1, 33, 21), (2, 3, 17, 26), (1, 1, 4, 9), (1, 1, 1, 12), (1, 2, 20, 20)]
 )
 def test_odd_and_tiny_sizes_batches_and_channels(name: str, shape: tuple[int, ...]) -> None:
-    y = uniform(shape)
+    y = uniform(*shape)
     operator = Identity() if name == "denoise" else Blur(torch.ones(1, 3), "replicate")
     estimate = solve(Problem(y, operator, sigma=SIGMA, task=name), rounds=2, inner=2)
     assert estimate.image.shape == y.shape
@@ -316,7 +316,7 @@ def test_held_out_pixels_are_not_read(photograph: torch.Tensor) -> None:
     start = problem.initial()
     runs = [NonlocallyCentralizedSparse(rounds=1, inner=4).start(p, seeded()) for p in (problem, other)]
     for run in runs:
-        run._image = run._begun = start
+        run.image = run.begun = start
     assert torch.equal(runs[0].step().image, runs[1].step().image)
 
 
@@ -386,7 +386,7 @@ def test_unsuitable_problems_are_refused(photograph: torch.Tensor) -> None:
     assert "L1" in (prior.supports(Problem(photograph, Identity(), L1())) or "")
     assert "only denoise" in (prior.supports(Problem(photograph, Blur.gaussian(1.0), Poisson(0.1))) or "")
     with pytest.raises(ValueError, match="needs a linear operator"):
-        prior.start(Problem(photograph, Square()), seeded())
+        prior.begin(Problem(photograph, Square()), seeded())
 
 
 @pytest.mark.parametrize(("level", "patch"), [(5, 6), (10, 6), (15, 6), (25, 7), (30, 7), (50, 9), (75, 8)])
