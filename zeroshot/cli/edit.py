@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from zeroshot.cli.messages import say
-from zeroshot.provenance import described
 from zeroshot.version import __version__
 
 
@@ -45,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
     from zeroshot import images
     from zeroshot.priors.latent import editing
     from zeroshot.priors.latent.weights import generator_for
+    from zeroshot.provenance import described
 
     if options.direction is None and options.towards is None and options.mix is None:
         raise ValueError("edit needs --direction, --towards or --mix: what to change")
