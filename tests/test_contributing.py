@@ -12,7 +12,9 @@ import pytest
 import torch
 
 import zeroshot
+from tests.pictures import decibels
 from zeroshot.images import formats, kinds, metadata
+from zeroshot.loop import Loop
 
 GUIDE = Path(__file__).resolve().parents[1] / "CONTRIBUTING.md"
 SECTIONS = dict(
@@ -85,3 +87,15 @@ def test_the_new_prior_restores_resumes_and_refuses(photograph: torch.Tensor) ->
 def test_a_prior_is_its_mathematics_and_about_25_lines() -> None:
     code = [line for line in BLOCKS["Adding a prior"][0].splitlines() if line.strip()]
     assert len(code) <= 27
+
+
+def test_the_new_task_is_made_and_undone(photograph: torch.Tensor) -> None:
+    brighten = run("Adding a task").BRIGHTEN
+    picture = zeroshot.images.load(photograph)
+    damage = brighten.damage(picture, {"light": 4}, torch.Generator())
+    dark = zeroshot.images.load(damage.operator(photograph))
+    problem, _ = brighten.pose(dark, brighten.completed({**damage.options, "sigma": 0.0}))
+    loop = Loop(problem, zeroshot.TotalVariation(), generator=torch.Generator()).complete()
+    assert decibels(loop.result(), photograph) > decibels(dark.colours, photograph) + 20
+    with pytest.raises(ValueError, match="light must be a positive number"):
+        brighten.completed({"light": -1})

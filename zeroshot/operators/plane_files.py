@@ -13,7 +13,7 @@ from zeroshot import images
 
 
 def kernel_file(path: str | os.PathLike) -> torch.Tensor:
-    """The kernel in a file, (height, width): the array of a .npy file, or the brightness of an image.
+    """The kernel in a file, (height, width): the array of a .npy file, in float64, or the brightness of an image.
 
     Raises
     ------
@@ -21,7 +21,7 @@ def kernel_file(path: str | os.PathLike) -> torch.Tensor:
         In one line that names the file.
     """
     if _holds_array(path):
-        return torch.as_tensor(_array(path, "kernel").astype(np.float32))
+        return torch.from_numpy(_array(path, "kernel", np.float64))
     return images.load(path, subject="kernel").colours[0].mean(dim=0)
 
 
@@ -34,7 +34,7 @@ def mask_file(path: str | os.PathLike) -> np.ndarray | torch.Tensor:
         In one line that names the file.
     """
     if _holds_array(path):
-        return _array(path, "mask")
+        return _array(path, "mask", None)
     return mask_image(path)
 
 
@@ -47,9 +47,10 @@ def _holds_array(path: str | os.PathLike) -> bool:
     return Path(path).suffix.lower() == ".npy"
 
 
-def _array(path: str | os.PathLike, subject: str) -> np.ndarray:
+def _array(path: str | os.PathLike, subject: str, dtype: type | None) -> np.ndarray:
     try:
-        return np.load(path, allow_pickle=False)
+        array = np.load(path, allow_pickle=False)
+        return array if dtype is None else array.astype(dtype)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no such {subject} file: {path}") from None
     except (OSError, ValueError, EOFError) as error:

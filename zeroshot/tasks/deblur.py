@@ -54,7 +54,7 @@ def _kernel(kernel: Any) -> torch.Tensor:
         assert isinstance(operator, Blur)
         return operator.kernel
     if isinstance(kernel, str | Path):
-        return kernel_file(kernel)
+        return kernel_file(kernel).float()
     if isinstance(kernel, torch.Tensor):
         return kernel.detach().float()
     try:

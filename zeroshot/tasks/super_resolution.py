@@ -57,7 +57,7 @@ def _operator(options: Options) -> Downsample:
 
     kernel = options.get("kernel", _KERNEL.default)
     if isinstance(kernel, Path) or (isinstance(kernel, str) and Path(kernel).suffix):
-        kernel = kernel_file(kernel)
+        kernel = kernel_file(kernel).float()
     return Downsample(int(options["scale"]), kernel, sigma=options.get("kernel_sigma"))
 
 
