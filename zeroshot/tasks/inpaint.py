@@ -21,15 +21,15 @@ _MASK = Option(
     "mask",
     OptionType(
         Wording(
-            ": an array or image of the input's height and width, true (white) where pixels are known; "
+            ": an array or image of the input's height and width, true (white) where they are; "
             "'alpha' for the image's own alpha channel; or the colour that marks the hole (#ff00ff)",
-            ": an image file of the input's height and width, white where pixels are known; 'alpha' for the "
+            ": an image file of the input's height and width, white where they are; 'alpha' for the "
             "image's own alpha channel; or the colour that marks the hole ('#ff00ff')",
         ),
         is_file=True,
         is_picture=True,
     ),
-    "the pixels that are known",
+    "which pixels are known",
 )
 _MISSING = Option("missing", Share(), "share of the pixels that are lost at random", None)
 

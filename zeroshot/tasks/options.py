@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -77,9 +76,9 @@ class GreyLevels(OptionType):
     forms: Part = _GREY_LEVELS
 
     def check(self, name: str, value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, Real):
-            wanted = " must be a number on the [0, 1] scale or None, got "
-            raise OptionTypeError(Argument(name), wanted, repr(value))
+        if not is_number(value):
+            kind = OptionError if isinstance(value, float) else OptionTypeError
+            raise kind(Argument(name), f" must be a number on the [0, 1] scale or None, got {value!r}")
         if not value >= 0:
             raise OptionError(Argument(name), f" must be at least 0, got {value}")
         if value > 1:
