@@ -122,8 +122,9 @@ def test_light_modules_load_nothing_heavy(module: str) -> None:
 def test_names_and_outlines_of_priors_load_nothing_heavy() -> None:
     code = f"""
     import sys, zeroshot
-    from zeroshot.registry import prior_outlines
-    assert list(prior_outlines()) == zeroshot.prior_names()
+    from zeroshot.registry import prior_outline, prior_summaries
+    assert list(prior_summaries()) == zeroshot.prior_names()
+    assert all(summary == prior_outline(name).summary for name, summary in prior_summaries().items())
     assert zeroshot.__version__ and "TotalVariation" in dir(zeroshot)
     print(*{HEAVY} & set(sys.modules))
     """

@@ -5,7 +5,8 @@ Another package adds a prior by declaring one line::
     [project.entry-points."zeroshot.priors"]
     mine = "my_package:MyPrior"
 
-Names, summaries and settings are told without PyTorch: :func:`prior_outlines` reads them in the source.
+Names, summaries and settings are told without PyTorch: :func:`prior_summaries` and :func:`prior_outline` read
+them in the source.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import dataclasses
 import enum
 import functools
 import importlib
+import itertools
 import sys
 import types
 from importlib.abc import InspectLoader
@@ -91,9 +93,16 @@ def prior_outline(name: str) -> type:
     return _outline(_entry(name))
 
 
-def prior_outlines() -> dict[str, type]:
-    """The outlines of all installed priors by name, sorted; see :func:`prior_outline`."""
-    return {name: _outline(entry) for name, entry in sorted(_declared().items())}
+def prior_summaries() -> dict[str, str]:
+    """The `summary` of all installed priors by name, sorted, without importing them where the source tells."""
+    return {name: _summary(entry) for name, entry in sorted(_declared().items())}
+
+
+def _summary(entry: EntryPoint) -> str:
+    if entry.module not in sys.modules:
+        with contextlib.suppress(Exception):  # as for the outline, of which this is the smallest part
+            return _source(entry.module).assigned(entry.attr, "summary")
+    return _outline(entry).summary  # type: ignore[attr-defined]  # what every prior has
 
 
 def _outline(entry: EntryPoint) -> type:
@@ -141,7 +150,18 @@ class _Source:
             return getattr(module, bound.name) if bound.name else module
         raise _UnreadableError(f"{self.module}.{name}")
 
+    def assigned(self, name: str, attribute: str) -> Any:
+        """What the body of the class `name` itself assigns to `attribute`."""
+        bound = self._bindings.get(name)
+        if isinstance(bound, ast.ClassDef):
+            for one, _, value in itertools.chain.from_iterable(map(_assigned, bound.body)):
+                if one == attribute and value is not None:
+                    return self._evaluated(value)
+        raise _UnreadableError(f"{self.module}.{name}.{attribute}")
+
     def _evaluated(self, expression: ast.expr, classes: _Classes = _Classes.REFUSED) -> Any:
+        if isinstance(expression, ast.Constant):
+            return expression.value
         used = {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
         names = {name: self.value(name, classes) for name in used & self._bindings.keys()}
         # It belongs to an installed package, whose import would evaluate it as well.

@@ -11,7 +11,7 @@ import textwrap
 from typing import Any
 
 from zeroshot.operators import parse
-from zeroshot.registry import prior_outline, prior_outlines
+from zeroshot.registry import prior_outline, prior_summaries
 from zeroshot.tasks import Option, Task, tasks
 
 # What an option takes on the command line, where that is less than in Python, or in other units.
@@ -82,7 +82,7 @@ def operator_table() -> str:
 
 def prior_listing() -> str:
     """Every prior in one line."""
-    return "\n".join(f"{name}: {outline.summary}" for name, outline in prior_outlines().items())
+    return "\n".join(f"{name}: {summary}" for name, summary in prior_summaries().items())
 
 
 def prior_description(name: str) -> str:
