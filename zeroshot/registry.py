@@ -75,7 +75,7 @@ def class_named(class_name: str) -> type[Prior] | None:
 # --- outlines ----------------------------------------------------------------------------------------------
 
 
-def prior_outline(name: str) -> type:
+def prior_outline(name: str) -> type[Any]:
     """What the class of the prior of this name says of itself, without importing it.
 
     Returns
@@ -102,16 +102,16 @@ def _summary(entry: EntryPoint) -> str:
     if entry.module not in sys.modules:
         with contextlib.suppress(Exception):  # as for the outline, of which this is the smallest part
             return _source(entry.module).assigned(entry.attr, "summary")
-    return _outline(entry).summary  # type: ignore[attr-defined]  # what every prior has
+    return _outline(entry).summary
 
 
-def _outline(entry: EntryPoint) -> type:
+def _outline(entry: EntryPoint) -> type[Any]:
     if entry.module not in sys.modules:
         # Other people's finders and expressions may raise anything: the import then tells what is wrong.
         with contextlib.suppress(Exception):
             outline = _source(entry.module).value(entry.attr, _Classes.OUTLINED)
             if dataclasses.is_dataclass(outline) and hasattr(outline, "summary"):
-                return outline  # type: ignore[return-value]  # a class
+                return outline
     return entry.load()
 
 
@@ -207,15 +207,15 @@ class _Imported:
 def _text(module: str) -> str:
     """The source of a module, found without importing the packages that it lies in."""
     parts = module.split(".")
-    path = None
+    path, loader = None, None
     for count in range(1, len(parts) + 1):
         name = ".".join(parts[:count])
         found = (finder.find_spec(name, path) for finder in sys.meta_path if hasattr(finder, "find_spec"))
         spec = next((spec for spec in found if spec is not None), None)
         if spec is None:
             raise _UnreadableError(module)
-        path = spec.submodule_search_locations
-    text = spec.loader.get_source(module) if isinstance(spec.loader, InspectLoader) else None
+        path, loader = spec.submodule_search_locations, spec.loader
+    text = loader.get_source(module) if isinstance(loader, InspectLoader) else None
     if text is None:
         raise _UnreadableError(module)
     return text
@@ -246,10 +246,12 @@ def _bindings(tree: ast.Module) -> dict[str, ast.ClassDef | ast.expr | _Imported
 
 def _assigned(statement: ast.stmt) -> list[tuple[str, ast.expr | None, ast.expr | None]]:
     """(name, annotation, value) of each name that a statement assigns to."""
+    targets: list[ast.expr]
+    annotation: ast.expr | None = None
     if isinstance(statement, ast.AnnAssign):
         targets, annotation = [statement.target], statement.annotation
     elif isinstance(statement, ast.Assign):
-        targets, annotation = statement.targets, None
+        targets = statement.targets
     else:
         return []
     return [(one.id, annotation, statement.value) for one in targets if isinstance(one, ast.Name)]
