@@ -114,9 +114,11 @@ def outside(tmp_path: Path):
 
 DESCRIBE = """
 import sys
+from zeroshot import registry
 from zeroshot.registry import prior_outline
 outline = prior_outline("outside")
 print("outside" in sys.modules)
+assert registry.prior_summaries()["outside"] == outline.summary
 from zeroshot.cli.listings import prior_description
 print(prior_description("outside"))
 """

@@ -5,7 +5,8 @@ Another package adds a prior by declaring one line::
     [project.entry-points."zeroshot.priors"]
     mine = "my_package:MyPrior"
 
-Names, summaries and settings are told without PyTorch: :func:`prior_outlines` reads them in the source.
+Names, summaries and settings are told without PyTorch: :func:`prior_summaries` and :func:`prior_outline` read
+them in the source.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import dataclasses
 import enum
 import functools
 import importlib
+import itertools
 import sys
 import types
 from importlib.abc import InspectLoader
@@ -78,7 +80,7 @@ def class_named(class_name: str) -> type[Prior] | None:
 # --- outlines ----------------------------------------------------------------------------------------------
 
 
-def prior_outline(name: str) -> type:
+def prior_outline(name: str) -> type[Any]:
     """What the class of the prior of this name says of itself, without importing it.
 
     Returns
@@ -96,18 +98,25 @@ def prior_outline(name: str) -> type:
     return _outline(_entry(name))
 
 
-def prior_outlines() -> dict[str, type]:
-    """The outlines of all installed priors by name, sorted; see :func:`prior_outline`."""
-    return {name: _outline(entry) for name, entry in sorted(_declared().items())}
+def prior_summaries() -> dict[str, str]:
+    """The `summary` of all installed priors by name, sorted, without importing them where the source tells."""
+    return {name: _summary(entry) for name, entry in sorted(_declared().items())}
 
 
-def _outline(entry: EntryPoint) -> type:
+def _summary(entry: EntryPoint) -> str:
+    if entry.module not in sys.modules:
+        with contextlib.suppress(Exception):  # as for the outline, of which this is the smallest part
+            return _source(entry.module).assigned(entry.attr, "summary")
+    return _outline(entry).summary
+
+
+def _outline(entry: EntryPoint) -> type[Any]:
     if entry.module not in sys.modules:
         # Other people's finders and expressions may raise anything: the import then tells what is wrong.
         with contextlib.suppress(Exception):
             outline = _source(entry.module).value(entry.attr, _Classes.OUTLINED)
             if dataclasses.is_dataclass(outline) and hasattr(outline, "summary"):
-                return outline  # type: ignore[return-value]  # a class
+                return outline
     return entry.load()
 
 
@@ -146,7 +155,18 @@ class _Source:
             return getattr(module, bound.name) if bound.name else module
         raise _UnreadableError(f"{self.module}.{name}")
 
+    def assigned(self, name: str, attribute: str) -> Any:
+        """What the body of the class `name` itself assigns to `attribute`."""
+        bound = self._bindings.get(name)
+        if isinstance(bound, ast.ClassDef):
+            for one, _, value in itertools.chain.from_iterable(map(_assigned, bound.body)):
+                if one == attribute and value is not None:
+                    return self._evaluated(value)
+        raise _UnreadableError(f"{self.module}.{name}.{attribute}")
+
     def _evaluated(self, expression: ast.expr, classes: _Classes = _Classes.REFUSED) -> Any:
+        if isinstance(expression, ast.Constant):
+            return expression.value
         used = {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
         names = {name: self.value(name, classes) for name in used & self._bindings.keys()}
         # It belongs to an installed package, whose import would evaluate it as well.
@@ -192,15 +212,15 @@ class _Imported:
 def _text(module: str) -> str:
     """The source of a module, found without importing the packages that it lies in."""
     parts = module.split(".")
-    path = None
+    path, loader = None, None
     for count in range(1, len(parts) + 1):
         name = ".".join(parts[:count])
         found = (finder.find_spec(name, path) for finder in sys.meta_path if hasattr(finder, "find_spec"))
         spec = next((spec for spec in found if spec is not None), None)
         if spec is None:
             raise _UnreadableError(module)
-        path = spec.submodule_search_locations
-    text = spec.loader.get_source(module) if isinstance(spec.loader, InspectLoader) else None
+        path, loader = spec.submodule_search_locations, spec.loader
+    text = loader.get_source(module) if isinstance(loader, InspectLoader) else None
     if text is None:
         raise _UnreadableError(module)
     return text
@@ -231,10 +251,12 @@ def _bindings(tree: ast.Module) -> dict[str, ast.ClassDef | ast.expr | _Imported
 
 def _assigned(statement: ast.stmt) -> list[tuple[str, ast.expr | None, ast.expr | None]]:
     """(name, annotation, value) of each name that a statement assigns to."""
+    targets: list[ast.expr]
+    annotation: ast.expr | None = None
     if isinstance(statement, ast.AnnAssign):
         targets, annotation = [statement.target], statement.annotation
     elif isinstance(statement, ast.Assign):
-        targets, annotation = statement.targets, None
+        targets = statement.targets
     else:
         return []
     return [(one.id, annotation, statement.value) for one in targets if isinstance(one, ast.Name)]

@@ -579,6 +579,19 @@ def test_no_provenance_in_foreign_files(tmp_path, rng, suffix):
     assert read_provenance(tmp_path / f"a{suffix}") is None
 
 
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_provenance_is_found_in_tiff_files_of_either_layout(tmp_path, byteorder, bigtiff):
+    def written(*tags):
+        layout = {"byteorder": byteorder, "bigtiff": bigtiff}
+        tifffile.imwrite(tmp_path / "a.tif", np.zeros((4, 4)), extratags=tags, **layout)
+        return read_provenance(tmp_path / "a.tif")
+
+    assert written((65111, "s", 0, b'zeroshot {"seed": 4}', True)) == {"seed": 4}
+    assert written((65111, "H", 3, (1, 2, 3), True)) is None  # somebody else's
+    assert written() is None
+
+
 def test_a_jpeg_comment_is_kept_beside_the_provenance(tmp_path, rng):
     Image.fromarray(random_pixels(rng, "uint8", 3)).save(tmp_path / "in.jpg", comment=b"taken at dawn")
     save(load(tmp_path / "in.jpg"), tmp_path / "out.jpg", provenance=PROVENANCE)

@@ -10,7 +10,7 @@ import shutil
 import textwrap
 from typing import Any
 
-from zeroshot.registry import prior_outline, prior_outlines
+from zeroshot.registry import prior_outline, prior_summaries
 
 _INDENT = "    "
 # How a docstring says that a setting is as in another class.
@@ -19,7 +19,7 @@ _REFERENCE = re.compile(r"(See|As for|As in) :class:")
 
 def prior_listing() -> str:
     """Every prior in one line."""
-    return "\n".join(f"{name}: {outline.summary}" for name, outline in prior_outlines().items())
+    return "\n".join(f"{name}: {summary}" for name, summary in prior_summaries().items())
 
 
 def prior_description(name: str) -> str:
