@@ -94,14 +94,6 @@ def test_noise_is_not_fitted(photograph: torch.Tensor) -> None:
     assert decibels(estimate.image, photograph) > decibels(exact.image, photograph) + 0.5
 
 
-def test_held_out_pixels_are_not_looked_at(photograph: torch.Tensor) -> None:
-    problem = inpainting(photograph[..., :32, :32]).hold_out(0.2, seeded())
-    assert problem.held_out is not None
-    spoiled = dataclasses.replace(problem, y=torch.where(problem.held_out > 0, 0.9, problem.y))
-    prior = MatrixCompletion(iterations=20)
-    assert torch.equal(solve(prior, problem).image, solve(prior, spoiled).image)
-
-
 def test_images_of_a_batch_are_completed_alone() -> None:
     x = uniform(2, 1, 17, 23)
     problem = inpainting(x)
@@ -125,18 +117,6 @@ def test_a_row_without_a_known_pixel_becomes_finite() -> None:
     assert image[..., 5, :].std() < 1e-3
 
 
-def test_a_saved_state_continues_exactly(photograph: torch.Tensor) -> None:
-    problem = inpainting(photograph[..., :40, :40], sigma=0.02)
-    straight = MatrixCompletion().start(problem, seeded())
-    for _ in range(3):
-        straight.step()
-    resumed = MatrixCompletion().start(problem, seeded())
-    resumed.load_state_dict(straight.state_dict())
-    expected, found = straight.step(), resumed.step()
-    assert torch.equal(expected.image, found.image)
-    assert (expected.loss, expected.iteration) == (found.loss, found.iteration)
-
-
 def test_other_damage_is_refused_with_a_reason(photograph: torch.Tensor) -> None:
     prior = MatrixCompletion()
     assert "needs a mask" in (prior.supports(Problem(photograph, Blur.gaussian(1.0))) or "")
@@ -145,18 +125,3 @@ def test_other_damage_is_refused_with_a_reason(photograph: torch.Tensor) -> None
     assert "Gaussian data term, not L1" in (prior.supports(problem) or "")
     with pytest.raises(ValueError, match="Gaussian data term"):
         prior.start(problem, seeded())
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"discrepancy": 0}, "discrepancy must be a positive number, got 0"),
-        ({"tolerance": math.inf}, "tolerance must be a positive number, got inf"),
-        ({"iterations": 2.5}, "iterations must be a whole number of at least 1, got 2.5"),
-        ({"block": 0}, "block must be a whole number of at least 1, got 0"),
-    ],
-    ids=str,
-)
-def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        MatrixCompletion(**settings)

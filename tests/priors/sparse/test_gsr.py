@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 
 import pytest
@@ -41,34 +40,6 @@ def grey(grey: torch.Tensor) -> torch.Tensor:
 
 
 # --- settings ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"shrinkage": "round"},
-        {"patch": 1},
-        {"group": 0},
-        {"stride": 1.5},
-        {"radius": 0},
-        {"iterations": 0},
-        {"refresh": 0},
-        {"sigma_start": 0},
-        {"sigma_end": -1},
-        {"sigma_least": math.nan},
-        {"weight": None},
-    ],
-    ids=str,
-)
-def test_settings_out_of_range_are_refused_by_name(settings: dict) -> None:
-    (name,) = settings
-    with pytest.raises(ValueError, match=f"^{name} must be .*got"):
-        GroupSparseRepresentation(**settings)
-
-
-def test_an_unknown_setting_lists_the_right_ones(grey: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match="no setting 'lambda_'; it has: shrinkage, patch"):
-        GroupSparseRepresentation.for_problem(inpainting(grey), lambda_=0.1)
 
 
 def test_what_cannot_be_solved_is_refused_with_a_reason(grey: torch.Tensor) -> None:
@@ -156,16 +127,6 @@ def test_colour_images_of_odd_size_in_a_batch(photograph: torch.Tensor) -> None:
         assert decibels(estimate.image[i], images[i]) > decibels(problem.initial()[i], images[i]) + 0.5
 
 
-def test_held_out_pixels_do_not_enter(grey: torch.Tensor) -> None:
-    problem = inpainting(grey).hold_out(0.2, seeded())
-    assert problem.held_out is not None
-    prior = GroupSparseRepresentation.for_problem(problem, **QUICK)
-    estimate, _ = solve(prior, problem)
-    # Known pixels would be met exactly if they had been fitted.
-    assert problem.validation_loss(estimate.image) > 1e-6
-    assert problem.loss(estimate.image) < 1e-12
-
-
 # --- other damage ------------------------------------------------------------------------------------------
 
 
@@ -207,23 +168,6 @@ def test_iterations_settle(grey: torch.Tensor) -> None:
         changes.append((image - before).square().mean().sqrt().item())
         before = image.clone()
     assert changes[-1] < 0.25 * changes[0]
-
-
-@pytest.mark.parametrize("taken_after", [2, 5])
-def test_a_resumed_run_gives_the_same_bytes(taken_after: int, grey: torch.Tensor) -> None:
-    problem = inpainting(grey[..., :40, :40])
-    prior = GroupSparseRepresentation.for_problem(problem, **QUICK, refresh=4)
-    whole, first, second = (prior.start(problem, seeded()) for _ in range(3))
-    for _ in range(taken_after):
-        first.step()
-    second.load_state_dict(first.state_dict())
-    for _ in range(8):
-        expected = whole.step()
-    for _ in range(8 - taken_after):
-        resumed = second.step()
-    assert second.finished
-    assert torch.equal(resumed.image, expected.image)
-    assert (resumed.loss, resumed.iteration) == (expected.loss, expected.iteration)
 
 
 def test_default_stopping_stops_after_the_last_iteration(grey: torch.Tensor) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -341,24 +340,6 @@ def test_holes_larger_than_a_patch_are_announced(grey: torch.Tensor) -> None:
 # --- the run, the settings ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["denoise", "inpaint"])
-@pytest.mark.parametrize("steps", [1, 3])
-def test_a_resumed_run_gives_the_same_bytes(name: str, steps: int, grey: torch.Tensor) -> None:
-    x = grey[..., :50, :45].contiguous()
-    problem = denoising(x) if name == "denoise" else inpainting(x)
-    whole, first = (LearnedDictionary(**QUICK).start(problem, seeded()) for _ in range(2))
-    second = LearnedDictionary(**QUICK).start(problem, seeded(9))
-    for _ in range(steps):
-        first.step()
-    state = first.state_dict()
-    first.step()
-    second.load_state_dict(state)
-    expected, resumed = finish(whole), finish(second)
-    assert torch.equal(resumed.image, expected.image)
-    assert (resumed.loss, resumed.iteration) == (expected.loss, expected.iteration)
-    assert whole.findings() == second.findings()
-
-
 def test_the_default_rule_stops_after_the_last_sweep(grey: torch.Tensor) -> None:
     problem = denoising(grey[..., :30, :30])
     prior = LearnedDictionary(**QUICK)
@@ -381,27 +362,3 @@ def test_defaults_follow_the_problem_and_settings_go_over_them(photograph: torch
     assert LearnedDictionary.for_problem(inpainting(grey), sweeps=2).sweeps == 2
     with pytest.raises(ValueError, match="no setting 'size'; it has: patch, atoms"):
         LearnedDictionary.for_problem(denoising(grey), size=8)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"patch": 1},
-        {"patch": 8.0},
-        {"atoms": 0},
-        {"sweeps": -1},
-        {"sparsity": 0},
-        {"training": True},
-        {"stride": 9},
-        {"gain": 0},
-        {"fidelity": math.nan},
-        {"trust": -0.1},
-        {"coarsest": math.inf},
-        {"finest": 0.5},
-    ],
-    ids=str,
-)
-def test_settings_out_of_range_are_refused_by_name(settings: dict[str, Any]) -> None:
-    (name,) = settings
-    with pytest.raises(ValueError, match=f"^{name} must be .*got"):
-        LearnedDictionary(**settings)

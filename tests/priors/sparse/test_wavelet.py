@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from pathlib import Path
 
@@ -333,60 +332,7 @@ def test_the_objective_falls_once_the_thresholds_are_frozen(transform: str, phot
     assert max(losses) <= losses[0] * 1.01
 
 
-@pytest.mark.parametrize("steps", [2, 5])
-@pytest.mark.parametrize("transform", ["cycle_spun", "undecimated"])
-def test_a_saved_state_continues_exactly(steps: int, transform: str, photograph: torch.Tensor) -> None:
-    problem = damaged("inpaint", photograph[..., :32, :40], 5 / 255)
-    prior = Wavelet(transform=transform, iterations=32, shifts=2)  # type: ignore[arg-type]
-    straight = prior.start(problem, seeded())
-    for _ in range(steps):
-        straight.step()
-    state = straight.state_dict()
-    resumed = prior.start(problem, seeded())
-    resumed.load_state_dict(state)
-    for _ in range(2):
-        expected, found = straight.step(), resumed.step()
-        assert torch.equal(expected.image, found.image)
-        assert (expected.loss, expected.iteration) == (found.loss, found.iteration)
-
-
-def test_held_out_measurements_do_not_enter(photograph: torch.Tensor) -> None:
-    problem = damaged("inpaint", photograph[..., :40, :40]).hold_out(0.2, seeded())
-    assert problem.held_out is not None
-    spoiled = dataclasses.replace(problem, y=torch.where(problem.held_out > 0, 0.9, problem.y))
-    prior = Wavelet(iterations=20)
-    runs = [prior.start(p, seeded()) for p in (problem, spoiled)]
-    # The operator's first estimate knows nothing of what is held out; the data term must not.
-    runs[1].load_state_dict(runs[0].state_dict())
-    for _ in range(6):
-        images = [run.step().image for run in runs]
-    assert torch.equal(*images)
-
-
 # --- settings ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"transform": "dual_tree"}, "transform must be 'orthogonal', 'cycle_spun' or 'undecimated', got"),
-        ({"penalty": "l0"}, "penalty must be 'soft', 'hard' or 'firm', got 'l0'"),
-        ({"choice": "oracle"}, "choice must be 'local', 'bayes', 'sure' or 'universal', got"),
-        ({"refinement": True}, "refinement must be 'wiener' or 'none', got True"),
-        ({"wavelet": "bior2.2"}, "'bior2.2' is not orthogonal; wavelet must be"),
-        ({"wavelet": "daubechies"}, "wavelet must be the name of an orthogonal wavelet"),
-        ({"levels": 0}, "levels must be a whole number from 1 to 12, got 0"),
-        ({"shifts": 1.5}, "shifts must be a whole number from 1 to 4096, got 1.5"),
-        ({"strength": 0}, "strength must be a positive number, got 0"),
-        ({"chroma": math.nan}, "chroma must be a positive number, got nan"),
-        ({"iterations": 0}, "iterations must be a whole number of at least 1, got 0"),
-        ({"block": True}, "block must be a whole number of at least 1, got True"),
-    ],
-    ids=str,
-)
-def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Wavelet(**settings)
 
 
 def test_what_is_not_supported_is_said_in_one_line(photograph: torch.Tensor) -> None:
