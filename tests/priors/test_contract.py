@@ -43,7 +43,7 @@ SETTINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "dip, guided": (
         "dip",
         "denoise",
-        {**NETWORK, "guide": "dct", "network_share": "held_out", "handover": (2, 5)},
+        {**NETWORK, "guide": "dct", "network_share": 0.5, "handover": (2, 5)},
     ),
     "domain_transform": ("domain_transform", "denoise", {}),
     "fourier": ("fourier", "denoise", {}),

@@ -11,13 +11,11 @@ import torch
 from torch.nn import functional
 
 import zeroshot
-from tests.doubles import WithoutProx
+from tests.doubles import WithoutProx, run_to_end
 from tests.pictures import damaged, decibels, inpainting, measured_by, seeded, uniform, with_noise
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
-from zeroshot.estimate import Estimate
 from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
 from zeroshot.operators import Blur, Grayscale, Identity, Mask, Mosaic, Operator, Stack
-from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.plug_and_play import pnp
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, RegularisationByDenoising
 from zeroshot.priors.sparse.dct import OverlappingDCT
@@ -29,14 +27,6 @@ NOISE = 0.1
 
 
 DENOISER = OverlappingDCT(patch=4, refinement="none")
-
-
-def run_to_end(prior: PlugAndPlay | DenoisingPrior, problem: Problem) -> Estimate:
-    run = prior.start(problem, seeded())
-    while True:
-        estimate = run.step()
-        if run.finished:
-            return estimate
 
 
 @pytest.mark.parametrize("family", [PlugAndPlay, RegularisationByDenoising])

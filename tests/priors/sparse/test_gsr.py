@@ -8,30 +8,22 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.doubles import WithoutProx
+from tests.doubles import WithoutProx, run_to_end
 from tests.pictures import decibels, inpainting, measured_by, read, seeded
 from zeroshot.data_terms import Huber
 from zeroshot.estimate import Estimate
+from zeroshot.loop import Loop
 from zeroshot.noise import add_salt_and_pepper
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.downsample import Downsample
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.operator import Operator
-from zeroshot.prior import Run
 from zeroshot.priors.sparse.gsr import GroupSparseRepresentation
 from zeroshot.problem import Problem
 
 #: Small windows and few iterations, for speed.
 QUICK = {"iterations": 8, "radius": 10}
-
-
-def solve(prior: GroupSparseRepresentation, problem: Problem) -> tuple[Estimate, Run]:
-    run = prior.start(problem, seeded())
-    while True:
-        estimate = run.step()
-        if run.finished:
-            return estimate, run
 
 
 @pytest.fixture
@@ -59,7 +51,7 @@ def test_what_cannot_be_solved_is_refused_with_a_reason(grey: torch.Tensor) -> N
 @pytest.mark.parametrize("height", [1, 2, 7])
 def test_images_smaller_than_a_patch_are_one_patch_high(height: int, grey: torch.Tensor) -> None:
     problem = inpainting(grey[..., :height, :])
-    estimate, _ = solve(GroupSparseRepresentation(**QUICK), problem)
+    estimate = run_to_end(GroupSparseRepresentation(**QUICK), problem)
     assert estimate.image.shape == (1, 1, height, 64)
     assert estimate.image.isfinite().all()
 
@@ -69,7 +61,7 @@ def test_images_smaller_than_a_patch_are_one_patch_high(height: int, grey: torch
 
 def test_known_pixels_stay_exactly_and_holes_are_filled_well(grey: torch.Tensor) -> None:
     problem = inpainting(grey)
-    estimate, _ = solve(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
+    estimate = run_to_end(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
     known = problem.measured.expand_as(grey) > 0  # type: ignore[union-attr]
     assert torch.equal(estimate.image[known], grey[known])
     assert decibels(estimate.image, grey) > decibels(problem.initial(), grey) + 1.0
@@ -82,7 +74,7 @@ def test_a_periodic_texture_is_recovered_from_one_pixel_in_two() -> None:
     texture = texture[None, None]
     problem = inpainting(texture)
     prior = GroupSparseRepresentation.for_problem(problem, radius=10, iterations=12, sigma_least=1 / 255)
-    estimate, _ = solve(prior, problem)
+    estimate = run_to_end(prior, problem)
     assert decibels(estimate.image, texture) > decibels(problem.initial(), texture) + 15
 
 
@@ -90,13 +82,13 @@ def test_a_periodic_texture_is_recovered_from_one_pixel_in_two() -> None:
 def test_every_shrinkage_fills_holes(shrinkage: str, grey: torch.Tensor) -> None:
     problem = inpainting(grey)
     prior = GroupSparseRepresentation.for_problem(problem, **QUICK, shrinkage=shrinkage)
-    estimate, _ = solve(prior, problem)
+    estimate = run_to_end(prior, problem)
     assert decibels(estimate.image, grey) > decibels(problem.initial(), grey) + 0.5
 
 
 def test_holes_in_a_noisy_image(grey: torch.Tensor) -> None:
     problem = inpainting(grey, sigma=20 / 255)
-    estimate, _ = solve(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
+    estimate = run_to_end(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
     assert decibels(estimate.image, grey) > decibels(problem.initial(), grey) + 2
     # Noise is not fitted, and structure not lost.
     assert 0.8 * 20 / 255 < problem.residual(estimate.image) < 1.2 * 20 / 255
@@ -104,7 +96,16 @@ def test_holes_in_a_noisy_image(grey: torch.Tensor) -> None:
 
 def test_an_unknown_noise_level_is_estimated(grey: torch.Tensor) -> None:
     problem = dataclasses.replace(inpainting(grey, sigma=20 / 255), sigma=None)
-    _, run = solve(GroupSparseRepresentation.for_problem(problem, **{**QUICK, "iterations": 2}), problem)
+    prior = GroupSparseRepresentation.for_problem(problem, **{**QUICK, "iterations": 2})
+    run = Loop(problem, prior, generator=seeded()).complete().run
+        Loop(
+            problem,
+            GroupSparseRepresentation.for_problem(problem, **{**QUICK, "iterations": 2}),
+            generator=seeded(),
+        )
+        .complete()
+        .run
+    )
     assert run.findings()["last_noise_level"] == pytest.approx(20 / 255, rel=0.3)
 
 
@@ -112,7 +113,7 @@ def test_colour_images_of_odd_size_in_a_batch(photograph: torch.Tensor) -> None:
     images = torch.cat([photograph[..., :37, :33], photograph[..., 55:92, :33]])
     problem = inpainting(images)
     prior = GroupSparseRepresentation.for_problem(problem, iterations=8, radius=8)
-    estimate, _ = solve(prior, problem)
+    estimate = run_to_end(prior, problem)
     assert estimate.image.shape == images.shape
     single = Problem(
         problem.y[:1],
@@ -121,7 +122,7 @@ def test_colour_images_of_odd_size_in_a_batch(photograph: torch.Tensor) -> None:
         task="inpaint",
         measured=problem.measured[:1],  # type: ignore[index]
     )
-    alone, _ = solve(prior, single)
+    alone = run_to_end(prior, single)
     torch.testing.assert_close(estimate.image[:1], alone.image, atol=1e-4, rtol=0)
     for i in range(2):
         assert decibels(estimate.image[i], images[i]) > decibels(problem.initial()[i], images[i]) + 0.5
@@ -144,14 +145,14 @@ def test_other_damage_is_restored(
     operator: Operator, sigma: float, task: str, gain: float, grey: torch.Tensor
 ) -> None:
     problem = measured_by(operator, grey, sigma, task)
-    estimate, _ = solve(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
+    estimate = run_to_end(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
     assert decibels(estimate.image, grey) > decibels(problem.initial(), grey) + gain
 
 
 def test_outliers_are_left_out_with_a_robust_data_term(grey: torch.Tensor) -> None:
     y = add_salt_and_pepper(grey, 0.1, seeded())
     problem = Problem(y, Identity(), Huber(0.05), task="denoise")
-    estimate, _ = solve(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
+    estimate = run_to_end(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
     assert decibels(estimate.image, grey) > decibels(y, grey) + 5
 
 
@@ -183,5 +184,5 @@ def test_a_whole_photograph_with_half_of_its_pixels(shared: Path) -> None:
     """Cameraman: 29.80 dB by a deep image prior, 27.90 by convolutional sparse coding, with other masks."""
     image = read(shared / "data" / "inpaint11" / "cameraman.png", "L")
     problem = inpainting(image)
-    estimate, _ = solve(GroupSparseRepresentation.for_problem(problem), problem)
+    estimate = run_to_end(GroupSparseRepresentation.for_problem(problem), problem)
     assert decibels(estimate.image, image) > 30

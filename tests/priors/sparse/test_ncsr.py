@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.doubles import run_to_end
 from tests.pictures import SIGMA, damaged, decibels, denoising, grey, read, seeded, uniform
 from zeroshot.data_terms import L1, Poisson
 from zeroshot.estimate import Estimate
@@ -31,11 +32,7 @@ from zeroshot.problem import Problem
 
 
 def solve(problem: Problem, **settings: Any) -> Estimate:
-    run = NonlocallyCentralizedSparse.for_problem(problem, **settings).start(problem, seeded())
-    estimate = run.step()
-    while not run.finished:
-        estimate = run.step()
-    return estimate
+    return run_to_end(NonlocallyCentralizedSparse.for_problem(problem, **settings), problem)
 
 
 def one_basis(dimension: int, channels: int = 1) -> Dictionaries:

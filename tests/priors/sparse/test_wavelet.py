@@ -10,9 +10,9 @@ import pytest
 import pywt
 import torch
 
+from tests.doubles import run_to_end
 from tests.pictures import SIGMA, damaged, decibels, read, seeded, uniform, with_noise
 from zeroshot.data_terms import L1, DataTerm, Huber, Poisson
-from zeroshot.estimate import Estimate
 from zeroshot.noise import add_poisson, add_salt_and_pepper
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.identity import Identity
@@ -35,14 +35,6 @@ NAMES = ["haar", "db2", "sym4", "sym6", "coif1", "db5"]
 
 def noise(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=seeded(), dtype=torch.float64)
-
-
-def solve(prior: Wavelet, problem: Problem) -> Estimate:
-    run, rule = prior.start(problem, seeded()), prior.default_stopping(problem)
-    while True:
-        estimate = run.step()
-        if rule.update(estimate) or run.finished:
-            return estimate
 
 
 def energy(transform: WaveletTransform, x: torch.Tensor) -> float:
@@ -293,7 +285,7 @@ def test_restores_better_than_the_first_estimate(
     name: str, sigma: float, gain: float, photograph: torch.Tensor
 ) -> None:
     problem = damaged(name, photograph[..., 16:80, 16:80], sigma)
-    estimate = solve(Wavelet.for_problem(problem, iterations=30), problem)
+    estimate = run_to_end(Wavelet.for_problem(problem, iterations=30), problem)
     truth = photograph[..., 16:80, 16:80]
     assert estimate.iteration == 30
     assert decibels(estimate.image, truth) > decibels(problem.initial(), truth) + gain
@@ -310,7 +302,7 @@ def test_every_data_term_is_solved(term: DataTerm, photograph: torch.Tensor) -> 
     else:
         operator, y = Identity(), add_salt_and_pepper(truth, 0.1, seeded())
     problem = Problem(y, operator, term, task="deblur" if isinstance(term, Poisson) else "denoise")
-    estimate = solve(Wavelet.for_problem(problem), problem)
+    estimate = run_to_end(Wavelet.for_problem(problem), problem)
     gain = 1.0 if isinstance(term, Poisson) else 8.0
     assert decibels(estimate.image, truth) > decibels(problem.initial(), truth) + gain
 
@@ -318,7 +310,7 @@ def test_every_data_term_is_solved(term: DataTerm, photograph: torch.Tensor) -> 
 def test_photon_noise_alone_is_denoised_at_once(photograph: torch.Tensor) -> None:
     y = add_poisson(photograph, 30, seeded())
     problem = Problem(y, Identity(), Poisson(1 / 30), task="denoise")
-    estimate = solve(Wavelet(), problem)
+    estimate = run_to_end(Wavelet(), problem)
     assert estimate.iteration == 2
     assert decibels(estimate.image, photograph) > decibels(y, photograph) + 6
 
