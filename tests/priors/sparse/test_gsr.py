@@ -98,14 +98,6 @@ def test_an_unknown_noise_level_is_estimated(grey: torch.Tensor) -> None:
     problem = dataclasses.replace(inpainting(grey, sigma=20 / 255), sigma=None)
     prior = GroupSparseRepresentation.for_problem(problem, **{**QUICK, "iterations": 2})
     run = Loop(problem, prior, generator=seeded()).complete().run
-        Loop(
-            problem,
-            GroupSparseRepresentation.for_problem(problem, **{**QUICK, "iterations": 2}),
-            generator=seeded(),
-        )
-        .complete()
-        .run
-    )
     assert run.findings()["last_noise_level"] == pytest.approx(20 / 255, rel=0.3)
 
 
