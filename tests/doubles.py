@@ -1,4 +1,4 @@
-"""What stands in for the real thing in tests: a quick prior, a term without its proximal map, Ctrl-C."""
+"""What stands in for the real thing in tests: a quick prior, a term without its proximal map, Ctrl-C, a whole run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 
 import torch
 
+from tests.pictures import seeded
 from zeroshot.data_terms import Huber
 from zeroshot.estimate import Estimate
+from zeroshot.loop import Loop
 from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
 from zeroshot.stopping import MaxIterations, StoppingRule
@@ -104,6 +106,15 @@ class WithoutProx(Huber):
     """A data term for schemes that follow the gradient only."""
 
     has_prox = False
+
+
+def run_to_end(prior: Prior, problem: Problem) -> Estimate:
+    """The last estimate of a whole run, drawn from the seed 0."""
+    last = None
+    for estimate in Loop(problem, prior, generator=seeded()):
+        last = estimate
+    assert last is not None
+    return last
 
 
 def interrupt_at(iteration: int) -> Callable[[Estimate, Run], None]:

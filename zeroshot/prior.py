@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 import torch
 
 from zeroshot.estimate import Estimate
@@ -222,8 +223,9 @@ class Prior(ABC):
         return self
 
     def settings(self) -> dict[str, Any]:
-        """Every hyper-parameter by name, for the provenance of a result."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        """Every hyper-parameter by name, for the provenance of a result, which holds no numbers of numpy."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {name: v.item() if isinstance(v, np.number) else v for name, v in values.items()}
 
 
 def require_known_settings(prior: type[Prior], settings: Mapping[str, Any]) -> None:

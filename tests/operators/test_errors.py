@@ -135,13 +135,3 @@ def test_type_error_says_what_is_wrong(action: Callable[[], object], message: st
         action()
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_a_map_that_is_not_linear_has_no_adjoint_and_no_norm() -> None:
-    operator = from_functions(torch.square, linear=False)
-    for composed in (operator, operator @ Downsample(2), Stack([operator, Identity()])):
-        assert not composed.linear
-        with pytest.raises(NotImplementedError, match="not linear"):
-            composed.adjoint(IMAGE)
-        with pytest.raises(NotImplementedError, match="not linear"):
-            composed.norm()

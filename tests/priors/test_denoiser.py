@@ -121,26 +121,6 @@ def test_photon_noise_is_denoised_where_its_level_is_constant(photograph: torch.
     assert decibels(image, photograph) > decibels(last(denoising(y, sigma=level)), photograph)
 
 
-def test_the_images_of_a_batch_do_not_mix(photograph: torch.Tensor) -> None:
-    x = torch.cat([photograph[..., :41, :33], photograph[..., 50:91, 60:93]])
-    y = with_noise(x)
-    together = last(denoising(y))
-    for index in range(2):
-        torch.testing.assert_close(together[index : index + 1], last(denoising(y[index : index + 1])))
-
-
-def test_a_resumed_run_gives_the_same_bytes(photograph: torch.Tensor) -> None:
-    problem = denoising(with_noise(photograph))
-    first, second = (TwoPasses().start(problem, seeded()) for _ in range(2))
-    first.step()
-    second.load_state_dict(first.state_dict())
-    assert not second.finished
-    expected, resumed = first.step(), second.step()
-    assert torch.equal(expected.image, resumed.image)
-    assert (expected.loss, expected.iteration) == (resumed.loss, resumed.iteration)
-    assert second.finished
-
-
 def test_the_loop_ends_after_the_last_pass(photograph: torch.Tensor) -> None:
     y = with_noise(photograph).clamp(0, 1)
     for stopping in (None, zeroshot.stopping.MaxIterations(50)):
@@ -237,13 +217,6 @@ def test_denoisers_that_plug_and_play_makes_worse_are_refused(name: str, photogr
 def test_what_cannot_be_denoised_is_refused_in_one_line(noisy: Any, sigma: float, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         TwoPasses().denoise(noisy, sigma)
-
-
-def test_an_unknown_setting_lists_the_right_ones(photograph: torch.Tensor) -> None:
-    problem = denoising(photograph)
-    with pytest.raises(ValueError, match="prior 'two-passes' has no setting 'lambda_'; it has: factor"):
-        TwoPasses.for_problem(problem, lambda_=1)
-    assert TwoPasses.for_problem(problem, factor=3.0).factor == 3.0
 
 
 def test_held_out_measurements_are_never_seen_by_a_denoiser(photograph: torch.Tensor) -> None:

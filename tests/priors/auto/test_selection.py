@@ -333,44 +333,12 @@ def test_a_clean_image_is_left_as_it_is(photograph):
     assert torch.equal(result.image, photograph)
 
 
-def test_a_resumed_run_goes_on_exactly(photograph):
-    problem = noisy_problem(photograph, seeded(1))
-    selection = ModelSelection((BLUNT, GOOD))
-    whole = selection.begin(problem, seeded(2))
-    resumed_at = 4
-    for _ in range(resumed_at):
-        whole.step()
-    state = whole.state_dict()
-    continued = selection.begin(problem, seeded(2))
-    continued.load_state_dict(state)
-    first, second = drive(whole), drive(continued)
-    assert torch.equal(first.image, second.image)
-    assert first.iteration == second.iteration
-    assert whole.findings() == continued.findings()
-
-
 def test_a_network_can_be_a_candidate(photograph):
     crop = photograph[..., :32, :32].contiguous()
     noisy = with_noise(crop, SIGMA, 1)
     network = DeepImagePrior(channels=8, scales=2, iterations=5, stopping="held_out", guide="tv")
     result = zeroshot.solve(noisy, "denoise", ModelSelection((GOOD, network)), sigma=SIGMA)
     assert {row["prior"] for row in result.findings["ranking"]} == {"good", "dip"}
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"candidates": ()}, "candidates must be a list of priors"),
-        ({"candidates": ("auto",)}, "candidate of itself"),
-        ({"candidates": ("tvv",)}, "did you mean 'tv'"),
-        ({"fraction": 0.0}, "fraction must be above 0"),
-        ({"fraction": 0.7}, "at most 0.5"),
-        ({"seconds": -1}, "seconds must be a positive number"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(settings, words):
-    with pytest.raises(ValueError, match=words):
-        ModelSelection(**settings)
 
 
 def test_candidates_can_be_typed_as_text():
@@ -388,8 +356,3 @@ def test_every_candidate_is_registered_and_needs_no_weights(task):
     assert len(set(names)) == len(names)
     for name in names:
         assert "weights=" not in prior_class(name).summary
-
-
-def test_a_batch_is_refused(photograph, generator):
-    problem = noisy_problem(photograph.expand(2, -1, -1, -1), generator)
-    assert "one image at a time" in ModelSelection((GOOD,)).supports(problem)

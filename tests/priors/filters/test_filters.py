@@ -12,7 +12,6 @@ import torch
 from skimage.restoration import denoise_bilateral
 
 from tests.pictures import SIGMA, decibels, seeded, uniform, with_noise
-from zeroshot.operators.identity import Identity
 from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.filters import pixel_pairs
 from zeroshot.priors.filters.bilateral import REACH, Bilateral
@@ -29,7 +28,6 @@ from zeroshot.priors.filters.fourier import (
     falling_means,
     inverse_cosine_transform,
 )
-from zeroshot.problem import Problem
 
 FILTERS: list[DenoisingPrior] = [
     Bilateral(),
@@ -98,51 +96,6 @@ def test_tiny_images(prior: DenoisingPrior, shape: tuple[int, int]) -> None:
     assert torch.isfinite(x).all()
     if shape == (1, 1):
         torch.testing.assert_close(x, y, atol=1e-5, rtol=0)
-
-
-@every_filter
-def test_a_batch_is_denoised_image_by_image(prior: DenoisingPrior, photograph: torch.Tensor) -> None:
-    y = torch.cat([with_noise(photograph), photograph.flip(-1)])[..., :33, :47].contiguous()
-    kept = y.clone()
-    together = prior.denoise(y, SIGMA)
-    one_by_one = torch.cat([prior.denoise(image[None], SIGMA) for image in y])
-    torch.testing.assert_close(together, one_by_one, atol=1e-6, rtol=0)
-    assert torch.equal(y, kept)
-
-
-@every_filter
-def test_a_run_is_the_denoiser_and_resumes_exactly(prior: DenoisingPrior, photograph: torch.Tensor) -> None:
-    y = with_noise(photograph[..., :40, :40])
-    problem = Problem(y, Identity(), sigma=SIGMA, task="denoise")
-    run, resumed = (prior.start(problem, torch.Generator()) for _ in range(2))
-    image = run.step().image
-    resumed.load_state_dict(run.state_dict())
-    while not run.finished:
-        image = run.step().image
-    assert torch.equal(image, prior.denoise(y, SIGMA).clamp(0, 1))
-    assert torch.equal(resumed.step().image, image)
-
-
-@pytest.mark.parametrize(
-    ("family", "settings"),
-    [
-        (Bilateral, {"spatial": 0}),
-        (Bilateral, {"strength": -1}),
-        (DomainTransform, {"method": "box"}),
-        (DomainTransform, {"order": "columns"}),
-        (DomainTransform, {"spatial": math.nan}),
-        (DomainTransform, {"strength": "2"}),
-        (DomainTransform, {"presmoothing": 0}),
-        (DomainTransform, {"rounds": 0}),
-        (DomainTransform, {"iterations": 1.5}),
-        (FourierLowPass, {"response": "ideal"}),
-    ],
-    ids=str,
-)
-def test_settings_out_of_range_are_refused_by_name(family: type, settings: dict) -> None:
-    (name,) = settings
-    with pytest.raises(ValueError, match=f"^{name} must be .*got"):
-        family(**settings)
 
 
 # --- bilateral ---------------------------------------------------------------------------------------------

@@ -59,32 +59,6 @@ def test_tuning_changes_a_copy_of_the_weights_and_keeps_the_pivot(tame, problem)
     assert all(torch.equal(tensor, before[name]) for name, tensor in tame.state_dict().items())
 
 
-@pytest.mark.parametrize("steps", [3, 5, 8])
-def test_a_resumed_run_goes_on_exactly_on_either_side_of_the_pivot(tame, problem, steps):
-    prior = Inversion(weights=tame, iterations=5, tuning_iterations=10, noise="optimised")
-    whole, _ = drive(prior, problem, steps)
-    state = whole.state_dict()
-    continued = prior.start(problem, seeded(9))
-    continued.load_state_dict(state)
-    for _ in range(4):
-        one, other = whole.step(), continued.step()
-        assert torch.equal(one.image, other.image)
-        assert one.loss == other.loss
-
-
-def test_going_back_over_the_pivot_takes_the_tuning_back(tame, problem):
-    prior = Inversion(weights=tame, iterations=4, tuning_iterations=10)
-    run, _ = drive(prior, problem, 2)
-    state = run.state_dict()
-    fresh = prior.start(problem, seeded(9))
-    fresh.load_state_dict(state)
-    wanted = [fresh.step().loss for _ in range(5)]
-    for _ in range(5):
-        run.step()
-    run.load_state_dict(state)
-    assert [run.step().loss for _ in range(5)] == wanted
-
-
 def test_the_generator_that_was_given_is_not_changed(tame, problem):
     tame.train().requires_grad_(True)
     before = {name: tensor.clone() for name, tensor in tame.state_dict().items()}

@@ -135,20 +135,6 @@ def test_the_search_finds_that_late_layers_reconstruct_better_than_the_first(pro
     assert min(found[3], found[4], found[5]) < found[0]
 
 
-@pytest.mark.parametrize("network", ["progressive", "style"])
-def test_a_resumed_run_goes_on_exactly(make_generator, network):
-    problem = identity_problem(uniform(1, 3, 16, 16, seed=2))
-    prior = MultiCodeGAN(weights=make_generator(network), codes=3)
-    whole, _ = drive(prior, problem, 3)
-    state = whole.state_dict()
-    continued = prior.start(problem, seeded(9))
-    continued.load_state_dict(state)
-    for _ in range(3):
-        one, other = whole.step(), continued.step()
-        assert torch.equal(one.image, other.image)
-        assert one.loss == other.loss
-
-
 def test_what_makes_no_sense_is_refused(progressive, photograph):
     for bad in ({"codes": 0}, {"depth": 1.5}, {"learning_rate": 0}, {"held_out": 1.0}, {"noise": "random"}):
         with pytest.raises(ValueError, match="must be"):

@@ -168,21 +168,6 @@ def test_several_solutions_give_the_best_and_their_spread(tame):
     assert result.findings["misfit"] <= min(errors) * 1.5
 
 
-def test_a_resumed_run_goes_on_exactly(tame):
-    problem = Problem(Downsample(4)(made_by(tame)), Downsample(4), sigma=0.0)
-    prior = Pulse(weights=tame, samples=2, statistics_samples=1000)
-    whole = prior.start(problem, seeded())
-    for _ in range(4):
-        whole.step()
-    state = whole.state_dict()
-    continued = prior.start(problem, seeded(7))
-    continued.load_state_dict(state)
-    for _ in range(4):
-        one, other = whole.step(), continued.step()
-        assert torch.equal(one.image, other.image)
-        assert one.loss == other.loss
-
-
 def test_weights_can_be_a_file(tame, tmp_path):
     path = tmp_path / "small.safetensors"
     save(tame, path)

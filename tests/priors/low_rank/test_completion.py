@@ -8,9 +8,9 @@ import math
 import pytest
 import torch
 
+from tests.doubles import run_to_end
 from tests.pictures import decibels, inpainting, seeded, uniform
 from zeroshot.data_terms import L1
-from zeroshot.estimate import Estimate
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
@@ -24,14 +24,6 @@ def low_rank(m: int, n: int, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
     right = torch.randn(rank, n, generator=generator, dtype=torch.float64)
     known = (torch.rand(m, n, generator=generator) < 0.5).double()
     return left @ right, known
-
-
-def solve(prior: MatrixCompletion, problem: Problem) -> Estimate:
-    run = prior.begin(problem, seeded())
-    while True:
-        estimate = run.step()
-        if run.finished or estimate.iteration >= prior.iterations:
-            return estimate
 
 
 @pytest.mark.parametrize("shape", [(100, 80), (60, 120)])
@@ -72,13 +64,13 @@ def test_an_image_of_low_rank_comes_back() -> None:
     left, right = uniform(1, 3, 40, 2), uniform(1, 3, 2, 48)
     x = (left @ right) / 2
     problem = inpainting(x)
-    assert decibels(solve(MatrixCompletion(), problem).image, x) > 50
+    assert decibels(run_to_end(MatrixCompletion(), problem).image, x) > 50
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_photograph_gains_and_its_known_pixels_stay(channels: int, photograph: torch.Tensor) -> None:
     problem = inpainting(photograph[:, :channels])
-    image = solve(MatrixCompletion.for_problem(problem), problem).image
+    image = run_to_end(MatrixCompletion.for_problem(problem), problem).image
     mean = (problem.y.sum() / problem.operator.mask.expand_as(problem.y).sum()).item()  # type: ignore[union-attr]
     flat = torch.where(problem.y > 0, problem.y, mean)
     assert decibels(image, photograph[:, :channels]) > decibels(flat, photograph[:, :channels]) + 8
@@ -88,24 +80,16 @@ def test_a_photograph_gains_and_its_known_pixels_stay(channels: int, photograph:
 def test_noise_is_not_fitted(photograph: torch.Tensor) -> None:
     sigma = 20 / 255
     problem = inpainting(photograph, sigma=sigma)
-    estimate = solve(MatrixCompletion(), problem)
+    estimate = run_to_end(MatrixCompletion(), problem)
     assert problem.residual(estimate.image) == pytest.approx(sigma, rel=0.1)
-    exact = solve(MatrixCompletion(), dataclasses.replace(problem, sigma=0.0))
+    exact = run_to_end(MatrixCompletion(), dataclasses.replace(problem, sigma=0.0))
     assert decibels(estimate.image, photograph) > decibels(exact.image, photograph) + 0.5
-
-
-def test_held_out_pixels_are_not_looked_at(photograph: torch.Tensor) -> None:
-    problem = inpainting(photograph[..., :32, :32]).hold_out(0.2, seeded())
-    assert problem.held_out is not None
-    spoiled = dataclasses.replace(problem, y=torch.where(problem.held_out > 0, 0.9, problem.y))
-    prior = MatrixCompletion(iterations=20)
-    assert torch.equal(solve(prior, problem).image, solve(prior, spoiled).image)
 
 
 def test_images_of_a_batch_are_completed_alone() -> None:
     x = uniform(2, 1, 17, 23)
     problem = inpainting(x)
-    together = solve(MatrixCompletion(iterations=40), problem).image
+    together = run_to_end(MatrixCompletion(iterations=40), problem).image
     for index in range(2):
         one = Problem(
             problem.y[index : index + 1],
@@ -113,28 +97,16 @@ def test_images_of_a_batch_are_completed_alone() -> None:
             sigma=0.0,
             task="inpaint",
         )
-        assert torch.equal(solve(MatrixCompletion(iterations=40), one).image[0], together[index])
+        assert torch.equal(run_to_end(MatrixCompletion(iterations=40), one).image[0], together[index])
 
 
 def test_a_row_without_a_known_pixel_becomes_finite() -> None:
     mask = torch.ones(1, 1, 12, 12)
     mask[..., 5, :] = 0
     y = uniform(1, 1, 12, 12) * mask
-    image = solve(MatrixCompletion(), Problem(y, Mask(mask), sigma=0.0, task="inpaint")).image
+    image = run_to_end(MatrixCompletion(), Problem(y, Mask(mask), sigma=0.0, task="inpaint")).image
     assert bool(torch.isfinite(image).all())
     assert image[..., 5, :].std() < 1e-3
-
-
-def test_a_saved_state_continues_exactly(photograph: torch.Tensor) -> None:
-    problem = inpainting(photograph[..., :40, :40], sigma=0.02)
-    straight = MatrixCompletion().begin(problem, seeded())
-    for _ in range(3):
-        straight.step()
-    resumed = MatrixCompletion().begin(problem, seeded())
-    resumed.load_state_dict(straight.state_dict())
-    expected, found = straight.step(), resumed.step()
-    assert torch.equal(expected.image, found.image)
-    assert (expected.loss, expected.iteration) == (found.loss, found.iteration)
 
 
 def test_other_damage_is_refused_with_a_reason(photograph: torch.Tensor) -> None:
@@ -145,18 +117,3 @@ def test_other_damage_is_refused_with_a_reason(photograph: torch.Tensor) -> None
     assert "Gaussian data term, not L1" in (prior.supports(problem) or "")
     with pytest.raises(ValueError, match="Gaussian data term"):
         prior.begin(problem, seeded())
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"discrepancy": 0}, "discrepancy must be a positive number, got 0"),
-        ({"tolerance": math.inf}, "tolerance must be a positive number, got inf"),
-        ({"iterations": 2.5}, "iterations must be a whole number of at least 1, got 2.5"),
-        ({"block": 0}, "block must be a whole number of at least 1, got 0"),
-    ],
-    ids=str,
-)
-def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        MatrixCompletion(**settings)

@@ -10,7 +10,7 @@ import torch
 
 from tests.pictures import SIGMA, decibels, read, seeded, with_noise
 from zeroshot.data_terms import Poisson
-from zeroshot.noise import add_gaussian, add_poisson, random_mask
+from zeroshot.noise import add_poisson, random_mask
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.priors.low_rank.grouped_denoiser import GroupedDenoiser, noise_left
@@ -25,34 +25,6 @@ FAMILIES = (WeightedNuclearNorm, NuclearNorm)
 
 
 # --- settings ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"patch": 1},
-        {"group": 2.5},
-        {"iterations": 0},
-        {"stride": 0},
-        {"radius": None},
-        {"remaining": -0.1},
-        {"feedback": 2},
-        {"coupling": "none"},
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("family", FAMILIES)
-def test_settings_out_of_range_are_refused_by_name(family: type[GroupedDenoiser], settings: dict) -> None:
-    (name,) = settings
-    with pytest.raises(ValueError, match=f"^{name} must be .*got"):
-        family(**settings)
-
-
-def test_the_strength_of_each_rule_must_be_positive() -> None:
-    with pytest.raises(ValueError, match=r"^constant must be a positive number, got 0"):
-        WeightedNuclearNorm(constant=0)
-    with pytest.raises(ValueError, match=r"^strength must be a positive number, got -1"):
-        NuclearNorm(strength=-1)
 
 
 def test_settings_follow_the_noise_level() -> None:
@@ -124,14 +96,6 @@ def test_channels_on_their_own_are_denoised_as_grey_images(photograph: torch.Ten
         torch.testing.assert_close(together[:, channel : channel + 1], alone, atol=1e-5, rtol=0)
 
 
-def test_images_of_a_batch_do_not_mix(grey: torch.Tensor) -> None:
-    noisy = add_gaussian(torch.cat([grey, grey.flip(-1)])[..., :40, :44], SIGMA, seeded())
-    prior = WeightedNuclearNorm(**QUICK)
-    together = prior.denoise(noisy, SIGMA)
-    apart = torch.cat([prior.denoise(noisy[i : i + 1], SIGMA) for i in range(2)])
-    torch.testing.assert_close(together, apart, atol=1e-5, rtol=0)
-
-
 def test_images_smaller_than_a_window_or_a_patch(grey: torch.Tensor) -> None:
     noisy = with_noise(grey[..., :11, :9])
     assert WeightedNuclearNorm().denoise(noisy, SIGMA).isfinite().all()
@@ -165,18 +129,6 @@ def test_the_residual_falls_towards_the_noise_level(grey: torch.Tensor) -> None:
     assert 0.85 * SIGMA < residuals[-1] < 1.02 * SIGMA
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_resumed_run_gives_the_same_bytes(family: type[GroupedDenoiser], grey: torch.Tensor) -> None:
-    problem = Problem(with_noise(grey), Identity(), sigma=SIGMA, task="denoise")
-    prior = family(**QUICK)
-    whole, first, second = (prior.begin(problem, seeded()) for _ in range(3))
-    first.step()
-    second.load_state_dict(first.state_dict())
-    whole.step()
-    assert torch.equal(second.step().image, whole.step().image)
-    assert second.finished
-
-
 def test_holes_go_by_the_splitting_scheme(grey: torch.Tensor) -> None:
     mask = random_mask(grey.shape, 0.5, seeded())
     problem = Problem(grey * mask, Mask(mask), sigma=0.0, task="inpaint", measured=mask)
@@ -207,15 +159,6 @@ def test_a_level_given_in_single_precision_takes_the_same_settings() -> None:
     assert prior.level(float(torch.tensor(20 / 255))) == prior.level(20 / 255)
     assert prior.level(20 / 255 + 1e-7) == prior.level(20 / 255)
     assert prior.level(20.1 / 255) != prior.level(20 / 255)
-
-
-def test_held_out_pixels_are_not_seen(grey: torch.Tensor) -> None:
-    image = grey[..., :40, :40]
-    problem = Problem(with_noise(image), Identity(), sigma=SIGMA, task="denoise")
-    problem = problem.hold_out(0.1, seeded())
-    assert problem.held_out is not None
-    assert WeightedNuclearNorm().supports(problem) is None
-    assert isinstance(WeightedNuclearNorm().begin(problem, seeded()), GroupSparseRun)
 
 
 @pytest.mark.slow

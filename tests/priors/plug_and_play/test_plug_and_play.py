@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 
 import pytest
@@ -12,13 +11,11 @@ import torch
 from torch.nn import functional
 
 import zeroshot
-from tests.doubles import WithoutProx
+from tests.doubles import WithoutProx, run_to_end
 from tests.pictures import damaged, decibels, inpainting, measured_by, seeded, uniform, with_noise
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
-from zeroshot.estimate import Estimate
 from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
 from zeroshot.operators import Blur, Grayscale, Identity, Mask, Mosaic, Operator, Stack
-from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.plug_and_play import pnp
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, RegularisationByDenoising
 from zeroshot.priors.sparse.dct import OverlappingDCT
@@ -30,14 +27,6 @@ NOISE = 0.1
 
 
 DENOISER = OverlappingDCT(patch=4, refinement="none")
-
-
-def run_to_end(prior: PlugAndPlay | DenoisingPrior, problem: Problem) -> Estimate:
-    run = prior.begin(problem, seeded())
-    while True:
-        estimate = run.step()
-        if run.finished:
-            return estimate
 
 
 @pytest.mark.parametrize("family", [PlugAndPlay, RegularisationByDenoising])
@@ -237,16 +226,6 @@ def test_colour_hints_and_batches_and_odd_sizes(photograph: torch.Tensor) -> Non
     torch.testing.assert_close(run_to_end(prior, second).image, together[1:], atol=2e-3, rtol=0)
 
 
-def test_held_out_measurements_do_not_enter(photograph: torch.Tensor) -> None:
-    problem = damaged("sr", photograph).hold_out(0.1, seeded())
-    assert problem.held_out is not None
-    spoiled = dataclasses.replace(problem, y=torch.where(problem.held_out > 0, 0.5, problem.y))
-    prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER, iterations=20)
-    images = [run_to_end(prior, p).image for p in (problem, spoiled)]
-    # The first estimates differ, so that only what the iterations lead to agrees.
-    assert decibels(*images) > decibels(*(p.initial() for p in (problem, spoiled))) + 10
-
-
 # --- settings and the run ----------------------------------------------------------------------------------
 
 
@@ -278,26 +257,6 @@ def test_the_last_level_is_that_of_the_noise() -> None:
     assert prior.levels(0.0)[-1] == pytest.approx(0.01)
     assert prior.levels(0.5) == pytest.approx([0.5] * 4)
     assert dataclasses.replace(prior, constant=1.0, sigma_end=0.03).levels(0.5) == pytest.approx([0.03] * 4)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"denoiser": 3}, "denoiser must be a name, a DenoisingPrior or a function .*got int"),
-        ({"scheme": "ista"}, "scheme must be 'hqs', 'admm' or 'red', got 'ista'"),
-        ({"iterations": 0}, "iterations must be a whole number of at least 1, got 0"),
-        ({"sigma_start": 0}, "sigma_start must be a positive number, got 0"),
-        ({"sigma_end": math.nan}, "sigma_end must be a positive number, got nan"),
-        ({"sigma_least": True}, "sigma_least must be a positive number, got True"),
-        ({"weight": -1}, "weight must be a positive number, got -1"),
-        ({"chroma": 0}, "chroma must be a positive number, got 0"),
-        ({"constant": 1.5}, "constant must be a number from 0 to 1, got 1.5"),
-    ],
-    ids=str,
-)
-def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        PlugAndPlay(**settings)
 
 
 def test_the_defaults_follow_the_problem(photograph: torch.Tensor) -> None:
@@ -348,11 +307,6 @@ def test_chroma_is_denoised_as_if_it_were_noisier(photograph: torch.Tensor) -> N
     torch.testing.assert_close(run.splitting.image, grey - 0.1 + colours)
 
 
-def test_an_unknown_setting_lists_the_right_ones(photograph: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match="prior 'pnp' has no setting 'lambda_'; it has: denoiser, scheme"):
-        PlugAndPlay.for_problem(damaged("inpaint", photograph), lambda_=0.1)
-
-
 def test_names_that_are_no_denoisers_are_refused_in_one_line(photograph: torch.Tensor) -> None:
     problem = damaged("inpaint", photograph)
     for name, message in (("bm33d", "there is no prior 'bm33d'"), ("tv", "'tv' is not a denoiser")):
@@ -378,39 +332,12 @@ def test_a_registered_name_takes_the_settings_for_repeated_use(
     assert torch.equal(named, direct)
 
 
-def test_an_operator_that_is_not_linear_is_refused(photograph: torch.Tensor) -> None:
-    class Square(Identity):
-        linear = False
-
-    assert "linear" in (PlugAndPlay(denoiser=DENOISER).supports(Problem(photograph, Square())) or "")
-
-
 def test_a_denoiser_that_changes_the_size_is_named(photograph: torch.Tensor) -> None:
     prior = PlugAndPlay(denoiser=lambda x, sigma: x[..., 1:], iterations=2)
     with pytest.raises(
         ValueError, match=r"must return an image of shape \(1, 3, 96, 96\), got \(1, 3, 96, 95\)"
     ):
         prior.begin(damaged("inpaint", photograph), seeded()).step()
-
-
-@pytest.mark.parametrize("scheme", ["hqs", "admm", "red"])
-@pytest.mark.parametrize("term", [Gaussian(), L1()], ids=["gaussian", "l1"])
-def test_a_resumed_run_gives_the_same_bytes(scheme: str, term: DataTerm, photograph: torch.Tensor) -> None:
-    problem = dataclasses.replace(damaged("deblur", photograph[..., :24, :21]), data_term=term)
-    prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER, scheme=scheme, iterations=4)
-    whole, first, second = (prior.begin(problem, seeded()) for _ in range(3))
-    for _ in range(2):
-        first.step()
-    second.load_state_dict(first.state_dict())
-    for _ in range(4):
-        expected = whole.step()
-    for _ in range(2):
-        resumed = second.step()
-    assert whole.finished
-    assert second.finished
-    assert torch.equal(resumed.image, expected.image)
-    assert (resumed.loss, resumed.iteration) == (expected.loss, expected.iteration)
-    assert torch.equal(whole.step().image, expected.image)
 
 
 def test_solve_reports_what_was_done(photograph: torch.Tensor) -> None:

@@ -11,10 +11,8 @@ import torch
 from skimage.restoration import denoise_nl_means
 
 from tests.pictures import SIGMA, decibels, read, uniform, with_noise
-from zeroshot.operators.identity import Identity
 from zeroshot.priors.filters import pixel_pairs
 from zeroshot.priors.self_similarity.nonlocal_means import LEAST_OWN_WEIGHT, NonlocalMeans
-from zeroshot.problem import Problem
 
 
 def literal(y: np.ndarray, prior: NonlocalMeans, sigma: float) -> np.ndarray:
@@ -150,13 +148,6 @@ def test_images_smaller_than_patch_and_window(shape: tuple[int, int], sigma: flo
     assert x.amax() <= y.amax() + 1e-6
 
 
-def test_a_batch_is_denoised_image_by_image(photograph: torch.Tensor) -> None:
-    y = torch.cat([with_noise(photograph), photograph.flip(-1)])[..., :33, :47]
-    prior = NonlocalMeans(3, 9)
-    together = prior.denoise(y, SIGMA)
-    assert torch.equal(together, torch.cat([prior.denoise(image[None], SIGMA) for image in y]))
-
-
 def test_settings_follow_the_noise() -> None:
     prior = NonlocalMeans(window=9)
     assert prior._settings_at(15 / 255, 1) == (3, 9, 0.40)
@@ -165,27 +156,6 @@ def test_settings_follow_the_noise() -> None:
     assert NonlocalMeans()._settings_at(2.0, 3) == (7, 35, 0.35)
     assert NonlocalMeans().repeated()._settings_at(2.0, 3) == (7, 21, 0.35)
     assert prior.repeated() == prior
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"patch": 4}, {"patch": 0}, {"window": 2.5}, {"window": True}, {"strength": 0}, {"aggregation": "none"}],
-    ids=str,
-)
-def test_settings_out_of_range_are_refused_by_name(settings: dict) -> None:
-    (name,) = settings
-    with pytest.raises(ValueError, match=f"^{name} must be .*got"):
-        NonlocalMeans(**settings)
-
-
-def test_a_run_is_the_denoiser(photograph: torch.Tensor) -> None:
-    y = with_noise(photograph)
-    problem = Problem(y, Identity(), sigma=SIGMA, task="denoise")
-    prior = NonlocalMeans.for_problem(problem, window=9)
-    run = prior.start(problem, torch.Generator())
-    image = run.step().image
-    assert run.finished
-    assert torch.equal(image, prior.denoise(y, SIGMA).clamp(0, 1))
 
 
 @pytest.mark.slow

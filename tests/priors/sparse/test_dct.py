@@ -11,11 +11,9 @@ from scipy.fft import dctn, idctn
 
 from tests.pictures import SIGMA, decibels, read, seeded, uniform, with_noise
 from zeroshot.colour import from_opponent, to_opponent
-from zeroshot.operators.identity import Identity
 from zeroshot.patches.cosine import cosine_matrix
 from zeroshot.priors.sparse import dct
 from zeroshot.priors.sparse.dct import OverlappingDCT
-from zeroshot.problem import Problem
 
 
 def literal(y: np.ndarray, pilot: np.ndarray | None, size: int, threshold: float, sigma: float) -> np.ndarray:
@@ -110,34 +108,6 @@ def test_turning_the_image_turns_the_result(photograph: torch.Tensor) -> None:
     y = with_noise(photograph[..., :40, :48])
     turned = OverlappingDCT().denoise(y.transpose(-1, -2), SIGMA).transpose(-1, -2)
     torch.testing.assert_close(turned, OverlappingDCT().denoise(y, SIGMA), atol=1e-4, rtol=0)
-
-
-def test_a_run_makes_one_pass_a_step_and_resumes(photograph: torch.Tensor) -> None:
-    y = with_noise(photograph)
-    problem = Problem(y, Identity(), sigma=SIGMA, task="denoise")
-    run = OverlappingDCT.for_problem(problem).start(problem, seeded())
-    first = run.step()
-    resumed = OverlappingDCT().start(problem, seeded())
-    resumed.load_state_dict(run.state_dict())
-    second = run.step()
-    assert (first.iteration, second.iteration) == (1, 2)
-    assert run.finished
-    assert torch.equal(resumed.step().image, second.image)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"patch": 1}, "patch must be a whole number from 2 to 32, got 1"),
-        ({"patch": 8.0}, "patch must be a whole number from 2 to 32, got 8.0"),
-        ({"threshold": 0}, "threshold must be a positive number, got 0"),
-        ({"refinement": "twice"}, "refinement must be 'wiener' or 'none', got 'twice'"),
-    ],
-    ids=str,
-)
-def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        OverlappingDCT(**settings)
 
 
 @pytest.mark.slow

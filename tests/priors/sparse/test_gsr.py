@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.doubles import WithoutProx
+from tests.doubles import WithoutProx, run_to_end
 from tests.pictures import decibels, inpainting, measured_by, read, seeded
 from zeroshot.data_terms import Huber
 from zeroshot.estimate import Estimate
+from zeroshot.loop import Loop
 from zeroshot.noise import add_salt_and_pepper
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.downsample import Downsample
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.operator import Operator
-from zeroshot.prior import Run
 from zeroshot.priors.sparse.gsr import GroupSparseRepresentation
 from zeroshot.problem import Problem
 
 #: Small windows and few iterations, for speed.
 QUICK = {"iterations": 8, "radius": 10}
-
-
-def solve(prior: GroupSparseRepresentation, problem: Problem) -> tuple[Estimate, Run]:
-    run = prior.begin(problem, seeded())
-    while True:
-        estimate = run.step()
-        if run.finished:
-            return estimate, run
 
 
 @pytest.fixture
@@ -41,34 +32,6 @@ def grey(grey: torch.Tensor) -> torch.Tensor:
 
 
 # --- settings ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"shrinkage": "round"},
-        {"patch": 1},
-        {"group": 0},
-        {"stride": 1.5},
-        {"radius": 0},
-        {"iterations": 0},
-        {"refresh": 0},
-        {"sigma_start": 0},
-        {"sigma_end": -1},
-        {"sigma_least": math.nan},
-        {"weight": None},
-    ],
-    ids=str,
-)
-def test_settings_out_of_range_are_refused_by_name(settings: dict) -> None:
-    (name,) = settings
-    with pytest.raises(ValueError, match=f"^{name} must be .*got"):
-        GroupSparseRepresentation(**settings)
-
-
-def test_an_unknown_setting_lists_the_right_ones(grey: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match="no setting 'lambda_'; it has: shrinkage, patch"):
-        GroupSparseRepresentation.for_problem(inpainting(grey), lambda_=0.1)
 
 
 def test_what_cannot_be_solved_is_refused_with_a_reason(grey: torch.Tensor) -> None:
@@ -88,7 +51,7 @@ def test_what_cannot_be_solved_is_refused_with_a_reason(grey: torch.Tensor) -> N
 @pytest.mark.parametrize("height", [1, 2, 7])
 def test_images_smaller_than_a_patch_are_one_patch_high(height: int, grey: torch.Tensor) -> None:
     problem = inpainting(grey[..., :height, :])
-    estimate, _ = solve(GroupSparseRepresentation(**QUICK), problem)
+    estimate = run_to_end(GroupSparseRepresentation(**QUICK), problem)
     assert estimate.image.shape == (1, 1, height, 64)
     assert estimate.image.isfinite().all()
 
@@ -98,7 +61,7 @@ def test_images_smaller_than_a_patch_are_one_patch_high(height: int, grey: torch
 
 def test_known_pixels_stay_exactly_and_holes_are_filled_well(grey: torch.Tensor) -> None:
     problem = inpainting(grey)
-    estimate, _ = solve(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
+    estimate = run_to_end(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
     known = problem.measured.expand_as(grey) > 0  # type: ignore[union-attr]
     assert torch.equal(estimate.image[known], grey[known])
     assert decibels(estimate.image, grey) > decibels(problem.initial(), grey) + 1.0
@@ -111,7 +74,7 @@ def test_a_periodic_texture_is_recovered_from_one_pixel_in_two() -> None:
     texture = texture[None, None]
     problem = inpainting(texture)
     prior = GroupSparseRepresentation.for_problem(problem, radius=10, iterations=12, sigma_least=1 / 255)
-    estimate, _ = solve(prior, problem)
+    estimate = run_to_end(prior, problem)
     assert decibels(estimate.image, texture) > decibels(problem.initial(), texture) + 15
 
 
@@ -119,13 +82,13 @@ def test_a_periodic_texture_is_recovered_from_one_pixel_in_two() -> None:
 def test_every_shrinkage_fills_holes(shrinkage: str, grey: torch.Tensor) -> None:
     problem = inpainting(grey)
     prior = GroupSparseRepresentation.for_problem(problem, **QUICK, shrinkage=shrinkage)
-    estimate, _ = solve(prior, problem)
+    estimate = run_to_end(prior, problem)
     assert decibels(estimate.image, grey) > decibels(problem.initial(), grey) + 0.5
 
 
 def test_holes_in_a_noisy_image(grey: torch.Tensor) -> None:
     problem = inpainting(grey, sigma=20 / 255)
-    estimate, _ = solve(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
+    estimate = run_to_end(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
     assert decibels(estimate.image, grey) > decibels(problem.initial(), grey) + 2
     # Noise is not fitted, and structure not lost.
     assert 0.8 * 20 / 255 < problem.residual(estimate.image) < 1.2 * 20 / 255
@@ -133,7 +96,8 @@ def test_holes_in_a_noisy_image(grey: torch.Tensor) -> None:
 
 def test_an_unknown_noise_level_is_estimated(grey: torch.Tensor) -> None:
     problem = dataclasses.replace(inpainting(grey, sigma=20 / 255), sigma=None)
-    _, run = solve(GroupSparseRepresentation.for_problem(problem, **{**QUICK, "iterations": 2}), problem)
+    prior = GroupSparseRepresentation.for_problem(problem, **{**QUICK, "iterations": 2})
+    run = Loop(problem, prior, generator=seeded()).complete().run
     assert run.findings()["last_noise_level"] == pytest.approx(20 / 255, rel=0.3)
 
 
@@ -141,7 +105,7 @@ def test_colour_images_of_odd_size_in_a_batch(photograph: torch.Tensor) -> None:
     images = torch.cat([photograph[..., :37, :33], photograph[..., 55:92, :33]])
     problem = inpainting(images)
     prior = GroupSparseRepresentation.for_problem(problem, iterations=8, radius=8)
-    estimate, _ = solve(prior, problem)
+    estimate = run_to_end(prior, problem)
     assert estimate.image.shape == images.shape
     single = Problem(
         problem.y[:1],
@@ -150,20 +114,10 @@ def test_colour_images_of_odd_size_in_a_batch(photograph: torch.Tensor) -> None:
         task="inpaint",
         measured=problem.measured[:1],  # type: ignore[index]
     )
-    alone, _ = solve(prior, single)
+    alone = run_to_end(prior, single)
     torch.testing.assert_close(estimate.image[:1], alone.image, atol=1e-4, rtol=0)
     for i in range(2):
         assert decibels(estimate.image[i], images[i]) > decibels(problem.initial()[i], images[i]) + 0.5
-
-
-def test_held_out_pixels_do_not_enter(grey: torch.Tensor) -> None:
-    problem = inpainting(grey).hold_out(0.2, seeded())
-    assert problem.held_out is not None
-    prior = GroupSparseRepresentation.for_problem(problem, **QUICK)
-    estimate, _ = solve(prior, problem)
-    # Known pixels would be met exactly if they had been fitted.
-    assert problem.validation_loss(estimate.image) > 1e-6
-    assert problem.loss(estimate.image) < 1e-12
 
 
 # --- other damage ------------------------------------------------------------------------------------------
@@ -183,14 +137,14 @@ def test_other_damage_is_restored(
     operator: Operator, sigma: float, task: str, gain: float, grey: torch.Tensor
 ) -> None:
     problem = measured_by(operator, grey, sigma, task)
-    estimate, _ = solve(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
+    estimate = run_to_end(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
     assert decibels(estimate.image, grey) > decibels(problem.initial(), grey) + gain
 
 
 def test_outliers_are_left_out_with_a_robust_data_term(grey: torch.Tensor) -> None:
     y = add_salt_and_pepper(grey, 0.1, seeded())
     problem = Problem(y, Identity(), Huber(0.05), task="denoise")
-    estimate, _ = solve(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
+    estimate = run_to_end(GroupSparseRepresentation.for_problem(problem, **QUICK), problem)
     assert decibels(estimate.image, grey) > decibels(y, grey) + 5
 
 
@@ -209,23 +163,6 @@ def test_iterations_settle(grey: torch.Tensor) -> None:
     assert changes[-1] < 0.25 * changes[0]
 
 
-@pytest.mark.parametrize("taken_after", [2, 5])
-def test_a_resumed_run_gives_the_same_bytes(taken_after: int, grey: torch.Tensor) -> None:
-    problem = inpainting(grey[..., :40, :40])
-    prior = GroupSparseRepresentation.for_problem(problem, **QUICK, refresh=4)
-    whole, first, second = (prior.begin(problem, seeded()) for _ in range(3))
-    for _ in range(taken_after):
-        first.step()
-    second.load_state_dict(first.state_dict())
-    for _ in range(8):
-        expected = whole.step()
-    for _ in range(8 - taken_after):
-        resumed = second.step()
-    assert second.finished
-    assert torch.equal(resumed.image, expected.image)
-    assert (resumed.loss, resumed.iteration) == (expected.loss, expected.iteration)
-
-
 def test_default_stopping_stops_after_the_last_iteration(grey: torch.Tensor) -> None:
     prior = GroupSparseRepresentation(iterations=7)
     rule = prior.default_stopping(inpainting(grey))
@@ -239,5 +176,5 @@ def test_a_whole_photograph_with_half_of_its_pixels(shared: Path) -> None:
     """Cameraman: 29.80 dB by a deep image prior, 27.90 by convolutional sparse coding, with other masks."""
     image = read(shared / "data" / "inpaint11" / "cameraman.png", "L")
     problem = inpainting(image)
-    estimate, _ = solve(GroupSparseRepresentation.for_problem(problem), problem)
+    estimate = run_to_end(GroupSparseRepresentation.for_problem(problem), problem)
     assert decibels(estimate.image, image) > 30

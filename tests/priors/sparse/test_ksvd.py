@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,14 @@ import pytest
 import torch
 from torch.nn import functional
 
+from tests.doubles import run_to_end
 from tests.pictures import SIGMA, decibels, denoising, inpainting, read, seeded, uniform
 from zeroshot.data_terms import Poisson
-from zeroshot.estimate import Estimate
+from zeroshot.loop import Loop
 from zeroshot.noise import add_poisson, random_mask
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
-from zeroshot.prior import Run
 from zeroshot.priors.sparse.dictionary.averaging import Coder, code_image
 from zeroshot.priors.sparse.dictionary.ksvd import cosine_dictionary, replace_atoms, update_atoms
 from zeroshot.priors.sparse.dictionary.learned_dictionary import LearnedDictionary
@@ -33,13 +32,6 @@ from zeroshot.problem import Problem
 
 #: Enough for the properties, and fast.
 QUICK: dict[str, Any] = {"sweeps": 3, "training": 1500, "atoms": 96, "patch": 6}
-
-
-def finish(run: Run) -> Estimate:
-    estimate = run.step()
-    while not run.finished:
-        estimate = run.step()
-    return estimate
 
 
 def planted(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -190,9 +182,11 @@ def test_strips_do_not_change_the_image(
 def test_denoising_gains_and_learning_gains_more_in_grey(colours: str, photograph: torch.Tensor) -> None:
     x = photograph if colours == "colour" else photograph.mean(dim=1, keepdim=True)
     problem = denoising(x)
-    run = LearnedDictionary.for_problem(problem, sweeps=5, training=3000).start(problem, seeded())
-    first = decibels(run.step().image, x)
-    last = decibels(finish(run).image, x)
+    prior = LearnedDictionary.for_problem(problem, sweeps=5, training=3000)
+    loop = Loop(problem, prior, generator=seeded())
+    loop.step()
+    first = decibels(loop.image, x)
+    last = decibels(loop.complete().image, x)
     assert first > decibels(problem.initial(), x) + 6.5
     # Dictionaries for colour hold three times as many numbers, too many for the patches of so small a crop.
     assert last > first + {"grey": 0.1, "colour": -0.3}[colours]
@@ -201,9 +195,9 @@ def test_denoising_gains_and_learning_gains_more_in_grey(colours: str, photograp
 @pytest.mark.parametrize("level", [10, 50])
 def test_more_noise_takes_fewer_atoms_and_still_gains(level: int, grey: torch.Tensor) -> None:
     problem = denoising(grey, level / 255)
-    run = LearnedDictionary(**QUICK).start(problem, seeded())
-    assert decibels(finish(run).image, grey) > decibels(problem.initial(), grey) + {10: 3, 50: 8}[level]
-    assert {10: 1.0, 50: 0.0}[level] < run.findings()["atoms_per_patch"] < {10: 8.0, 50: 1.0}[level]
+    loop = Loop(problem, LearnedDictionary(**QUICK), generator=seeded()).complete()
+    assert decibels(loop.image, grey) > decibels(problem.initial(), grey) + {10: 3, 50: 8}[level]
+    assert {10: 1.0, 50: 0.0}[level] < loop.run.findings()["atoms_per_patch"] < {10: 8.0, 50: 1.0}[level]
 
 
 @pytest.mark.parametrize(
@@ -212,24 +206,24 @@ def test_more_noise_takes_fewer_atoms_and_still_gains(level: int, grey: torch.Te
 def test_odd_sizes_channels_and_images_smaller_than_a_patch(shape: tuple[int, ...]) -> None:
     x = uniform(*shape)
     for problem in (denoising(x), inpainting(x, 0.3)) if x.numel() > 1 else (denoising(x),):
-        estimate = finish(LearnedDictionary(**QUICK).start(problem, seeded()))
+        estimate = run_to_end(LearnedDictionary(**QUICK), problem)
         assert estimate.image.shape == shape
         assert bool(estimate.image.isfinite().all())
 
 
 def test_every_pixel_is_covered_where_a_small_image_shrinks_the_patch_below_the_stride() -> None:
     x = torch.full((1, 1, 4, 11), 0.6)
-    estimate = finish(LearnedDictionary(sweeps=1, stride=8).start(inpainting(x, 0.2), seeded()))
+    estimate = run_to_end(LearnedDictionary(sweeps=1, stride=8), inpainting(x, 0.2))
     torch.testing.assert_close(estimate.image, x, atol=0.02, rtol=0)
 
 
 def test_images_of_a_batch_are_restored_as_if_alone(grey: torch.Tensor) -> None:
     x = torch.cat([grey[..., :40, :44], grey[..., 40:80, 30:74]])
     problem = denoising(x)
-    together = finish(LearnedDictionary(**QUICK).start(problem, seeded())).image
+    together = run_to_end(LearnedDictionary(**QUICK), problem).image
     for index in range(2):
         single = dataclasses.replace(problem, y=problem.y[index : index + 1], reference_shape=(1, 1, 40, 44))
-        alone = finish(LearnedDictionary(**QUICK).start(single, seeded())).image
+        alone = run_to_end(LearnedDictionary(**QUICK), single).image
         assert torch.equal(together[index : index + 1], alone)
 
 
@@ -241,7 +235,7 @@ def test_without_noise_the_measurement_comes_back(grey: torch.Tensor) -> None:
 
 def test_photon_noise_is_made_even_first(grey: torch.Tensor) -> None:
     problem = Problem(add_poisson(grey, 30, seeded()), Identity(), Poisson(1 / 30), task="denoise")
-    estimate = finish(LearnedDictionary(**QUICK).start(problem, seeded()))
+    estimate = run_to_end(LearnedDictionary(**QUICK), problem)
     assert decibels(estimate.image, grey) > decibels(problem.y.clamp(0, 1), grey) + 4
 
 
@@ -262,7 +256,7 @@ def test_the_bare_denoiser_leaves_its_input_alone_and_repeats_itself(grey: torch
 
 def test_scattered_pixels_are_filled_and_known_ones_kept(grey: torch.Tensor) -> None:
     problem = inpainting(grey)
-    estimate = finish(LearnedDictionary(sweeps=10, training=2500, stride=2).start(problem, seeded()))
+    estimate = run_to_end(LearnedDictionary(sweeps=10, training=2500, stride=2), problem)
     assert decibels(estimate.image, grey) > decibels(problem.initial(), grey) + 0.6
     known = problem.measured > 0  # type: ignore[operator]
     assert torch.equal(estimate.image[known], grey[known])
@@ -271,7 +265,7 @@ def test_scattered_pixels_are_filled_and_known_ones_kept(grey: torch.Tensor) -> 
 def test_texture_comes_back_from_a_fifth_of_its_pixels(shared: Path) -> None:
     x = read(shared / "data" / "set12" / "barbara.png")[..., 208:304, 208:304]
     problem = inpainting(x, 0.8)
-    estimate = finish(LearnedDictionary(sweeps=10, training=2500, stride=2).start(problem, seeded()))
+    estimate = run_to_end(LearnedDictionary(sweeps=10, training=2500, stride=2), problem)
     assert decibels(estimate.image, x) > decibels(problem.initial(), x) + 1.2
 
 
@@ -282,7 +276,7 @@ def test_a_channel_without_any_known_pixel_is_no_reason_to_fail(photograph: torc
     problem = Problem(x * known, Mask(known), sigma=0.0, task="inpaint", measured=known)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        estimate = finish(LearnedDictionary(sweeps=2, training=400).start(problem, seeded()))
+        estimate = run_to_end(LearnedDictionary(sweeps=2, training=400), problem)
     assert bool(estimate.image.isfinite().all())
     assert torch.equal(estimate.image[known > 0], x[known > 0])
 
@@ -304,13 +298,13 @@ def test_scratches_in_colour_are_filled(photograph: torch.Tensor) -> None:
         mask[offset + 5 : offset + 7] = 0
     problem = Problem(x * mask, Mask(mask), sigma=0.0, task="inpaint", measured=mask[None, None])
     prior = LearnedDictionary(sweeps=6, training=600, finest=5 / 255, stride=2)
-    estimate = finish(prior.start(problem, seeded()))
+    estimate = run_to_end(prior, problem)
     assert decibels(estimate.image, x) > decibels(problem.initial(), x) + 0.15
 
 
 def test_noise_is_removed_while_holes_are_filled(grey: torch.Tensor) -> None:
     problem = inpainting(grey, 0.3, 20 / 255)
-    estimate = finish(LearnedDictionary(sweeps=5, training=1500, stride=2).start(problem, seeded()))
+    estimate = run_to_end(LearnedDictionary(sweeps=5, training=1500, stride=2), problem)
     assert decibels(estimate.image, grey) > decibels(problem.initial(), grey) + 3.5
     known = problem.measured > 0  # type: ignore[operator]
     assert decibels(estimate.image[known], grey[known]) > decibels(problem.y[known], grey[known]) + 4
@@ -321,7 +315,7 @@ def test_held_out_and_missing_pixels_are_not_looked_at(grey: torch.Tensor) -> No
     assert problem.held_out is not None
     unseen = (problem.held_out > 0) | (problem.measured == 0)
     spoiled = dataclasses.replace(problem, y=torch.where(unseen, 0.7, problem.y))
-    images = [finish(LearnedDictionary(**QUICK).start(p, seeded())).image for p in (problem, spoiled)]
+    images = [run_to_end(LearnedDictionary(**QUICK), p).image for p in (problem, spoiled)]
     assert torch.equal(*images)
 
 
@@ -330,7 +324,7 @@ def test_holes_larger_than_a_patch_are_announced(grey: torch.Tensor) -> None:
     mask[30:50, 30:50] = 0
     problem = Problem(grey * mask, Mask(mask), sigma=0.0, task="inpaint", measured=mask[None, None])
     with pytest.warns(UserWarning, match="hold no known pixel"):
-        estimate = finish(LearnedDictionary(**QUICK).start(problem, seeded()))
+        estimate = run_to_end(LearnedDictionary(**QUICK), problem)
     assert bool(estimate.image.isfinite().all())
     assert decibels(estimate.image, grey) > decibels(problem.initial(), grey) - 1
     with warnings.catch_warnings():
@@ -339,24 +333,6 @@ def test_holes_larger_than_a_patch_are_announced(grey: torch.Tensor) -> None:
 
 
 # --- the run, the settings ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["denoise", "inpaint"])
-@pytest.mark.parametrize("steps", [1, 3])
-def test_a_resumed_run_gives_the_same_bytes(name: str, steps: int, grey: torch.Tensor) -> None:
-    x = grey[..., :50, :45].contiguous()
-    problem = denoising(x) if name == "denoise" else inpainting(x)
-    whole, first = (LearnedDictionary(**QUICK).start(problem, seeded()) for _ in range(2))
-    second = LearnedDictionary(**QUICK).start(problem, seeded(9))
-    for _ in range(steps):
-        first.step()
-    state = first.state_dict()
-    first.step()
-    second.load_state_dict(state)
-    expected, resumed = finish(whole), finish(second)
-    assert torch.equal(resumed.image, expected.image)
-    assert (resumed.loss, resumed.iteration) == (expected.loss, expected.iteration)
-    assert whole.findings() == second.findings()
 
 
 def test_the_default_rule_stops_after_the_last_sweep(grey: torch.Tensor) -> None:
@@ -381,27 +357,3 @@ def test_defaults_follow_the_problem_and_settings_go_over_them(photograph: torch
     assert LearnedDictionary.for_problem(inpainting(grey), sweeps=2).sweeps == 2
     with pytest.raises(ValueError, match="no setting 'size'; it has: patch, atoms"):
         LearnedDictionary.for_problem(denoising(grey), size=8)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"patch": 1},
-        {"patch": 8.0},
-        {"atoms": 0},
-        {"sweeps": -1},
-        {"sparsity": 0},
-        {"training": True},
-        {"stride": 9},
-        {"gain": 0},
-        {"fidelity": math.nan},
-        {"trust": -0.1},
-        {"coarsest": math.inf},
-        {"finest": 0.5},
-    ],
-    ids=str,
-)
-def test_settings_out_of_range_are_refused_by_name(settings: dict[str, Any]) -> None:
-    (name,) = settings
-    with pytest.raises(ValueError, match=f"^{name} must be .*got"):
-        LearnedDictionary(**settings)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.doubles import run_to_end
 from tests.pictures import SIGMA, damaged, decibels, denoising, grey, read, seeded, uniform
 from zeroshot.data_terms import L1, Poisson
 from zeroshot.estimate import Estimate
@@ -30,11 +31,7 @@ from zeroshot.problem import Problem
 
 
 def solve(problem: Problem, **settings: Any) -> Estimate:
-    run = NonlocallyCentralizedSparse.for_problem(problem, **settings).start(problem, seeded())
-    estimate = run.step()
-    while not run.finished:
-        estimate = run.step()
-    return estimate
+    return run_to_end(NonlocallyCentralizedSparse.for_problem(problem, **settings), problem)
 
 
 def one_basis(dimension: int, channels: int = 1) -> Dictionaries:
@@ -302,68 +299,11 @@ def test_odd_and_tiny_sizes_batches_and_channels(name: str, shape: tuple[int, ..
     assert estimate.image.isfinite().all()
 
 
-def test_the_images_of_a_batch_are_restored_on_their_own(photograph: torch.Tensor) -> None:
-    single = damaged("deblur", grey(photograph)[..., :40, :40])
-    batch = dataclasses.replace(single, y=single.y.repeat(2, 1, 1, 1), reference_shape=())
-    alone, both = solve(single, rounds=1, inner=4).image, solve(batch, rounds=1, inner=4).image
-    torch.testing.assert_close(both, alone.expand_as(both), atol=1e-4, rtol=0)
-
-
-def test_held_out_pixels_are_not_read(photograph: torch.Tensor) -> None:
-    problem = damaged("inpaint", grey(photograph)[..., :40, :40]).hold_out(0.2, seeded(1))
-    assert problem.held_out is not None
-    other = dataclasses.replace(problem, y=problem.y + 0.1 * problem.held_out)
-    start = problem.initial()
-    runs = [NonlocallyCentralizedSparse(rounds=1, inner=4).start(p, seeded()) for p in (problem, other)]
-    for run in runs:
-        run.image = run.begun = start
-    assert torch.equal(runs[0].step().image, runs[1].step().image)
-
-
-@pytest.mark.parametrize("name", ["denoise", "sr"])
-@pytest.mark.parametrize("steps", [1, 3])
-def test_a_saved_run_continues_exactly(name: str, steps: int, photograph: torch.Tensor) -> None:
-    x = grey(photograph)[..., :40, :40]
-    problem = damaged(name, x, 50 / 255 if name == "denoise" else None)
-    prior = NonlocallyCentralizedSparse(inner=6, block=3, rounds=4)
-    first = prior.start(problem, seeded())
-    for _ in range(steps):
-        first.step()
-    state = first.state_dict()
-    expected = [first.step() for _ in range(2)]
-    second = prior.start(problem, seeded(7))
-    second.load_state_dict(state)
-    for estimate in expected:
-        again = second.step()
-        assert torch.equal(again.image, estimate.image)
-        assert again.iteration == estimate.iteration
-        assert again.loss == estimate.loss
-
-
-def test_the_measurement_and_the_global_generator_are_left_alone(photograph: torch.Tensor) -> None:
-    problem = denoising(grey(photograph)[..., :40, :40])
-    before, state = problem.y.clone(), torch.get_rng_state()
-    solve(problem)
-    assert torch.equal(problem.y, before)
-    assert torch.equal(torch.get_rng_state(), state)
-
-
 # --- settings ----------------------------------------------------------------------------------------------
 
 
 WRONG = dict.fromkeys(("clusters", "radius", "inner", "gradients", "block", "strength", "assumed_noise"), 0)
 WRONG |= {"patch": 33, "similar": 1, "stride": 1.5, "rounds": True, "colour": "luma"}
-
-
-@pytest.mark.parametrize(("name", "value"), [*WRONG.items(), ("patch", 1)])
-def test_settings_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=f"^{name} must be .*got"):
-        NonlocallyCentralizedSparse(**{name: value})
-
-
-def test_an_unknown_setting_lists_the_right_ones(photograph: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match="no setting 'lambda_'; it has: patch, clusters"):
-        NonlocallyCentralizedSparse.for_problem(denoising(photograph), lambda_=0.1)
 
 
 def test_strong_noise_and_mosaics_take_fewer_rounds_unless_the_caller_says(photograph: torch.Tensor) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import pytest
 import pywt
 import torch
 
+from tests.doubles import run_to_end
 from tests.pictures import SIGMA, damaged, decibels, read, seeded, uniform, with_noise
 from zeroshot.data_terms import L1, DataTerm, Huber, Poisson
-from zeroshot.estimate import Estimate
 from zeroshot.noise import add_poisson, add_salt_and_pepper
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.identity import Identity
@@ -36,14 +35,6 @@ NAMES = ["haar", "db2", "sym4", "sym6", "coif1", "db5"]
 
 def noise(*shape: int) -> torch.Tensor:
     return torch.randn(shape, generator=seeded(), dtype=torch.float64)
-
-
-def solve(prior: Wavelet, problem: Problem) -> Estimate:
-    run, rule = prior.start(problem, seeded()), prior.default_stopping(problem)
-    while True:
-        estimate = run.step()
-        if rule.update(estimate) or run.finished:
-            return estimate
 
 
 def energy(transform: WaveletTransform, x: torch.Tensor) -> float:
@@ -294,7 +285,7 @@ def test_restores_better_than_the_first_estimate(
     name: str, sigma: float, gain: float, photograph: torch.Tensor
 ) -> None:
     problem = damaged(name, photograph[..., 16:80, 16:80], sigma)
-    estimate = solve(Wavelet.for_problem(problem, iterations=30), problem)
+    estimate = run_to_end(Wavelet.for_problem(problem, iterations=30), problem)
     truth = photograph[..., 16:80, 16:80]
     assert estimate.iteration == 30
     assert decibels(estimate.image, truth) > decibels(problem.initial(), truth) + gain
@@ -311,7 +302,7 @@ def test_every_data_term_is_solved(term: DataTerm, photograph: torch.Tensor) -> 
     else:
         operator, y = Identity(), add_salt_and_pepper(truth, 0.1, seeded())
     problem = Problem(y, operator, term, task="deblur" if isinstance(term, Poisson) else "denoise")
-    estimate = solve(Wavelet.for_problem(problem), problem)
+    estimate = run_to_end(Wavelet.for_problem(problem), problem)
     gain = 1.0 if isinstance(term, Poisson) else 8.0
     assert decibels(estimate.image, truth) > decibels(problem.initial(), truth) + gain
 
@@ -319,7 +310,7 @@ def test_every_data_term_is_solved(term: DataTerm, photograph: torch.Tensor) -> 
 def test_photon_noise_alone_is_denoised_at_once(photograph: torch.Tensor) -> None:
     y = add_poisson(photograph, 30, seeded())
     problem = Problem(y, Identity(), Poisson(1 / 30), task="denoise")
-    estimate = solve(Wavelet(), problem)
+    estimate = run_to_end(Wavelet(), problem)
     assert estimate.iteration == 2
     assert decibels(estimate.image, photograph) > decibels(y, photograph) + 6
 
@@ -333,60 +324,7 @@ def test_the_objective_falls_once_the_thresholds_are_frozen(transform: str, phot
     assert max(losses) <= losses[0] * 1.01
 
 
-@pytest.mark.parametrize("steps", [2, 5])
-@pytest.mark.parametrize("transform", ["cycle_spun", "undecimated"])
-def test_a_saved_state_continues_exactly(steps: int, transform: str, photograph: torch.Tensor) -> None:
-    problem = damaged("inpaint", photograph[..., :32, :40], 5 / 255)
-    prior = Wavelet(transform=transform, iterations=32, shifts=2)  # type: ignore[arg-type]
-    straight = prior.start(problem, seeded())
-    for _ in range(steps):
-        straight.step()
-    state = straight.state_dict()
-    resumed = prior.start(problem, seeded())
-    resumed.load_state_dict(state)
-    for _ in range(2):
-        expected, found = straight.step(), resumed.step()
-        assert torch.equal(expected.image, found.image)
-        assert (expected.loss, expected.iteration) == (found.loss, found.iteration)
-
-
-def test_held_out_measurements_do_not_enter(photograph: torch.Tensor) -> None:
-    problem = damaged("inpaint", photograph[..., :40, :40]).hold_out(0.2, seeded())
-    assert problem.held_out is not None
-    spoiled = dataclasses.replace(problem, y=torch.where(problem.held_out > 0, 0.9, problem.y))
-    prior = Wavelet(iterations=20)
-    runs = [prior.start(p, seeded()) for p in (problem, spoiled)]
-    # The operator's first estimate knows nothing of what is held out; the data term must not.
-    runs[1].load_state_dict(runs[0].state_dict())
-    for _ in range(6):
-        images = [run.step().image for run in runs]
-    assert torch.equal(*images)
-
-
 # --- settings ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"transform": "dual_tree"}, "transform must be 'orthogonal', 'cycle_spun' or 'undecimated', got"),
-        ({"penalty": "l0"}, "penalty must be 'soft', 'hard' or 'firm', got 'l0'"),
-        ({"choice": "oracle"}, "choice must be 'local', 'bayes', 'sure' or 'universal', got"),
-        ({"refinement": True}, "refinement must be 'wiener' or 'none', got True"),
-        ({"wavelet": "bior2.2"}, "'bior2.2' is not orthogonal; wavelet must be"),
-        ({"wavelet": "daubechies"}, "wavelet must be the name of an orthogonal wavelet"),
-        ({"levels": 0}, "levels must be a whole number from 1 to 12, got 0"),
-        ({"shifts": 1.5}, "shifts must be a whole number from 1 to 4096, got 1.5"),
-        ({"strength": 0}, "strength must be a positive number, got 0"),
-        ({"chroma": math.nan}, "chroma must be a positive number, got nan"),
-        ({"iterations": 0}, "iterations must be a whole number of at least 1, got 0"),
-        ({"block": True}, "block must be a whole number of at least 1, got True"),
-    ],
-    ids=str,
-)
-def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Wavelet(**settings)
 
 
 def test_what_is_not_supported_is_said_in_one_line(photograph: torch.Tensor) -> None:

@@ -116,25 +116,3 @@ def test_odd_sizes_and_batches(shape: tuple[int, ...], generator: torch.Generato
     estimate, _ = solution(HuberTotalVariation(iterations=100), problem)
     assert estimate.image.shape == shape
     assert torch.isfinite(estimate.image).all()
-
-
-@pytest.mark.parametrize("name", ["denoise", "inpaint"])
-def test_a_resumed_run_gives_the_same_bytes(name: str, photograph: torch.Tensor) -> None:
-    problem = denoising(photograph) if name == "denoise" else inpainting(photograph, 0.4)
-    prior = HuberTotalVariation.for_problem(problem)
-    whole, first, second = (prior.begin(problem, seeded()) for _ in range(3))
-    for _ in range(3):
-        first.step()
-    second.load_state_dict(first.state_dict())
-    for _ in range(6):
-        expected = whole.step()
-    for _ in range(3):
-        resumed = second.step()
-    assert torch.equal(resumed.image, expected.image)
-    assert (resumed.loss, resumed.gap) == (expected.loss, expected.gap)
-
-
-@pytest.mark.parametrize("value", [0, -1.0, math.nan, "much"])
-def test_smoothing_out_of_range_is_refused(value: object) -> None:
-    with pytest.raises(ValueError, match=r"^smoothing must be a positive number, got"):
-        HuberTotalVariation(smoothing=value)  # type: ignore[arg-type]

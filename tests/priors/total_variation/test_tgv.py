@@ -166,27 +166,3 @@ def test_odd_sizes_and_batches(shape: tuple[int, ...], generator: torch.Generato
     estimate, _ = solution(TotalGeneralizedVariation(iterations=100), problem)
     assert estimate.image.shape == shape
     assert torch.isfinite(estimate.image).all()
-
-
-def test_a_resumed_run_gives_the_same_bytes(photograph: torch.Tensor) -> None:
-    problem = damaged("demosaic", photograph)
-    prior = TotalGeneralizedVariation.for_problem(problem)
-    whole, first, second = (prior.begin(problem, seeded()) for _ in range(3))
-    for _ in range(4):
-        first.step()
-    second.load_state_dict(first.state_dict())
-    for _ in range(8):
-        expected = whole.step()
-    for _ in range(4):
-        resumed = second.step()
-    assert torch.equal(resumed.image, expected.image)
-    assert (resumed.loss, resumed.gap) == (expected.loss, expected.gap)
-
-
-@pytest.mark.parametrize(
-    "settings", [{"ratio": 0}, {"ratio": math.inf}, {"weight": -1}, {"block": 0}], ids=str
-)
-def test_settings_out_of_range_are_refused_by_name(settings: dict) -> None:
-    (name,) = settings
-    with pytest.raises(ValueError, match=f"^{name} must be .*got"):
-        TotalGeneralizedVariation(**settings)
