@@ -96,10 +96,10 @@ def test_bgr_puts_blue_first(file, image):
 
 
 def test_a_luma_model_sees_the_luma_of_the_tables_and_leaves_chroma(file, image):
-    from zeroshot.metrics import luma_16_235, luma_full_range
+    from zeroshot.metrics import grey_full_range, luma_16_235
 
     tensor = torch.from_numpy(image).permute(2, 0, 1)[None]
-    for channels, expected in (("y", luma_16_235(tensor)), ("y-full", luma_full_range(tensor))):
+    for channels, expected in (("y", luma_16_235(tensor)), ("y-full", grey_full_range(tensor))):
         method = FunctionMethod(file, lambda x: x + 0.05, channels=channels)
         restored = method.restore(image, case_of("denoise", image))
         torch.testing.assert_close(method.network.seen[0], expected, atol=2e-4, rtol=0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from zeroshot.metrics.comparable import Image, Quantise
 from zeroshot.metrics.gradients import gmsd
-from zeroshot.metrics.luminance import luma_16_235, luma_full_range
+from zeroshot.metrics.luminance import grey_full_range, luma_16_235
 from zeroshot.metrics.measurement import consistency, expected_consistency
 from zeroshot.metrics.naturalness import niqe
 from zeroshot.metrics.registry import CONVENTIONS, METRICS, Metric, metric
@@ -26,8 +26,8 @@ __all__ = [
     "consistency",
     "expected_consistency",
     "gmsd",
+    "grey_full_range",
     "luma_16_235",
-    "luma_full_range",
     "metric",
     "ms_ssim",
     "niqe",

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from zeroshot.metrics.comparable import Image, Quantise, comparable, require_size
-from zeroshot.metrics.luminance import luma_full_range
+from zeroshot.metrics.luminance import grey_full_range
 
 #: c of the paper, for grey levels from 0 to 255.
 _STABILITY = 170 / 255**2
@@ -45,7 +45,7 @@ def gmsd(
     """
     x, y = comparable(image, reference, border, data_range, quantise)
     require_size("gmsd", x, _LEAST)
-    gx, gy = (_gradient_magnitude(_halved(luma_full_range(colours))) for colours in (x, y))
+    gx, gy = (_gradient_magnitude(_halved(grey_full_range(colours))) for colours in (x, y))
     similarity = (2 * gx * gy + _STABILITY) / (gx**2 + gy**2 + _STABILITY)
     return float(similarity.flatten(1).std(dim=1, correction=1).mean())
 

@@ -15,8 +15,8 @@ def luma_16_235(image: torch.Tensor) -> torch.Tensor:
     return _weighted(image, LUMA_16_235_WEIGHTS) + LUMA_16_235_BLACK
 
 
-def luma_full_range(image: torch.Tensor) -> torch.Tensor:
-    """Y of ITU-R BT.601 in the full range, (N, 1, H, W) in [0, 1], of an image in [0, 1].
+def grey_full_range(image: torch.Tensor) -> torch.Tensor:
+    """Y of ITU-R BT.601 in the full range, (N, 1, H, W) in [0, 1], as MATLAB's rgb2gray, of an image in [0, 1].
 
     ``Y = 0.2989 R + 0.5870 G + 0.1140 B``; a single channel is returned as it is.
     """

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from zeroshot.metrics.comparable import Image, alone
 from zeroshot.metrics.filtering import filtered, gaussian_window
-from zeroshot.metrics.luminance import luma_full_range
+from zeroshot.metrics.luminance import grey_full_range
 from zeroshot.operators.kernels import bicubic
 
 _BLOCK = 96
@@ -72,7 +72,7 @@ def niqe(image: Image, *, border: int = 0, data_range: float = 1.0) -> float:
     A. Mittal, R. Soundararajan, A. C. Bovik: Making a "Completely Blind" Image Quality Analyzer, IEEE Signal
     Processing Letters 20 (2013).
     """
-    levels = luma_full_range(alone(image, border, data_range, "8-bit")).mul(255).round_()
+    levels = grey_full_range(alone(image, border, data_range, "8-bit")).mul(255).round_()
     height, width = levels.shape[-2:]
     if (height // _BLOCK) * (width // _BLOCK) < 2:
         raise ValueError(
