@@ -183,7 +183,7 @@ def test_holes_go_by_the_splitting_scheme(grey: torch.Tensor) -> None:
     for family in FAMILIES:
         prior = family.for_problem(problem)
         assert prior.supports(problem) is None
-        assert isinstance(prior.begin(problem, seeded()), GroupSparseRun)
+        assert isinstance(prior.suited(problem).begin(problem, seeded()), GroupSparseRun)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -215,7 +215,7 @@ def test_held_out_pixels_are_not_seen(grey: torch.Tensor) -> None:
     problem = problem.hold_out(0.1, seeded())
     assert problem.held_out is not None
     assert WeightedNuclearNorm().supports(problem) is None
-    assert isinstance(WeightedNuclearNorm().begin(problem, seeded()), GroupSparseRun)
+    assert isinstance(WeightedNuclearNorm().suited(problem).begin(problem, seeded()), GroupSparseRun)
 
 
 @pytest.mark.slow
