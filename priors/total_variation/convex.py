@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 
@@ -189,7 +189,7 @@ class PenaltyRun(Run):
         The root mean square of A x − y that λ is chosen for; None where λ is given.
     """
 
-    state = ("solver", "frozen", "iteration")
+    state: ClassVar[tuple[str, ...]] = ("solver", "frozen", "iteration")
 
     #: Relative error of the residual at which λ is frozen, and at which a solution is accepted.
     freeze_within, accept_within = 0.01, 0.015

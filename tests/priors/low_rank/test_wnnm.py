@@ -135,7 +135,7 @@ def test_holes_go_by_the_splitting_scheme(grey: torch.Tensor) -> None:
     for family in FAMILIES:
         prior = family.for_problem(problem)
         assert prior.supports(problem) is None
-        assert isinstance(prior.begin(problem, seeded()), GroupSparseRun)
+        assert isinstance(prior.suited(problem).begin(problem, seeded()), GroupSparseRun)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -159,6 +159,15 @@ def test_a_level_given_in_single_precision_takes_the_same_settings() -> None:
     assert prior.level(float(torch.tensor(20 / 255))) == prior.level(20 / 255)
     assert prior.level(20 / 255 + 1e-7) == prior.level(20 / 255)
     assert prior.level(20.1 / 255) != prior.level(20 / 255)
+
+
+def test_held_out_pixels_are_not_seen(grey: torch.Tensor) -> None:
+    image = grey[..., :40, :40]
+    problem = Problem(with_noise(image), Identity(), sigma=SIGMA, task="denoise")
+    problem = problem.hold_out(0.1, seeded())
+    assert problem.held_out is not None
+    assert WeightedNuclearNorm().supports(problem) is None
+    assert isinstance(WeightedNuclearNorm().suited(problem).begin(problem, seeded()), GroupSparseRun)
 
 
 @pytest.mark.slow
