@@ -115,7 +115,11 @@ def _outline(entry: EntryPoint) -> type[Any]:
         # Other people's finders and expressions may raise anything: the import then tells what is wrong.
         with contextlib.suppress(Exception):
             outline = _source(entry.module).value(entry.attr, _Classes.OUTLINED)
-            if dataclasses.is_dataclass(outline) and hasattr(outline, "summary"):
+            if (
+                isinstance(outline, type)
+                and hasattr(outline, "__dataclass_fields__")
+                and hasattr(outline, "summary")
+            ):
                 return outline
     return entry.load()
 
