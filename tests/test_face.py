@@ -135,7 +135,6 @@ def test_names_and_outlines_of_priors_load_nothing_heavy() -> None:
     assert python(code).split() == []
 
 
-@pytest.mark.xfail(strict=True, reason="the parser loads the table of tasks, which loads PyTorch")
 @pytest.mark.parametrize("options", [[], ["-OO"]], ids=["plain", "without docstrings"])
 @pytest.mark.parametrize(
     ("arguments", "told"),

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from zeroshot import images
 from zeroshot.cli.messages import say
 from zeroshot.registry import __version__
 
@@ -36,7 +37,6 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
-    from zeroshot import images
     from zeroshot.generators.alignment import read_landmarks
 
     alignment = read_landmarks(options.landmarks)

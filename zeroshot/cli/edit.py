@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from zeroshot import images
 from zeroshot.cli.messages import say
 from zeroshot.registry import __version__
 
@@ -41,7 +42,6 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
-    from zeroshot import images
     from zeroshot.priors.latent import editing
     from zeroshot.priors.latent.weights import generator_for
     from zeroshot.provenance import described

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from zeroshot import images
 from zeroshot.cli.messages import INTERRUPTED, say
 from zeroshot.cli.restore import prepare_solver
 
@@ -38,7 +39,6 @@ def add_parser(commands: Any, add_run_options: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
     prepare_solver(options)
-    from zeroshot import images
     from zeroshot.cli.feature_inversion import invert_features
     from zeroshot.priors.latent.weights import extractor_for
 

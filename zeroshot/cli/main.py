@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from zeroshot import images
 from zeroshot.cli.messages import (
     FAILURES,
     INTERRUPTED,
@@ -62,9 +63,7 @@ def _dispatch(options: argparse.Namespace) -> int:
 
 
 def _show_provenance(path: Path, is_one_of_several: bool) -> int:
-    from zeroshot.images import read_provenance
-
-    provenance = read_provenance(path)
+    provenance = images.read_provenance(path)
     if provenance is None:
         say(f"zeroshot: {path} was not written by zeroshot", sys.stderr)
         return 1

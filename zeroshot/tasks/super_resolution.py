@@ -68,7 +68,7 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
 
 
 def _damage(picture: Picture, given: Options, generator: torch.Generator) -> Damage:
-    told = {name: given[name] for name in ("kernel", "kernel_sigma") if name in given}
+    told: Options = {name: given[name] for name in ("kernel", "kernel_sigma") if name in given}
     return Damage(_operator(given), {"scale": int(given["scale"]), **told})
 
 
