@@ -293,7 +293,7 @@ def test_an_unknown_noise_level_is_estimated(photograph: torch.Tensor) -> None:
     "shape", [(1, 1, 33, 21), (2, 3, 17, 26), (1, 1, 4, 9), (1, 1, 1, 12), (1, 2, 20, 20)]
 )
 def test_odd_and_tiny_sizes_batches_and_channels(name: str, shape: tuple[int, ...]) -> None:
-    y = uniform(shape)
+    y = uniform(*shape)
     operator = Identity() if name == "denoise" else Blur(torch.ones(1, 3), "replicate")
     estimate = solve(Problem(y, operator, sigma=SIGMA, task=name), rounds=2, inner=2)
     assert estimate.image.shape == y.shape
