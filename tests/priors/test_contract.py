@@ -43,7 +43,14 @@ SETTINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "dip, guided": (
         "dip",
         "denoise",
-        {**NETWORK, "guide": "initial", "guide_role": "fallback", "network_share": 0.5, "handover": (2, 5)},
+        {
+            **NETWORK,
+            "guide": "initial",
+            "guide_role": "fallback",
+            "stopping": "iterations",
+            "network_share": 0.5,
+            "handover": (2, 5),
+        },
     ),
     "domain_transform": ("domain_transform", "denoise", {}),
     "fourier": ("fourier", "denoise", {}),
