@@ -315,10 +315,7 @@ def test_held_out_and_missing_pixels_are_not_looked_at(grey: torch.Tensor) -> No
     assert problem.held_out is not None
     unseen = (problem.held_out > 0) | (problem.measured == 0)
     spoiled = dataclasses.replace(problem, y=torch.where(unseen, 0.7, problem.y))
-    # With measurements held out the prior is plugged into a splitting scheme; this is its own scheme for holes.
-    runs = [LearnedDictionary(**QUICK).start(p, seeded()) for p in (problem, spoiled)]
-    while not runs[0].finished:
-        images = [run.step().image for run in runs]
+    images = [run_to_end(LearnedDictionary(**QUICK), p).image for p in (problem, spoiled)]
     assert torch.equal(*images)
 
 
