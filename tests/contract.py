@@ -32,6 +32,7 @@ import re
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -193,9 +194,7 @@ class PriorContract:
             if name in case.free:
                 continue
             for value in wrong_values(annotation, defaults[name]):
-                message = refusal(
-                    lambda name=name, value=value: case.with_settings(**{name: value}), ValueError
-                )
+                message = refusal(partial(case.with_settings, **{name: value}), ValueError)
                 assert name in message, f"{name}={value!r}: {message}"
 
     def test_settings_go_over_the_defaults_of_the_task(self, case: PriorCase) -> None:
@@ -494,9 +493,7 @@ class RuleContract:
         annotations = annotations_of(type(rule))
         for name, annotation in annotations.items():
             for value in [*wrong_values(annotation, 1), 0]:
-                assert name in refusal(
-                    lambda name=name, value=value: replace(rule, **{name: value}), ValueError
-                )
+                assert name in refusal(partial(replace, rule, **{name: value}), ValueError)
             given = getattr(rule, name)
             other = replace(rule, **{name: np.int64(given) if isinstance(given, int) else np.float32(given)})
             assert type(getattr(other, name)) in (int, float)
@@ -725,7 +722,7 @@ class TaskContract:
         for option in zeroshot.tasks()[case.name].options:
             if option.required:
                 rest = {name: value for name, value in options.items() if name != option.name}
-                message = refusal(lambda rest=rest: case.solve(measurement, **rest), ValueError)
+                message = refusal(partial(case.solve, measurement, **rest), ValueError)
                 assert f"needs {option.name}=" in message
 
     def test_its_damage_can_be_posed_and_undone(self, case: TaskCase) -> None:
@@ -833,7 +830,7 @@ class MetricContract:
         message = refusal(lambda: case.metric.compute(image, None), ValueError)
         assert "compares with a reference, which is missing" in message
         for other in (case.reference[..., :-1], case.reference[:, :1]):
-            assert "same shape" in refusal(lambda other=other: case.of(image, other), ValueError)
+            assert "same shape" in refusal(partial(case.of, image, other), ValueError)
 
     def test_a_batch_is_measured_as_its_images_of_equal_quality(self, case: MetricCase) -> None:
         image = case.noisy(0.05)
