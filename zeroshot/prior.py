@@ -116,12 +116,9 @@ def _restored(saved: Any, current: Any, device: torch.device) -> Any:
         known = current if isinstance(current, dict) else {}
         return {key: _restored(item, known.get(key), device) for key, item in saved.items()}
     if isinstance(saved, list | tuple):
-        known = (
-            current
-            if isinstance(current, list | tuple) and len(current) == len(saved)
-            else [None] * len(saved)
-        )
-        items = [_restored(item, one, device) for item, one in zip(saved, known, strict=True)]
+        alike = isinstance(current, list | tuple) and len(current) == len(saved)
+        objects = current if alike else [None] * len(saved)
+        items = [_restored(item, one, device) for item, one in zip(saved, objects, strict=True)]
         return tuple(items) if isinstance(current, tuple) else items
     return saved
 

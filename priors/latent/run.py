@@ -30,7 +30,7 @@ class LatentRun(Run):
         How many steps have been made.
     """
 
-    state = ("tensors", "optimiser", "iteration", "safety")
+    state: ClassVar[tuple[str, ...]] = ("tensors", "optimiser", "iteration", "safety")
     optimiser: torch.optim.Optimizer
 
     def __init__(self, problem: Problem, generator: Generator) -> None:
