@@ -48,10 +48,10 @@ RULES: dict[str, Callable[[], zeroshot.StoppingRule]] = {
     "variance": lambda: zeroshot.WindowedMovingVariance(window=4, patience=6),
     "moving_variance": lambda: zeroshot.ExponentialMovingVariance(patience=6),
     "held_out": lambda: zeroshot.HeldOut(patience=4),
-    "plateau": lambda: zeroshot.Plateau(window=6, tolerance=0.05),
-    "discrepancy": lambda: zeroshot.Discrepancy(),
-    "gap": lambda: zeroshot.DualityGap(),
-    "finished": lambda: zeroshot.Finished(),
+    "plateau": lambda: zeroshot.Plateau(window=6, tolerance=0.05) | zeroshot.MaxIterations(150),
+    "discrepancy": lambda: zeroshot.Discrepancy() | zeroshot.MaxIterations(150),
+    "gap": lambda: zeroshot.DualityGap() | zeroshot.MaxIterations(150),
+    "finished": lambda: zeroshot.Finished() | zeroshot.MaxIterations(150),
     "two": lambda: zeroshot.MaxIterations(8) & zeroshot.Plateau(window=4, tolerance=0.5),
     "either": lambda: zeroshot.HeldOut(fraction=0.1) | zeroshot.MaxIterations(9),
     "three": lambda: zeroshot.MaxIterations(3),
@@ -85,7 +85,8 @@ def solved(
     if isinstance(prior, str):
         chosen = dict(FEW.get(prior, {}))
         if prior in WEIGHTS:
-            make_weights(folder)
+            if not (folder / "style.safetensors").exists():
+                make_weights(folder)
             chosen["weights"] = str(folder / f"{WEIGHTS[prior]}.safetensors")
     image, options = damaged(task, size or (16 if prior in WEIGHTS else 32), grey)
     stopping = None if rule is None else RULES[rule]()
@@ -187,7 +188,8 @@ def loops() -> Iterator[tuple[str, Case]]:
             yield f"rule/{name}/{prior}", plain("denoise", prior, rule=name, settings=many.get(prior))
     for task, priors in STEPPING.items():
         for prior in priors:
-            yield f"resume/killed/{task}/{prior}", resumed(task, prior, 2, "killed")
+            longer = {"iterations": 4} if prior in ("nnm", "wnnm") else None
+            yield f"resume/killed/{task}/{prior}", resumed(task, prior, 2, "killed", settings=longer)
     for prior in ("auto", "dip", "pnp", "tv"):
         yield f"resume/interrupted/{prior}", resumed("denoise", prior, 2, "interrupted")
     yield "resume/samples/dip", resumed("denoise", "dip", 4, "interrupted", samples=2)
