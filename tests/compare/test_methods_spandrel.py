@@ -130,7 +130,7 @@ def test_a_library_that_lacks_what_it_imports_names_it(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "spandrel", raising=False)
     monkeypatch.syspath_prepend(str(tmp_path / "library"))
     path = written(tmp_path / "mine.pth", "SR 2 3")
-    with pytest.raises(ImportError, match=r"a_library_that_is_missing.*zeroshot\[spandrel\]"):
+    with pytest.raises(ImportError, match=r"a_library_that_is_missing.*zeroshot-restore\[spandrel\]"):
         method_from(f"spandrel:{path}")
 
 

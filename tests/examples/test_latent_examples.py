@@ -39,8 +39,8 @@ def test_a_generator_makes_images_of_its_kind(published_generators, name):
 
 
 @pytest.mark.parametrize("name", list(FILES))
-def test_it_can_be_divided_at_every_layer(weights, name):
-    generator = pretrained_generators.GENERATORS[name](weights / FILES[name][0])
+def test_it_can_be_divided_at_every_layer(published_generators, name):
+    generator = pretrained_generators.GENERATORS[name](published_generators / FILES[name][0])
     z = torch.randn(2, generator.z_dim, generator=seeded(1))
     whole = generator(z)
     assert generator.num_layers >= 2
@@ -49,8 +49,8 @@ def test_it_can_be_divided_at_every_layer(weights, name):
 
 
 @pytest.mark.parametrize("name", ["mnist", "mnist_decoder"])
-def test_digits_are_white_on_black(weights, name):
-    generator = pretrained_generators.GENERATORS[name](weights / FILES[name][0])
+def test_digits_are_white_on_black(published_generators, name):
+    generator = pretrained_generators.GENERATORS[name](published_generators / FILES[name][0])
     images = generator(torch.randn(16, generator.z_dim, generator=seeded(2)))
     assert images[..., 10:18, 10:18].mean() > 5 * images[..., :3, :].mean()
 

@@ -82,7 +82,7 @@ def test_a_border_that_leaves_nothing_is_refused() -> None:
 @pytest.mark.parametrize("name", ["lpips", "dists", "pi", "lpips_border4"])
 def test_a_missing_extra_is_named_at_once(name: str, no_package: None) -> None:
     with pytest.raises(
-        ImportError, match=r"needs the package pyiqa; pip install 'zeroshot\[perceptual-metrics\]'"
+        ImportError, match=r"needs the package pyiqa; pip install 'zeroshot-restore\[perceptual-metrics\]'"
     ):
         metric(name)
 
@@ -93,7 +93,7 @@ def test_a_package_that_cannot_be_imported_is_told_from_one_that_is_missing(
     # What None in sys.modules does: the import fails as where one of its own needs is missing.
     monkeypatch.setitem(sys.modules, "pyiqa", None)
     learned._model.cache_clear()
-    with pytest.raises(ImportError, match=r"cannot import pyiqa \(.*zeroshot\[perceptual-metrics\]"):
+    with pytest.raises(ImportError, match=r"cannot import pyiqa \(.*zeroshot-restore\[perceptual-metrics\]"):
         metric("lpips").compute(*pair)
 
 

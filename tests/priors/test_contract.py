@@ -94,7 +94,7 @@ LATENT: dict[str, tuple[str, Callable[[], Generator], dict[str, Any]]] = {
 }
 #: Case → what the contract has to know of it.
 KNOWN: dict[str, dict[str, Any]] = {
-    **{name: {"is_random": True} for name in ("dip", "dip, muon, pool", "ksvd")},
+    **{name: {"is_random": True} for name in ("dip", "dip, muon, pool", "ksvd", "ksvd, holes")},
     # It shows what is held out, and is refused with a rule that holds out.
     "dip, guided": {"is_random": True, "held_out_tolerance": 1.0},
     "ncsr, sr": {"resumed_after": (1,), "steps": 3},
