@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from zeroshot.checks import require_positive, require_whole
+from zeroshot.estimate import Estimate
+from zeroshot.problem import Problem
 from zeroshot.stopping.rule import StoppingRule
-
-if TYPE_CHECKING:
-    from zeroshot.estimate import Estimate
-    from zeroshot.problem import Problem
 
 
 @dataclass(eq=False)

@@ -6,16 +6,14 @@ import math
 from abc import abstractmethod
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from zeroshot.checks import require_fraction, require_whole
+from zeroshot.estimate import Estimate
+from zeroshot.problem import Problem
 from zeroshot.stopping.rule import StoppingRule
-
-if TYPE_CHECKING:
-    from zeroshot.estimate import Estimate
-    from zeroshot.problem import Problem
 
 
 class MinimumSeeking(StoppingRule):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-if TYPE_CHECKING:
-    from zeroshot.estimate import Estimate
-    from zeroshot.problem import Problem
+from zeroshot.estimate import Estimate
+from zeroshot.problem import Problem
 
 
 class StoppingRule(ABC):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from zeroshot.checks import require_fraction, require_whole
+from zeroshot.estimate import Estimate
+from zeroshot.problem import Problem
 from zeroshot.stopping.minimum import MinimumSeeking
-
-if TYPE_CHECKING:
-    from zeroshot.estimate import Estimate
-    from zeroshot.problem import Problem
 
 
 @dataclass(eq=False)
