@@ -68,7 +68,9 @@ def of_run(call: Callable[[], zeroshot.Restoration], folder: Path) -> Record:
             raise
         except Exception as error:  # whatever it is, it is what happens here
             record = {"refused": without_folder(f"{type(error).__name__}: {error}", folder)}
-    said = {without_folder(str(one.message), folder) for one in caught if one.category is UserWarning}
+    said = {
+        without_folder(str(one.message), folder) for one in caught if issubclass(one.category, UserWarning)
+    }
     # Torch says some things once a process, whichever case comes first.
     said = {text for text in said if "triggered internally" not in text.lower()}
     return record | ({"warned": sorted(said)} if said else {})
