@@ -10,7 +10,7 @@ TYPES := rm -rf $(VENV)/types && mkdir -p $(VENV)/types/zeroshot && \
 	ln -s $(CURDIR)/zeroshot/* $(VENV)/types/zeroshot && \
 	ln -s $(CURDIR)/priors $(CURDIR)/generators $(VENV)/types/zeroshot
 
-.PHONY: demo test test-slow bench bench-dip lint format clean
+.PHONY: demo test test-slow bench bench-dip golden lint format clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "zeroshot needs Python 3.10 or newer")'
@@ -63,6 +63,10 @@ bench: $(VENV)/.installed-dev
 
 bench-dip: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.dip --all
+
+# What every task, prior and command gives, held against benchmarks/results/golden.json; before and after moving code.
+golden: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/golden.py check
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output benchmarks/output
