@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# The distribution was called zeroshot before; where both are installed, the old one's priors are still declared.
+FORGET_OLD_NAME := $(BIN)/python -m pip uninstall --quiet --yes zeroshot 2>/dev/null
 
 # The installed package has its trees side by side in the repository; mypy and import-linter want to see them as
 # they install.
@@ -17,10 +19,12 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(FORGET_OLD_NAME)
 	$(INSTALL) -e '.[plot]'
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(FORGET_OLD_NAME)
 	$(INSTALL) -e '.[dev]'
 	touch $@ $(VENV)/.installed
 
