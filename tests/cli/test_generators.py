@@ -12,20 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from zeroshot.cli.main import main
+from tests.cli.commands import run
 from zeroshot.generators import StyleGAN, load, save
 from zeroshot.generators.vgg import FeatureExtractor
 
 LANDMARKS = "20,20 40,20 30,30 23,42 37,42"
-
-
-def run(arguments: list[object], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    try:
-        code = main([str(argument) for argument in arguments])
-    except SystemExit as stopped:
-        code = int(stopped.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 @pytest.fixture

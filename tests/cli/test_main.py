@@ -19,8 +19,8 @@ import pytest
 from PIL import Image
 
 import zeroshot
+from tests.cli.commands import run
 from tests.pictures import sample
-from zeroshot.cli import main
 from zeroshot.cli.listings import documented_parameters, prior_description
 from zeroshot.priors.total_variation.tv import TotalVariation
 from zeroshot.registry import prior_class
@@ -34,15 +34,6 @@ def photo(tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
     Image.fromarray(sample("astronaut")[0:48, 200:264]).save(path)
     return path
-
-
-def run(arguments: list[object], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    try:
-        code = main([str(argument) for argument in arguments])
-    except SystemExit as stopped:
-        code = int(stopped.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def test_denoise_writes_an_image_of_the_same_size(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
