@@ -18,7 +18,8 @@ from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from zeroshot.images import ImageError, decoding, load, read_provenance, save
 from zeroshot.images.formats import turn_upright
-from zeroshot.images.metadata import edit_exif, exif_number, png_chunk, png_chunks
+from zeroshot.images.exif import edit_exif, exif_number
+from zeroshot.images.metadata import png_chunk, png_chunks
 
 ORIENTATION = 0x0112
 PROVENANCE = {"task": "denoise", "seed": 3, "note": 'quotes " < & > and ümläuts', "sigma": 0.1}

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from PIL import Image
 
-from zeroshot.images.metadata import ImageError
+from zeroshot.images.errors import ImageError
 
 MAX_PIXELS = 178_956_970  # where Pillow refuses by default as well
 
 
-@contextmanager
+@contextlib.contextmanager
 def library_errors(subject: object, complaint: str) -> Iterator[None]:
     """Let the decoders' and encoders' warnings pass silently and re-raise their errors in one line."""
     loggers = [logging.getLogger(name) for name in ("tifffile", "PIL.TiffImagePlugin")]
@@ -37,8 +38,26 @@ def library_errors(subject: object, complaint: str) -> Iterator[None]:
             logger.disabled = before
 
 
+@contextlib.contextmanager
+def quiet_standard_error() -> Iterator[None]:
+    """Keep from the terminal what C libraries print there by themselves, beside the errors that they return."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # the standard error is closed: there is nothing to keep it from
+        yield
+        return
+    silence = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(silence, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(silence)
+        os.close(kept)
+
+
 def _too_many(what: str = "") -> str:
-    return f"holds too many pixels{what}; the limit is {MAX_PIXELS}"
+    return f"holds too many pixels{what}; the limit is {MAX_PIXELS}: cut it into parts"
 
 
 def check_size(width: int, height: int) -> None:

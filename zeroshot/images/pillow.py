@@ -9,16 +9,9 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from zeroshot.images.decoding import check_single, check_size
-from zeroshot.images.metadata import (
-    ORIENTATION,
-    ImageError,
-    Metadata,
-    clean_xmp,
-    descriptive_exif,
-    edit_exif,
-    exif_number,
-    png_text,
-)
+from zeroshot.images.errors import ImageError
+from zeroshot.images.exif import ORIENTATION, descriptive_exif, edit_exif, exif_number, is_sound
+from zeroshot.images.metadata import Metadata, clean_xmp, png_text
 
 Reading = tuple[np.ndarray, Metadata, int, list[str]]  # pixels, metadata, orientation, remarks for the user
 # Our own text, and EXIF and XMP in disguise, which are kept as what they are.
@@ -40,7 +33,9 @@ def pixels_of(image: Image.Image) -> tuple[np.ndarray, list[str]]:
     if mode in ("P", "PA"):
         return np.asarray(image.convert("RGBA" if mode == "PA" or key is not None else "RGB")), []
     if mode == "CMYK":
-        return np.asarray(_cmyk_to_rgb(image)), ["CMYK was converted to RGB; the result is RGB"]
+        return np.asarray(cmyk_to_rgb(image, image.info.get("icc_profile"))), [
+            "CMYK was converted to RGB; the result is RGB"
+        ]
     if mode in ("RGBX", "YCbCr", "HSV"):
         return np.asarray(image.convert("RGB")), []
     if mode in ("La", "RGBa"):
@@ -72,8 +67,8 @@ def with_transparent_colour(pixels: np.ndarray, key: Any) -> np.ndarray:
     return np.concatenate([colours, alpha.astype(pixels.dtype)], axis=2)
 
 
-def _cmyk_to_rgb(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
+def cmyk_to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """RGB through the profile, where there is one that works, else by the plain formula."""
     if profile:
         try:
             converted = ImageCms.profileToProfile(
@@ -88,10 +83,13 @@ def _cmyk_to_rgb(image: Image.Image) -> Image.Image:
 
 def metadata_of(image: Image.Image) -> tuple[Metadata, int]:
     """Metadata and EXIF orientation (1 to 8) of a PIL image."""
-    tags = image.getexif()
-    orientation = tags.get(ORIENTATION)
     raw = image.info.get("exif")
-    exif = raw.removeprefix(b"Exif\0\0") if isinstance(raw, bytes) else descriptive_exif(tags)
+    block = raw.removeprefix(b"Exif\0\0") if isinstance(raw, bytes) else None
+    orientation, exif = None, None
+    if block is None or is_sound(block):
+        tags = image.getexif()
+        orientation = tags.get(ORIENTATION)
+        exif = block or descriptive_exif(tags)
     text = getattr(image, "text", {})
     kept = [key for key in text if not key.encode().startswith(OWN_PNG_KEYWORDS)]
     xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")

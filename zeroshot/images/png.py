@@ -1,61 +1,206 @@
-"""PNG: up to 8 bits a sample through Pillow, 16 bits through pypng."""
+"""PNG: up to 8 bits a sample and 16-bit grey through Pillow, 16-bit colour through pypng.
+
+Neither sees more of the file than its pixels need. What the file carries besides is inflated here, up to a bound:
+a chunk of text of a few kilobytes can hold gigabytes, as can the pixels of a picture of 8 × 8.
+"""
 
 from __future__ import annotations
 
 import io
 import struct
 import zlib
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterator
 
 import numpy as np
 import png
 
-from zeroshot.images.decoding import check_size, library_errors
-from zeroshot.images.metadata import PNG_COLOUR_CHUNKS, Metadata, png_chunk, png_chunks, png_keyword, png_text
+from zeroshot.images.decoding import check_single, check_size
+from zeroshot.images.errors import ImageError
+from zeroshot.images.exif import ORIENTATION, edit_exif, exif_number
+from zeroshot.images.metadata import (
+    PNG_COLOUR_CHUNKS,
+    PNG_SIGNATURE,
+    Metadata,
+    clean_xmp,
+    orientation_in_xmp,
+    png_chunk,
+    png_chunks,
+    png_keyword,
+    png_text,
+)
 from zeroshot.images.pillow import (
     OWN_PNG_KEYWORDS,
     Reading,
     colour_channels,
-    metadata_of,
     open_with_pillow,
     pixels_of,
     save_with_pillow,
+    valid_dpi,
     with_transparent_colour,
 )
+
+PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+OTHER_CHUNKS = (b"acTL", b"tRNS", b"eXIf", b"iCCP", b"pHYs", *PNG_COLOUR_CHUNKS)
+#: How much a profile, a packet of XMP or a block of EXIF may hold when inflated.
+LARGEST_INFLATED = 16 << 20
+MOST_TEXT_CHUNKS = 1000
+# Where the pixels of each pass of Adam7 begin, and how far apart they lie: columns, rows.
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
 def read_png(data: bytes) -> Reading:
     """The picture in a PNG file; errors as :func:`zeroshot.images.formats.read`."""
-    check_size(*struct.unpack_from(">II", data, 16))
-    kept = tuple(
-        (kind, chunk)
-        for kind, chunk in png_chunks(data)
-        if kind in PNG_COLOUR_CHUNKS
-        or (kind in (b"tEXt", b"zTXt", b"iTXt") and not png_keyword(chunk).startswith(OWN_PNG_KEYWORDS))
-    )
-    image = open_with_pillow(data)
-    depth, colour_type = data[24], data[25]
+    if len(data) < 33 or data[12:16] != b"IHDR":
+        raise ImageError("is damaged or truncated: it has no header")
+    width, height, depth, colour_type = struct.unpack_from(">IIBB", data, 16)
+    check_size(width, height)
+    chunks = _chunks(data)
+    if b"acTL" in chunks:
+        check_single(int.from_bytes(chunks[b"acTL"][0][:4], "big"), "frames of an animation")
+    key = chunks[b"tRNS"][0] if b"tRNS" in chunks else b""
     if depth == 16 and colour_type in (2, 4, 6):
-        metadata, orientation = metadata_of(image)
-        pixels = _sixteen_bit_png(data)
-        pixels = with_transparent_colour(pixels, image.info.get("transparency"))
-        remarks: list[str] = []
+        pixels = _sixteen_bit_colour(data, width, height, colour_type)
+        opaque = struct.unpack(">3H", key) if colour_type == 2 and len(key) == 6 else None
+        pixels, remarks = with_transparent_colour(pixels, opaque), []
     else:
+        image = open_with_pillow(_pixels_alone(data))
         image.load()
-        metadata, orientation = metadata_of(image)
-        key = next((chunk for kind, chunk in png_chunks(data) if kind == b"tRNS"), b"")
         if colour_type == 0 and depth < 8 and len(key) == 2:  # the samples were widened to 8 bits
             image.info["transparency"] = int.from_bytes(key, "big") * (255 // (2**depth - 1))
         pixels, remarks = pixels_of(image)
-    return pixels, replace(metadata, png_chunks=kept), orientation, remarks
+    metadata, orientation = _metadata(chunks)
+    if len(chunks[b"text"]) > MOST_TEXT_CHUNKS:
+        remarks = [
+            *remarks,
+            f"carries {len(chunks[b'text'])} pieces of text; the first {MOST_TEXT_CHUNKS} are kept",
+        ]
+    return pixels, metadata, orientation, remarks
 
 
-def _sixteen_bit_png(data: bytes) -> np.ndarray:
+def _chunks(data: bytes) -> dict[bytes, list[bytes]]:
+    """The contents of the ancillary chunks that are understood, by type; those of text, as whole chunks, as "text"."""
+    found: dict[bytes, list[bytes]] = defaultdict(list)
+    for kind, chunk in png_chunks(data):
+        if kind in TEXT_CHUNKS:
+            keyword = png_keyword(chunk)
+            if keyword.startswith(OWN_PNG_KEYWORDS):
+                found.setdefault(keyword, [chunk])
+            else:
+                found[b"text"].append(kind + chunk)
+        elif kind in OTHER_CHUNKS:
+            found[kind].append(chunk)
+    return found
+
+
+def _pixels_alone(data: bytes) -> bytes:
+    """The file without its ancillary chunks; what is left keeps its checksums."""
+    kept, position = [PNG_SIGNATURE], len(PNG_SIGNATURE)
+    while position + 8 <= len(data):
+        (length,) = struct.unpack_from(">I", data, position)
+        end = position + 12 + length
+        if data[position + 4 : position + 8] in PIXEL_CHUNKS:
+            kept.append(data[position:end])
+        position = end
+    return b"".join(kept)
+
+
+def _sixteen_bit_colour(data: bytes, width: int, height: int, colour_type: int) -> np.ndarray:
     """Colour pixels of a 16-bit PNG, which Pillow would cut to 8 bits."""
-    with library_errors("PNG", "is damaged or truncated and cannot be decoded"):
-        width, height, rows, form = png.Reader(bytes=data).read()
-        samples = np.vstack([np.frombuffer(row, dtype=np.uint16) for row in rows])
+    planes, interlace = {2: 3, 4: 2, 6: 4}[colour_type], data[28]
+    passes = [(width, height)]
+    if interlace:
+        passes = [(-(-(width - x) // across), -(-(height - y) // down)) for x, y, across, down in ADAM7]
+    expected = sum(rows * (1 + columns * planes * 2) for columns, rows in passes if columns > 0 and rows > 0)
+    inflater, lines = zlib.decompressobj(), bytearray()
+    for compressed in _checked_pixel_data(data):
+        lines += inflater.decompress(compressed, expected - len(lines)) if len(lines) < expected else b""
+    if len(lines) < expected:
+        raise ImageError(f"is damaged or truncated: its pixels have {len(lines)} of {expected} bytes")
+    stored = png_chunk(b"IDAT", zlib.compress(lines, 0)) + png_chunk(b"IEND", b"")
+    _, _, rows, form = png.Reader(bytes=data[:33] + stored).read()
+    samples = np.vstack([np.frombuffer(row, dtype=np.uint16) for row in rows])
     return samples.reshape(height, width, form["planes"])
+
+
+def _checked_pixel_data(data: bytes) -> Iterator[bytes]:
+    """The compressed pixels, chunk by chunk."""
+    position = len(PNG_SIGNATURE)
+    while position + 8 <= len(data):
+        (length,) = struct.unpack_from(">I", data, position)
+        kind, content = data[position + 4 : position + 8], data[position + 8 : position + 8 + length]
+        checksum = data[position + 8 + length : position + 12 + length]
+        if kind in (b"IHDR", b"IDAT") and checksum != struct.pack(">I", zlib.crc32(kind + content)):
+            raise ImageError(
+                f"is damaged or truncated: the checksum of its {kind.decode()} chunk is another one"
+            )
+        if kind == b"IDAT":
+            yield content
+        position += 12 + length
+
+
+def _metadata(chunks: dict[bytes, list[bytes]]) -> tuple[Metadata, int]:
+    """What the file carries beside its pixels, and its EXIF orientation (1 to 8)."""
+    exif = (
+        chunks[b"eXIf"][0]
+        if b"eXIf" in chunks
+        else _raw_profile(chunks, b"exif") or _raw_profile(chunks, b"APP1")
+    )
+    exif = exif.removeprefix(b"Exif\0\0") if exif else None
+    packet = chunks.get(b"XML:com.adobe.xmp")
+    xmp = _text(packet[0]) if packet else _raw_profile(chunks, b"xmp")
+    icc = None
+    if b"iCCP" in chunks:
+        icc = _inflated(chunks[b"iCCP"][0].partition(b"\0")[2][1:])
+    orientation = exif_number(exif, ORIENTATION) if exif else None
+    if orientation is None:
+        orientation = orientation_in_xmp(xmp)
+    dpi = None
+    if b"pHYs" in chunks and len(chunks[b"pHYs"][0]) == 9:
+        horizontal, vertical, unit = struct.unpack(">IIB", chunks[b"pHYs"][0])
+        dpi = valid_dpi((horizontal * 0.0254, vertical * 0.0254)) if unit == 1 else None
+    colour = [(kind, chunks[kind][0]) for kind in PNG_COLOUR_CHUNKS if kind in chunks]
+    text = [(whole[:4], whole[4:]) for whole in chunks[b"text"][:MOST_TEXT_CHUNKS]]
+    metadata = Metadata(
+        icc=icc or None,
+        exif=edit_exif(exif, {ORIENTATION: 1}) if exif else None,
+        xmp=clean_xmp(xmp),
+        dpi=dpi,
+        png_chunks=(*colour, *text),
+    )
+    return metadata, orientation if orientation in range(1, 9) else 1
+
+
+def _inflated(data: bytes) -> bytes | None:
+    """The content of a zlib stream; None where it is damaged or larger than what it may be."""
+    inflater = zlib.decompressobj()
+    try:
+        content = inflater.decompress(data, LARGEST_INFLATED)
+    except zlib.error:
+        return None
+    return content if inflater.eof else None
+
+
+def _text(chunk: bytes) -> bytes | None:
+    """The text of an iTXt chunk."""
+    _, _, content = chunk.partition(b"\0")
+    text = content[2:].split(b"\0", 2)[-1]  # after the language and the translated keyword
+    return _inflated(text) if content[:1] == b"\1" else text
+
+
+def _raw_profile(chunks: dict[bytes, list[bytes]], name: bytes) -> bytes | None:
+    """A block that ImageMagick and its like write as hexadecimal text: a line break, a name, a length, the digits."""
+    chunk = chunks.get(b"Raw profile type " + name)
+    if not chunk:
+        return None
+    _, _, text = chunk[0].partition(b"\0")
+    # zTXt: the method of compression and the stream; tEXt: the text itself.
+    text = _inflated(text[1:]) or b"" if text[:1] == b"\0" else text
+    try:
+        return bytes.fromhex("".join(text.decode("latin-1").split("\n")[3:])) or None
+    except ValueError:
+        return None
 
 
 def encode_png(pixels: np.ndarray, metadata: Metadata, provenance: str | None) -> bytes:
