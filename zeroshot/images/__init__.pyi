@@ -1,4 +1,4 @@
-from .decoding import MAX_PIXELS
+from .decoding import MAX_PIXELS, largest_side
 from .files import check_not_input, check_output, read_provenance
 from .kinds import SUFFIXES
 from .metadata import ImageError
@@ -14,6 +14,7 @@ __all__ = [
     "Picture",
     "check_not_input",
     "check_output",
+    "largest_side",
     "load",
     "read_provenance",
     "save",

@@ -7,12 +7,24 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 from PIL import Image
 
 from zeroshot.images.errors import ImageError
 
 MAX_PIXELS = 178_956_970  # where Pillow refuses by default as well
+_side_limit: ContextVar[tuple[int, str] | None] = ContextVar("side_limit", default=None)
+
+
+@contextlib.contextmanager
+def largest_side(pixels: int, what: str) -> Iterator[None]:
+    """Refuse, within this context, pictures with a longer side than `pixels`, as too large for `what`."""
+    token = _side_limit.set((pixels, what))
+    try:
+        yield
+    finally:
+        _side_limit.reset(token)
 
 
 @contextlib.contextmanager
@@ -62,6 +74,11 @@ def _too_many(what: str = "") -> str:
 
 def check_size(width: int, height: int) -> None:
     """Refuse a decompression bomb by the size its header claims."""
+    limit = _side_limit.get()
+    if limit is not None and max(width, height) > limit[0]:
+        raise ImageError(
+            f"is too large for {limit[1]} ({width} × {height}); the limit is {limit[0]} × {limit[0]}"
+        )
     if width * height > MAX_PIXELS:
         raise ImageError(_too_many(f" ({width} × {height})"))
     if width < 1 or height < 1:

@@ -94,6 +94,8 @@ def read(path: Path) -> tuple[np.ndarray, Metadata]:
 
 def _read_through_pillow(data: bytes) -> Reading:
     image = open_with_pillow(data)
+    if image.format in ("JPEG", "MPO"):
+        _check_plausible(image.width * image.height, data)
     image.load()
     metadata, orientation = metadata_of(image)
     pixels, remarks = pixels_of(image)
@@ -107,6 +109,16 @@ def _read_through_pillow(data: bytes) -> Reading:
     elif image.format == "WEBP":
         metadata = replace(metadata, xmp=clean_xmp(chunks.get(b"XMP ")), lossy=b"VP8L" not in chunks)
     return pixels, metadata, orientation, remarks
+
+
+def _check_plausible(pixels: int, data: bytes) -> None:
+    """Refuse a JPEG whose header claims more than its bytes can hold: what is missing would be grey.
+
+    A block of 8 × 8 pixels takes at least one bit, but for arithmetic coding.
+    """
+    is_arithmetic = any(marker in (0xC9, 0xCA) for marker, _, _ in jpeg_segments(data))
+    if pixels > 8 * 64 * len(data) and not is_arithmetic:
+        raise ImageError(f"is damaged or truncated: {len(data)} bytes cannot hold {pixels} pixels")
 
 
 READERS: dict[str, Callable[[bytes], Reading]] = {

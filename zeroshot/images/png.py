@@ -46,6 +46,10 @@ OTHER_CHUNKS = (b"acTL", b"tRNS", b"eXIf", b"iCCP", b"pHYs", *PNG_COLOUR_CHUNKS)
 #: How much a profile, a packet of XMP or a block of EXIF may hold when inflated.
 LARGEST_INFLATED = 16 << 20
 MOST_TEXT_CHUNKS = 1000
+#: How much is inflated at once.
+PIECE = 1 << 20
+# Samples of a pixel by the type of colour: grey, RGB, palette, grey and alpha, RGBA.
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 # Where the pixels of each pass of Adam7 begin, and how far apart they lie: columns, rows.
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
@@ -56,15 +60,19 @@ def read_png(data: bytes) -> Reading:
         raise ImageError("is damaged or truncated: it has no header")
     width, height, depth, colour_type = struct.unpack_from(">IIBB", data, 16)
     check_size(width, height)
+    expected = _line_bytes(width, height, depth * SAMPLES.get(colour_type, 1), bool(data[28]))
     chunks = _chunks(data)
     if b"acTL" in chunks:
         check_single(int.from_bytes(chunks[b"acTL"][0][:4], "big"), "frames of an animation")
     key = chunks[b"tRNS"][0] if b"tRNS" in chunks else b""
     if depth == 16 and colour_type in (2, 4, 6):
-        pixels = _sixteen_bit_colour(data, width, height, colour_type)
+        pixels = _sixteen_bit_colour(data, expected).reshape(height, width, SAMPLES[colour_type])
         opaque = struct.unpack(">3H", key) if colour_type == 2 and len(key) == 6 else None
         pixels, remarks = with_transparent_colour(pixels, opaque), []
     else:
+        # Pillow takes the rows that a stream lacks for black.
+        for _ in _inflated_lines(data, expected):
+            pass
         image = open_with_pillow(_pixels_alone(data))
         image.load()
         if colour_type == 0 and depth < 8 and len(key) == 2:  # the samples were widened to 8 bits
@@ -106,22 +114,38 @@ def _pixels_alone(data: bytes) -> bytes:
     return b"".join(kept)
 
 
-def _sixteen_bit_colour(data: bytes, width: int, height: int, colour_type: int) -> np.ndarray:
-    """Colour pixels of a 16-bit PNG, which Pillow would cut to 8 bits."""
-    planes, interlace = {2: 3, 4: 2, 6: 4}[colour_type], data[28]
+def _line_bytes(width: int, height: int, bits: int, interlaced: bool) -> int:
+    """The bytes of all lines of pixels of so many bits, each behind the number of its filter."""
     passes = [(width, height)]
-    if interlace:
+    if interlaced:
         passes = [(-(-(width - x) // across), -(-(height - y) // down)) for x, y, across, down in ADAM7]
-    expected = sum(rows * (1 + columns * planes * 2) for columns, rows in passes if columns > 0 and rows > 0)
-    inflater, lines = zlib.decompressobj(), bytearray()
+    return sum(rows * (1 + -(-columns * bits // 8)) for columns, rows in passes if columns > 0 and rows > 0)
+
+
+def _inflated_lines(data: bytes, expected: int) -> Iterator[bytes]:
+    """The filtered lines in pieces, `expected` bytes and no more.
+
+    Raises
+    ------
+    ImageError
+        Where the stream has fewer.
+    """
+    inflater, held = zlib.decompressobj(), 0
     for compressed in _checked_pixel_data(data):
-        lines += inflater.decompress(compressed, expected - len(lines)) if len(lines) < expected else b""
-    if len(lines) < expected:
-        raise ImageError(f"is damaged or truncated: its pixels have {len(lines)} of {expected} bytes")
+        while held < expected and compressed and not inflater.eof:
+            piece = inflater.decompress(compressed, min(PIECE, expected - held))
+            held, compressed = held + len(piece), inflater.unconsumed_tail
+            yield piece
+    if held < expected:
+        raise ImageError(f"is damaged or truncated: its pixels have {held} of {expected} bytes")
+
+
+def _sixteen_bit_colour(data: bytes, expected: int) -> np.ndarray:
+    """The samples of a 16-bit PNG in colour, which Pillow would cut to 8 bits."""
+    lines = b"".join(_inflated_lines(data, expected))
     stored = png_chunk(b"IDAT", zlib.compress(lines, 0)) + png_chunk(b"IEND", b"")
-    _, _, rows, form = png.Reader(bytes=data[:33] + stored).read()
-    samples = np.vstack([np.frombuffer(row, dtype=np.uint16) for row in rows])
-    return samples.reshape(height, width, form["planes"])
+    _, _, rows, _ = png.Reader(bytes=data[:33] + stored).read()
+    return np.vstack([np.frombuffer(row, dtype=np.uint16) for row in rows])
 
 
 def _checked_pixel_data(data: bytes) -> Iterator[bytes]:

@@ -240,7 +240,7 @@ def _kept_channels(page: Page) -> tuple[int, list[str]]:
         return 3, ["the fourth channel is not marked as alpha and is left out"]
     what = {RGB: "RGB", CMYK: "CMYK", YCBCR: "YCbCr", PALETTE: "a palette"}.get(page.photometric, "grey")
     names = {ASSOCIATED: "alpha", UNASSOCIATED: "alpha"}
-    told = ", ".join(names.get(kind, "unspecified") for kind in kinds) or "unspecified"
+    told = " and ".join(sorted({names.get(kind, "unspecified") for kind in kinds} or {"unspecified"}))
     held = f"{what} and {extra} more ({told})" if extra > 0 else f"too few for {what}"
     raise ImageError(
         f"holds {page.samples} channels, {held}; accepted are grey or RGB, each with or without one channel marked as "

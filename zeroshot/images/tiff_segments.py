@@ -97,6 +97,8 @@ class Segments:
                 f"is damaged or truncated: {self.count} strips or tiles announced, "
                 f"{min(len(places), len(sizes))} there"
             )
+        if not sizes[: self.count].any():
+            raise ImageError("is damaged or truncated: its strips or tiles are empty")
         end = int((places[: self.count] + sizes[: self.count]).max(initial=0))
         if end > file_size:
             raise ImageError(f"is truncated: {end} bytes announced, {file_size} there")
@@ -111,8 +113,8 @@ class Segments:
             top, left = place // across * self.high, place % across * self.wide
             rows = min(self.high, self.height - top)
             start, size = int(places[index]), int(sizes[index])
-            if size == 0:
-                continue  # a segment that was never written: zeros
+            if self.is_tiled and start == size == 0:
+                continue  # a tile of a sparse file that was never written: zeros
             raw = self._decompressed(data[start : start + size], rows)
             columns = min(self.wide, self.width - left)
             part = canvas[

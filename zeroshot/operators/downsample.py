@@ -137,6 +137,7 @@ def _weights(kernel: str | np.ndarray | torch.Tensor, scale: int, sigma: float |
     elif kernel in ("lanczos2", "lanczos3"):
         weights = kernels.lanczos(scale, lobes=int(kernel[-1]))
     elif kernel == "box":
+        kernels.require_size(scale, scale, f"shrinking by {scale}")
         weights = np.full(scale, 1 / scale)
     elif kernel == "gaussian":
         if sigma is None:

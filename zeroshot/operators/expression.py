@@ -8,9 +8,13 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
+import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from zeroshot.checks import is_number
 from zeroshot.operators.blur import Blur
@@ -24,6 +28,10 @@ from zeroshot.operators.plane_files import kernel_file, mask_file
 from zeroshot.operators.stack import Stack
 
 _LONGEST = 10_000
+#: Operators in one text, and operators or options within each other.
+_MOST_OPERATORS = 64
+#: What a blur kernel is described by where it is not drawn.
+_SHAPES = ("gaussian", "motion", "angle", "disk")
 
 
 def parse(text: str) -> Operator:
@@ -41,14 +49,49 @@ def parse(text: str) -> Operator:
         raise ValueError(
             f"an operator is a text such as 'mosaic(RGGB) @ downsample(2)', got {str(text)[:60]!r}"
         )
+    advice = "write for example 'mosaic(RGGB) @ downsample(2)', with file names in quotes"
+    complaint = f"cannot read the operator {_shortened(text)!r}; {advice}"
+    tree = _tree(text, complaint)
     try:
-        tree = ast.parse(text.strip(), mode="eval")
-        return _operator(tree.body)
-    except (SyntaxError, RecursionError, MemoryError):
-        raise ValueError(
-            f"cannot read the operator {_shortened(text)!r}; write for example "
-            f"'mosaic(RGGB) @ downsample(2)', with file names in quotes"
-        ) from None
+        count = sum(isinstance(node, ast.Call | ast.Name | ast.MatMult) for node in ast.walk(tree))
+        if count > 3 * _MOST_OPERATORS:
+            raise ValueError(
+                f"an operator is made of at most {_MOST_OPERATORS} others, got {_shortened(text)!r}"
+            )
+        return _operator(tree)
+    except RecursionError:
+        raise ValueError(complaint) from None
+
+
+def blur_kernel(text: str) -> torch.Tensor:
+    """The kernel (height, width) that `text` describes: ``gaussian=1.6``, ``motion=15, angle=30``, ``disk=3``.
+
+    Raises
+    ------
+    ValueError
+        If the text is none of these, or the kernel would be too large.
+    """
+    wanted = "write gaussian=SIGMA, motion=LENGTH, angle=DEGREES or disk=RADIUS"
+    complaint = f"cannot read the kernel {_shortened(text)!r}; {wanted}"
+    options: dict[str, Any] = {}
+    for part in text.split(","):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or name not in _SHAPES or name in options:
+            raise ValueError(complaint)
+        options[name] = _number(name, _value(_tree(value, complaint)))
+    operator = _build("blur", [], options)
+    assert isinstance(operator, Blur)
+    return operator.kernel
+
+
+def _tree(text: str, complaint: str) -> ast.expr:
+    """The expression that `text` is, as Python's parser sees it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what the parser has to say of literals
+            return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ValueError(complaint) from None
 
 
 def _operator(node: ast.expr) -> Operator:
@@ -185,7 +228,7 @@ def _read(what: str, file: Any, reader: Callable[[str], Any]) -> Any:
     """What `reader` finds in a file that the text names."""
     if not isinstance(file, str):
         raise ValueError(f"a {what} is the name of an image or .npy file in quotes, got {file!r}")
-    if not Path(file).exists():
+    if not os.path.exists(file):
         raise ValueError(f"there is no file {file!r} to read the {what} from")
     try:
         return reader(file)

@@ -10,6 +10,24 @@ import torch
 
 from zeroshot.checks import is_number, require_positive
 
+#: The longest side of a kernel, in taps. A convolution beyond it is no blur that leaves anything to restore.
+LARGEST_SIDE = 1023
+
+
+def require_size(height: float, width: float, what: str) -> None:
+    """Refuse a kernel that is too large, before it is made.
+
+    Raises
+    ------
+    ValueError
+        With the size and the limit.
+    """
+    if not max(height, width) <= LARGEST_SIDE:
+        size = " × ".join(f"{taps:.0f}" if taps < 1e6 else f"{taps:.0e}" for taps in (height, width))
+        raise ValueError(
+            f"{what} needs a kernel of {size} weights, which is too large; the limit is {LARGEST_SIDE} × {LARGEST_SIDE}"
+        )
+
 
 def _normalised(weights: np.ndarray) -> np.ndarray:
     return weights / weights.sum()
@@ -45,11 +63,13 @@ def keys_cubic(t: np.ndarray) -> np.ndarray:
 
 def bicubic(scale: int) -> np.ndarray:
     """One-dimensional antialiased cubic kernel for shrinking by `scale`: Keys' kernel, stretched."""
+    require_size(4 * scale, 4 * scale, f"shrinking by {scale}")
     return _normalised(keys_cubic(_centred(_taps_on_block(4 * scale + 1, scale)) / scale))
 
 
 def lanczos(scale: int, lobes: int) -> np.ndarray:
     """One-dimensional Lanczos kernel for shrinking by `scale`: sinc(t) · sinc(t/lobes), t in small pixels."""
+    require_size(2 * lobes * scale, 2 * lobes * scale, f"shrinking by {scale}")
     t = _centred(_taps_on_block(2 * lobes * scale + 1, scale)) / scale
     return _normalised(np.sinc(t) * np.sinc(t / lobes))
 
@@ -60,6 +80,8 @@ def gaussian(sigma: float, scale: int = 1) -> np.ndarray:
     It is centred on a block of `scale` pixels; with the default it has an odd number of taps.
     """
     require_positive({"sigma": sigma}, "sigma")
+    taps = max(2 * math.floor(min(4 * sigma + 1, 1e300)) - 1, scale)
+    require_size(taps, taps, f"a Gaussian of sigma {sigma:g}")
     return _normalised(np.exp(-0.5 * (_centred(_taps_on_block(8 * sigma + 3, scale)) / sigma) ** 2))
 
 
@@ -78,6 +100,7 @@ def motion(length: float, angle: float) -> np.ndarray:
         along, across = column * cosine - row * sine, column * sine + row * cosine
         return (np.abs(along) <= length / 2) & (np.abs(across) <= 0.5)
 
+    require_size(abs(sine) * length, abs(cosine) * length, f"motion by {length:g} pixels")
     reach = (length * abs(sine) + abs(cosine)) / 2, (length * abs(cosine) + abs(sine)) / 2
     return _coverage(covered, reach)
 
@@ -85,6 +108,7 @@ def motion(length: float, angle: float) -> np.ndarray:
 def disk(radius: float) -> np.ndarray:
     """Defocus: a disk of `radius` pixels; each weight is the area of the pixel that the disk covers."""
     require_positive({"radius": radius}, "radius")
+    require_size(2 * radius, 2 * radius, f"a disk of radius {radius:g}")
     return _coverage(lambda row, column: row**2 + column**2 <= radius**2, (radius, radius))
 
 
@@ -95,10 +119,13 @@ def _coverage(
     # Half-open cells of sample points: an edge that falls on the border of a pixel must not round into it.
     half = [max(0, math.ceil(extent - 0.5 - 1e-9)) for extent in reach]
     samples = 16
-    axes = [(np.arange((2 * size + 1) * samples) + 0.5) / samples - size - 0.5 for size in half]
-    inside = covered(axes[0][:, None], axes[1][None, :]).astype(np.float64)
-    blocks = inside.reshape(2 * half[0] + 1, samples, 2 * half[1] + 1, samples)
-    return _normalised(blocks.sum(axis=(1, 3)))
+    down, along = ((np.arange((2 * size + 1) * samples) + 0.5) / samples - size - 0.5 for size in half)
+    # Row by row: all samples of a large kernel at once would take gigabytes.
+    rows = [
+        covered(strip[:, None], along[None, :]).reshape(samples, -1, samples).sum(axis=(0, 2))
+        for strip in np.split(down, 2 * half[0] + 1)
+    ]
+    return _normalised(np.array(rows, np.float64))
 
 
 def as_kernel(kernel: object) -> np.ndarray:
@@ -107,10 +134,13 @@ def as_kernel(kernel: object) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it is not two-dimensional, holds NaN or infinity, or sums to zero.
+        If it is not two-dimensional, larger than the limit, complex, holds NaN or infinity, or sums to zero or less.
     """
     if isinstance(kernel, torch.Tensor):
-        kernel = kernel.detach().cpu().numpy()
+        kernel = kernel.detach().cpu()
+        kernel = (kernel if kernel.is_complex() else kernel.double()).numpy()
+    if np.iscomplexobj(kernel):
+        raise ValueError("the kernel holds complex numbers; its weights must be real")
     try:
         array = np.asarray(kernel, dtype=np.float64)
     except (TypeError, ValueError):
@@ -119,9 +149,15 @@ def as_kernel(kernel: object) -> np.ndarray:
         ) from None
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"a kernel must be a two-dimensional array (height, width), got shape {array.shape}")
+    if max(array.shape) > LARGEST_SIDE:
+        size = f"{array.shape[0]} × {array.shape[1]}"
+        raise ValueError(f"the kernel is too large ({size}); the limit is {LARGEST_SIDE} × {LARGEST_SIDE}")
     if not np.isfinite(array).all():
         raise ValueError("the kernel holds NaN or infinite values; every weight must be a finite number")
+    array = array / max(np.abs(array).max(), np.finfo(np.float64).tiny)
     total = array.sum()
     if abs(total) <= 1e-6 * np.abs(array).sum() or total == 0:
         raise ValueError("the kernel sums to zero; its weights must have a sum that is not zero")
+    if total < 0:
+        raise ValueError("the kernel has a negative sum, which would invert the picture; it must be positive")
     return array / total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from zeroshot import images
+from zeroshot.operators import kernels
 
 
 def kernel_file(path: str | os.PathLike) -> torch.Tensor:
@@ -21,8 +23,12 @@ def kernel_file(path: str | os.PathLike) -> torch.Tensor:
         In one line that names the file.
     """
     if _holds_array(path):
-        return torch.from_numpy(_array(path, "kernel", np.float64))
-    return images.load(path, subject="kernel").colours[0].mean(dim=0)
+        array = read_array(path, "kernel", kernels.LARGEST_SIDE)
+        if array.dtype.kind == "c":
+            raise ValueError(f"the kernel file holds complex numbers, and the weights must be real: {path}")
+        return torch.from_numpy(array.astype(np.float64))
+    with images.largest_side(kernels.LARGEST_SIDE, "a kernel"):
+        return images.load(path, subject="kernel").colours[0].mean(dim=0)
 
 
 def mask_file(path: str | os.PathLike) -> np.ndarray | torch.Tensor:
@@ -34,7 +40,7 @@ def mask_file(path: str | os.PathLike) -> np.ndarray | torch.Tensor:
         In one line that names the file.
     """
     if _holds_array(path):
-        return _array(path, "mask", None)
+        return read_array(path, "mask")
     return mask_image(path)
 
 
@@ -47,11 +53,47 @@ def _holds_array(path: str | os.PathLike) -> bool:
     return Path(path).suffix.lower() == ".npy"
 
 
-def _array(path: str | os.PathLike, subject: str, dtype: type | None) -> np.ndarray:
+def read_array(path: str | os.PathLike, subject: str, largest_side: int | None = None) -> np.ndarray:
+    """The array of numbers in a .npy file, nothing else that NumPy would read, and no larger than the file.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        In one line that names the file.
+    """
     try:
-        array = np.load(path, allow_pickle=False)
-        return array if dtype is None else array.astype(dtype)
+        with open(path, "rb") as file:
+            version = np.lib.format.read_magic(file)
+            read = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
+            shape, _, dtype = read(file)
+            if dtype.kind not in "biufc":
+                kind = "Python objects" if dtype.hasobject else f"values of type {dtype}"
+                raise ValueError(f"the {subject} file holds {kind}, not numbers: {path}")
+            size = " × ".join(map(str, shape))
+            announced, held = math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size - file.tell()
+            if largest_side is not None and max(shape, default=0) > largest_side:
+                limit = f"{largest_side} × {largest_side}"
+                raise ValueError(f"the {subject} file is too large ({size}); the limit is {limit}: {path}")
+            if announced > held:
+                raise ValueError(f"the {subject} file is truncated: {size} values announced: {path}")
+            file.seek(0)
+            return np.lib.format.read_array(file, allow_pickle=False)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no such {subject} file: {path}") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"the {subject} file holds no array: {path}") from error
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        SyntaxError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+        MemoryError,
+    ) as error:
+        if str(path) in str(error):
+            raise
+        raise ValueError(f"the {subject} file holds no array of a .npy file: {path}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,13 +47,11 @@ def _kernel(kernel: Any) -> torch.Tensor:
     import numpy as np
     import torch
 
-    from zeroshot.operators import Blur, parse
+    from zeroshot.operators.expression import blur_kernel
     from zeroshot.operators.plane_files import kernel_file
 
-    if isinstance(kernel, str) and not Path(kernel).exists() and "=" in kernel:
-        operator = parse(f"blur({kernel})")
-        assert isinstance(operator, Blur)
-        return operator.kernel
+    if isinstance(kernel, str) and not os.path.exists(kernel) and "=" in kernel:
+        return blur_kernel(kernel)
     if isinstance(kernel, str | Path):
         return kernel_file(kernel).float()
     if isinstance(kernel, torch.Tensor):
