@@ -17,6 +17,11 @@ from torch.nn import functional
 
 Point = tuple[float, float]
 _SAMPLES_AT_ONCE = 4_000_000
+#: The largest side of a face, in pixels: eight times what generators of faces make.
+LARGEST_SIDE = 8192
+#: A face may be larger than the photograph, where part of it lies outside, by this factor.
+_LARGEST_SHARE = 4
+_LARGEST_FILE = 1 << 20
 _NAMES = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
 
 
@@ -93,8 +98,9 @@ class FaceAlignment:
         size : int
             Side of the result; where the face is larger, the photograph is smoothed first.
         """
-        if size < 1:
-            raise ValueError(f"size must be at least 1, got {size}")
+        if not 1 <= size <= LARGEST_SIDE:
+            raise ValueError(f"size must be a whole number from 1 to {LARGEST_SIDE}, got {size}")
+        self._require_fit(photograph)
         # Several samples in every pixel are averaged over its area.
         samples = max(1, math.ceil(2 * self.half / size))
         fine = size * samples
@@ -108,6 +114,13 @@ class FaceAlignment:
             y = self.centre[1] + u * self.side[1] + v * self.side[0]
             strips.append(functional.avg_pool2d(_sampled(photograph, x, y), samples))
         return torch.cat(strips, dim=-2)
+
+    def _require_fit(self, photograph: torch.Tensor) -> None:
+        height, width = photograph.shape[-2:]
+        if self.half > _LARGEST_SHARE * max(height, width):
+            raise ValueError(
+                f"the landmarks lie too far apart for the photograph, which is {width} × {height}"
+            )
 
     def paste(self, photograph: torch.Tensor, face: torch.Tensor, border: float = 0.1) -> torch.Tensor:
         """The photograph with the face in its place.
@@ -125,6 +138,7 @@ class FaceAlignment:
             raise ValueError(f"border must be a share from 0 to 1, got {border}")
         if face.shape[-1] != face.shape[-2]:
             raise ValueError(f"an aligned face is square, got {face.shape[-1]} × {face.shape[-2]}")
+        self._require_fit(photograph)
         height, width = photograph.shape[-2:]
         down = torch.arange(height, dtype=torch.float32, device=photograph.device) + 0.5
         along = torch.arange(width, dtype=torch.float32, device=photograph.device) + 0.5
@@ -175,10 +189,15 @@ def read_landmarks(text: str) -> FaceAlignment:
     """
     path = Path(text)
     if path.suffix == ".json":
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no file of landmarks {path}")
+        if path.stat().st_size > _LARGEST_FILE:
+            raise ValueError(f"{path} is too large for five landmarks")
         try:
-            return FaceAlignment.from_landmarks(json.loads(path.read_text()))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path} is no JSON: {error}") from None
+            content = json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path} is no JSON: {str(error) or 'it is nested too deeply'}") from None
+        return FaceAlignment.from_landmarks(content)
     numbers = text.replace(",", " ").split()
     try:
         values = [float(number) for number in numbers]

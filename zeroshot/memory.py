@@ -8,12 +8,16 @@ is more than a third of the time.
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 _kept = False
+# An estimate, the best so far and the one on its way out.
+_COPIES = 3
 # How PyTorch, ONNX Runtime, OpenCV, the C++ runtime and Python say that memory ran out.
 _RAN_OUT = (
     "can't allocate memory",
@@ -67,3 +71,22 @@ def available_memory() -> int | None:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return None
+
+
+def require_room(shape: Sequence[int], what: str) -> None:
+    """Raise a ValueError where a few tensors (N, C, H, W) of 32-bit floats of this shape do not fit into memory.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the tensors.
+    what : str
+        What they are: "the restored picture".
+    """
+    needed, available = _COPIES * 4 * math.prod(shape), available_memory()
+    if available is not None and needed > available:
+        raise ValueError(
+            f"{what} would have {shape[-2]} × {shape[-1]} pixels in {math.prod(shape[:-2])} channels, which take "
+            f"{needed / 2**30:.3g} GiB of memory, and {available / 2**30:.1f} GiB are free; take a smaller factor, "
+            "or a part of the picture"
+        )

@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
-    from zeroshot.generators.alignment import read_landmarks
+    from zeroshot.generators.alignment import LARGEST_SIDE, read_landmarks
 
     alignment = read_landmarks(options.landmarks)
     images.check_output(options.output, overwrite=options.overwrite, source=options.photograph)
@@ -46,8 +46,8 @@ def run(options: argparse.Namespace) -> int:
     if not (0 <= alignment.centre[0] <= width and 0 <= alignment.centre[1] <= height):
         raise ValueError(f"the landmarks lie outside the photograph, which is {width} × {height}")
     if options.back is None:
-        if options.size < 1:
-            raise ValueError(f"--size must be a whole number of at least 1, got {options.size}")
+        if not 1 <= options.size <= LARGEST_SIDE:
+            raise ValueError(f"--size must be a whole number from 1 to {LARGEST_SIDE}, got {options.size}")
         result = alignment.crop(picture.colours, options.size)
         # Transparency would be stretched, not warped.
         picture = picture.without_alpha()

@@ -132,7 +132,11 @@ def images_among(inputs: Iterable[Path]) -> list[Path]:
         if not given.is_dir():
             found.append(given)
             continue
-        held = sorted(p for p in given.iterdir() if p.suffix.lower() in images.SUFFIXES and p.is_file())
+        held = sorted(
+            path
+            for path in given.iterdir()
+            if path.suffix.lower() in images.SUFFIXES and not path.name.startswith(".") and path.is_file()
+        )
         if not held:
             raise ValueError(f"the folder holds no images: {given}")
         found += held

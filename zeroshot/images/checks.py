@@ -87,7 +87,7 @@ def check_array(array: np.ndarray, words: SourceWording) -> None:
             )
         raise ImageError(
             f"{words.the('array')} {words.are} {shape}, with {array.shape[2]} channels; "
-            f"{words.some} {words.have} 1 to 4"
+            f"{words.some} {words.have} 1 to 4: pass the channels to restore"
         )
     check_size_and_type(array.size, shape, array.dtype.name, NUMPY_DTYPES, words)
 
@@ -99,7 +99,20 @@ def check_size_and_type(
     if size == 0:
         raise ImageError(f"{words.the()} {words.have} no pixels ({shape})")
     if dtype not in accepted:
-        raise ImageError(f"{words.the()} {words.are} of type {dtype}; accepted are {', '.join(accepted)}")
+        raise ImageError(
+            f"{words.the()} {words.are} of type {dtype}; accepted are {', '.join(accepted)}{_advice(dtype)}"
+        )
+
+
+def _advice(dtype: str) -> str:
+    """What to do about samples of a type that is not accepted."""
+    if dtype.startswith("complex"):
+        return ": pass its magnitude, or its real and imaginary part one by one"
+    if dtype.startswith(("int", "uint")):
+        return ": pass it as float32, with value_range=(black, white) to say which values these are"
+    if dtype in ("float128", "longdouble"):
+        return ": pass it as float64"
+    return ""
 
 
 def check_finite(samples: torch.Tensor, words: SourceWording) -> None:

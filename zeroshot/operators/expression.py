@@ -30,6 +30,7 @@ from zeroshot.operators.stack import Stack
 _LONGEST = 10_000
 #: Operators in one text, and operators or options within each other.
 _MOST_OPERATORS = 64
+_LARGEST_NUMBER = 1e15
 #: What a blur kernel is described by where it is not drawn.
 _SHAPES = ("gaussian", "motion", "angle", "disk")
 
@@ -116,6 +117,8 @@ def _operator(node: ast.expr) -> Operator:
 def _value(node: ast.expr) -> Any:
     """A number, a word, a quoted text, or a list of them."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str | int | float):
+        if not isinstance(node.value, str) and not abs(node.value) <= _LARGEST_NUMBER:
+            raise ValueError(f"{_shortened(ast.unparse(node))} is too large a number for an operator")
         return node.value
     if isinstance(node, ast.Name):
         return node.id
@@ -229,7 +232,7 @@ def _read(what: str, file: Any, reader: Callable[[str], Any]) -> Any:
     if not isinstance(file, str):
         raise ValueError(f"a {what} is the name of an image or .npy file in quotes, got {file!r}")
     if not os.path.exists(file):
-        raise ValueError(f"there is no file {file!r} to read the {what} from")
+        raise ValueError(f"there is no file {_shortened(file)!r} to read the {what} from")
     try:
         return reader(file)
     except (OSError, ValueError) as error:

@@ -11,7 +11,7 @@ import torch
 from zeroshot.checks import is_number, require_positive
 
 #: The longest side of a kernel, in taps. A convolution beyond it is no blur that leaves anything to restore.
-LARGEST_SIDE = 1023
+LARGEST_SIDE = 511
 
 
 def require_size(height: float, width: float, what: str) -> None:
@@ -125,7 +125,10 @@ def _coverage(
         covered(strip[:, None], along[None, :]).reshape(samples, -1, samples).sum(axis=(0, 2))
         for strip in np.split(down, 2 * half[0] + 1)
     ]
-    return _normalised(np.array(rows, np.float64))
+    weights = np.array(rows, np.float64)
+    if not weights.any():  # a shape that passes between the samples of its one pixel
+        weights[half[0], half[1]] = 1
+    return _normalised(weights)
 
 
 def as_kernel(kernel: object) -> np.ndarray:

@@ -96,4 +96,4 @@ def read_array(path: str | os.PathLike, subject: str, largest_side: int | None =
     ) as error:
         if str(path) in str(error):
             raise
-        raise ValueError(f"the {subject} file holds no array of a .npy file: {path}") from None
+        raise ValueError(f"the {subject} file is no .npy file, as numpy.save writes them: {path}") from None

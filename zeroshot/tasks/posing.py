@@ -6,6 +6,7 @@ import torch
 
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.images import Picture
+from zeroshot.memory import require_room
 from zeroshot.noise import estimate_sigma, phase_planes
 from zeroshot.operators import Composition, Mask, Mosaic, Operator
 from zeroshot.problem import Problem
@@ -39,7 +40,7 @@ def posed(
         In one line, where the operator and the measurement do not fit.
     """
     y = picture.colours if y is None else y
-    operator.input_shape(tuple(y.shape))
+    require_room(operator.input_shape(tuple(y.shape)), "the restored picture")
     data_term = data_term_of(options)
     sigma = noise_level(y, operator, picture, options)
     return Problem(y, operator, data_term, sigma, task, measured=measured_by(operator))
