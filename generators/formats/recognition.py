@@ -86,7 +86,15 @@ def _read(path: Path, mapping: Path | None) -> Generator:
         start = file.read(16)
     size = path.stat().st_size
     if is_torch_file(path):
-        return _known(_read_state_dict(path, mapping), path)
+        generator = _read_state_dict(path, mapping)
+        if generator is None:
+            raise ValueError(
+                f"{path.name} holds no generator of a known architecture, and weights alone do not tell the network: "
+                "build its module, load them into it (zeroshot.generators.formats.load_state_dict), and pass "
+                "Generator.wrap(module, latent_shape=(…,)); on the command line, give --weights "
+                "python:FILE.py:FUNCTION, a function that returns it"
+            )
+        return generator
     if mapping is not None:
         raise ValueError("mapping=… belongs to the synthesis network of PULSE, and this file holds another")
     if path.suffix == ".safetensors":

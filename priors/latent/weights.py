@@ -12,6 +12,7 @@ import torch
 from zeroshot.generators import Generator, load, zoo
 from zeroshot.generators.formats import load_state_dict
 from zeroshot.generators.vgg import FeatureExtractor
+from zeroshot.priors.latent.python_generators import generator_from, is_python
 from zeroshot.problem import Problem
 from zeroshot.spelling import Argument, OptionError
 
@@ -22,7 +23,8 @@ def generator_for(weights: Any, mapping: str | Path | None = None) -> Generator:
     Parameters
     ----------
     weights : Generator, path or str
-        A generator, used as it is; a file of weights; or a name in the zoo, whose file is downloaded on first use.
+        A generator, used as it is; a file of weights; a name in the zoo, whose file is downloaded on first use; or
+        ``python:FILE.py:FUNCTION``, a function that returns a generator.
     mapping : path, optional
         The second file of weights that come in two.
 
@@ -35,6 +37,8 @@ def generator_for(weights: Any, mapping: str | Path | None = None) -> Generator:
     """
     if isinstance(weights, Generator):
         return weights
+    if is_python(weights):
+        return generator_from(weights)
     path = file_of(weights)
     beside = None if mapping is None else Path(mapping).expanduser().resolve()
     changed = tuple(one.stat().st_mtime_ns for one in (path, beside) if one is not None and one.is_file())
@@ -58,7 +62,7 @@ def file_of(weights: Any) -> Path:
 
 def statistics_file(weights: Any) -> Path | None:
     """The file next to which statistics of a generator are kept; None where it is given as an object."""
-    return None if isinstance(weights, Generator) else file_of(weights)
+    return None if isinstance(weights, Generator) or is_python(weights) else file_of(weights)
 
 
 def extractor_for(weights: FeatureExtractor | str | Path) -> FeatureExtractor:

@@ -17,8 +17,8 @@ import tifffile
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from zeroshot.images import ImageError, decoding, load, read_provenance, save
-from zeroshot.images.formats import turn_upright
 from zeroshot.images.exif import edit_exif, exif_number
+from zeroshot.images.formats import turn_upright
 from zeroshot.images.metadata import png_chunk, png_chunks
 
 ORIENTATION = 0x0112

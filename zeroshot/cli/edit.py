@@ -26,7 +26,7 @@ def add_parser(commands: Any) -> None:
     add(
         "--weights",
         required=True,
-        help="the generator in which it was inverted: a file, or a name of the zoo",
+        help="the generator in which it was inverted: a file, a name of the zoo, or python:FILE.py:FUNCTION",
     )
     add("--mapping", type=Path, help="PULSE's file with the mapping network")
     add("--sample", type=int, default=0, help="which of several solutions of LATENT.npz (default 0)")

@@ -175,8 +175,8 @@ def _add_solver_options(command: argparse.ArgumentParser) -> None:
     add("--set", dest="settings", action="append", type=_setting, default=[], metavar="KEY=VALUE",
         help="a setting of the prior, e.g. --set channels=64 (repeatable)")  # fmt: skip
     add("--weights", metavar="FILE",
-        help="the pretrained generator of priors that need one: a checkpoint, or a name of "
-        "'zeroshot weights list'")  # fmt: skip
+        help="the pretrained generator of priors that need one: a checkpoint, a name of 'zeroshot weights list', or "
+        "python:FILE.py:FUNCTION, a function of yours that returns it")  # fmt: skip
     add(
         "--mapping", metavar="FILE", help="with --weights: the mapping network, where it is a file of its own"
     )

@@ -44,6 +44,8 @@ def library_errors(subject: object, complaint: str) -> Iterator[None]:
         raise ImageError(f"{subject}: {_too_many()}") from None
     except Exception as error:  # the decoders raise everything from SyntaxError to struct.error
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if reason.startswith("cannot identify image file"):  # Pillow's words name an object in memory
+            reason = "its header is not understood"
         raise ImageError(f"{subject}: {complaint}: {reason}") from None
     finally:
         for logger, before in zip(loggers, disabled, strict=True):

@@ -16,6 +16,8 @@ TIFF    8, 16, 32 or 64 bits,       ICC, XMP, resolution, description, make, mod
 BMP     8 bits, 32-bit with alpha   resolution
 ======  ==========================  =========================================================================
 
+AVIF is read where this Pillow can, in 8 bits, and HEIC where a plug-in of Pillow is registered; neither is written.
+
 EXIF thumbnails are dropped, since they would show the picture as it was. Where the picture was enlarged, the
 resolution is so too.
 """
@@ -29,8 +31,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, features
 
-from zeroshot.images.decoding import library_errors
+from zeroshot.images.decoding import check_size, library_errors
+from zeroshot.images.exif import is_sound
 from zeroshot.images.kinds import read_bytes
 from zeroshot.images.metadata import (
     JPEG_SEGMENT_LIMIT,
@@ -56,7 +60,8 @@ from zeroshot.images.pillow import (
     turn_upright,
 )
 from zeroshot.images.png import encode_png, read_png
-from zeroshot.images.tiff import encode_tiff, read_tiff
+from zeroshot.images.tiff import read_tiff
+from zeroshot.images.tiff_writing import encode_tiff
 
 LARGEST_JPEG_DPI = 65535
 LONGEST_SIDE = {"JPEG": 65535, "WEBP": 16383}
@@ -92,23 +97,91 @@ def read(path: Path) -> tuple[np.ndarray, Metadata]:
     return turn_upright(pixels, orientation), metadata
 
 
-def _read_through_pillow(data: bytes) -> Reading:
-    image = open_with_pillow(data)
-    if image.format in ("JPEG", "MPO"):
-        _check_plausible(image.width * image.height, data)
+def _read_jpeg(data: bytes) -> Reading:
+    image = open_with_pillow(_with_sound_exif(data), "JPEG")
+    _check_plausible(image.width * image.height, data)
+    pixels, metadata, orientation, remarks = _decoded(image)
+    pictures = getattr(image, "n_frames", 1)
+    if pictures > 1:  # a preview, a second view, a map of gains or of depth behind the picture
+        remarks = [*remarks, f"holds {pictures} pictures; the first is taken"]
+    payloads = [(marker, payload) for marker, _, payload in jpeg_segments(data)]
+    comments = tuple(p for m, p in payloads if m == 0xFE and not p.startswith(PROVENANCE_MARK))
+    packets = [p[len(XMP_HEADER) :] for m, p in payloads if m == 0xE1 and p.startswith(XMP_HEADER)]
+    xmp = clean_xmp(packets[0]) if packets else None
+    return pixels, replace(metadata, comments=comments, xmp=xmp, lossy=True), orientation, remarks
+
+
+def _read_webp(data: bytes) -> Reading:
+    size = _canvas_of_webp(data)
+    if size is not None:  # Pillow allocates the canvas when it opens the file
+        check_size(*size)
+    pixels, metadata, orientation, remarks = _decoded(open_with_pillow(data, "WEBP"))
+    chunks = dict(riff_chunks(data))
+    metadata = replace(metadata, xmp=clean_xmp(chunks.get(b"XMP ")), lossy=b"VP8L" not in chunks)
+    return pixels, metadata, orientation, remarks
+
+
+def _read_bmp(data: bytes) -> Reading:
+    return _decoded(open_with_pillow(data, "BMP"))
+
+
+def _read_avif(data: bytes) -> Reading:
+    if not features.check("avif"):
+        raise ImageError(
+            "is an AVIF image, which this Pillow cannot read; install Pillow 11.3 or later with AVIF"
+        )
+    pixels, metadata, orientation, remarks = _decoded(open_with_pillow(data, "AVIF"))
+    depth = _depth_of_avif(data)
+    if depth > 8:
+        told = f"has {depth} bits a sample, of which Pillow reads 8; convert it to 16-bit PNG to keep them"
+        remarks = [*remarks, told]
+    return pixels, replace(metadata, lossy=True), orientation, remarks
+
+
+def _read_heic(data: bytes) -> Reading:
+    if "HEIF" not in Image.OPEN:
+        raise ImageError(
+            "is a HEIC image, which Pillow reads only with a plug-in that is registered in Python (pillow-heif); "
+            "convert it to PNG or JPEG"
+        )
+    pixels, metadata, orientation, remarks = _decoded(open_with_pillow(data, "HEIF"))
+    return pixels, replace(metadata, lossy=True), orientation, remarks
+
+
+def _decoded(image: Image.Image) -> Reading:
     image.load()
     metadata, orientation = metadata_of(image)
     pixels, remarks = pixels_of(image)
-    chunks = dict(riff_chunks(data)) if image.format == "WEBP" else {}
-    if image.format in ("JPEG", "MPO"):
-        payloads = [(marker, payload) for marker, _, payload in jpeg_segments(data)]
-        comments = tuple(p for m, p in payloads if m == 0xFE and not p.startswith(PROVENANCE_MARK))
-        packets = [p[len(XMP_HEADER) :] for m, p in payloads if m == 0xE1 and p.startswith(XMP_HEADER)]
-        xmp = clean_xmp(packets[0]) if packets else None
-        metadata = replace(metadata, comments=comments, xmp=xmp, lossy=True)
-    elif image.format == "WEBP":
-        metadata = replace(metadata, xmp=clean_xmp(chunks.get(b"XMP ")), lossy=b"VP8L" not in chunks)
     return pixels, metadata, orientation, remarks
+
+
+def _canvas_of_webp(data: bytes) -> tuple[int, int] | None:
+    """Width and height by the header of an extended or lossless file; a lossy one is no larger than it may be."""
+    head = data[12:40].ljust(28, b"\0")
+    if head[:4] == b"VP8X":
+        return 1 + int.from_bytes(head[12:15], "little"), 1 + int.from_bytes(head[15:18], "little")
+    if head[:4] == b"VP8L":
+        bits = int.from_bytes(head[9:13], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if head[:4] == b"VP8 ":
+        width, height = struct.unpack_from("<HH", head, 14)
+        return width & 0x3FFF, height & 0x3FFF
+    return None
+
+
+def _depth_of_avif(data: bytes) -> int:
+    """Bits of a sample, by the configuration of the first AV1 image (AV1 in ISOBMFF, section 2.3); 8 where unsaid."""
+    place = data.find(b"av1C")
+    flags = data[place + 6] if 0 <= place < len(data) - 6 else 0
+    return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
+
+
+def _with_sound_exif(data: bytes) -> bytes:
+    """The file without EXIF blocks whose values overlap, which Pillow would read as often as they are announced."""
+    for marker, place, payload in list(jpeg_segments(data))[::-1]:
+        if marker == 0xE1 and payload.startswith(b"Exif\0\0") and not is_sound(payload[6:]):
+            data = data[:place] + data[place + 4 + len(payload) :]
+    return data
 
 
 def _check_plausible(pixels: int, data: bytes) -> None:
@@ -123,10 +196,12 @@ def _check_plausible(pixels: int, data: bytes) -> None:
 
 READERS: dict[str, Callable[[bytes], Reading]] = {
     "PNG": read_png,
-    "JPEG": _read_through_pillow,
-    "WEBP": _read_through_pillow,
-    "BMP": _read_through_pillow,
+    "JPEG": _read_jpeg,
+    "WEBP": _read_webp,
+    "BMP": _read_bmp,
     "TIFF": read_tiff,
+    "AVIF": _read_avif,
+    "HEIC": _read_heic,
 }
 
 

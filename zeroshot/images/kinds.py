@@ -25,10 +25,36 @@ SIGNATURES = {
     b"BM": "BMP",
 }
 ACCEPTED = "PNG, JPEG, TIFF, WebP or BMP"
+# The brands of files in the container that AVIF and HEIC share, which are read but not written.
+BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
+    (b"heic", b"heix", b"hevc", b"heim", b"mif1"), "HEIC"
+)
+# What else is taken for an image now and then: what it is, and what to do with it.
+STRANGERS = {
+    b"GIF8": "a GIF; convert its picture to PNG",
+    b"%!PS": "PostScript; convert it to PNG",
+    b"%PDF": "a PDF; convert the page to PNG",
+    b"8BPS": "a Photoshop document; save it as TIFF",
+    b"\xff\x0a": "JPEG XL; convert it to PNG",
+    b"\0\0\0\x0cJXL ": "JPEG XL; convert it to PNG",
+    b"\0\0\0\x0cjP  ": "JPEG 2000; convert it to PNG",
+    b"\xff\x4f\xff\x51": "JPEG 2000; convert it to PNG",
+    b"\x76\x2f\x31\x01": "OpenEXR; save it as a float TIFF",
+    b"SIMPLE  =": "FITS; save it as a float TIFF, or read it with astropy and pass the array",
+    b"\x93NUMPY": "a NumPy array; load it in Python and pass the array, or save it as TIFF",
+    b"\x89HDF": "HDF5; read it with h5py and pass the array, or save it as TIFF",
+    b"FUJIFILMCCD-RAW": "a raw photograph; develop it to TIFF or PNG",
+    b"PK\x03\x04": "an archive; unpack it",
+    b"<svg": "a drawing (SVG); convert it to PNG",
+    b"<?xml": "XML; give the image itself",
+    b"<!DOCTYPE": "a web page; the download of the image has failed",
+    b"<html": "a web page; the download of the image has failed",
+    b"version https:/": "a pointer of Git LFS; fetch the file itself with git lfs pull",
+}
 
 
 def read_bytes(path: Path) -> tuple[str, bytes]:
-    """The kind ("PNG", "JPEG", "TIFF", "WEBP", "BMP") and the content of an image file, by its signature."""
+    """The kind of an image file by its signature, a key of `READERS` in formats.py, and its bytes."""
     try:
         if path.is_dir():
             raise ImageError(f"{path}: is a folder, not an image file")
@@ -36,7 +62,7 @@ def read_bytes(path: Path) -> tuple[str, bytes]:
             head = file.read(16)
             kind = _kind(head)
             if kind is None:
-                raise ImageError(f"{path}: is {'not a' if head else 'empty, not a'} {ACCEPTED} image")
+                raise ImageError(f"{path}: {_refusal(head)}")
             return kind, head + file.read()
     except FileNotFoundError:
         raise ImageError(f"{path}: there is no such file") from None
@@ -44,7 +70,17 @@ def read_bytes(path: Path) -> tuple[str, bytes]:
         raise ImageError(f"{path}: cannot be read: {error.strerror}") from None
 
 
+def _refusal(head: bytes) -> str:
+    told = next((what for signature, what in STRANGERS.items() if head.startswith(signature)), None)
+    if told is not None:
+        what, _, advice = told.partition("; ")
+        return f"is {what}, not a {ACCEPTED} image: {advice}"
+    return f"is {'not a' if head else 'empty, not a'} {ACCEPTED} image"
+
+
 def _kind(head: bytes) -> str | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
+    if head[4:8] == b"ftyp" and head[8:12] in BRANDS:
+        return BRANDS[head[8:12]]
     return next((kind for signature, kind in SIGNATURES.items() if head.startswith(signature)), None)

@@ -204,8 +204,9 @@ def bmp_with_provenance(data: bytes, text: str) -> bytes:
 
 
 def find_provenance(kind: str, data: bytes) -> str | None:
-    """The provenance text in a file of this kind ("PNG", "JPEG", "TIFF", "WEBP", "BMP")."""
-    return PROVENANCE_FINDERS[kind](data)
+    """The provenance text in a file of this kind; None where there is none, as in kinds that are not written."""
+    find = PROVENANCE_FINDERS.get(kind)
+    return None if find is None else find(data)
 
 
 def _png_provenance(data: bytes) -> str | None:

@@ -18,9 +18,17 @@ Reading = tuple[np.ndarray, Metadata, int, list[str]]  # pixels, metadata, orien
 OWN_PNG_KEYWORDS = (b"zeroshot", b"Raw profile type", b"XML:com.adobe.xmp")
 
 
-def open_with_pillow(data: bytes) -> Image.Image:
-    """The image of a file that Pillow reads, its header checked, its pixels not yet decoded."""
-    image = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP", "BMP", "TIFF"))
+def open_with_pillow(data: bytes, kind: str) -> Image.Image:
+    """The image of a file that Pillow reads, its header checked, its pixels not yet decoded.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    kind : str
+        The one format that it may be in.
+    """
+    image = Image.open(io.BytesIO(data), formats=(kind,))
     check_size(*image.size)
     if image.format != "MPO":  # a JPEG with a preview or a second view behind it: the first is the picture
         check_single(getattr(image, "n_frames", 1), "frames of an animation")

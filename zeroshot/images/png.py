@@ -73,7 +73,7 @@ def read_png(data: bytes) -> Reading:
         # Pillow takes the rows that a stream lacks for black.
         for _ in _inflated_lines(data, expected):
             pass
-        image = open_with_pillow(_pixels_alone(data))
+        image = open_with_pillow(_pixels_alone(data), "PNG")
         image.load()
         if colour_type == 0 and depth < 8 and len(key) == 2:  # the samples were widened to 8 bits
             image.info["transparency"] = int.from_bytes(key, "big") * (255 // (2**depth - 1))

@@ -1,12 +1,11 @@
 """TIFF: one picture of a file, grey, RGB, a palette or CMYK, with what its directory says of it.
 
 Reading goes through our own bounded reader of directories and strips; Pillow decodes the lossy and bilevel
-compressions. Writing goes through Pillow for 8 bits and tifffile for 16-bit and float pixels.
+compressions.
 """
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import re
@@ -14,29 +13,24 @@ import struct
 from typing import NamedTuple
 
 import numpy as np
-import tifffile
 from PIL import Image
 
 from zeroshot.images.decoding import check_single, check_size, quiet_standard_error
 from zeroshot.images.errors import ImageError
 from zeroshot.images.exif import (
     DESCRIPTION,
-    DESCRIPTIVE_TAGS,
     ORIENTATION,
     X_RESOLUTION,
     Y_RESOLUTION,
-    descriptive_exif,
     edit_exif,
     exif_of_tiff,
 )
-from zeroshot.images.metadata import PROVENANCE_MARK, PROVENANCE_TIFF_TAG, Metadata, clean_xmp
+from zeroshot.images.metadata import Metadata, clean_xmp
 from zeroshot.images.pillow import (
     Reading,
     cmyk_to_rgb,
-    colour_channels,
     open_with_pillow,
     pixels_of,
-    save_with_pillow,
     valid_dpi,
 )
 from zeroshot.images.tiff_directories import (
@@ -357,7 +351,7 @@ def _pixels_through_pillow(page: Page) -> tuple[np.ndarray, list[str]]:
     if ORIENTATION in page.directory:
         kind, _, place = page.directory.entries[ORIENTATION]
         struct.pack_into(page.directory.layout.order + ("I" if kind == 4 else "H"), data, place, 1)
-    image = open_with_pillow(bytes(data))
+    image = open_with_pillow(bytes(data), "TIFF")
     with quiet_standard_error():
         image.load()
     if image.mode == "CMYK":
@@ -383,49 +377,3 @@ def _dpi(directory: Directory) -> tuple[float, float] | None:
     if per_inch is None or not all(both):
         return None
     return valid_dpi([fraction[0] * per_inch for fraction in both])
-
-
-def encode_tiff(pixels: np.ndarray, metadata: Metadata, provenance: str | None) -> bytes:
-    """An uncompressed TIFF; what it keeps is said in :mod:`zeroshot.images.formats`."""
-    tags = _descriptive_tags(metadata)
-    text = None if provenance is None else PROVENANCE_MARK.decode() + provenance
-    icc = metadata.icc_for(colour_channels(pixels))
-    if pixels.dtype == np.uint8:
-        if metadata.xmp is not None:
-            tags[XMP_TAG] = metadata.xmp
-        if text is not None:
-            tags[PROVENANCE_TIFF_TAG] = text
-        return save_with_pillow(pixels, "TIFF", exif=tags, icc_profile=icc, dpi=metadata.dpi)
-    extra: list[tuple[int, str, int, bytes, bool]] = [
-        (tag, "s", 0, str(tags[tag]).encode(), True) for tag in DESCRIPTIVE_TAGS if tag in tags
-    ]
-    if metadata.xmp is not None:
-        extra.append((XMP_TAG, "B", len(metadata.xmp), metadata.xmp, True))
-    if text is not None:
-        extra.append((PROVENANCE_TIFF_TAG, "s", 0, text.encode(), True))
-    buffer = io.BytesIO()
-    tifffile.imwrite(
-        buffer,
-        pixels,
-        photometric="minisblack" if colour_channels(pixels) == 1 else "rgb",
-        planarconfig=None if pixels.ndim == 2 else "contig",
-        extrasamples=["unassalpha"] if pixels.ndim == 3 and pixels.shape[2] in (2, 4) else None,
-        iccprofile=icc,
-        resolution=metadata.dpi,
-        resolutionunit=None if metadata.dpi is None else "INCH",
-        software=False,
-        metadata=None,
-        extratags=sorted(extra),
-    )
-    return buffer.getvalue()
-
-
-def _descriptive_tags(metadata: Metadata) -> Image.Exif:
-    """The tags that an EXIF block brings into a TIFF, without those of another file's pixels."""
-    tags, whole = Image.Exif(), Image.Exif()
-    if metadata.exif is not None:
-        whole.load(b"Exif\0\0" + metadata.exif)
-        pruned = descriptive_exif(whole)
-        if pruned is not None:
-            tags.load(b"Exif\0\0" + pruned)
-    return tags

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import inspect
-import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +10,7 @@ import numpy as np
 
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods.learned import existing_file
+from zeroshot.python_files import module_in
 from zeroshot.words import unknown
 
 
@@ -69,7 +66,7 @@ def custom_method(target: str, label: str | None = None, **options: Any) -> Cust
     if not colon or not name.isidentifier():
         raise ValueError(f"python: needs a file and a class, FILE.py:CLASS, got {target!r}")
     path = existing_file(file)
-    module = _run(path)
+    module = module_in(path)
     made = getattr(module, name, None)
     if not callable(made):
         raise ValueError(unknown(f"class in {path.name}", name, _classes(module)))
@@ -87,31 +84,6 @@ def custom_method(target: str, label: str | None = None, **options: Any) -> Cust
     if own is not None and not isinstance(own, str):
         raise ValueError(f"the name of {subject} must be a text, got {own!r}")
     return CustomMethod(restorer, label or own or name)
-
-
-def _run(path: Path) -> ModuleType:
-    """The module in this file; the same one however often it is asked for."""
-    path = path.resolve()
-    # Two files of one name are two modules; data classes look theirs up by its name.
-    name = f"zeroshot_method_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{path} is no Python file; its name must end in .py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except ImportError:
-        del sys.modules[name]
-        raise
-    except Exception as error:
-        del sys.modules[name]
-        raise ValueError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
-    return module
 
 
 def _classes(module: ModuleType) -> list[str]:
