@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from zeroshot.images.metadata import PNG_SIGNATURE, ImageError
@@ -24,6 +25,8 @@ SIGNATURES = {
     b"MM\0+": "TIFF",
     b"BM": "BMP",
 }
+#: More than the largest picture takes that is read, in four channels of 64 bits.
+LARGEST_FILE = 8 << 30
 ACCEPTED = "PNG, JPEG, TIFF, WebP or BMP"
 # The brands of files in the container that AVIF and HEIC share, which are read but not written.
 BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
@@ -63,6 +66,10 @@ def read_bytes(path: Path) -> tuple[str, bytes]:
             kind = _kind(head)
             if kind is None:
                 raise ImageError(f"{path}: {_refusal(head)}")
+            if os.fstat(file.fileno()).st_size > LARGEST_FILE:
+                raise ImageError(
+                    f"{path}: is larger than {LARGEST_FILE >> 30} GiB, the limit for one picture"
+                )
             return kind, head + file.read()
     except FileNotFoundError:
         raise ImageError(f"{path}: there is no such file") from None

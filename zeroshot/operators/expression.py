@@ -54,8 +54,8 @@ def parse(text: str) -> Operator:
     complaint = f"cannot read the operator {_shortened(text)!r}; {advice}"
     tree = _tree(text, complaint)
     try:
-        count = sum(isinstance(node, ast.Call | ast.Name | ast.MatMult) for node in ast.walk(tree))
-        if count > 3 * _MOST_OPERATORS:
+        count = sum(isinstance(node, ast.Call | ast.MatMult) for node in ast.walk(tree))
+        if count > _MOST_OPERATORS:
             raise ValueError(
                 f"an operator is made of at most {_MOST_OPERATORS} others, got {_shortened(text)!r}"
             )
