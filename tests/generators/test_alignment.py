@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from zeroshot.generators.alignment import FaceAlignment, read_landmarks
+from zeroshot.generators.alignment import LARGEST_SIDE, FaceAlignment, read_landmarks
 from zeroshot.metrics import psnr
 
 UPRIGHT = [(40.0, 50.0), (60.0, 50.0), (50.0, 60.0), (43.0, 72.0), (57.0, 72.0)]
@@ -121,3 +121,36 @@ def test_what_is_no_face_is_refused(landmarks, words):
 def test_text_that_is_no_landmarks_is_refused(text):
     with pytest.raises(ValueError, match="five pairs x,y"):
         read_landmarks(text)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1_000_000, LARGEST_SIDE + 1])
+def test_sizes_beyond_the_limit_are_refused(photograph, size):
+    face = FaceAlignment((20.0, 20.0), (10.0, 0.0))
+    with pytest.raises(ValueError, match=f"from 1 to {LARGEST_SIDE}, got {size}"):
+        face.crop(photograph, size)
+
+
+def test_a_face_far_larger_than_the_photograph_is_refused(photograph):
+    face = FaceAlignment((20.0, 20.0), (1e9, 0.0))
+    for work in (
+        lambda: face.crop(photograph, 16),
+        lambda: face.paste(photograph, photograph[..., :16, :16]),
+    ):
+        with pytest.raises(ValueError, match="too far apart for the photograph"):
+            work()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"[" * 100_000, b"{}", b"[1, 2]", b"null"])
+def test_files_that_hold_no_landmarks(tmp_path, content):
+    (tmp_path / "face.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"\S") as caught:
+        read_landmarks(str(tmp_path / "face.json"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_or_huge_file_of_landmarks(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no file of landmarks"):
+        read_landmarks(str(tmp_path / "none.json"))
+    (tmp_path / "face.json").write_bytes(b" " * (2 << 20))
+    with pytest.raises(ValueError, match="too large"):
+        read_landmarks(str(tmp_path / "face.json"))
