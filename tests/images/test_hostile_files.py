@@ -221,6 +221,25 @@ def test_a_jpeg_whose_header_grew_is_damaged_not_grey(tmp_path):
     refusal(tmp_path / "a.jpg", "cannot hold")
 
 
+def test_a_run_length_bmp_whose_header_grew_is_damaged_not_black(tmp_path):
+    runs = bytes([16, 7, 0, 0]) * 16 + b"\0\1"
+
+    def bmp(side: int) -> bytes:
+        head = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, len(runs), 0, 0, 256, 0)
+        start = 14 + len(head) + 1024
+        return (
+            struct.pack("<2sIHHI", b"BM", start + len(runs), 0, 0, start)
+            + head
+            + bytes(range(256)) * 4
+            + runs
+        )
+
+    (tmp_path / "a.bmp").write_bytes(bmp(16))
+    assert load(tmp_path / "a.bmp").colours.shape[-2:] == (16, 16)
+    (tmp_path / "a.bmp").write_bytes(bmp(9000))
+    refusal(tmp_path / "a.bmp", "cannot hold 81000000 pixels")
+
+
 def test_a_webp_canvas_beyond_the_limit_is_refused_by_its_header(tmp_path):
     Image.new("RGBA", (16, 16), (9, 9, 9, 9)).save(tmp_path / "a.webp", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0")
     data = bytearray((tmp_path / "a.webp").read_bytes())

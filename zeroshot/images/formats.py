@@ -122,7 +122,13 @@ def _read_webp(data: bytes) -> Reading:
 
 
 def _read_bmp(data: bytes) -> Reading:
-    return _decoded(open_with_pillow(data, "BMP"))
+    image = open_with_pillow(data, "BMP")
+    # Two bytes of a run cover 255 pixels at most; what is missing would be black.
+    if image.width * image.height > 128 * len(data):
+        raise ImageError(
+            f"is damaged or truncated: {len(data)} bytes cannot hold {image.width * image.height} pixels"
+        )
+    return _decoded(image)
 
 
 def _read_avif(data: bytes) -> Reading:

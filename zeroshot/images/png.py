@@ -44,7 +44,7 @@ PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 OTHER_CHUNKS = (b"acTL", b"tRNS", b"eXIf", b"iCCP", b"pHYs", *PNG_COLOUR_CHUNKS)
 #: How much a profile, a packet of XMP or a block of EXIF may hold when inflated.
-LARGEST_INFLATED = 16 << 20
+LARGEST_INFLATED = 8 << 20
 MOST_TEXT_CHUNKS = 1000
 #: How much is inflated at once.
 PIECE = 1 << 20
@@ -64,11 +64,12 @@ def read_png(data: bytes) -> Reading:
     chunks = _chunks(data)
     if b"acTL" in chunks:
         check_single(int.from_bytes(chunks[b"acTL"][0][:4], "big"), "frames of an animation")
+    remarks: list[str] = []
     key = chunks[b"tRNS"][0] if b"tRNS" in chunks else b""
     if depth == 16 and colour_type in (2, 4, 6):
         pixels = _sixteen_bit_colour(data, expected).reshape(height, width, SAMPLES[colour_type])
         opaque = struct.unpack(">3H", key) if colour_type == 2 and len(key) == 6 else None
-        pixels, remarks = with_transparent_colour(pixels, opaque), []
+        pixels = with_transparent_colour(pixels, opaque)
     else:
         # Pillow takes the rows that a stream lacks for black.
         for _ in _inflated_lines(data, expected):
@@ -193,7 +194,7 @@ def _metadata(chunks: dict[bytes, list[bytes]]) -> tuple[Metadata, int]:
         dpi=dpi,
         png_chunks=(*colour, *text),
     )
-    return metadata, orientation if orientation in range(1, 9) else 1
+    return metadata, orientation if orientation is not None and orientation in range(1, 9) else 1
 
 
 def _inflated(data: bytes) -> bytes | None:

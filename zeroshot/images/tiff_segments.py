@@ -161,7 +161,7 @@ class Segments:
             return (
                 np.ascontiguousarray(summed.swapaxes(1, 2)).view(self.dtype.newbyteorder(">")).reshape(shape)
             )
-        stored = np.frombuffer(raw, self.dtype.newbyteorder(self.order)).reshape(shape)
+        stored = np.frombuffer(raw, f"{self.order}{self.dtype.kind}{size}").reshape(shape)
         if self.predictor == 2:
             integers = stored.view(f"{self.order}u{size}")
             return np.cumsum(integers, axis=1, dtype=f"u{size}").view(self.dtype)

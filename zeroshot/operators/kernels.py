@@ -142,14 +142,15 @@ def as_kernel(kernel: object) -> np.ndarray:
     if isinstance(kernel, torch.Tensor):
         kernel = kernel.detach().cpu()
         kernel = (kernel if kernel.is_complex() else kernel.double()).numpy()
-    if np.iscomplexobj(kernel):
-        raise ValueError("the kernel holds complex numbers; its weights must be real")
     try:
-        array = np.asarray(kernel, dtype=np.float64)
+        given = np.asarray(kernel)
+        array = given.real.astype(np.float64)
     except (TypeError, ValueError):
         raise ValueError(
             f"a kernel must be a two-dimensional array of numbers, got {type(kernel).__name__}"
         ) from None
+    if np.iscomplexobj(given):
+        raise ValueError("the kernel holds complex numbers; its weights must be real")
     if array.ndim != 2 or array.size == 0:
         raise ValueError(f"a kernel must be a two-dimensional array (height, width), got shape {array.shape}")
     if max(array.shape) > LARGEST_SIDE:
