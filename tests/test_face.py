@@ -126,9 +126,9 @@ def test_light_modules_load_nothing_heavy() -> None:
 def test_names_and_outlines_of_priors_load_nothing_heavy() -> None:
     code = f"""
     import sys, zeroshot
-    from zeroshot.registry import prior_outline, prior_summaries
-    assert list(prior_summaries()) == zeroshot.prior_names()
-    assert all(summary == prior_outline(name).summary for name, summary in prior_summaries().items())
+    from zeroshot.registry import prior_outline, prior_table
+    assert list(prior_table()) == zeroshot.prior_names()
+    assert all(summary == prior_outline(name).summary for name, summary in prior_table().items())
     assert zeroshot.__version__ and "TotalVariation" in dir(zeroshot)
     print(*{HEAVY} & set(sys.modules))
     """

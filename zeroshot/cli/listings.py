@@ -10,7 +10,7 @@ import shutil
 import textwrap
 from typing import Any
 
-from zeroshot.registry import prior_outline, prior_summaries
+from zeroshot.registry import prior_named, prior_outline, prior_table
 
 _INDENT = "    "
 # How a docstring says that a setting is as in another class.
@@ -19,11 +19,12 @@ _REFERENCE = re.compile(r"(See|As for|As in) :class:")
 
 def prior_listing() -> str:
     """Every prior in one line."""
-    return "\n".join(f"{name}: {summary}" for name, summary in prior_summaries().items())
+    return str(prior_table())
 
 
 def prior_description(name: str) -> str:
     """One prior with its settings: its own words where it has `settings_help`, else its docstring's."""
+    name = prior_named(name)
     found = prior_outline(name)
     own = getattr(found, "settings_help", None)
     if callable(own):
