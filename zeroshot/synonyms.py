@@ -20,7 +20,10 @@ TASKS: Mapping[str, tuple[str, ...]] = {
         *("super_resolution", "super_resolve", "single_image_super_resolution", "sisr"),
         *("upscale", "upscaling", "upsample", "upsampling", "enlarge"),
     ),
-    "colorize": ("colourize", "colorise", "colourise", "colorization", "colourization", "colorisation", "colourisation"),
+    "colorize": (
+        *("colourize", "colorise", "colourise", "colorization", "colourization", "colorisation"),
+        "colourisation",
+    ),
     "demosaic": ("demosaicing", "demosaicking", "demosaick", "debayer", "debayering"),
     "deblur": ("deblurring", "deconvolve", "deconvolution"),
     "restore": ("restoration",),

@@ -42,7 +42,7 @@ def _function(task: Task) -> Callable[..., Restoration]:
             raise TypeError(
                 f"{task.name}(image, {first}, …) takes one {first}, and everything else by its name"
             )
-        return solve(image, task.name, **{first: one for one in told}, **arguments)
+        return solve(image, task.name, **dict(zip([first], told, strict=False)), **arguments)
 
     restored.__name__ = restored.__qualname__ = task.name
     restored.__signature__ = signature_of(task)  # type: ignore[attr-defined]

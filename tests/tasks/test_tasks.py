@@ -86,7 +86,8 @@ def test_every_option_of_every_damage_is_in_the_parser() -> None:
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_the_example_can_be_parsed(task: Task) -> None:
-    assert parse_arguments(shlex.split(task.example)[1:]).command == task.name
+    for example in task.examples:
+        assert parse_arguments(shlex.split(example)[1:]).command == task.name
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

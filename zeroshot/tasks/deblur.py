@@ -38,6 +38,7 @@ _BOUNDARY = Option(
     ),
     "how the scene goes on beyond the image",
     "reflect",
+    expert=True,
 )
 
 
@@ -88,5 +89,9 @@ DEBLUR = Task(
     damage_options=(_KERNEL, _BOUNDARY),
     damage=_damage,
     suited=("pnp", "gsr", "wavelet", "tgv", "tv"),
-    example="zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --prior tv",
+    examples=(
+        "zeroshot deblur shaky.jpg --kernel gaussian=1.6",
+        "zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --prior tv",
+    ),
+    outcome="deblurred",
 )

@@ -213,12 +213,15 @@ class Option:
         What it means; the forms of its type follow.
     default : object
         Its value where none is given; by default one must be given.
+    expert : bool
+        Whether the short help leaves it out.
     """
 
     name: str
     type: OptionType
     text: Part
     default: Any = _REQUIRED
+    expert: bool = False
 
     @property
     def required(self) -> bool:

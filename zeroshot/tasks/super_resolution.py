@@ -80,7 +80,11 @@ SUPER_RESOLUTION = Task(
     damage_options=(_SCALE, _KERNEL, _KERNEL_SIGMA),
     damage=_damage,
     suited=("ncsr", "pnp", "wavelet", "tgv", "tv"),
-    example="zeroshot sr small.png -o large.png --scale 4",
+    examples=(
+        "zeroshot sr small.png --scale 4",
+        "zeroshot sr small.png -o large.png --scale 2 --prior ncsr",
+    ),
+    outcome="upscaled",
     check=_check,
     check_damage=_check,
 )
