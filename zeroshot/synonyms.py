@@ -63,6 +63,13 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "value_range": ("range", "data_range"),
 }
 
+#: Blur kernel → what else it is called; answered as well.
+KERNELS: Mapping[str, tuple[str, ...]] = {
+    "gaussian": ("gauss", "gaussian_blur", "normal"),
+    "motion": ("motion_blur", "line", "linear"),
+    "disk": ("disc", "defocus", "out_of_focus", "pillbox"),
+}
+
 
 def canonical(name: object, known: Iterable[str], synonyms: Mapping[str, tuple[str, ...]]) -> str | None:
     """The one of `known` that `name` means, or None.

@@ -21,7 +21,7 @@ def add_parser(commands: Any) -> None:
         "its place.",
         usage="zeroshot align PHOTOGRAPH --landmarks POINTS [-o OUT] [options]",
         examples=(
-            "zeroshot align group.jpg --landmarks '31,24 37,24 34,28 32,30 36,30' --size 256",
+            "zeroshot align group.jpg --landmarks '31,24 37,24 34,28 32,30 36,30'",
             "zeroshot align group.jpg -o done.jpg --landmarks points.json --back large.png",
         ),
     )

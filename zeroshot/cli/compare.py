@@ -41,7 +41,7 @@ may change.
 """
 _EXAMPLES = (
     "zeroshot compare photos/ --task sr --scale 4 --methods bicubic,tv --report out/",
-    "zeroshot compare noisy.png --damaged --task denoise --methods bm3d,dip --report out/",
+    "zeroshot compare noisy.png --damaged --task denoise --methods tv --report out/",
 )
 
 
@@ -51,7 +51,8 @@ def add_parser(commands: Any) -> None:
         "compare",
         help="compare priors, interpolation and learned models on your images",
         description=_DESCRIPTION,
-        usage="zeroshot compare IMAGE [IMAGE ...] --task TASK --methods LIST --report FOLDER [options]",
+        usage="zeroshot compare IMAGE [IMAGE ...] --task TASK --methods LIST\n"
+        "                        --report FOLDER [options]",
         examples=_EXAMPLES,
     )
     command.details = _DETAILS

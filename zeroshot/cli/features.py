@@ -22,7 +22,7 @@ def add_parser(commands: Any, add_run_options: Any) -> None:
         usage="zeroshot invert-features IMAGE --features WEIGHTS [-o OUT] [options]",
         examples=(
             "zeroshot invert-features building.jpg --features vgg19",
-            "zeroshot invert-features building.jpg -o seen.png --features vgg.pth --layer relu4_1",
+            "zeroshot invert-features a.jpg -o b.png --features vgg.pth --layer relu3_1",
         ),
     )
     parser.add_argument("image", type=Path, metavar="IMAGE", help="the picture whose features are kept")

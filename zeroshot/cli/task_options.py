@@ -14,7 +14,7 @@ from zeroshot.tasks.noise import DATA_TERM, NOISE
 
 _INDENT = "    "
 #: What the short help shows of all damages.
-_COMMON_DAMAGE = ("sigma", "missing", "scale", "pattern")
+_COMMON_DAMAGE = ("sigma", "missing", "scale")
 
 
 def task_listing() -> str:
