@@ -73,6 +73,10 @@ class Run(ABC):
         """Where a run of several parts is, such as "tile 3/12", for the progress bar; usually empty."""
         return ""
 
+    def share(self) -> float | None:
+        """How much of a run of several parts is done, from 0 to 1, for the progress bar; None where nobody knows."""
+        return None
+
     def keep_with_best(self, best: torch.Tensor | None, estimate: Estimate) -> None:  # noqa: B027
         """Called after each step with the image that the rule would return and the estimate that it has just judged.
 

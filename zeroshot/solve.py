@@ -349,6 +349,7 @@ class Posed:
             "operator": described(self.problem.operator),
             "data_term": repr(self.problem.data_term),
             "sigma": self.problem.sigma,
+            "value_range": list(self.before.form.value_range),
             "prior": single.name,
             "settings": {name: described(value) for name, value in single.settings().items()},
             "stopping": repr(rule),

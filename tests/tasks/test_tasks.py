@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import zeroshot
+from zeroshot.cli.arguments import Parser
 from zeroshot.cli.parser import parse_arguments
 from zeroshot.cli.task_options import add_damage_options, add_task_options, task_listing
 from zeroshot.images import load
@@ -54,11 +55,9 @@ def flat(text: str) -> str:
 
 
 def help_of(add: Any, *arguments: Any) -> str:
-    parser = argparse.ArgumentParser(
-        prog="zeroshot", formatter_class=lambda prog: argparse.HelpFormatter(prog, width=500)
-    )
+    parser = Parser(prog="zeroshot", formatter_class=lambda prog: argparse.HelpFormatter(prog, width=500))
     add(parser, *arguments)
-    return flat(parser.format_help())
+    return flat(parser.format_everything())
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
