@@ -4,7 +4,7 @@ Called, the package gives the table of all installed priors, as :func:`zeroshot.
 
 >>> import zeroshot
 >>> zeroshot.priors()["tv"]
-'total variation: piecewise smooth images with sharp edges'
+'total variation: sharp edges, flat in between; convex, seconds, any linear damage'
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import json
@@ -15,12 +14,13 @@ from PIL import Image
 
 from tests.pictures import noisy_pixels, sample
 from zeroshot.cli import metrics as command_metrics
+from zeroshot.cli.arguments import Parser
 from zeroshot.metrics import niqe, psnr, psnr_y
 
 
 def measure(*arguments: object) -> int:
     """What the command line does with these arguments."""
-    parser = argparse.ArgumentParser()
+    parser = Parser(prog="zeroshot")
     command_metrics.add_parser(parser.add_subparsers(dest="command"))
     options = parser.parse_args(["metrics", *map(str, arguments)])
     return options.run(options)
