@@ -6,7 +6,7 @@ import pytest
 
 import zeroshot
 from zeroshot import synonyms
-from zeroshot.compare.specification import method
+from zeroshot.compare.specification import method_from
 from zeroshot.registry import class_names, prior_class, prior_named
 from zeroshot.tasks import task_named
 
@@ -88,5 +88,5 @@ def test_what_is_there_is_never_taken_for_another() -> None:
 
 
 def test_a_comparison_knows_them_too() -> None:
-    assert method("TV").name == "TV"
-    assert method("total_variation[weight=0.1]").settings == {"weight": 0.1}  # type: ignore[attr-defined]
+    assert method_from("TV").name == "TV"
+    assert method_from("total_variation[weight=0.1]").settings == {"weight": 0.1}  # type: ignore[attr-defined]
