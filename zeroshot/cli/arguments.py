@@ -176,7 +176,10 @@ def refuse_unknown_options(
         if word == "--":
             return
         typed, _, value = word.partition("=")
-        if len(typed) > 2 and typed.startswith("--") and not parser.knows(typed):
+        if len(typed) <= 2 or not typed.startswith("--") or typed in parser.flags().values():
+            continue
+        # The beginning of an option may be the whole name of a setting: --weight is not --weights.
+        if not parser.knows(typed) or typed[2:].replace("-", "_") in settings():
             value = value or next((one for one in words[index + 1 : index + 2] if one[:1] != "-"), "…")
             raise ValueError(_unknown_option(typed, value, parser, settings()))
 

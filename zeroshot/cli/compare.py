@@ -40,7 +40,7 @@ or number of threads need another folder, or --overwrite; --timeout and --memory
 may change.
 """
 _EXAMPLES = (
-    "zeroshot compare photos/ --task sr --scale 4 --methods bicubic,tv --report out/",
+    "zeroshot compare photos/ --task sr --scale 4 --methods bicubic,tv --report out",
     "zeroshot compare noisy.png --damaged --task denoise --methods tv --report out/",
 )
 
