@@ -151,9 +151,10 @@ def test_a_page_is_complete_in_itself_and_safe():
     page = hostile._repr_html_()
     assert "<script" not in page
     assert "&lt;script&gt;" in page
-    addresses = re.findall(r"(?:src|href)=\"([^\"]{0,20})|url\\(([^)]{0,20})", page)
+    addresses = re.findall(r'(?:src|href)="([^"]{0,20})', page)
     assert addresses
-    assert all(address.startswith("data:image/") for address, _ in addresses)
+    assert all(address.startswith("data:image/") for address in addresses)
+    assert "url(" not in page
     assert not re.search(r"color: *(#|black|white)", page)  # light or dark is the notebook's choice
 
 
@@ -182,7 +183,7 @@ def test_a_notebook_shows_transparency():
         (pixels(8, 9), None, "25.5 grey levels of 255 (0.1)"),
         (pixels(8, 9) / 255, None, "25.5 grey levels of 255 (0.1)"),
         (pixels(8, 9).astype(np.uint16), None, "25.5 grey levels of 255 (0.1; 6554 of 65535 counts)"),
-        (pixels(8, 9).astype(np.uint16), (0, 16), "25.5 grey levels of 255 (0.1; 1.6 of 16 counts)"),
+        ((pixels(8, 9) // 16).astype(np.uint16), (0, 16), "25.5 grey levels of 255 (0.1; 1.6 of 16 counts)"),
         (pixels(8, 9) * 4.0, (-100, 900), "25.5 grey levels of 255 (0.1; 100 on the range -100 to 900)"),
     ],
 )

@@ -189,7 +189,7 @@ def _refuse_misplaced(task: str, prior: str | Prior, options: dict[str, Any]) ->
     known = {option.name for option in task_named(task).options}
     arguments = signature(solve).parameters.keys() - {"options"}
     kind = prior_class(prior) if isinstance(prior, str) else type(prior)
-    of_prior = {field.name for field in fields(kind)} if is_dataclass(kind) else set()
+    of_prior: set[str] = {field.name for field in fields(kind)} if is_dataclass(kind) else set()
     for name, value in options.items():
         if name in of_prior - known:
             written = repr(value) if isinstance(value, str) else str(value) if is_number(value) else "…"

@@ -157,6 +157,8 @@ class Progress(Listener):
         if self.bar.disable:
             return
         share = loop.run.share()
+        position: float
+        total: float | None
         if self._seconds is not None:
             position, total, counted = loop.seconds, self._seconds, "| {n:.0f}/{total:.0f} s{postfix}"
         elif share is not None:

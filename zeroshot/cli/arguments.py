@@ -103,7 +103,8 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 class _HelpAll(argparse.Action):
     """``--help-all``: print everything, and end."""
 
-    def __call__(self, parser: Any, *_given: Any, **_named: Any) -> NoReturn:
+    def __call__(self, parser: Any, *_given: Any, **_named: Any) -> None:
+        """Do so."""
         print(parser.format_everything(), end="")
         parser.exit()
 
