@@ -115,7 +115,7 @@ def test_words_that_are_no_values(words: list[str], capsys: pytest.CaptureFixtur
 def test_every_option_of_every_damage_can_be_typed() -> None:
     parser = Parser(prog="zeroshot")
     add_parser(commands := parser.add_subparsers())
-    flags = commands.choices["compare"].format_help()
+    flags = commands.choices["compare"].format_everything()
     for task in tasks().values():
         for option in task.noise_and_damage:
             assert f"{option.flag} " in flags
