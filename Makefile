@@ -12,7 +12,7 @@ TYPES := rm -rf $(VENV)/types && mkdir -p $(VENV)/types/zeroshot && \
 	ln -s $(CURDIR)/zeroshot/* $(VENV)/types/zeroshot && \
 	ln -s $(CURDIR)/priors $(CURDIR)/generators $(VENV)/types/zeroshot
 
-.PHONY: demo test test-slow bench bench-dip golden lint format clean
+.PHONY: demo test test-slow bench bench-dip golden lint format stubs clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "zeroshot needs Python 3.10 or newer")'
@@ -38,6 +38,10 @@ lint: $(VENV)/.installed-dev
 	$(TYPES)
 	MYPYPATH=$(VENV)/types $(BIN)/mypy
 	cd $(VENV)/types && $(CURDIR)/$(BIN)/lint-imports --no-cache --no-logo $(CURDIR)/pyproject.toml
+
+# What editors see of the functions of the tasks, from the table of tasks.
+stubs: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.write_stubs
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

@@ -130,6 +130,12 @@ README = {
         f"invert-features photo.png -o bad.png {_FEATURES} --layer relu9_9",
     ],
     "background": ["background frames/ -o separated/", "background frames/ -o separated/"],
+    "default output": [
+        "denoise photo.png --prior tv",
+        "denoise photo.png --prior tv",
+        "denoise folder --prior TV",
+        "upscale photo.png --scale 2 --prior wavelet",
+    ],
     "overwrite": [
         "denoise noisy.png -o existing.png --prior tv",
         "denoise noisy.png -o existing.png --prior tv --overwrite",
@@ -185,7 +191,11 @@ MISTAKES = {
     "scale 0": "sr photo.png --scale 0 OUT",
     "scale 1.5": "sr photo.png --scale 1.5 OUT",
     "no scale": "sr photo.png OUT",
-    "no output": "denoise photo.png",
+    "a setting for an option": "denoise photo.png --iterations 100 OUT",
+    "an option by another name": "denoise photo.png --noise 25 OUT",
+    "no command": "photo.png",
+    "kernel of a number": "deblur photo.png --kernel 1.6 OUT",
+    "standard input": "denoise - OUT",
     "not a number": "denoise nan.tiff OUT",
     "even kernel": "deblur photo.png --kernel even.npy OUT",
     "kernel of zero sum": "deblur photo.png --kernel zero.npy OUT",
@@ -355,5 +365,7 @@ def _lines() -> Iterator[tuple[str, list[str]]]:
         yield f"listing/priors {prior}", [f"priors {prior}"]
     for command in (*_TASKS, *_OTHERS):
         yield f"help/{command}", [f"{command} --help"]
+    for task in _TASKS:
+        yield f"help/{task}, all", [f"{task} --help-all"]
     for name, line in MISTAKES.items():
         yield f"cli mistake/{name}", [line.replace("OUT", "-o out.png")]

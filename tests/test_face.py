@@ -7,6 +7,7 @@ import importlib
 import subprocess
 import sys
 import textwrap
+import types
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -37,10 +38,15 @@ def test_the_names_of_the_stub_are_those_of_the_package() -> None:
     imported = []
     for statement in STUB.body:
         if isinstance(statement, ast.ImportFrom):
-            module = importlib.import_module(f"zeroshot.{statement.module}")
             for alias in statement.names:
-                assert getattr(zeroshot, alias.name) is getattr(module, alias.name)
+                own = importlib.import_module(f"zeroshot.{statement.module or alias.name}")
+                assert getattr(zeroshot, alias.name) is (
+                    getattr(own, alias.name) if statement.module else own
+                )
             imported += [alias.name for alias in statement.names]
+    imported += [
+        ast.unparse(statement.target) for statement in STUB.body if isinstance(statement, ast.AnnAssign)
+    ]
     (listed,) = (statement.value for statement in STUB.body if isinstance(statement, ast.Assign))
     assert sorted(imported) == sorted(ast.literal_eval(listed)) == sorted(zeroshot.__all__)
 
@@ -52,11 +58,41 @@ def test_every_prior_of_ours_is_in_the_stub() -> None:
     assert ours <= set(zeroshot.__all__)
 
 
-def test_dir_shows_the_public_names_and_no_modules() -> None:
+PUBLIC_MODULES = {
+    *("compare", "data_terms", "generators", "images", "metrics", "noise", "operators", "priors", "stopping"),
+}
+
+
+def test_dir_shows_the_face_and_no_modules_by_accident() -> None:
     shown = dir(zeroshot)
     assert set(shown) == {*zeroshot.__all__, *class_names()}
-    assert {"solve", "tasks", "PlugAndPlay", "__version__"} <= set(shown)
-    assert not {"images", "loop", "sys", "importlib", "Any"} & set(shown)
+    assert {"solve", "tasks", "PlugAndPlay", "__version__", *zeroshot.tasks()} <= set(shown)
+    modules = {name for name in shown if isinstance(getattr(zeroshot, name), types.ModuleType)}
+    assert modules == PUBLIC_MODULES
+    for name in (*modules, *zeroshot.tasks(), "solve", "tasks", "priors"):
+        assert f":`{name}`" in str(zeroshot.__doc__), name
+
+
+def test_what_the_readme_names_is_there_right_after_the_import() -> None:
+    python("""
+    import zeroshot
+    assert callable(zeroshot.compare.compare) and callable(zeroshot.metrics.psnr)
+    """)
+
+
+def test_the_priors_are_listed_by_a_call_and_stay_a_package() -> None:
+    python("""
+    import sys, zeroshot
+    assert list(zeroshot.priors()) == zeroshot.prior_names() and "torch" not in sys.modules
+    assert str(zeroshot.priors()).splitlines()[-1].startswith("wnnm: ")
+    import zeroshot.priors.denoising as denoising
+    assert zeroshot.priors.denoising is denoising and zeroshot.priors()
+    """)
+
+
+def test_another_name_of_a_task_is_told_where_it_is() -> None:
+    with pytest.raises(AttributeError, match=r"'upscale'; that task is zeroshot\.sr"):
+        _ = zeroshot.upscale  # type: ignore[attr-defined]
 
 
 def test_a_misspelt_name_is_an_error_that_python_can_mend() -> None:
@@ -112,6 +148,8 @@ def test_light_modules_load_nothing_heavy() -> None:
         "zeroshot.images.files",
         "zeroshot.memory",
         "zeroshot.registry",
+        "zeroshot.synonyms",
+        "zeroshot.priors",
         "zeroshot.words",
     ]
     code = f"""
@@ -126,9 +164,9 @@ def test_light_modules_load_nothing_heavy() -> None:
 def test_names_and_outlines_of_priors_load_nothing_heavy() -> None:
     code = f"""
     import sys, zeroshot
-    from zeroshot.registry import prior_outline, prior_summaries
-    assert list(prior_summaries()) == zeroshot.prior_names()
-    assert all(summary == prior_outline(name).summary for name, summary in prior_summaries().items())
+    from zeroshot.registry import prior_outline, prior_table
+    assert list(prior_table()) == zeroshot.prior_names()
+    assert all(summary == prior_outline(name).summary for name, summary in prior_table().items())
     assert zeroshot.__version__ and "TotalVariation" in dir(zeroshot)
     print(*{HEAVY} & set(sys.modules))
     """
@@ -140,6 +178,13 @@ def test_names_and_outlines_of_priors_load_nothing_heavy() -> None:
     ("arguments", "told"),
     [
         ("--help", "usage: zeroshot"),
+        ("denoise --help-all", "--checkpoint-seconds"),
+        ("", "give a command"),
+        ("in.png", "is no command"),
+        ("denoise in.png --iterations 100", "--set iterations=100"),
+        ("deblur in.png --kernel 1.6", "gaussian=1.6"),
+        ("priors Total-Variation", "tv: total variation"),
+        ("denoise - -o out.png", "read from files"),
         ("denoise --help", "--sigma"),
         ("restore --help", "downsample(4, kernel=lanczos3)"),
         ("--version", zeroshot.__version__),

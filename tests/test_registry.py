@@ -118,7 +118,7 @@ from zeroshot import registry
 from zeroshot.registry import prior_outline
 outline = prior_outline("outside")
 print("outside" in sys.modules)
-assert registry.prior_summaries()["outside"] == outline.summary
+assert registry.prior_table()["outside"] == outline.summary
 from zeroshot.cli.listings import prior_description
 print(prior_description("outside"))
 """

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +45,11 @@ def restoration_of(source: Any, colours: torch.Tensor | None = None) -> Restorat
 
 def shown(restoration: Restoration) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(restoration._repr_png_())))
+
+
+def embedded(address: str) -> np.ndarray:
+    """The picture that an address of the kind data:image/…;base64,… holds."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
 
 
 def pixels(*shape: int) -> np.ndarray:
@@ -89,7 +97,7 @@ def test_the_array_may_be_of_another_dtype():
 def test_its_repr_is_one_line_of_what_happened():
     expected = (
         "<Restoration of 1 × 3 × 8 × 9: denoise with dip, 3 iterations in 1.2 s, "
-        "stopped by: the iterations that were asked for>"
+        "sigma 25.5 grey levels of 255 (0.1), stopped by: the iterations that were asked for>"
     )
     assert repr(restoration_of(pixels(8, 9, 3))) == expected
 
@@ -109,6 +117,85 @@ def test_the_plot_has_a_curve_for_everything_measured():
     assert [axis.get_ylabel() for axis in figure.axes] == ["loss", "variance"]
     np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), [0.3, 0.2, 0.1])
     assert figure.axes[0].get_title() == "the iterations that were asked for"
+
+
+def test_the_plot_shows_itself_without_pyplot():
+    pytest.importorskip("matplotlib")
+    figure = restoration_of(pixels(8, 9, 3)).plot()
+    assert Image.open(io.BytesIO(figure._repr_png_())).size == tuple(figure.bbox.size.astype(int))
+    assert "Figure" in repr(figure)
+
+
+def test_the_plot_of_a_batch_has_a_column_for_each_of_its_first_images():
+    pytest.importorskip("matplotlib")
+    part = restoration_of(pixels(8, 9, 3))
+    batch = dataclasses.replace(restoration_of(torch.rand(6, 3, 8, 9)), parts=(part,) * 6)
+    assert len(batch.plot().axes) == 4 * 2
+
+
+def test_a_page_shows_before_and_after_with_a_slider():
+    array = pixels(8, 9, 3)
+    page = restoration_of(array, torch.zeros(1, 3, 16, 18))._repr_html_()
+    after, before = map(embedded, re.findall(r'src="([^"]*)"', page))
+    np.testing.assert_array_equal(before, array)
+    assert after.shape == (16, 18, 3)
+    assert not after.any()
+    assert 'type="range"' in page
+    assert "sigma 25.5 grey levels of 255 (0.1)" in page
+    assert "stopped by: the iterations that were asked for" in page
+
+
+def test_a_page_is_complete_in_itself_and_safe():
+    restoration = restoration_of(pixels(8, 9))
+    hostile = dataclasses.replace(restoration, stopped_by="<script>alert(1)</script>")
+    page = hostile._repr_html_()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    addresses = re.findall(r'(?:src|href)="([^"]{0,20})', page)
+    assert addresses
+    assert all(address.startswith("data:image/") for address in addresses)
+    assert "url(" not in page
+    assert not re.search(r"color: *(#|black|white)", page)  # light or dark is the notebook's choice
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_a_page_of_large_pictures_stays_small(count):
+    noise = torch.rand(count, 3, 700, 1100, generator=torch.Generator().manual_seed(0))
+    restoration = restoration_of(noise)
+    assert len(restoration._repr_html_()) < 500_000
+    assert len(restoration._repr_png_()) < 700_000
+
+
+def test_a_page_of_a_batch_shows_its_first_images_and_counts_the_others():
+    page = restoration_of(torch.rand(6, 3, 8, 9))._repr_html_()
+    assert page.count('type="range"') == 4
+    assert "and 2 more images" in page
+
+
+def test_a_notebook_shows_transparency():
+    array = pixels(8, 9, 4)
+    np.testing.assert_array_equal(shown(restoration_of(array)), array)
+
+
+@pytest.mark.parametrize(
+    ("array", "value_range", "told"),
+    [
+        (pixels(8, 9), None, "25.5 grey levels of 255 (0.1)"),
+        (pixels(8, 9) / 255, None, "25.5 grey levels of 255 (0.1)"),
+        (pixels(8, 9).astype(np.uint16), None, "25.5 grey levels of 255 (0.1; 6554 of 65535 counts)"),
+        ((pixels(8, 9) // 16).astype(np.uint16), (0, 16), "25.5 grey levels of 255 (0.1; 1.6 of 16 counts)"),
+        (pixels(8, 9) * 4.0, (-100, 900), "25.5 grey levels of 255 (0.1; 100 on the range -100 to 900)"),
+    ],
+)
+def test_the_noise_is_told_in_every_unit(array, value_range, told):
+    before = images.load(array, value_range=value_range)
+    assert dataclasses.replace(restoration_of(array.clip(0, 1)), before=before).noise_level == told
+
+
+def test_unknown_noise_is_not_told():
+    restoration = dataclasses.replace(restoration_of(pixels(8, 9)), sigma=None)
+    assert restoration.noise_level == ""
+    assert "sigma" not in repr(restoration)
 
 
 # --- files -----------------------------------------------------------------------------------------------

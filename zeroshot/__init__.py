@@ -3,14 +3,22 @@
 >>> import zeroshot
 >>> from skimage.data import astronaut
 >>> damaged = astronaut()[:64, 200:264]
->>> restored = zeroshot.solve(damaged, task="denoise", prior="tv", sigma=10 / 255).image
+>>> restored = zeroshot.denoise(damaged, sigma=10 / 255, prior="tv").image
 >>> restored.shape
 (64, 64, 3)
 
-:func:`solve` is the engine, :func:`tasks` lists the damages it undoes, :func:`prior_names` what it may assume
-about images. The public names stand in ``__init__.pyi``, where editors and type checkers find them, and are
-loaded when they are first asked for; so are submodules, such as ``zeroshot.images``, and the classes of priors
-that other packages bring.
+The face, all of which :func:`dir` shows:
+
+- a function for each task, :func:`denoise`, :func:`inpaint`, :func:`sr`, :func:`colorize`, :func:`demosaic`,
+  :func:`deblur` and :func:`restore`, and :func:`solve`, the engine behind them, which takes the task by its name;
+- :func:`tasks` and :func:`priors`, the tables of what there is;
+- the classes of priors, such as :class:`TotalVariation`, of stopping rules and data terms, and their contracts;
+- :mod:`compare`, methods side by side on the same images; :mod:`metrics`, how good an image is; :mod:`images`, files
+  and arrays in and out; :mod:`operators`, the damages; :mod:`noise`, its synthesis and estimation;
+  :mod:`data_terms`, :mod:`stopping`, :mod:`priors` and :mod:`generators`.
+
+The names stand in ``__init__.pyi``, where editors and type checkers find them, and are loaded when they are first
+asked for; so are all other submodules and the classes of priors that other packages bring.
 """
 
 import importlib
@@ -23,6 +31,8 @@ import lazy_loader
 # `tasks` and `solve` are functions in modules of the same name: lazy_loader keeps an import of the module
 # from taking the function's place.
 _public, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
+# In the stub it has a type of its own, since a package that can be called is nothing that an import can say.
+__all__ = sorted([*__all__, "priors"])
 
 
 def __dir__() -> list[str]:
@@ -32,7 +42,7 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
+    if name in __all__ and name != "priors":
         return _public(name)
     if not name.startswith("_"):
         if importlib.util.find_spec(f"{__name__}.{name}") is not None:
@@ -43,5 +53,13 @@ def __getattr__(name: str) -> Any:
         if found is not None:
             return found
     raise AttributeError(
-        f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+        f"module {__name__!r} has no attribute {name!r}{_hint(name)}", name=name, obj=sys.modules[__name__]
     )
+
+
+def _hint(name: str) -> str:
+    """Where the name is another one for a task, the task's."""
+    from zeroshot import synonyms
+
+    meant = synonyms.canonical(name, synonyms.TASKS, synonyms.TASKS)
+    return "" if meant is None else f"; that task is zeroshot.{meant}"

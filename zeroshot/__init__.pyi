@@ -1,3 +1,6 @@
+import types
+
+from . import compare, data_terms, generators, images, metrics, noise, operators, stopping
 from .data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from .estimate import Estimate
 from .prior import Prior, Run
@@ -26,7 +29,7 @@ from .priors.total_variation.tgv import TotalGeneralizedVariation
 from .priors.total_variation.tv import HuberTotalVariation, TotalVariation
 from .priors.untrained.deep_image_prior import DeepImagePrior
 from .problem import Problem
-from .registry import __version__, prior_names
+from .registry import PriorTable, __version__, prior_names
 from .restoration import Restoration
 from .solve import solve
 from .stopping import (
@@ -41,7 +44,13 @@ from .stopping import (
     TimeBudget,
     WindowedMovingVariance,
 )
+from .task_functions import colorize, deblur, demosaic, denoise, inpaint, restore, sr
 from .tasks import tasks
+
+class _Priors(types.ModuleType):
+    def __call__(self) -> PriorTable: ...
+
+priors: _Priors
 
 __all__ = [
     "L1",
@@ -79,6 +88,7 @@ __all__ = [
     "PlugAndPlay",
     "Poisson",
     "Prior",
+    "PriorTable",
     "Problem",
     "Pulse",
     "RegularisationByDenoising",
@@ -92,7 +102,23 @@ __all__ = [
     "WeightedNuclearNorm",
     "WindowedMovingVariance",
     "__version__",
+    "colorize",
+    "compare",
+    "data_terms",
+    "deblur",
+    "demosaic",
+    "denoise",
+    "generators",
+    "images",
+    "inpaint",
+    "metrics",
+    "noise",
+    "operators",
     "prior_names",
+    "priors",
+    "restore",
     "solve",
+    "sr",
+    "stopping",
     "tasks",
 ]

@@ -19,6 +19,7 @@ from zeroshot.estimate import Estimate
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.stopping import Finished, MaxIterations, StoppingRule
+from zeroshot.words import likeliest
 
 _Prior = TypeVar("_Prior", bound="Prior")
 
@@ -71,6 +72,10 @@ class Run(ABC):
     def stage(self) -> str:
         """Where a run of several parts is, such as "tile 3/12", for the progress bar; usually empty."""
         return ""
+
+    def share(self) -> float | None:
+        """How much of a run of several parts is done, from 0 to 1, for the progress bar; None where nobody knows."""
+        return None
 
     def keep_with_best(self, best: torch.Tensor | None, estimate: Estimate) -> None:  # noqa: B027
         """Called after each step with the image that the rule would return and the estimate that it has just judged.
@@ -230,7 +235,11 @@ def require_known_settings(prior: type[Prior], settings: Mapping[str, Any]) -> N
     known = [f.name for f in dataclasses.fields(prior)]  # type: ignore[arg-type]
     for name in settings:
         if name not in known:
-            raise ValueError(f"prior {prior.name!r} has no setting {name!r}; it has: {', '.join(known)}")
+            near = likeliest(str(name), known)
+            hint = f" (did you mean {near!r}?)" if near else ""
+            raise ValueError(
+                f"prior {prior.name!r} has no setting {name!r}{hint}; it has: {', '.join(known)}"
+            )
 
 
 def configured_prior(prior: str | Prior, problem: Problem, settings: dict[str, Any] | None = None) -> Prior:
@@ -252,6 +261,8 @@ def configured_prior(prior: str | Prior, problem: Problem, settings: dict[str, A
     """
     if isinstance(prior, str):
         return prior_class(prior).for_problem(problem, **(settings or {}))
+    if isinstance(prior, type) and issubclass(prior, Prior):
+        raise TypeError(f"prior is the class {prior.__name__}; make one of it: prior={prior.__name__}(…)")
     if not isinstance(prior, Prior):
         raise TypeError(f"prior must be a name or a Prior object, got {type(prior).__name__}")
     if settings:

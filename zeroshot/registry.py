@@ -5,7 +5,7 @@ Another package adds a prior by declaring one line::
     [project.entry-points."zeroshot.priors"]
     mine = "my_package:MyPrior"
 
-Names, summaries and settings are told without PyTorch: :func:`prior_summaries` and :func:`prior_outline` read
+Names, summaries and settings are told without PyTorch: :func:`prior_table` and :func:`prior_outline` read
 them in the source.
 """
 
@@ -24,7 +24,7 @@ from importlib.abc import InspectLoader
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from zeroshot.words import unknown
+from zeroshot import synonyms
 
 if TYPE_CHECKING:  # a name is looked up without PyTorch
     from zeroshot.prior import Prior
@@ -43,9 +43,22 @@ def _declared() -> dict[str, EntryPoint]:
 
 def _entry(name: str) -> EntryPoint:
     declared = _declared()
-    if name not in declared:
-        raise ValueError(unknown("prior", name, declared))
-    return declared[name]
+    others = _synonyms(declared)
+    found = synonyms.canonical(name, declared, others)
+    if found is None:
+        raise ValueError(synonyms.unknown_name("prior", name, declared, others))
+    return declared[found]
+
+
+def _synonyms(declared: dict[str, EntryPoint]) -> dict[str, tuple[str, ...]]:
+    """What else the priors are called: also by the names of their classes."""
+    return {name: (entry.attr, *synonyms.PRIORS.get(name, ())) for name, entry in declared.items()}
+
+
+def is_prior(name: str) -> bool:
+    """Whether a prior of this name, or of another name for the same thing, is installed."""
+    declared = _declared()
+    return synonyms.canonical(name, declared, _synonyms(declared)) is not None
 
 
 def prior_names() -> list[str]:
@@ -53,8 +66,33 @@ def prior_names() -> list[str]:
     return sorted(_declared())
 
 
+class PriorTable(dict[str, str]):
+    """The priors by name, each with what it is in one line; prints as a readable list."""
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name}: {summary}" for name, summary in self.items())
+
+    __repr__ = __str__
+
+
+def prior_table() -> PriorTable:
+    """The table of installed priors, sorted, without importing them where the source tells."""
+    return PriorTable({name: _summary(entry) for name, entry in sorted(_declared().items())})
+
+
+def prior_named(name: str) -> str:
+    """The registered name of a prior that may be called by another name for the same thing.
+
+    Raises
+    ------
+    ValueError
+        Where no prior of that name is installed; the message lists those that are.
+    """
+    return _entry(name).name
+
+
 def prior_class(name: str) -> type[Prior]:
-    """The class of the prior of this name.
+    """The class of the prior of this name, or of another name for the same thing (:mod:`zeroshot.synonyms`).
 
     Raises
     ------
@@ -96,11 +134,6 @@ def prior_outline(name: str) -> type[Any]:
         Where no prior of that name is installed; the message lists those that are.
     """
     return _outline(_entry(name))
-
-
-def prior_summaries() -> dict[str, str]:
-    """The `summary` of all installed priors by name, sorted, without importing them where the source tells."""
-    return {name: _summary(entry) for name, entry in sorted(_declared().items())}
 
 
 def _summary(entry: EntryPoint) -> str:

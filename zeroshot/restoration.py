@@ -10,20 +10,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.nn import functional
 
 from zeroshot import images
+from zeroshot.display import png, slider
 from zeroshot.estimate import History
 from zeroshot.files import write_atomically
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
+from zeroshot.words import noise_level
+
+#: Of a batch, so many runs are plotted.
+_MOST_COLUMNS = 4
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Restoration:
     """A restored image with its history and provenance.
 
-    ``np.asarray(restoration)`` is the image as an array, and a notebook shows it.
+    ``np.asarray(restoration)`` is the image as an array. A notebook shows it with a slider between before and
+    after.
 
     Attributes
     ----------
@@ -142,34 +147,41 @@ class Restoration:
     def plot(self) -> Any:
         """Loss, and whatever the stopping rule measured, over the iterations: a matplotlib figure.
 
+        It shows itself in a notebook. Of a batch the first images have a column each.
+
         Raises
         ------
         ImportError
             Where matplotlib is missing; the message names the extra that brings it.
         """
         try:
-            from matplotlib.figure import Figure
+            from zeroshot.plotting import plotted
         except ImportError as error:
             raise ImportError("plotting needs matplotlib: pip install 'zeroshot-restore[plot]'") from error
-        measured = [name for name in self.history.columns if name not in ("iteration", "seconds")]
-        figure = Figure(figsize=(6, 2.2 * len(measured)), layout="constrained")
-        axes = figure.subplots(len(measured), 1, sharex=True, squeeze=False)[:, 0]
-        for axis, name in zip(axes, measured, strict=True):
-            values = self.history[name]
-            axis.plot(self.history["iteration"], values, color="black", linewidth=0.9)
-            axis.set_ylabel(name)
-            if np.nanmin(values, initial=np.inf) > 0:
-                axis.set_yscale("log")
-        axes[-1].set_xlabel("iteration")
-        axes[0].set_title(self.stopped_by, fontsize="small")
-        return figure
+        shown = self.parts[:_MOST_COLUMNS] or (self,)
+        return plotted([one.history for one in shown], [one.stopped_by for one in shown])
+
+    @property
+    def noise_level(self) -> str:
+        """`sigma` in grey levels of 255, on the [0, 1] scale and in the image's own values; "" where unknown."""
+        return "" if self.sigma is None else noise_level(self.sigma, self.before.form.value_range)
+
+    def _course(self) -> str:
+        """What was done, how long it took, and the noise."""
+        count = f"{self.iterations} iteration{'s' * (self.iterations != 1)}"
+        noise = f", sigma {self.noise_level}" if self.sigma else ""
+        done = f"{self.provenance.get('task')} with {self.provenance.get('prior')}"
+        return f"{done}, {count} in {self.seconds:.1f} s{noise}"
 
     def __repr__(self) -> str:
         shape = " × ".join(map(str, self.picture.colours.shape))
-        return (
-            f"<Restoration of {shape}: {self.provenance.get('task')} with {self.provenance.get('prior')}, "
-            f"{self.iterations} iterations in {self.seconds:.1f} s, stopped by: {self.stopped_by}>"
-        )
+        return f"<Restoration of {shape}: {self._course()}, stopped by: {self.stopped_by}>"
+
+    def _repr_html_(self) -> str:
+        height, width = self.picture.colours.shape[-2:]
+        lines = [f"{width} × {height}: {self._course()}", f"stopped by: {self.stopped_by}"]
+        task = self.provenance.get("task")
+        return slider(self.before.colours, self.picture.colours, lines, f"before and after {task}")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         image = self.image
@@ -180,7 +192,5 @@ class Restoration:
         return array if dtype is None else array.astype(dtype)
 
     def _repr_png_(self) -> bytes:
-        shown = self.picture.colours[0].cpu().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
-        buffer = io.BytesIO()
-        Image.fromarray(shown[..., 0] if shown.shape[2] == 1 else shown).save(buffer, format="PNG")
-        return buffer.getvalue()
+        alpha = self.picture.alpha
+        return png(self.picture.colours[:1], None if alpha is None else alpha[:1])

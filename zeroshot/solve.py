@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from zeroshot import images
-from zeroshot.checks import require_positive, require_whole
+from zeroshot import images, synonyms
+from zeroshot.checks import is_number, require_positive, require_whole
 from zeroshot.estimate import History
 from zeroshot.loop import Listener, Loop
 from zeroshot.operators.operator import Operator
 from zeroshot.prior import Prior, configured_prior
 from zeroshot.problem import Problem
 from zeroshot.provenance import described
-from zeroshot.registry import __version__
+from zeroshot.registry import __version__, prior_class
 from zeroshot.restoration import Restoration
+from zeroshot.spelling import OptionError
 from zeroshot.stopping import StoppingRule
-from zeroshot.tasks import make_problem
+from zeroshot.tasks import make_problem, task_named
 from zeroshot.tiling.planning import Tiling, description, is_tiled
 from zeroshot.watch import INTERRUPTED, Callback, Watch
 
@@ -115,6 +117,8 @@ def solve(
     >>> restored.image.shape, restored.image.dtype
     ((64, 64, 3), dtype('uint8'))
     """
+    task = task_named(task).name
+    _refuse_misplaced(task, prior, options)
     watch = Watch(
         callbacks=callbacks,
         progress=progress,
@@ -178,6 +182,23 @@ def solve_problem(
     request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, untiled)
     picture = images.load(image)
     return request.posed(picture, problem, picture, options).restored()
+
+
+def _refuse_misplaced(task: str, prior: str | Prior, options: dict[str, Any]) -> None:
+    """Refuse what is no option of the task but a setting of the prior, or an argument by another name."""
+    known = {option.name for option in task_named(task).options}
+    arguments = signature(solve).parameters.keys() - {"options"}
+    kind = prior_class(prior) if isinstance(prior, str) else type(prior)
+    of_prior: set[str] = {field.name for field in fields(kind)} if is_dataclass(kind) else set()
+    for name, value in options.items():
+        if name in of_prior - known:
+            written = repr(value) if isinstance(value, str) else str(value) if is_number(value) else "…"
+            by_name = f"settings={{{name!r}: {written}}}"
+            place = by_name if isinstance(prior, str) else f"{kind.__name__}({name}={written})"
+            raise OptionError(f"{name} is a setting of prior {kind.name!r}: write {place}")
+        meant = synonyms.canonical(name, arguments, synonyms.OPTIONS)
+        if meant is not None and name not in known:
+            raise OptionError(f"there is no argument {name!r}: write {meant}=…")
 
 
 def _check_preview(preview: str | Path | None, image: Any) -> None:
@@ -328,6 +349,7 @@ class Posed:
             "operator": described(self.problem.operator),
             "data_term": repr(self.problem.data_term),
             "sigma": self.problem.sigma,
+            "value_range": list(self.before.form.value_range),
             "prior": single.name,
             "settings": {name: described(value) for name, value in single.settings().items()},
             "stopping": repr(rule),

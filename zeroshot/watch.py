@@ -6,6 +6,7 @@ run goes on.
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import signal
@@ -83,7 +84,7 @@ class Watch:
             checkpoint = Checkpoint(self.checkpoint, fingerprint, self.checkpoint_seconds)
             saved = checkpoint.load() if self.resume else None
         with interruption() as interrupted:
-            progress = Progress(self.progress, seconds, getattr(prior, "iterations", None), label)
+            progress = Progress(self.progress, seconds, label)
             listeners: list[Listener] = [Recording(history), progress]
             if self.preview is not None:
                 listeners.append(Preview(self.preview, self.preview_seconds, picture, history))
@@ -130,44 +131,72 @@ class Told(Listener):
 
 
 class Progress(Listener):
-    """A bar on standard error with the loss and, under a budget, the time left.
+    """A bar with the loss and, under a budget, the time left: on standard error, or in a notebook's cell.
+
+    It counts towards what ends the run: the budget in seconds, the share of the tiles that is done, or the most
+    iterations that the rule allows. Where nothing of that is known, it counts iterations.
 
     Parameters
     ----------
     shown : bool or None
-        None shows it where standard error is a terminal.
+        None shows it where standard error is a terminal, and in a notebook.
     seconds : float or None
-        The budget; the bar then counts seconds instead of iterations.
-    iterations : int or None
-        The most iterations that will be made, where that is known.
+        The budget.
+    label : str
+        What the bar is called.
     """
 
-    def __init__(self, shown: bool | None, seconds: float | None, iterations: int | None, label: str) -> None:
-        hidden = not sys.stderr.isatty() if shown is None else not shown
-        self.label = label
-        self.counts_seconds = seconds is not None
-        total = seconds if seconds is not None else iterations
-        if self.counts_seconds:
-            form = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s{postfix}"
-        else:
-            form = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
-        self.bar = tqdm(
-            total=total, desc=label, disable=hidden, bar_format=form if total else None, leave=False
-        )
+    def __init__(self, shown: bool | None, seconds: float | None, label: str) -> None:
+        hidden = not (sys.stderr.isatty() or in_notebook()) if shown is None else not shown
+        self.label, self._seconds = label, seconds
+        self._begun = False
+        self.bar = _bar_class()(total=seconds, desc=label, disable=hidden, bar_format=_FORM, leave=False)
 
     def stepped(self, loop: Loop, estimate: Estimate) -> None:
         """Show the state after a step, and beside the label where a run of several parts is."""
         if self.bar.disable:
             return
+        share = loop.run.share()
+        position: float
+        total: float | None
+        if self._seconds is not None:
+            position, total, counted = loop.seconds, self._seconds, "| {n:.0f}/{total:.0f} s{postfix}"
+        elif share is not None:
+            position, total, counted = share, 1.0, "| [{elapsed}<{remaining}{postfix}]"
+        else:
+            position, total = estimate.iteration, loop.rule.most_iterations
+            counted = "| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+        if not self._begun:
+            self._begun = True
+            self.bar.bar_format = None if total is None else _FORM + counted
+            if total is not None:
+                self.bar.reset(total=total)
         if stage := loop.run.stage():
             self.bar.set_description_str(f"{self.label}, {stage}", refresh=False)
         self.bar.set_postfix_str(f"iteration {estimate.iteration}, loss {estimate.loss:.3g}", refresh=False)
-        position = loop.seconds if self.counts_seconds else estimate.iteration
         self.bar.update(max(0, min(position, self.bar.total or position) - self.bar.n))
 
     def close(self) -> None:
         """Take the bar away."""
         self.bar.close()
+
+
+_FORM = "{desc}: {percentage:3.0f}%|{bar}"
+
+
+def in_notebook() -> bool:
+    """Whether a notebook's kernel runs this process."""
+    shell = sys.modules.get("IPython")
+    return shell is not None and hasattr(shell.get_ipython(), "kernel")
+
+
+def _bar_class() -> Any:
+    """The bar of a notebook with its widgets, else the one in letters."""
+    if in_notebook() and importlib.util.find_spec("ipywidgets") is not None:
+        from tqdm.notebook import tqdm as with_widgets
+
+        return with_widgets
+    return tqdm
 
 
 class Preview(Listener):

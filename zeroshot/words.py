@@ -37,9 +37,52 @@ def _width(text: str) -> int:
     )
 
 
-def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """The message for an unknown name: the likeliest of the known ones, then all of them."""
+def likeliest(name: str, known: Iterable[str]) -> str | None:
+    """The one of the known names that a misspelt one is most like, or None where it is like none."""
     lower = {one.lower(): one for one in known}
-    near = [lower[one] for one in difflib.get_close_matches(str(name).lower(), list(lower), n=1)]
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"there is no {what} {name!r}{hint}; there are: {', '.join(sorted(known))}"
+    near = difflib.get_close_matches(name.lower(), list(lower), n=1)
+    return lower[near[0]] if near else None
+
+
+def unknown(what: str, name: str, known: Iterable[str], meant: str | None = None) -> str:
+    """The message for an unknown name: the one that may be meant, then all of them.
+
+    Parameters
+    ----------
+    what : str
+        What it should be the name of.
+    name : str
+        As it was given.
+    known : iterable of str
+        Those that there are.
+    meant : str, optional
+        What to suggest; by default the likeliest of the known ones.
+    """
+    names = sorted(known)
+    meant = meant or likeliest(str(name), names)
+    hint = f" (did you mean {meant!r}?)" if meant else ""
+    return f"there is no {what} {name!r}{hint}; there are: {', '.join(names)}"
+
+
+def noise_level(sigma: float, value_range: tuple[float, float]) -> str:
+    """A standard deviation on the [0, 1] scale, in all units that somebody may think in.
+
+    In grey levels of 255, as the command line takes it; on the [0, 1] scale, as Python does; and, where the
+    image has another range, in its own values.
+
+    Parameters
+    ----------
+    sigma : float
+        On the [0, 1] scale.
+    value_range : tuple of float
+        The values that mean black and white in the image.
+    """
+    low, high = value_range
+    own = sigma * (high - low)
+    if (low, high) in ((0, 1), (0, 255)):
+        further = ""
+    elif low == 0 and high == int(high):
+        further = f"; {own:.0f} of {high:.0f} counts" if own >= 10 else f"; {own:.2g} of {high:.0f} counts"
+    else:
+        further = f"; {own:.3g} on the range {low:g} to {high:g}"
+    return f"{255 * sigma:.1f} grey levels of 255 ({sigma:.3g}{further})"

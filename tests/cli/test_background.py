@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from zeroshot.cli.arguments import Parser
 from zeroshot.cli.background import PARTS, add_parser, run
 
 
@@ -26,7 +26,7 @@ def write_frames(folder: Path, count: int = 8, colour: bool = False, suffix: str
 
 
 def call(*arguments: object) -> int:
-    parser = argparse.ArgumentParser(prog="zeroshot")
+    parser = Parser(prog="zeroshot")
     add_parser(parser.add_subparsers(dest="command", required=True))
     return run(parser.parse_args(["background", *map(str, arguments)]))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import signal
@@ -18,15 +17,17 @@ from PIL import Image
 
 from tests.pictures import sample
 from zeroshot import compare as compare_package
+from zeroshot.cli.arguments import Parser
 from zeroshot.cli.compare import add_parser
 from zeroshot.compare import Cell, Table
 from zeroshot.spelling import for_command_line
 from zeroshot.tasks import tasks
 
 RUN = """
-import argparse, sys
+import sys
+from zeroshot.cli.arguments import Parser
 from zeroshot.cli.compare import add_parser
-parser = argparse.ArgumentParser()
+parser = Parser(prog="zeroshot")
 add_parser(parser.add_subparsers())
 options = parser.parse_args(sys.argv[1:])
 sys.exit(options.run(options))
@@ -34,7 +35,7 @@ sys.exit(options.run(options))
 
 
 def call(*arguments: object) -> int:
-    parser = argparse.ArgumentParser(prog="zeroshot")
+    parser = Parser(prog="zeroshot")
     add_parser(parser.add_subparsers(dest="command", required=True))
     options = parser.parse_args(["compare", *map(str, arguments)])
     return options.run(options)
@@ -112,9 +113,9 @@ def test_words_that_are_no_values(words: list[str], capsys: pytest.CaptureFixtur
 
 
 def test_every_option_of_every_damage_can_be_typed() -> None:
-    parser = argparse.ArgumentParser(prog="zeroshot")
+    parser = Parser(prog="zeroshot")
     add_parser(commands := parser.add_subparsers())
-    flags = commands.choices["compare"].format_help()
+    flags = commands.choices["compare"].format_everything()
     for task in tasks().values():
         for option in task.noise_and_damage:
             assert f"{option.flag} " in flags

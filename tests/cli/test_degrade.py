@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import shlex
@@ -14,6 +13,7 @@ import torch
 from PIL import Image
 
 from zeroshot.cli import degrade as command_degrade
+from zeroshot.cli.arguments import Parser
 from zeroshot.cli.messages import FAILURES, one_line_warnings, report
 from zeroshot.cli.parser import parse_arguments
 from zeroshot.images import load, read_provenance
@@ -38,7 +38,7 @@ RUNS = [
 
 def run(*words: object) -> int:
     """The exit code of `zeroshot degrade` with these words."""
-    parser = argparse.ArgumentParser(prog="zeroshot")
+    parser = Parser(prog="zeroshot")
     command_degrade.add_parser(parser.add_subparsers(dest="command"))
     with one_line_warnings():
         try:
@@ -202,7 +202,7 @@ def test_nothing_is_overwritten_unless_asked(image, tmp_path, capsys) -> None:
         (["--task", "deblur"], "needs --kernel"),
         (["--task", "restore", "--operator", "smudge(3)"], "unknown operator"),
         (["--task", "restore"], "needs --operator"),
-        (["--task", "smudge"], "invalid choice"),
+        (["--task", "smudge"], "there is no task 'smudge'"),
         (["--task", "sr", "--scale", "4", "--seed", "-1"], "at least 0"),
     ],
 )

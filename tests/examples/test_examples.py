@@ -18,6 +18,7 @@ import zeroshot
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 #: Those that need more than an image have tests of their own.
 OTHERS = (
+    "before_after",
     "demo",
     "compare_priors",
     "learned_denoisers",
@@ -70,6 +71,19 @@ def test_priors_are_compared_by_name(
     assert Image.open(page).size == (5 * 132, 132)
     named = {name for family in module.FAMILIES.values() for name in family}
     assert named <= set(zeroshot.prior_names())
+
+
+def test_the_picture_of_the_readme_is_as_its_script_makes_it(tmp_path: Path) -> None:
+    output = tmp_path / "sheet.png"
+    load("before_after").main(str(output), side=48)
+    sheet = np.asarray(Image.open(output)).astype(float)
+    assert sheet.shape == (2 * 48 + 6, 3 * 48 + 2 * 6, 3)
+    # Noise, holes and squares of one colour are above, and what is smoother below.
+    for left in (0, 54, 108):
+        above, below = sheet[:48, left : left + 48], sheet[54:, left : left + 48]
+        assert np.abs(np.diff(above, 2, axis=1)).mean() > np.abs(np.diff(below, 2, axis=1)).mean()
+    drawn = FOLDER.parent / "docs" / "before_after.png"
+    assert drawn.stat().st_size <= 300_000
 
 
 def test_the_demo_writes_its_pictures(

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import zeroshot
+from zeroshot.cli.arguments import Parser
 from zeroshot.cli.parser import parse_arguments
 from zeroshot.cli.task_options import add_damage_options, add_task_options, task_listing
 from zeroshot.images import load
@@ -54,11 +55,9 @@ def flat(text: str) -> str:
 
 
 def help_of(add: Any, *arguments: Any) -> str:
-    parser = argparse.ArgumentParser(
-        prog="zeroshot", formatter_class=lambda prog: argparse.HelpFormatter(prog, width=500)
-    )
+    parser = Parser(prog="zeroshot", formatter_class=lambda prog: argparse.HelpFormatter(prog, width=500))
     add(parser, *arguments)
-    return flat(parser.format_help())
+    return flat(parser.format_everything())
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
@@ -86,7 +85,8 @@ def test_every_option_of_every_damage_is_in_the_parser() -> None:
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def test_the_example_can_be_parsed(task: Task) -> None:
-    assert parse_arguments(shlex.split(task.example)[1:]).command == task.name
+    for example in task.examples:
+        assert parse_arguments(shlex.split(example)[1:]).command == task.name
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)

@@ -8,6 +8,7 @@ from typing import Any
 
 from zeroshot import images
 from zeroshot.cli.messages import say
+from zeroshot.cli.output_names import beside
 from zeroshot.registry import __version__
 
 
@@ -18,12 +19,17 @@ def add_parser(commands: Any) -> None:
         help="cut a face out of a photograph as generators of faces know it, and put it back",
         description="Cut a face out of a photograph, upright and of one size; with --back, put a restored one in "
         "its place.",
-        epilog="example: zeroshot align group.jpg -o face.png --landmarks '310,240 370,238 342,275 318,305 362,304' "
-        "--size 256",
+        usage="zeroshot align PHOTOGRAPH --landmarks POINTS [-o OUT] [options]",
+        examples=(
+            "zeroshot align group.jpg --landmarks '31,24 37,24 34,28 32,30 36,30'",
+            "zeroshot align group.jpg -o done.jpg --landmarks points.json --back large.png",
+        ),
     )
     add = parser.add_argument
-    add("photograph", type=Path, help="the picture with the face in it")
-    add("-o", "--output", type=Path, required=True, metavar="OUT", help="the image to write")
+    add("photograph", type=Path, metavar="PHOTOGRAPH", help="the picture with the face in it")
+    add("-o", "--output", type=Path, metavar="OUT",
+        help="the image to write (default: photo.aligned.png for photo.jpg, in its folder; with --back "
+        "photo.merged.png)")  # fmt: skip
     add("--landmarks", required=True, metavar="POINTS",
         help="left eye, right eye, nose, left and right mouth corner as they appear in the picture: "
         "'x,y x,y x,y x,y x,y' in pixels from the upper left corner, or a .json file of them")  # fmt: skip
@@ -40,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
     from zeroshot.generators.alignment import LARGEST_SIDE, read_landmarks
 
     alignment = read_landmarks(options.landmarks)
+    outcome = "aligned" if options.back is None else "merged"
+    options.output = options.output or beside(options.photograph, outcome)
     images.check_output(options.output, overwrite=options.overwrite, source=options.photograph)
     picture = images.load(options.photograph)
     height, width = picture.colours.shape[-2:]

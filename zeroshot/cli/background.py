@@ -11,7 +11,9 @@ from typing import Any
 
 from zeroshot import images
 from zeroshot.cli import files
+from zeroshot.cli.arguments import Files
 from zeroshot.cli.messages import say
+from zeroshot.cli.output_names import folder_beside
 from zeroshot.cli.values import number
 from zeroshot.files import make_folder, require_writable
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
@@ -27,14 +29,15 @@ def add_parser(commands: Any) -> None:
         help="separate the frames of a fixed camera into background and what moves",
         description="Separate the frames of a fixed camera into a background of low rank and what moves before "
         "it (robust principal component analysis). All frames are looked at together.",
-        epilog="example: zeroshot background frames/ -o separated/",
+        usage="zeroshot background FRAMES [FRAMES ...] [-o OUT] [options]",
+        examples=("zeroshot background frames/", "zeroshot background frame*.png -o separated/"),
     )
     add = command.add_argument
-    add("inputs", nargs="+", type=Path, metavar="FRAMES",
+    add("inputs", nargs="+", type=Path, action=Files, metavar="FRAMES",
         help="images of one size in the order of time, or a folder of images, in the order of their names")  # fmt: skip
-    add("-o", "--output", required=True, metavar="OUT",
+    add("-o", "--output", metavar="OUT",
         help="a folder; it receives background/NAME.png, foreground/NAME.png (mid-grey where nothing moves) and "
-        "mask/NAME.png (white where something does)")  # fmt: skip
+        "mask/NAME.png (white where something does) (default: of the folder frames, frames.separated)")  # fmt: skip
     add("--weight", type=number("a number from 0.1 to 10", 0.1, 10), metavar="WEIGHT",
         help="the price of what moves, as a multiple of the default; a smaller one leaves less of it in the "
         "background: 0.1 to 10, usually 0.5 to 2 (default 1)")  # fmt: skip
@@ -55,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         if not given.exists():
             raise FileNotFoundError(f"there is no file or folder {given}")
     sources = files.images_among(options.inputs)
-    folder = Path(options.output)
+    folder = _folder(options)
     if any(given.is_dir() and folder.is_dir() and given.samefile(folder) for given in options.inputs):
         raise ValueError(f"the output folder is the folder of the frames: {folder}; give another one")
     outputs = _outputs(folder, sources)
@@ -73,6 +76,15 @@ def run(options: argparse.Namespace) -> int:
             f"background of rank {separation.rank}, {share:.1f} % of the pixels move"
         )
     return 0
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    """Where the frames go: what was said, or beside the one folder of frames."""
+    if options.output is not None:
+        return Path(options.output)
+    if len(options.inputs) > 1 or not options.inputs[0].is_dir():
+        raise ValueError("give the folder that receives the frames: -o separated/")
+    return folder_beside(options.inputs[0], "separated")
 
 
 def _outputs(folder: Path, sources: list[Path]) -> list[dict[str, Path]]:

@@ -7,33 +7,42 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from zeroshot.cli.arguments import Files
 from zeroshot.cli.messages import INTERRUPTED, say
-from zeroshot.cli.task_options import add_damage_options, add_data_term, damage_values
+from zeroshot.cli.task_options import add_damage_options, add_data_term, add_task, damage_values
 from zeroshot.cli.values import positive, whole
-from zeroshot.tasks import tasks
 
 _DESCRIPTION = """\
-Damage good images as a task undoes it, restore them by every method under the same budget, and write
-report.html, results.csv and the images. With --damaged the images are the damaged ones already.
+Damage good images as a task undoes it, restore them by every method under the
+same budget, and write report.html, results.csv and the images. With --damaged
+the images are the damaged ones already.
 
 Methods, separated by commas:
-  dip, tv, bm3d …            our priors, with settings: 'dip[channels=64,iterations=500]'
-  bicubic, bilinear, …       interpolation, for sr; first: the operator's first estimate; none: as damaged
+  dip, tv, bm3d …        our priors: 'dip[channels=64,iterations=500]'
+  bicubic, bilinear, …   interpolation, for sr; first: the operator's first
+                         estimate; none: as damaged
   onnx:FILE, torchscript:FILE, spandrel:FILE, opencv:FILE.pb
-                             learned models; each needs an extra of the package; a FILE with commas in its
-                             name stands in quotes of its own: 'onnx:"a, b.onnx"'
-  python:FILE.py:CLASS       your own, with name, supports() and restore()
-  LABEL=METHOD               the same under another name: 'fast=dip[iterations=500]'
+                         learned models; each needs an extra of the package
+  python:FILE.py:CLASS   your own, with name, supports() and restore()
+  LABEL=METHOD           under another name: 'fast=dip[iterations=500]'
+"""
+_DETAILS = """\
+A FILE with commas in its name stands in quotes of its own: 'onnx:"a, b.onnx"'.
 
-Each method runs in a process of its own, one at a time. One that crashes, runs out of memory or takes too
-long on an image is marked in the table, and the rest goes on.
+Each method runs in a process of its own, one at a time. One that crashes, runs
+out of memory or takes too long on an image is marked in the table, and the rest
+goes on.
 
-The same command again goes on where it was interrupted; finished runs are not repeated. More methods and
-images may be named then: what was there before stays in the table, and only the new runs are made. Other
-options, another budget, seed or number of threads need another folder, or --overwrite; --timeout and --memory
+The same command again goes on where it was interrupted; finished runs are not
+repeated. More methods and images may be named then: what was there before stays
+in the table, and only the new runs are made. Other options, another budget, seed
+or number of threads need another folder, or --overwrite; --timeout and --memory
 may change.
 """
-_EXAMPLE = "example: zeroshot compare photos/ --task sr --scale 4 --methods bicubic,tv,dip --seconds 60 --report out/"
+_EXAMPLES = (
+    "zeroshot compare photos/ --task sr --scale 4 --methods bicubic,tv --report out",
+    "zeroshot compare noisy.png --damaged --task denoise --methods tv --report out/",
+)
 
 
 def add_parser(commands: Any) -> None:
@@ -42,13 +51,15 @@ def add_parser(commands: Any) -> None:
         "compare",
         help="compare priors, interpolation and learned models on your images",
         description=_DESCRIPTION,
-        epilog=_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="zeroshot compare IMAGE [IMAGE ...] --task TASK --methods LIST\n"
+        "                        --report FOLDER [options]",
+        examples=_EXAMPLES,
     )
-    add = command.add_argument
-    add("images", nargs="+", type=Path, metavar="IMAGE",
+    command.details = _DETAILS
+    add, expert = command.add_argument, command.expert_options().add_argument
+    add("images", nargs="+", type=Path, action=Files, metavar="IMAGE",
         help="good images, or folders of them; with --damaged or --truth damaged ones")  # fmt: skip
-    add("--task", required=True, choices=list(tasks()), metavar="TASK", help=f"one of {', '.join(tasks())}")
+    add_task(command)
     add("--methods", required=True, action="append", metavar="LIST",
         help="what is compared, separated by commas (repeatable)")  # fmt: skip
     add("--report", required=True, type=Path, metavar="FOLDER", help="the folder to write, or to go on in")
@@ -56,18 +67,20 @@ def add_parser(commands: Any) -> None:
         help="the images are the damaged ones; without --truth nothing is known to compare results with")  # fmt: skip
     add("--truth", type=Path, metavar="FOLDER",
         help="the images are the damaged ones, and their truths have the same names in this folder")  # fmt: skip
-    add("--metrics", action="append", metavar="LIST",
+    expert("--metrics", action="append", metavar="LIST",
         help="what is measured, the main one first: 'psnr_y_border4,ssim,consistency' (default: PSNR in the "
         "convention of the task's tables, SSIM, consistency)")  # fmt: skip
     add("--seconds", type=positive("a positive number of seconds"), help="the budget of each run")
-    add("--seed", type=whole(0), default=0, help="of the damage and of the methods (default 0)")
-    add("--threads", type=whole(1), help="CPU threads of each method (default: all cores)")
-    add("--timeout", type=positive("a positive number of seconds"), metavar="SECONDS",
+    expert("--seed", type=whole(0), default=0, help="of the damage and of the methods (default 0)")
+    expert("--threads", type=whole(1), help="CPU threads of each method (default: all cores)")
+    expert("--timeout", type=positive("a positive number of seconds"), metavar="SECONDS",
         help="end a run without a result after this time (default: 10 × --seconds and at least 600; never "
         "without --seconds)")  # fmt: skip
-    add("--memory", type=positive("a positive number of GiB"), metavar="GIB",
+    expert("--memory", type=positive("a positive number of GiB"), metavar="GIB",
         help="what a method may allocate beside its libraries")  # fmt: skip
-    add("--retry-failed", action="store_true", help="run again what failed, crashed or took too long before")
+    expert(
+        "--retry-failed", action="store_true", help="run again what failed, crashed or took too long before"
+    )
     add("--overwrite", action="store_true", help="start anew where the folder holds a comparison")
     add("--quiet", action="store_true", help="print errors only")
     add_damage_options(command)

@@ -12,20 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 from zeroshot import images
 from zeroshot.cli import files
+from zeroshot.cli.arguments import Files
 from zeroshot.cli.batch import over_images
 from zeroshot.cli.messages import say
-from zeroshot.cli.task_options import add_damage_options, damage_values
+from zeroshot.cli.output_names import beside, lossless, outputs_beside
+from zeroshot.cli.task_options import add_damage_options, add_task, damage_values
 from zeroshot.cli.values import value_range, whole
 from zeroshot.files import make_folder, require_writable
 from zeroshot.registry import __version__
 from zeroshot.spelling import flag
-from zeroshot.tasks import task_named, tasks
+from zeroshot.tasks import task_named
 
 if TYPE_CHECKING:  # the parser is built without PyTorch
     import torch
 
     from zeroshot.images import Picture
     from zeroshot.tasks.degrade import Degraded
+
+
+#: What a damaged image is called: photo.degraded.png.
+_OUTCOME = "degraded"
 
 
 def add_parser(commands: Any) -> None:
@@ -35,19 +41,25 @@ def add_parser(commands: Any) -> None:
         help="damage good images, to see how well they are restored",
         description="Damage good images as a task undoes it, with a seed. The damaged image says how it was "
         "made ('zeroshot info'), and the line that restores it is printed.",
-        epilog="example: zeroshot degrade photo.png -o small.png --task sr --scale 4 --truth truth.png",
+        usage="zeroshot degrade IMG [IMG ...] --task TASK [-o OUT] [options]",
+        examples=(
+            "zeroshot degrade photo.png --task denoise --sigma 25",
+            "zeroshot degrade photo.png -o small.png --task sr --scale 4 --truth truth.png",
+        ),
     )
-    add = command.add_argument
-    add("inputs", nargs="+", type=Path, metavar="IMG", help="good images, or a folder of images")
-    add("-o", "--output", required=True, metavar="OUT",
+    add, expert = command.add_argument, command.expert_options().add_argument
+    add(
+        "inputs", nargs="+", type=Path, action=Files, metavar="IMG", help="good images, or a folder of images"
+    )
+    add("-o", "--output", metavar="OUT",
         help="a file; for several images a folder; 'FOLDER/' makes the folder. TIFF holds every value, PNG up "
-        "to 16 bits from black to white")  # fmt: skip
-    add("--task", required=True, choices=list(tasks()), metavar="TASK", help=f"one of {', '.join(tasks())}")
+        "to 16 bits from black to white (default: photo.degraded.png for photo.png, in its folder)")  # fmt: skip
+    add_task(command)
     add_damage_options(command)
-    add("--quantise", choices=["8-bit", "none"],
+    expert("--quantise", choices=["8-bit", "none"],
         help="whether values are clipped and rounded to 8 bits (default: in sr without noise)")  # fmt: skip
     add("--seed", type=whole(0), default=0, help="of noise, missing pixels and hints (default 0)")
-    add("--range", dest="value_range", type=value_range, metavar="LOW,HIGH",
+    expert("--range", dest="value_range", type=value_range, metavar="LOW,HIGH",
         help="the values that mean black and white in IMG")  # fmt: skip
     add("--truth", metavar="FILE",
         help="also write the good image, cropped as the damage needs it; for several images a folder")  # fmt: skip
@@ -121,22 +133,34 @@ def _jobs(options: argparse.Namespace) -> list[_Job]:
             raise FileNotFoundError(f"there is no file or folder {given}")
     companion = _companion(options)
     sources = files.images_among(options.inputs)
-    output, truth = Path(options.output), None if options.truth is None else Path(options.truth)
+    truth = None if options.truth is None else Path(options.truth)
     if len(sources) == 1 and not options.inputs[0].is_dir():
         source = sources[0]
-        output = output / _lossless(source) if _is_folder(options.output) else output
+        given = options.output or str(beside(source, _OUTCOME))
+        output = Path(given) / lossless(source) if _is_folder(given) else Path(given)
         if truth is not None and _is_folder(options.truth):
             truth = truth / source.name
         return [_Job(source, output, truth, companion)]
+    truths: list[Path | None] = [None] * len(sources)
+    if truth is not None:
+        truths = [path for _, path in files.outputs_in(truth, sources)]
+    return [
+        _Job(source, path, true, companion)
+        for source, path, true in zip(sources, _outputs(options, sources), truths, strict=True)
+    ]
+
+
+def _outputs(options: argparse.Namespace, sources: list[Path]) -> list[Path]:
+    """The outputs of several images, in their order."""
+    if options.output is None:
+        found = {given: files.images_among([given]) for given in options.inputs}
+        return [path for _, path in outputs_beside(found, _OUTCOME)]
+    output = Path(options.output)
     for given in options.inputs:
         if given.is_dir() and output.is_dir() and given.samefile(output):
             raise ValueError(f"the output folder is the folder of the inputs: {output}; give another one")
-    named = files.outputs_in(output, [source.with_name(_lossless(source)) for source in sources])
-    truths = [None if truth is None else path for _, path in files.outputs_in(truth or output, sources)]
-    return [
-        _Job(source, path, true, companion)
-        for source, (_, path), true in zip(sources, named, truths, strict=True)
-    ]
+    named = files.outputs_in(output, [source.with_name(lossless(source)) for source in sources])
+    return [path for _, path in named]
 
 
 def _companion(options: argparse.Namespace) -> str | None:
@@ -146,11 +170,6 @@ def _companion(options: argparse.Namespace) -> str | None:
         option.name for option in pictures if option.required or getattr(options, option.name) is not None
     ]
     return given[0] if given else None
-
-
-def _lossless(source: Path) -> str:
-    """The name for the damaged image: compression would add a damage of its own."""
-    return source.name if source.suffix.lower() in (".png", ".tif", ".tiff") else source.stem + ".png"
 
 
 def _is_folder(text: str) -> bool:
@@ -166,6 +185,9 @@ def _check_files(options: argparse.Namespace, jobs: list[_Job]) -> None:
     for given in (options.output, options.truth):
         if given is not None and (several or files.asks_for_folder(given)):
             make_folder(Path(given))
+    if options.output is None:
+        for folder in sorted({job.output.parent for job in jobs}):
+            make_folder(folder)
     for _, path in written:
         images.check_output(path, overwrite=options.overwrite)
     for folder in sorted({path.absolute().parent for _, path in written}):

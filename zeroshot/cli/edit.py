@@ -8,6 +8,7 @@ from typing import Any
 
 from zeroshot import images
 from zeroshot.cli.messages import say
+from zeroshot.cli.output_names import beside
 from zeroshot.registry import __version__
 
 
@@ -18,11 +19,16 @@ def add_parser(commands: Any) -> None:
         help="edit an image that was inverted in a generator (--prior inversion --latent FILE.npz)",
         description="Edit an image that was inverted in a generator: first 'zeroshot denoise me.png -o o.png --sigma 0 "
         "--prior inversion --weights ffhq.pkl --latent me.npz'.",
-        epilog="example: zeroshot edit me.npz -o smiling.png --weights ffhq.pkl --direction smile.npy --strength 2",
+        usage="zeroshot edit LATENT.npz --weights FILE [-o OUT] [options]",
+        examples=(
+            "zeroshot edit me.npz --weights ffhq.pkl --direction smile.npy --strength 2",
+            "zeroshot edit me.npz -o us.png --weights ffhq.pkl --towards you.npz",
+        ),
     )
     add = parser.add_argument
     add("latent", type=Path, metavar="LATENT.npz", help="the file that --latent wrote")
-    add("-o", "--output", type=Path, required=True, metavar="OUT", help="the image to write")
+    add("-o", "--output", type=Path, metavar="OUT",
+        help="the image to write (default: me.edited.png for me.npz, in its folder)")  # fmt: skip
     add(
         "--weights",
         required=True,
@@ -50,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("edit needs --direction, --towards or --mix: what to change")
     if options.latent.suffix != ".npz":
         raise ValueError(f"edit takes the .npz file that --latent wrote, got {options.latent}")
+    options.output = options.output or beside(options.latent, "edited")
     if (options.mix is None) != (options.layers is None):
         raise ValueError("--mix and --layers go together: whose styles, and in which layers")
     layers = None if options.layers is None else _range(options.layers)

@@ -9,6 +9,7 @@ from typing import Any
 
 from zeroshot import images
 from zeroshot.cli.messages import INTERRUPTED, say
+from zeroshot.cli.output_names import beside
 from zeroshot.cli.restore import prepare_solver
 
 
@@ -18,10 +19,20 @@ def add_parser(commands: Any, add_run_options: Any) -> None:
         "invert-features",
         help="the natural image that has the VGG features of the given one",
         description="Draw what VGG still knows of an image after one of its layers, as an image.",
-        epilog="example: zeroshot invert-features building.jpg -o seen.png --features vgg19 --layer relu4_1",
+        usage="zeroshot invert-features IMAGE --features WEIGHTS [-o OUT] [options]",
+        examples=(
+            "zeroshot invert-features building.jpg --features vgg19",
+            "zeroshot invert-features a.jpg -o b.png --features vgg.pth --layer relu3_1",
+        ),
     )
-    parser.add_argument("image", type=Path, help="the picture whose features are kept")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the image to write")
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="the picture whose features are kept")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT",
+        help="the image to write (default: photo.features.png for photo.jpg, in its folder)",
+    )
     parser.add_argument(
         "--features",
         required=True,
@@ -39,6 +50,7 @@ def add_parser(commands: Any, add_run_options: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
     prepare_solver(options)
+    options.output = options.output or beside(options.image, "features")
     from zeroshot.cli.feature_inversion import invert_features
     from zeroshot.priors.latent.weights import extractor_for
 

@@ -10,20 +10,36 @@ import shutil
 import textwrap
 from typing import Any
 
-from zeroshot.registry import prior_outline, prior_summaries
+from zeroshot.checks import is_number
+from zeroshot.registry import prior_named, prior_outline, prior_table
+from zeroshot.words import noise_level
 
 _INDENT = "    "
 # How a docstring says that a setting is as in another class.
 _REFERENCE = re.compile(r"(See|As for|As in) :class:")
 
 
+def with_units(provenance: dict[str, Any]) -> dict[str, Any]:
+    """The provenance with the noise level in words behind the number, which is on the [0, 1] scale."""
+    sigma, value_range = provenance.get("sigma"), provenance.get("value_range", (0, 255))
+    if not is_number(sigma):
+        return provenance
+    told: dict[str, Any] = {}
+    for name, value in provenance.items():
+        told[name] = value
+        if name == "sigma":
+            told["sigma_in_words"] = noise_level(sigma, tuple(value_range))
+    return told
+
+
 def prior_listing() -> str:
     """Every prior in one line."""
-    return "\n".join(f"{name}: {summary}" for name, summary in prior_summaries().items())
+    return str(prior_table())
 
 
 def prior_description(name: str) -> str:
     """One prior with its settings: its own words where it has `settings_help`, else its docstring's."""
+    name = prior_named(name)
     found = prior_outline(name)
     own = getattr(found, "settings_help", None)
     if callable(own):

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zeroshot import images
+from zeroshot.cli.listings import with_units
 from zeroshot.cli.messages import (
     FAILURES,
     INTERRUPTED,
@@ -67,7 +68,7 @@ def _show_provenance(path: Path, is_one_of_several: bool) -> int:
     if provenance is None:
         say(f"zeroshot: {path} was not written by zeroshot", sys.stderr)
         return 1
-    text = json.dumps(provenance, indent=2, ensure_ascii=False)
+    text = json.dumps(with_units(provenance), indent=2, ensure_ascii=False)
     say(f"{path}: {text}" if is_one_of_several else text)
     return 0
 

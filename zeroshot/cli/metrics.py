@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from zeroshot import images
 from zeroshot.cli import files
+from zeroshot.cli.arguments import Files
 from zeroshot.cli.messages import say
 from zeroshot.words import aligned, printable
 
@@ -66,10 +67,13 @@ def add_parser(commands: Any) -> None:
         "       zeroshot metrics --list",
         description="Measure images against a reference, in the conventions of the published tables, or by "
         "themselves. Values are compared in [0, 1], so that 16 bits go with 8.",
-        epilog="example: zeroshot metrics truth.png restored.png --metrics psnr_y,ssim_y --border 4",
+        examples=(
+            "zeroshot metrics truth.png restored.png --metrics psnr_y,ssim_y --border 4",
+            "zeroshot metrics --no-reference restored/",
+        ),
     )
     add = command.add_argument
-    add("images", nargs="*", type=Path, metavar="REF IMG",
+    add("images", nargs="*", type=Path, action=Files, metavar="REF IMG",
         help="the reference and the images to be measured; folders are matched by file name. Without REF where "
         "--no-reference is given, or none of the metrics needs one")  # fmt: skip
     add("--metrics", type=_names, metavar="NAME,NAME",

@@ -1,13 +1,15 @@
-"""The arguments of the command line: the parser, and the converters from words to values."""
+"""The arguments of the command line: the commands with their options, and the converters from words to values."""
 
 from __future__ import annotations
 
 import argparse
 import ast
+import dataclasses
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from zeroshot.cli import align as command_align
 from zeroshot.cli import background as command_background
@@ -19,28 +21,12 @@ from zeroshot.cli import metrics as command_metrics
 from zeroshot.cli import restore as command_restore
 from zeroshot.cli import values
 from zeroshot.cli import weights as command_weights
+from zeroshot.cli.arguments import Files, Parser, named_command, refuse_pipes, refuse_unknown_options
 from zeroshot.cli.task_options import add_task_options
-from zeroshot.registry import __version__
+from zeroshot.registry import __version__, is_prior, prior_outline
 from zeroshot.tasks import Task, tasks
 
 _MOST_THREADS = 1024
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, and whose epilog may be written only when it is asked for."""
-
-    write_epilog: Callable[[], str] | None = None
-
-    def format_help(self) -> str:
-        if self.write_epilog is not None:
-            self.epilog = self.write_epilog()
-        return super().format_help()
-
-    def error(self, message: str) -> NoReturn:
-        message = " ".join(message.split())
-        if ": must " in message:
-            message = message.removeprefix("argument ").replace(": must ", " must ", 1)
-        self.exit(2, f"{self.prog}: error: {message}\n")
 
 
 # --- converters --------------------------------------------------------------------------------------------
@@ -81,7 +67,30 @@ def _literal(text: str) -> Any:
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The arguments as values; SystemExit with status 2 and one line on stderr where they do not fit."""
-    return _parser().parse_args(_joined_ranges(arguments))
+    parser, commands = _parser()
+    chosen = parser
+    try:
+        words = named_command(_joined_ranges(arguments), commands, list(tasks()))
+        chosen = commands.get(words[0], parser)
+        refuse_unknown_options(words[1:], chosen, lambda: _settings_of_chosen(words))
+        options, unknown = parser.parse_known_args(words)
+        if unknown:
+            left = " ".join(unknown)
+            raise ValueError(f"{left!r} was not understood; '{chosen.prog} --help' shows what it takes")
+        refuse_pipes(options)
+    except ValueError as error:
+        chosen.error(str(error))
+    return options
+
+
+def _settings_of_chosen(words: Sequence[str]) -> list[str]:
+    """The names of the settings of the prior that the words choose, without its import."""
+    chosen = [word.partition("=")[2] for word in words if word.startswith("--prior=")]
+    chosen += [after for word, after in itertools.pairwise(words) if word == "--prior"]
+    prior = (chosen or ["dip"])[-1]
+    if not is_prior(prior):
+        return []
+    return [field.name for field in dataclasses.fields(prior_outline(prior))]
 
 
 def _joined_ranges(arguments: Sequence[str]) -> list[str]:
@@ -100,21 +109,37 @@ def _joined_ranges(arguments: Sequence[str]) -> list[str]:
     return joined
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog="zeroshot", description="Restore damaged images with nothing but the image itself.")
+def _parser() -> tuple[Parser, dict[str, Parser]]:
+    """The parser, and those of the commands by name."""
+    parser = Parser(
+        prog="zeroshot",
+        description="Restore damaged images with nothing but the image itself.",
+        examples=(
+            "zeroshot denoise photo.png                 # writes photo.denoised.png",
+            "zeroshot sr small.png --scale 4 -o large.png --seconds 120",
+            "zeroshot denoise --help                    # what a command takes",
+        ),
+    )
     parser.add_argument("--version", action="version", version=f"zeroshot {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     for task in tasks().values():
         _add_task(commands, task)
-    commands.add_parser("tasks", help="list the tasks and their options", epilog="example: zeroshot tasks")
+    listing = ("zeroshot tasks", "zeroshot denoise --help")
+    commands.add_parser("tasks", help="list the tasks and their options", examples=listing)
     priors = commands.add_parser(
-        "priors", help="list the priors and their settings", epilog="example: zeroshot priors dip"
+        "priors",
+        help="list the priors and their settings",
+        examples=("zeroshot priors", "zeroshot priors dip"),
     )
     priors.add_argument("name", nargs="?", help="one prior: also show its settings")
     info = commands.add_parser(
-        "info", help="show how an output was made", epilog="example: zeroshot info clean.png"
+        "info",
+        help="show how an output was made",
+        examples=("zeroshot info clean.png", "zeroshot info restored/*.png"),
     )
-    info.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    info.add_argument(
+        "images", nargs="+", type=Path, action=Files, metavar="IMAGE", help="images that zeroshot wrote"
+    )
     command_compare.add_parser(commands)
     command_degrade.add_parser(commands)
     command_metrics.add_parser(commands)
@@ -123,69 +148,75 @@ def _parser() -> _Parser:
     command_edit.add_parser(commands)
     command_align.add_parser(commands)
     command_features.add_parser(commands, _add_solver_options)
-    return parser
+    return parser, dict(commands.choices)
 
 
 def _add_task(commands: Any, task: Task) -> None:
+    needed = "".join(f" {option.flag} {option.name.upper()}" for option in task.options if option.required)
     command = commands.add_parser(
         task.name,
         help=task.summary,
+        usage=f"zeroshot {task.name} IN [IN ...]{needed} [-o OUT] [options]",
         description=task.summary[0].upper() + task.summary[1:] + ".",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=task.examples,
     )
-    command.write_epilog = lambda: f"{task.more_help()}example: {task.example}"
+    command.write_details = task.more_help
+    add = command.add_argument
+    add("inputs", nargs="+", type=Path, action=Files, metavar="IN", help="images, or a folder of images")
+    add("-o", "--output", metavar="OUT",
+        help=f"a file; for several images a folder; 'FOLDER/' makes the folder (default: photo.{task.outcome}.png "
+        "for photo.png or photo.jpg, in its folder)")  # fmt: skip
     add_task_options(command, task)
     _add_run_options(command)
     command.set_defaults(run=command_restore.run)
 
 
-def _add_run_options(command: argparse.ArgumentParser) -> None:
-    add = command.add_argument
-    add("inputs", nargs="+", type=Path, metavar="IN", help="images, or a folder of images")
-    add("-o", "--output", required=True, metavar="OUT",
-        help="a file; for several images a folder; 'FOLDER/' makes the folder")  # fmt: skip
+def _add_run_options(command: Parser) -> None:
     _add_solver_options(command)
-    add("--range", dest="value_range", type=values.value_range, metavar="LOW,HIGH",
-        help="the values that mean black and white, for any image where they are not the full range of its "
-        "type: 0,4095 for 12-bit counts in 16 bits, 0,255 or -100,900 for floats")  # fmt: skip
-    add("--tile", type=_tile, default="auto", metavar="PIXELS",
-        help="restore overlapping tiles of this height and width one after the other: auto does so where the "
-        "memory is short, none never does (default auto)")  # fmt: skip
-    add("--overlap", type=_overlap, default="auto", metavar="PIXELS",
-        help="with tiles: what neighbours share at least (default auto)")  # fmt: skip
-    add("--samples", type=values.whole(1, 1000, "a whole number from 1 to 1000"), default=1, metavar="N",
-        help="the mean of N runs from different seeds; --maps writes their deviation (default 1)")  # fmt: skip
+    add = command.add_argument
+    add("--preview", type=Path, metavar="FILE", help="rewrite this image with the estimate while it runs")
     add("--resume", action="store_true",
         help="continue from OUT.checkpoint; what is finished stays as it is")  # fmt: skip
-    add("--checkpoint-seconds", type=values.number("a number of seconds of at least 0", 0, math.inf),
-        default=60.0, metavar="SECONDS", help="seconds between checkpoints (default 60)")  # fmt: skip
-    add("--preview", type=Path, metavar="FILE", help="rewrite this image with the estimate while it runs")
-    add("--trace", type=Path, metavar="FILE.json", help="write the history of the run as JSON")
-    add("--maps", type=Path, metavar="FOLDER",
-        help="write what the prior makes beside the image: deviations, importances, further solutions")  # fmt: skip
-    add("--latent", type=Path, metavar="FILE.npz",
-        help="write the latent that was found, for 'zeroshot edit'")  # fmt: skip
     add("--overwrite", action="store_true",
         help="replace an output, preview or trace that exists (never an input)")  # fmt: skip
+    expert = command.expert_options().add_argument
+    expert("--range", dest="value_range", type=values.value_range, metavar="LOW,HIGH",
+        help="the values that mean black and white, for any image where they are not the full range of its "
+        "type: 0,4095 for 12-bit counts in 16 bits, 0,255 or -100,900 for floats")  # fmt: skip
+    expert("--tile", type=_tile, default="auto", metavar="PIXELS",
+        help="restore overlapping tiles of this height and width one after the other: auto does so where the "
+        "memory is short, none never does (default auto)")  # fmt: skip
+    expert("--overlap", type=_overlap, default="auto", metavar="PIXELS",
+        help="with tiles: what neighbours share at least (default auto)")  # fmt: skip
+    expert("--samples", type=values.whole(1, 1000, "a whole number from 1 to 1000"), default=1, metavar="N",
+        help="the mean of N runs from different seeds; --maps writes their deviation (default 1)")  # fmt: skip
+    expert("--checkpoint-seconds", type=values.number("a number of seconds of at least 0", 0, math.inf),
+        default=60.0, metavar="SECONDS", help="seconds between checkpoints (default 60)")  # fmt: skip
+    expert("--trace", type=Path, metavar="FILE.json", help="write the history of the run as JSON")
+    expert("--maps", type=Path, metavar="FOLDER",
+        help="write what the prior makes beside the image: deviations, importances, further solutions")  # fmt: skip
+    expert("--latent", type=Path, metavar="FILE.npz",
+        help="write the latent that was found, for 'zeroshot edit'")  # fmt: skip
 
 
-def _add_solver_options(command: argparse.ArgumentParser) -> None:
+def _add_solver_options(command: Parser) -> None:
     add = command.add_argument
     add("--prior", default="dip", help="what images look like: see 'zeroshot priors' (default dip)")
     add("--set", dest="settings", action="append", type=_setting, default=[], metavar="KEY=VALUE",
         help="a setting of the prior, e.g. --set channels=64 (repeatable)")  # fmt: skip
-    add("--weights", metavar="FILE",
-        help="the pretrained generator of priors that need one: a checkpoint, a name of 'zeroshot weights list', or "
-        "python:FILE.py:FUNCTION, a function of yours that returns it")  # fmt: skip
-    add(
-        "--mapping", metavar="FILE", help="with --weights: the mapping network, where it is a file of its own"
-    )
     add(
         "--seconds",
         type=values.positive("a positive number of seconds"),
         help="stop after this time, with the best image so far",
     )
-    add("--seed", type=values.whole(0), default=0, help="same seed, same image (default 0)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1 …; auto takes a GPU where there is one")
-    add("--threads", type=_threads, help=f"CPU threads, 1 to {_MOST_THREADS} (default: all cores)")
     add("--quiet", action="store_true", help="print errors only")
+    expert = command.expert_options().add_argument
+    expert("--weights", metavar="FILE",
+        help="the pretrained generator of priors that need one: a checkpoint, a name of 'zeroshot weights list', or "
+        "python:FILE.py:FUNCTION, a function of yours that returns it")  # fmt: skip
+    expert(
+        "--mapping", metavar="FILE", help="with --weights: the mapping network, where it is a file of its own"
+    )
+    expert("--seed", type=values.whole(0), default=0, help="same seed, same image (default 0)")
+    expert("--device", default="auto", help="cpu, cuda, cuda:1 …; auto takes a GPU where there is one")
+    expert("--threads", type=_threads, help=f"CPU threads, 1 to {_MOST_THREADS} (default: all cores)")

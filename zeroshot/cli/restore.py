@@ -11,6 +11,7 @@ from typing import Any
 from zeroshot.cli import files
 from zeroshot.cli.batch import over_images
 from zeroshot.cli.messages import INTERRUPTED, say
+from zeroshot.cli.output_names import beside, outputs_beside
 from zeroshot.cli.task_options import task_values
 from zeroshot.files import make_folder, require_writable
 from zeroshot.spelling import Argument, OptionError
@@ -74,8 +75,9 @@ def prepare_solver(options: argparse.Namespace) -> None:
 
 
 def _restore_single(options: argparse.Namespace) -> int:
-    source, output = options.inputs[0], Path(options.output)
-    wants_folder = files.asks_for_folder(options.output)
+    source = options.inputs[0]
+    given = options.output or str(beside(source, tasks()[options.command].outcome))
+    output, wants_folder = Path(given), files.asks_for_folder(given)
     if wants_folder or output.is_dir():
         output = output / source.name
     written = [
@@ -107,20 +109,29 @@ def _restore_single(options: argparse.Namespace) -> int:
 def _restore_many(options: argparse.Namespace) -> int:
     if options.preview or options.trace or options.maps or options.latent:
         raise ValueError("--preview, --trace, --maps and --latent go with one image, not with a folder")
+    names = _outputs(options)
+    written = [("an output", output) for _, output in names]
+    written += [("a checkpoint", files.checkpoint_of(output)) for _, output in names]
+    inputs = [("an input", source) for source, _ in names]
+    files.require_apart([*inputs, *files.read_files(options)], written)
+    for folder in sorted({output.parent for _, output in names}):
+        make_folder(folder)
+        require_writable(folder)
+    return _restore_each(options, names)
+
+
+def _outputs(options: argparse.Namespace) -> list[tuple[Path, Path]]:
+    """Each image with its output."""
+    if options.output is None:
+        found = {given: files.images_among([given]) for given in options.inputs}
+        return outputs_beside(found, tasks()[options.command].outcome)
     folder = Path(options.output)
     for given in options.inputs:
         if given.is_dir() and folder.is_dir() and given.samefile(folder):
             raise ValueError(
                 f"the output folder is the input folder, whose images are never overwritten: {folder}"
             )
-    names = files.outputs_in(folder, files.images_among(options.inputs))
-    written = [("an output", output) for _, output in names]
-    written += [("a checkpoint", files.checkpoint_of(output)) for _, output in names]
-    inputs = [("an input", source) for source, _ in names]
-    files.require_apart([*inputs, *files.read_files(options)], written)
-    make_folder(folder)
-    require_writable(folder)
-    return _restore_each(options, names)
+    return files.outputs_in(folder, files.images_among(options.inputs))
 
 
 def _restore_each(options: argparse.Namespace, names: list[tuple[Path, Path]]) -> int:
@@ -180,7 +191,7 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
 
 def _summary(output: Path, restoration: Any) -> str:
     sigma = restoration.sigma
-    noise = f", sigma {sigma * 255:.1f}" if sigma else ""
+    noise = f", sigma {restoration.noise_level}" if sigma else ""
     ranking = restoration.findings.get("ranking")
     judged = [row for row in ranking or () if "held_out_loss" in row]
     listed = ", ".join(f"{row['prior']} {row['held_out_loss']:.3g}" for row in judged)

@@ -7,11 +7,14 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from zeroshot.cli.arguments import Parser
 from zeroshot.spelling import Spelled, for_command_line
-from zeroshot.tasks import Option, Task, tasks
+from zeroshot.tasks import Option, Task, task_named, tasks
 from zeroshot.tasks.noise import DATA_TERM, NOISE
 
 _INDENT = "    "
+#: What the short help shows of all damages.
+_COMMON_DAMAGE = ("sigma", "missing", "scale")
 
 
 def task_listing() -> str:
@@ -25,11 +28,12 @@ def _described(task: Task) -> str:
     return "\n".join(lines)
 
 
-def add_task_options(command: argparse.ArgumentParser, task: Task) -> None:
+def add_task_options(command: Parser, task: Task) -> None:
     """Add the options that the task is told."""
     for option in task.options:
         meaning = option.meaning.for_command_line() if option.required else _meaning(option)
-        _add(command, option, meaning, default=argparse.SUPPRESS, required=option.required)
+        place = command.expert_options() if option.expert else command
+        _add(place, option, meaning, default=argparse.SUPPRESS, required=option.required)
 
 
 def task_values(options: argparse.Namespace) -> dict[str, Any]:
@@ -42,19 +46,36 @@ def task_values(options: argparse.Namespace) -> dict[str, Any]:
     return values
 
 
-def add_damage_options(command: argparse.ArgumentParser) -> None:
+def add_damage_options(command: Parser) -> None:
     """Add what makes the noise and the damage of any task; which goes with which is checked later."""
     group = command.add_argument_group("what the damage is")
     for option in NOISE:
-        _add(group, option, option.meaning.for_command_line())
-    for alike in _damage_options().values():
+        place = group if option.name in _COMMON_DAMAGE else command.expert_options()
+        _add(place, option, option.meaning.for_command_line())
+    for name, alike in _damage_options().items():
         meanings = [f"{task.name}: {_meaning(option)}" for task, option in alike]
-        _add(group, alike[0][1], "; ".join(meanings))
+        place = group if name in _COMMON_DAMAGE else command.expert_options()
+        _add(place, alike[0][1], "; ".join(meanings))
 
 
-def add_data_term(command: argparse.ArgumentParser) -> None:
+def add_data_term(command: Parser) -> None:
     """Add what is minimised, whatever the damage is."""
-    _add(command, DATA_TERM, f"{DATA_TERM.meaning.for_command_line()} (default: what goes with the noise)")
+    meaning = f"{DATA_TERM.meaning.for_command_line()} (default: what goes with the noise)"
+    _add(command.expert_options(), DATA_TERM, meaning)
+
+
+def add_task(command: Parser) -> None:
+    """Add the choice of the task that undoes the damage."""
+    command.add_argument(
+        "--task", required=True, type=_task, metavar="TASK", help=f"one of {', '.join(tasks())}"
+    )
+
+
+def _task(word: str) -> str:
+    try:
+        return task_named(word).name
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def damage_values(options: argparse.Namespace) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "weights",
         help="look into files of pretrained generators, convert them, list and fetch published ones",
-        epilog="example: zeroshot weights inspect ffhq.pkl",
+        examples=("zeroshot weights list", "zeroshot weights inspect ffhq.pkl"),
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     inspect = actions.add_parser("inspect", help="what the file holds; nothing from it is run")

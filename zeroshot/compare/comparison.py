@@ -134,7 +134,7 @@ def compare(
     # A script that calls this outside of its guarded part is run again by the worker of a method that it defines.
     if os.environ.get(MARK):
         raise UnguardedScriptError
-    task_named(task)
+    task = task_named(task).name
     chosen = {name: value for name, value in (options or {}).items() if value is not None}
     given = _given(given, truths)
     limits = _Limits.checked(seconds, timeout, memory, threads)

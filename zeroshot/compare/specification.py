@@ -11,7 +11,7 @@ from typing import Any
 from zeroshot.compare.method import Method
 from zeroshot.compare.methods.baselines import BASELINES
 from zeroshot.compare.methods.priors import PriorMethod
-from zeroshot.registry import prior_names
+from zeroshot.registry import is_prior, prior_names
 from zeroshot.words import unknown
 
 #: Kind → the module and class that run such a file. Loaded when first asked for: each needs an extra.
@@ -147,7 +147,7 @@ def _kind_of(name: str, text: str) -> str:
     if name in BASELINES:
         return "baseline"
     known = prior_names()
-    if name in known:
+    if is_prior(name):
         return "prior"
     if not name:
         raise ValueError(f"{text!r} names no method; write NAME, LABEL=NAME or KIND:FILE")

@@ -24,6 +24,11 @@ class MaxIterations(StoppingRule):
     def __post_init__(self) -> None:
         require_whole(self, "n")
 
+    @property
+    def most_iterations(self) -> int:
+        """`n`."""
+        return self.n
+
     def update(self, estimate: Estimate) -> bool:
         self.reason = f"reached the limit of {self.n} iterations"
         return estimate.iteration >= self.n

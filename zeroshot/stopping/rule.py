@@ -36,6 +36,11 @@ class StoppingRule(ABC):
         """The image to return; None where the rule has no opinion and the last estimate's image will do."""
         return None
 
+    @property
+    def most_iterations(self) -> int | None:
+        """The number of iterations after which it stops in any case; None where there is none."""
+        return None
+
     def measures(self) -> dict[str, float]:
         """What the last update measured, by name, for the history of the run."""
         return {}
@@ -111,6 +116,11 @@ class Either(Combination):
 
     symbol = "|"
 
+    @property
+    def most_iterations(self) -> int | None:
+        """The least of its rules'."""
+        return min((rule.most_iterations for rule in self.rules if rule.most_iterations), default=None)
+
     def update(self, estimate: Estimate) -> bool:
         # Every rule sees every estimate, or those after the first to fire would miss it.
         decisions = [rule.update(estimate) for rule in self.rules]
@@ -126,6 +136,13 @@ class Both(Combination):
     """
 
     symbol = "&"
+
+    @property
+    def most_iterations(self) -> int | None:
+        """The largest of its rules', where all have one."""
+        limits = [rule.most_iterations for rule in self.rules]
+        known = [limit for limit in limits if limit is not None]
+        return max(known) if len(known) == len(limits) else None
 
     def update(self, estimate: Estimate) -> bool:
         for index, rule in enumerate(self.rules):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from zeroshot import synonyms
 from zeroshot.tasks.colorize import COLORIZE
 from zeroshot.tasks.deblur import DEBLUR
 from zeroshot.tasks.demosaic import DEMOSAIC
@@ -17,7 +18,6 @@ from zeroshot.tasks.options import Option
 from zeroshot.tasks.restore import RESTORE
 from zeroshot.tasks.super_resolution import SUPER_RESOLUTION
 from zeroshot.tasks.task import Task
-from zeroshot.words import unknown
 
 if TYPE_CHECKING:
     from zeroshot.images import Picture
@@ -50,7 +50,7 @@ def tasks() -> TaskTable:
 
 
 def task_named(name: str) -> Task:
-    """The task of this name.
+    """The task of this name, or of another name for the same thing (:mod:`zeroshot.synonyms`).
 
     Raises
     ------
@@ -58,9 +58,10 @@ def task_named(name: str) -> Task:
         Where there is none; the message lists those that there are.
     """
     table = tasks()
-    if name not in table:
-        raise ValueError(unknown("task", name, table))
-    return table[name]
+    found = synonyms.canonical(name, table, synonyms.TASKS)
+    if found is None:
+        raise ValueError(synonyms.unknown_name("task", name, table, synonyms.TASKS))
+    return table[found]
 
 
 def make_problem(

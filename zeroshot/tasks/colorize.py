@@ -43,6 +43,7 @@ _LUMA = Option(
     Choice(": 'bt601', 'bt709', 'mean'", words=("bt601", "bt709", "mean")),
     "how colours become grey",
     "bt601",
+    expert=True,
 )
 
 
@@ -112,5 +113,9 @@ COLORIZE = Task(
     damage_options=(_LUMA, _SHOWN),
     damage=_damage,
     suited=("tgv", "tv"),
-    example="zeroshot colorize grey.png -o colour.png --hints scribbles.png",
+    examples=(
+        "zeroshot colorize grey.png --hints strokes.png",
+        "zeroshot colorize grey.png -o colour.png --hints strokes.png --seconds 60",
+    ),
+    outcome="colorized",
 )

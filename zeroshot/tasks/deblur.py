@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeroshot import synonyms
+from zeroshot.checks import is_number
 from zeroshot.spelling import Argument, OptionError, Wording
 from zeroshot.tasks.noise import NOISY
 from zeroshot.tasks.options import Choice, Option, OptionType
 from zeroshot.tasks.task import Damage, Options, Task
+from zeroshot.words import likeliest
 
 if TYPE_CHECKING:
     import torch
@@ -17,9 +22,39 @@ if TYPE_CHECKING:
     from zeroshot.images import Picture
     from zeroshot.problem import Problem
 
+
+@dataclass(frozen=True)
+class BlurKernel(OptionType):
+    """An array, a file, or one of a few shapes by name with its size."""
+
+    def check(self, name: str, value: Any) -> None:
+        is_text = isinstance(value, str) and not os.path.exists(value)
+        if is_number(value) or (is_text and re.fullmatch(r"[0-9]*\.?[0-9]+", value.strip())):
+            gaussian = Argument(name, f"gaussian={float(value):g}")
+            wanted = f" must be a file or a shape with its size, got {value}; did you mean "
+            raise OptionError(Argument(name), wanted, gaussian, "?")
+        if is_text:
+            self._check_shape(name, value)
+
+    def parse(self, name: str, word: str) -> str:
+        self.check(name, word)
+        return word
+
+    def _check_shape(self, name: str, text: str) -> None:
+        shape, equals, size = text.partition("=")
+        meant = synonyms.canonical(shape, synonyms.KERNELS, synonyms.KERNELS)
+        # Without a size it is the name of a file, unless it is that of a shape.
+        if (equals and shape.strip() == meant) or not (equals or meant):
+            return
+        meant = meant or likeliest(shape, synonyms.KERNELS)
+        hint = () if meant is None else ("; did you mean ", Argument(name, f"{meant}={size or 3}"), "?")
+        shapes = ", ".join(f"{one}=…" for one in synonyms.KERNELS)
+        raise OptionError(Argument(name), f" must be a file or one of {shapes}, got {text!r}", *hint)
+
+
 _KERNEL = Option(
     "kernel",
-    OptionType(
+    BlurKernel(
         Wording(
             ": an array of odd size, a file (.npy or an image), or text such as 'gaussian=1.6', "
             "'motion=15, angle=30', 'disk=3'",
@@ -39,6 +74,7 @@ _BOUNDARY = Option(
     ),
     "how the scene goes on beyond the image",
     "reflect",
+    expert=True,
 )
 
 
@@ -87,5 +123,9 @@ DEBLUR = Task(
     damage_options=(_KERNEL, _BOUNDARY),
     damage=_damage,
     suited=("pnp", "gsr", "wavelet", "tgv", "tv"),
-    example="zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --prior tv",
+    examples=(
+        "zeroshot deblur shaky.jpg --kernel gaussian=1.6",
+        "zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --prior tv",
+    ),
+    outcome="deblurred",
 )

@@ -49,5 +49,9 @@ DEMOSAIC = Task(
     damage_options=(_PATTERN,),
     damage=_damage,
     suited=("wavelet", "pnp", "tv"),
-    example="zeroshot demosaic raw.tiff -o colour.tiff --pattern RGGB",
+    examples=(
+        "zeroshot demosaic raw.tiff --pattern RGGB",
+        "zeroshot demosaic raw.tiff -o colour.tiff --pattern xtrans --prior wavelet",
+    ),
+    outcome="demosaiced",
 )

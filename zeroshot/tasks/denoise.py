@@ -49,6 +49,10 @@ DENOISE = Task(
     damage_options=(),
     damage=_damage,
     suited=("bm3d", "ncsr", "dct", "wavelet", "nlm", "tgv", "tv"),
-    example="zeroshot denoise noisy.png -o clean.png --sigma 25 --seconds 60",
+    examples=(
+        "zeroshot denoise photo.png",
+        "zeroshot denoise noisy.png -o clean.png --sigma 25 --prior bm3d",
+    ),
+    outcome="denoised",
     check_damage=_check_damage,
 )

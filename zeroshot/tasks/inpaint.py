@@ -73,6 +73,10 @@ INPAINT = Task(
     damage_options=(_MISSING, replace(_MASK, default=None)),
     damage=_damage,
     suited=("gsr", "ksvd", "pnp", "tgv", "tv"),
-    example="zeroshot inpaint torn.png -o whole.png --mask known.png",
+    examples=(
+        "zeroshot inpaint torn.png --mask known.png",
+        'zeroshot inpaint torn.png -o whole.png --mask "#ff00ff" --prior tv',
+    ),
+    outcome="inpainted",
     check_damage=_check_damage,
 )

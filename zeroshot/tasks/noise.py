@@ -27,12 +27,16 @@ class DataTermChoice(Choice):
 
 
 PHOTONS = Positive(wanted="a positive number of photons")
-DATA_TERM = Option("data_term", DataTermChoice(), "what is minimised", "gaussian")
+DATA_TERM = Option("data_term", DataTermChoice(), "what is minimised", "gaussian", expert=True)
 _SIGMA = "standard deviation of the noise"
 _ESTIMATED = Option("sigma", GreyLevels(), _SIGMA, None)
 _KNOWN = Option("sigma", GreyLevels(), _SIGMA, 0.0)
 _PEAK = Option(
-    "peak", PHOTONS, Text("with ", Argument("data_term", "poisson"), ": how many photons make white"), None
+    "peak",
+    PHOTONS,
+    Text("with ", Argument("data_term", "poisson"), ": how many photons make white"),
+    None,
+    expert=True,
 )
 #: What a task is told of the noise, with a level that is estimated, or 0, where none is given.
 NOISY, CLEAN = (_ESTIMATED, DATA_TERM, _PEAK), (_KNOWN, DATA_TERM, _PEAK)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zeroshot import synonyms
 from zeroshot.checks import is_number
 from zeroshot.spelling import Argument, OptionError, OptionTypeError, Part, Text, Wording, flag
+from zeroshot.words import likeliest
 
 _REQUIRED = object()
 _GREY_LEVELS = Wording(
@@ -211,12 +213,15 @@ class Option:
         What it means; the forms of its type follow.
     default : object
         Its value where none is given; by default one must be given.
+    expert : bool
+        Whether the short help leaves it out.
     """
 
     name: str
     type: OptionType
     text: Part
     default: Any = _REQUIRED
+    expert: bool = False
 
     @property
     def required(self) -> bool:
@@ -270,12 +275,19 @@ def check_options(told: Text, options: tuple[Option, ...], given: Mapping[str, A
     known = {option.name: option for option in options}
     for name in given:
         if name not in known:
-            there_are = Wording(", ".join(known), ", ".join(map(flag, known)))
             raise OptionError(
-                told, " has no option ", Wording(repr(name), flag(name)), "; it has: ", there_are
+                told, " has no option ", Wording(repr(name), flag(name)), *_there_are(name, known)
             )
     for name, value in given.items():
         known[name].check(value)
+
+
+def _there_are(name: str, known: Iterable[str]) -> tuple[Part, ...]:
+    """What an unknown option may have meant, and the options that there are."""
+    names = list(known)
+    near = synonyms.canonical(name, names, synonyms.OPTIONS) or likeliest(name, names)
+    hint = () if near is None else (" (did you mean ", Wording(repr(near), flag(near)), "?)")
+    return *hint, "; it has: ", Wording(", ".join(names), ", ".join(map(flag, names)))
 
 
 def listed(words: tuple[str, ...]) -> str:

@@ -53,7 +53,7 @@ def _damage(picture: Picture, given: Options, generator: torch.Generator) -> Dam
 def _operators() -> str:
     return (
         f"operators:\n{operator_table()}\n"
-        "words need no quotes; file names are quoted inside: --operator 'mask(\"mask.png\")'\n\n"
+        "words stand bare, names of files in quotes: --operator 'mask(\"mask.png\")'\n\n"
     )
 
 
@@ -65,6 +65,9 @@ RESTORE = Task(
     damage_options=(_OPERATOR,),
     damage=_damage,
     suited=("pnp", "wavelet", "tgv", "tv"),
-    example='zeroshot restore raw.png -o large.png --operator "mosaic(RGGB) @ downsample(2)"',
+    examples=(
+        "zeroshot restore raw.png --operator 'mosaic(RGGB) @ downsample(2)'",
+        "zeroshot restore old.png -o new.png --operator 'blur(disk=3)' --sigma 5",
+    ),
     more_help=_operators,
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeroshot import synonyms
 from zeroshot.spelling import Argument, OptionError, Text, Wording
 from zeroshot.tasks.noise import CLEAN
 from zeroshot.tasks.options import Option, OptionType, Positive, Scale
@@ -40,10 +41,27 @@ _KERNEL_SIGMA = Option(
 )
 
 
+def _number(text: str) -> float | str:
+    """The number that a text is, or the text."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
 def _check(options: Mapping[str, Any]) -> None:
     kernel = options.get("kernel")
     is_gaussian = isinstance(kernel, str) and kernel == "gaussian"
     width = options.get("kernel_sigma")
+    shape, _, size = kernel.partition("=") if isinstance(kernel, str) else ("", "", "")
+    if size and synonyms.canonical(shape, synonyms.KERNELS, synonyms.KERNELS) == "gaussian":
+        raise OptionError(
+            Argument("kernel", kernel),
+            " is written ",
+            _GAUSSIAN,
+            " ",
+            Argument("kernel_sigma", _number(size)),
+        )
     if is_gaussian and width is None:
         standard_deviation = ": its standard deviation in output pixels"
         raise OptionError(_GAUSSIAN, " needs ", Argument("kernel_sigma", ...), standard_deviation)
@@ -80,7 +98,11 @@ SUPER_RESOLUTION = Task(
     damage_options=(_SCALE, _KERNEL, _KERNEL_SIGMA),
     damage=_damage,
     suited=("ncsr", "pnp", "wavelet", "tgv", "tv"),
-    example="zeroshot sr small.png -o large.png --scale 4",
+    examples=(
+        "zeroshot sr small.png --scale 4",
+        "zeroshot sr small.png -o large.png --scale 2 --prior ncsr",
+    ),
+    outcome="upscaled",
     check=_check,
     check_damage=_check,
 )

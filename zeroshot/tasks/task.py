@@ -63,8 +63,10 @@ class Task:
         (picture, options, generator) → :class:`Damage`. Only options with a value are there.
     suited : tuple of str
         Names of priors that do well, the preferred first.
-    example : str
-        A line of the command line.
+    examples : tuple of str
+        Lines of the command line, the plainest first.
+    outcome : str
+        What its results are called: of photo.png it makes photo.OUTCOME.png.
     check, check_damage : callable
         Refuse values that do not go together, as far as that shows without an image.
     more_help : callable
@@ -78,7 +80,8 @@ class Task:
     damage_options: tuple[Option, ...]
     damage: Callable[[Picture, Options, torch.Generator], Damage]
     suited: tuple[str, ...]
-    example: str
+    examples: tuple[str, ...]
+    outcome: str = "restored"
     check: Callable[[Mapping[str, Any]], None] = no_check
     check_damage: Callable[[Mapping[str, Any]], None] = no_check
     more_help: Callable[[], str] = str

@@ -237,6 +237,12 @@ class TilesRun(Run):
         """Which tile it is, of how many."""
         return f"tile {min(len(self._done) + 1, len(self._waiting))}/{len(self._waiting)}"
 
+    def share(self) -> float:
+        """The tiles that are done, and the part of the one at hand that its rule tells of."""
+        most = None if self._part is None else self._part.rule.most_iterations
+        begun = 0.0 if self._part is None or most is None else min(1.0, self._part.iteration / most)
+        return (len(self._done) + begun) / len(self._waiting)
+
     def remark(self) -> str:
         """How many tiles are done, and why they stopped."""
         total, done = len(self._windows), len(self._done)

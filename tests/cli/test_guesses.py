@@ -1,0 +1,127 @@
+"""The command line as people guess it: taken where it is plain, answered in one line otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.commands import run
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in ("photo.png", "photo.jpg"):
+        pixels = np.random.default_rng(0).integers(90, 160, (24, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(name)
+    return tmp_path
+
+
+FAST = "--prior tv --quiet"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"upscale photo.png --scale 2 {FAST}",
+        f"super-resolution photo.png --scale 2 {FAST}",
+        f"Denoise photo.png {FAST}",
+        "denoising photo.png --prior TV --quiet",
+        "denoise photo.png --prior Total-Variation --quiet",
+        "degrade photo.png --task upscale --scale 2 --quiet",
+        "help denoise",
+        "priors TotalVariation",
+    ],
+)
+def test_plain_guesses_are_taken(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(words.split(), capsys)
+    assert code == 0, err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("", "give a command, such as 'zeroshot denoise photo.png'"),
+        (
+            "photo.png",
+            "'photo.png' is no command; say first what to do with it: 'zeroshot denoise photo.png'",
+        ),
+        ("folder/none.png", "is no command; say first"),
+        ("denoize photo.png", "there is no command 'denoize' (did you mean 'denoise'?)"),
+        ("metric photo.png", "there is no command 'metric' (did you mean 'metrics'?)"),
+        (
+            "denoise photo.png --iterations 100",
+            "--iterations is a setting of the prior: write --set iterations=100",
+        ),
+        ("denoise photo.png --iterations=100", "write --set iterations=100"),
+        ("denoise --iterations photo.png", "--set iterations="),
+        ("denoise photo.png --prior tv --weight 0.1", "write --set weight=0.1"),
+        ("denoise photo.png --prior=nlm --patch 5", "write --set patch=5"),
+        ("denoise photo.png --itrations 100", "no option --itrations (did you mean --set iterations=100?)"),
+        ("denoise photo.png --sgima 5", "there is no option --sgima (did you mean --sigma?)"),
+        ("denoise photo.png --noise-level 5", "(did you mean --sigma?)"),
+        ("denoise photo.png --method tv", "(did you mean --prior?)"),
+        ("denoise photo.png --force", "(did you mean --overwrite?)"),
+        ("denoise photo.png --data-range 0,255", "(did you mean --range?)"),
+        ("sr photo.png --factor 2", "(did you mean --scale?)"),
+        (
+            "denoise photo.png --nothing-like-this",
+            "there is no option --nothing-like-this; 'zeroshot denoise --help'",
+        ),
+        ("denoise - -o clean.png", "'-' is no picture: pictures are read from files"),
+        ("denoise photo.png -o -", "'-' is no picture"),
+        ("metrics photo.png -", "'-' is no picture"),
+        ("denoise photo.png --prior tvv", "there is no prior 'tvv' (did you mean 'tv'?)"),
+        ("denoise photo.png --prior tv --set wieght=1", "(did you mean 'weight'?)"),
+        ("deblur photo.png --kernel 1.6", "did you mean --kernel gaussian=1.6?"),
+        ("deblur photo.png --kernel gauss=2", "did you mean --kernel gaussian=2?"),
+        ("deblur photo.png --kernel gaussian", "did you mean --kernel gaussian=3?"),
+        ("sr photo.png --scale 2 --kernel gaussian=1.6", "is written --kernel gaussian --kernel-sigma 1.6"),
+        (
+            "degrade photo.png --task denoize --sigma 5",
+            "there is no task 'denoize' (did you mean 'denoise'?)",
+        ),
+        ("compare photo.png --task sr --scale 2 --report out --methods tvv", "(did you mean 'tv'?)"),
+        ("tasks everything", "'everything' was not understood"),
+        ("denoise none*.png", "none*.png: there is no such file"),
+    ],
+)
+def test_other_guesses_are_answered_in_one_line(
+    words: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(words.split(), capsys)
+    assert code == 2
+    assert told in err
+    assert err.count("\n") == 1
+    assert "error: " in err
+    assert out == ""
+    assert sorted(path.name for path in Path().iterdir()) == ["photo.jpg", "photo.png"]
+
+
+def test_abbreviations_are_still_options(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["denoise", "photo.png", "--sig", "5", "--pri", "tv", "--qui"], capsys)[0] == 0
+
+
+def test_a_range_and_a_file_that_begin_with_a_minus(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("photo.png").rename("--photo.png")
+    words = ["denoise", "--prior", "tv", "--quiet", "-o", "clean.png", "--", "--photo.png"]
+    assert run(words, capsys)[0] == 0
+
+
+def test_a_pattern_that_no_shell_has_looked_up(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "b.png").write_bytes((folder / "photo.png").read_bytes())
+    assert run(["denoise", "*.png", "-o", "out/", *FAST.split()], capsys)[0] == 0
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["b.png", "photo.png"]
+    assert run(["info", "out/*.png"], capsys)[0] == 0
+
+
+def test_a_file_that_is_called_like_a_pattern_is_itself(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "photo.png").rename(folder / "p[1].png")
+    (folder / "p1.png").write_bytes(b"not this one")
+    assert run(["denoise", "p[1].png", *FAST.split()], capsys)[0] == 0
+    assert (folder / "p[1].denoised.png").exists()
