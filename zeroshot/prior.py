@@ -34,10 +34,14 @@ class Run(ABC):
         The names of the attributes that a continued run needs: tensors, numbers, strings, lists, tuples and
         dicts of them, and objects with a `state_dict` of their own, such as networks, optimisers and other
         runs.
+    minds_time : bool
+        Whether its steps end by themselves when the time is up (:func:`zeroshot.deadline.seconds_left`), which runs
+        that are made of other runs do. The steps of all others are broken off by the loop.
     """
 
     device: torch.device
     state: ClassVar[tuple[str, ...]] = ()
+    minds_time: ClassVar[bool] = False
 
     @property
     def finished(self) -> bool:
@@ -59,6 +63,13 @@ class Run(ABC):
 
     def shrink_step(self, factor: float) -> None:  # noqa: B027
         """Multiply the step size (learning rate) by `factor`; schemes without one ignore it."""
+
+    def beginning(self) -> tuple[torch.Tensor, str] | None:
+        """What the run has before its first step, and what that is called: "the bm3d guide".
+
+        None where that is the operator's first estimate.
+        """
+        return None
 
     def findings(self) -> dict[str, Any]:
         """What the run chose or found out, for the provenance of a result: numbers, strings, lists, dicts."""

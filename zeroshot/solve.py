@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +14,7 @@ import torch
 
 from zeroshot import images
 from zeroshot.checks import require_positive, require_whole
+from zeroshot.deadline import GRACE, Deadline, deadline_of_call, kept, seconds_left
 from zeroshot.estimate import History
 from zeroshot.loop import Listener, Loop
 from zeroshot.operators.operator import Operator
@@ -66,7 +69,9 @@ def solve(
     stopping : StoppingRule, optional
         When to stop; by default the prior's own rule.
     seconds : float, optional
-        Stop after this time in any case, with the best image so far.
+        Stop after this time in any case, with the best image so far. It counts from the call on, reading the image
+        and estimating its noise included. Where it does not suffice for a first step the result is the prior's guide
+        or the task's first estimate, for denoising the input, and its reason says so.
     seed : int
         On a CPU the same seed and thread count give the same bytes.
     device : str or torch.device
@@ -115,6 +120,7 @@ def solve(
     >>> restored.image.shape, restored.image.dtype
     ((64, 64, 3), dtype('uint8'))
     """
+    called = time.monotonic()
     watch = Watch(
         callbacks=callbacks,
         progress=progress,
@@ -127,19 +133,21 @@ def solve(
     )
     tiling = Tiling(tile, overlap, samples)
     request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, tiling)
-    picture = images.load(image, value_range=value_range)
-    _check_preview(preview, image)
-    count = picture.colours.shape[0]
-    if count == 1:
-        return request.posed(picture, *make_problem(task, picture, options)).restored()
-    if checkpoint is not None or preview is not None:
-        raise ValueError("checkpoint and preview go with one image; give the images of a batch one by one")
-    share = replace(request, seconds=None if seconds is None else seconds / count)
-    parts = [
-        share.posed(part, *make_problem(task, part, _options_of(options, index, count)))
-        for index, part in enumerate(map(picture.part, range(count)))
-    ]
-    return _joined(picture, _restored_in_turn(parts))
+    deadline = deadline_of_call(seconds, called)
+    with kept(deadline):
+        picture = images.load(image, value_range=value_range)
+        _check_preview(preview, image)
+        count = picture.colours.shape[0]
+        if count == 1:
+            return request.posed(picture, *make_problem(task, picture, options)).restored(deadline)
+        if checkpoint is not None or preview is not None:
+            raise ValueError("checkpoint and preview go with one image; give the images of a batch one by one")
+        share = replace(request, seconds=None if seconds is None else seconds / count)
+        parts = [
+            share.posed(part, *make_problem(task, part, _options_of(options, index, count)))
+            for index, part in enumerate(map(picture.part, range(count)))
+        ]
+        return _joined(picture, _restored_in_turn(parts))
 
 
 def solve_problem(
@@ -173,11 +181,14 @@ def solve_problem(
     **options
         What the provenance says of how the problem was posed.
     """
+    called = time.monotonic()
     watch = Watch(callbacks=callbacks, progress=progress, preview=preview)
     untiled = Tiling(tile=None)
     request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, untiled)
-    picture = images.load(image)
-    return request.posed(picture, problem, picture, options).restored()
+    deadline = deadline_of_call(seconds, called)
+    with kept(deadline):
+        picture = images.load(image)
+        return request.posed(picture, problem, picture, options).restored(deadline)
 
 
 def _check_preview(preview: str | Path | None, image: Any) -> None:
@@ -275,15 +286,15 @@ class Posed:
     prior: Prior
     options: dict[str, Any]
 
-    def restored(self) -> Restoration:
-        """Run the optimisation."""
+    def restored(self, deadline: Deadline | None) -> Restoration:
+        """Run the optimisation, until the deadline at the latest."""
         request, problem = self.request, self.problem.to(self.request.device)
 
         def begin(listeners: Sequence[Listener]) -> Loop:
             generator = torch.Generator().manual_seed(request.seed)
             rule = None if is_tiled(self.prior) else request.stopping
             return Loop(
-                problem, self.prior, rule, generator=generator, seconds=request.seconds, listeners=listeners
+                problem, self.prior, rule, generator=generator, seconds=deadline, listeners=listeners
             )
 
         provenance = self.provenance()
@@ -307,10 +318,10 @@ class Posed:
             arrays={name: array.detach().cpu() for name, array in run.arrays().items()},
         )
 
-    def untouched(self) -> Restoration:
-        """The operator's first estimate, for an image whose turn did not come."""
+    def untouched(self, reason: str) -> Restoration:
+        """The operator's first estimate, for an image whose turn did not come for this reason."""
         ended = {
-            "stopped_by": f"{INTERRUPTED} before its turn",
+            "stopped_by": reason,
             "iterations": 0,
             "seconds_allowed": self.request.seconds,
         }
@@ -352,10 +363,17 @@ class Posed:
 
 
 def _restored_in_turn(parts: list[Posed]) -> list[Restoration]:
-    """Each image of a batch; after Ctrl-C those left are only given their first estimate."""
+    """Each image of a batch; after Ctrl-C, or without time, those left are only given their first estimate."""
     done: list[Restoration] = []
-    for part in parts:
-        done.append(part.untouched() if done and done[-1].interrupted else part.restored())
+    for index, part in enumerate(parts):
+        left = seconds_left()
+        if done and done[-1].interrupted:
+            done.append(part.untouched(f"{INTERRUPTED} before its turn"))
+        elif left <= 0:
+            done.append(part.untouched("the time was up before its turn, so that this is the first estimate"))
+        else:
+            share = None if left == math.inf else Deadline(left / (len(parts) - index), grace=GRACE)
+            done.append(part.restored(share))
     return done
 
 
