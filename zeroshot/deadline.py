@@ -83,7 +83,7 @@ def give_back(seconds: float) -> None:
 
 @contextmanager
 def counting_start_up() -> Iterator[None]:
-    """Have calls inside count their time from the start of this process, where the system tells it."""
+    """Have the first call inside count its time from the start of this process, where the system tells it."""
     token = _process_began.set(_start_of_process())
     try:
         yield
@@ -92,10 +92,11 @@ def counting_start_up() -> Iterator[None]:
 
 
 def deadline_of_call(seconds: float | None, called: float) -> Deadline | None:
-    """The deadline of a call that was made at `called`, or with the process (:func:`counting_start_up`), if any."""
+    """The deadline of a call that was made at `called`, or with the process (:func:`counting_start_up`)."""
     if seconds is None:
         return None
     process = _process_began.get()
+    _process_began.set(None)
     began = called if process is None else max(process, called - _LARGEST_START * seconds)
     return Deadline(seconds, began, GRACE)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from zeroshot.deadline import GRACE, Deadline, deadline_of_call, kept, seconds_l
 from zeroshot.estimate import History
 from zeroshot.loop import Listener, Loop
 from zeroshot.operators.operator import Operator
+from zeroshot.prediction import worse_than_first_estimate
 from zeroshot.prior import Prior, configured_prior
 from zeroshot.problem import Problem
 from zeroshot.provenance import described
@@ -301,9 +303,10 @@ class Posed:
         loop, history = request.watch.run(
             begin, self.prior, problem.task, request.seconds, self.picture, provenance
         )
-        run, remark = loop.run, loop.run.remark()
+        run = loop.run
+        image, verdict = self._judged(loop)
         ended: dict[str, Any] = {
-            "stopped_by": f"{loop.reason}; {remark}" if remark else loop.reason,
+            "stopped_by": "; ".join(filter(None, [loop.reason, run.remark(), verdict])),
             "iterations": loop.iteration,
             "seconds_allowed": request.seconds,
         }
@@ -311,12 +314,34 @@ class Posed:
             ended["findings"] = described(findings)
         # No wall-clock time in the provenance: the same run must give the same file, byte for byte.
         return replace(
-            self._as_restoration(loop.result(), provenance | ended),
+            self._as_restoration(image, provenance | ended),
             seconds=loop.seconds,
             history=history,
             maps={name: image.float().cpu() for name, image in run.maps().items()},
             arrays={name: array.detach().cpu() for name, array in run.arrays().items()},
         )
+
+    def _judged(self, loop: Loop) -> tuple[torch.Tensor, str]:
+        """The image to return, and what its user must know of it, who is warned.
+
+        What was cut short and is worse than the first estimate is not returned in its place.
+        """
+        image = loop.result()
+        if loop.cut_short and not loop.iteration:
+            warnings.warn(loop.reason, stacklevel=4)
+            return image, ""
+        problem = self.problem.to(image.device)
+        worse = worse_than_first_estimate(problem, image)
+        if worse is None:
+            return image, ""
+        if loop.cut_short:
+            image = problem.initial()
+            got = "the input itself" if problem.is_denoising else "the first estimate"
+            text = f"{worse}, for want of time: this is {got} instead"
+        else:
+            text = f"{worse}: make more iterations, or take another prior, which knows such pictures"
+        warnings.warn(text, stacklevel=4)
+        return image, text
 
     def untouched(self, reason: str) -> Restoration:
         """The operator's first estimate, for an image whose turn did not come for this reason."""

@@ -17,7 +17,7 @@ from zeroshot.deadline import OutOfTime, seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.loop import Loop
 from zeroshot.prior import Prior, Run, configured_prior
-from zeroshot.priors.auto.validation_split import pixels_to_judge_by, put_aside
+from zeroshot.validation_split import pixels_to_judge_by, put_aside
 from zeroshot.priors.clean import CleanRun
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
