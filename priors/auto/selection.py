@@ -37,6 +37,8 @@ CANDIDATES = {
 #: What a candidate may raise without ending the selection.
 FAILURES = (ValueError, RuntimeError, NotImplementedError, MemoryError)
 NOT_FINITE = "its image is not finite"
+#: After how many times its share of the seconds a candidate is broken off.
+_LIMIT = 2
 TOO_SLOW, SKIPPED = "its first step took too long", "skipped: no time was left for it"
 
 
@@ -212,10 +214,10 @@ class ModelSelectionRun(Run):
         chosen = len(self._results) if self.choosing else self.chosen
         assert chosen is not None
         problem = self._part if self.choosing else self._problem
-        # A final run as long as the candidate's own must fit into what is left.
         left = self._remaining()
         self._share = left / (len(self._priors) - len(self._results) + 1)
-        limit = left / 2 if self.choosing else left
+        # A first step may take longer than its share, but must leave something to those that are quicker.
+        limit = _LIMIT * self._share if self.choosing else left
         return Loop(
             problem,
             self._priors[chosen],
