@@ -63,7 +63,11 @@ def measured_apart(*case: Any) -> dict[str, Any]:
     code = f"import json; from benchmarks.budgets import measure; print(json.dumps(measure{case!r}))"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
     if done.returncode:
-        return {"wall": float("nan"), "processor": float("nan"), "reason": done.stderr.strip().splitlines()[-1]}
+        return {
+            "wall": float("nan"),
+            "processor": float("nan"),
+            "reason": done.stderr.strip().splitlines()[-1],
+        }
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -77,7 +81,9 @@ def main() -> None:
     arguments = options.parse_args()
     free = [name for name in prior_names() if "weights=" not in prior_class(name).summary]
     priors = arguments.priors.split(",") if arguments.priors else free
-    print("| prior | task | size | asked | wall | processor | ended because it |\n|---|---|---|---|---|---|---|")
+    print(
+        "| prior | task | size | asked | wall | processor | ended because it |\n|---|---|---|---|---|---|---|"
+    )
     for task in arguments.tasks.split(","):
         for prior in priors:
             for size in map(int, arguments.sizes.split(",")):

@@ -143,7 +143,9 @@ def solve(
         if count == 1:
             return request.posed(picture, *make_problem(task, picture, options)).restored(deadline)
         if checkpoint is not None or preview is not None:
-            raise ValueError("checkpoint and preview go with one image; give the images of a batch one by one")
+            raise ValueError(
+                "checkpoint and preview go with one image; give the images of a batch one by one"
+            )
         share = replace(request, seconds=None if seconds is None else seconds / count)
         parts = [
             share.posed(part, *make_problem(task, part, _options_of(options, index, count)))
@@ -295,9 +297,7 @@ class Posed:
         def begin(listeners: Sequence[Listener]) -> Loop:
             generator = torch.Generator().manual_seed(request.seed)
             rule = None if is_tiled(self.prior) else request.stopping
-            return Loop(
-                problem, self.prior, rule, generator=generator, seconds=deadline, listeners=listeners
-            )
+            return Loop(problem, self.prior, rule, generator=generator, seconds=deadline, listeners=listeners)
 
         provenance = self.provenance()
         loop, history = request.watch.run(

@@ -17,10 +17,10 @@ from zeroshot.deadline import OutOfTime, seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.loop import Loop
 from zeroshot.prior import Prior, Run, configured_prior
-from zeroshot.validation_split import pixels_to_judge_by, put_aside
 from zeroshot.priors.clean import CleanRun
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
+from zeroshot.validation_split import pixels_to_judge_by, put_aside
 
 #: Candidates by task, the strongest on the test sets first: where the image does not tell two of them apart,
 #: the one that comes first is taken.
@@ -207,7 +207,10 @@ class ModelSelectionRun(Run):
             return
         if not bool(trial.result().isfinite().all()):
             raise ValueError(NOT_FINITE)
-        self.image, self.ended = self._shown() if trial.cut_short or not trial.reason else trial.result(), True
+        self.image, self.ended = (
+            self._shown() if trial.cut_short or not trial.reason else trial.result(),
+            True,
+        )
 
     def _begin(self) -> Loop:
         """The loop of the candidate whose turn it is, or of the final run."""

@@ -200,7 +200,9 @@ class SamplesRun(Run):
     def remark(self) -> str:
         """How many samples there are where they are fewer than asked for, and the remarks of all runs."""
         done = len(self._estimates)
-        fewer = f"{done} of {self._asked} samples, the time sufficed for no more" if done < self._asked else ""
+        fewer = (
+            f"{done} of {self._asked} samples, the time sufficed for no more" if done < self._asked else ""
+        )
         remarks = sorted({remark for run in self._runs if (remark := run.remark())})
         return "; ".join(filter(None, [fewer, *remarks]))
 

@@ -203,7 +203,9 @@ class TilesRun(Run):
         rule = copy.deepcopy(self._tiles.stopping)
         # The first step of a tile may take longer than its share, as long as there is any time.
         left = seconds_left()
-        self._part = Loop(problem, prior, rule, generator=generator, seconds=left if left < math.inf else None)
+        self._part = Loop(
+            problem, prior, rule, generator=generator, seconds=left if left < math.inf else None
+        )
 
     def _share_of_time(self) -> float | None:
         left = seconds_left()

@@ -144,7 +144,9 @@ def test_a_method_that_has_the_results_of_another_is_not_marked_as_the_best_and_
     assert "dip (as bm3d)" in dip and "*" not in dip + tv
     assert "31.50*" in bm3d
     assert "dip (as bm3d)" in page(table, Contents())
-    assert "dip: 0 % of the network, 100 % of its guide (bm3d); guide=none is the network alone" in remarks(table)
+    assert "dip: 0 % of the network, 100 % of its guide (bm3d); guide=none is the network alone" in remarks(
+        table
+    )
 
 
 def test_the_share_of_a_guide_is_told() -> None:

@@ -17,11 +17,11 @@ from zeroshot.metrics import psnr
 from zeroshot.noise import add_gaussian, random_mask
 from zeroshot.operators import Blur, Downsample, Grayscale, Identity, Mask, Mosaic, Stack
 from zeroshot.priors.auto.selection import CANDIDATES, ModelSelection, _is_better
-from zeroshot.validation_split import put_aside
 from zeroshot.priors.total_variation.tv import TotalVariation
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
+from zeroshot.validation_split import put_aside
 
 
 def called(name, **settings):

@@ -129,4 +129,3 @@ class _Watch:
         away = time.monotonic() - began
         self.away += away
         give_back(away)
-
