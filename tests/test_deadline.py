@@ -124,7 +124,8 @@ def test_a_call_counts_from_the_start_of_the_process_once_and_leaves_a_quarter()
     now = time.monotonic()
     with counting_start_up():
         first, second = deadline_of_call(1e-3, now), deadline_of_call(1e6, now)
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert first.left() <= 1e-3 / 4 + 1e-6
     assert second.left() == pytest.approx(1e6, abs=30)
     assert deadline_of_call(None, now) is None

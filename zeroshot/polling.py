@@ -24,7 +24,8 @@ _BACKWARD = (torch.Tensor.backward, torch.autograd.grad, torch.autograd.backward
 def polling(first: bool = False) -> Iterator[None]:
     """Raise :class:`~zeroshot.deadline.OutOfTime` at the first tensor operation after the deadline has passed.
 
-    With `first` there is nothing to return yet, and the deadline's grace is added. An operation takes about ten microseconds longer inside. Where no deadline is kept nothing is done.
+    With `first` there is nothing to return yet, and the deadline's grace is added. An operation takes about ten
+    microseconds longer inside. Where no deadline is kept nothing is done.
     """
     if _polls.get() or seconds_left() == float("inf"):
         yield

@@ -8,6 +8,7 @@ rule says so. A new prior is its mathematics, in `start` and in the run's `step`
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
@@ -147,12 +148,16 @@ class Prior(ABC):
         Task → the hyper-parameters that differ there from the fields' defaults, each with its source.
     finds_latent : bool
         Whether the arrays of its runs hold a latent that can be edited.
+    bytes_per_value : int or None
+        About how many bytes a run needs on its device for every value of the image, each channel of a pixel being
+        one; None where it is not known, or hardly grows with the image.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     finds_latent: ClassVar[bool] = False
+    bytes_per_value: ClassVar[int | None] = None
 
     @classmethod
     def for_problem(cls: type[_Prior], problem: Problem, **settings: Any) -> _Prior:
@@ -224,7 +229,11 @@ class Prior(ABC):
 
         What needs too much is restored in tiles, see :class:`zeroshot.tiling.Tiles`.
         """
-        return None
+        return (
+            None
+            if self.bytes_per_value is None
+            else self.bytes_per_value * math.prod(problem.reference_shape)
+        )
 
     def within(self, seconds: float) -> Prior:
         """The same prior, prepared for a time budget; those that make no plans return themselves."""
