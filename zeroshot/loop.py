@@ -97,8 +97,9 @@ class Loop:
         listeners: Sequence[Listener] = (),
     ) -> None:
         self._began = time.monotonic()
-        known = seconds is None or isinstance(seconds, Deadline)
-        self._deadline: Deadline | None = seconds if known else Deadline(seconds)
+        if seconds is not None and not isinstance(seconds, Deadline):
+            seconds = Deadline(seconds)
+        self._deadline = seconds
         self._shows_input = problem.is_denoising
         suited = prior.suited(problem)
         self.rule = suited.default_stopping(problem) if rule is None else rule

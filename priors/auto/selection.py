@@ -256,9 +256,10 @@ class ModelSelectionRun(Run):
             raise ValueError(NOT_FINITE)
         self._results.append(_TrialResult(errors, "", trial.seconds, trial.iteration))
         self._trial = None
-        if self._choose() == len(self._results) - 1:
+        chosen = self._choose()
+        if chosen == len(self._results) - 1:
             self.image = image
-        self.iteration = self._results[self.chosen].iteration
+        self.iteration = self._results[chosen].iteration
         self._skip_without_time()
 
     def _choose(self) -> int:
