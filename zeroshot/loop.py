@@ -13,13 +13,19 @@ from typing import Any
 
 import torch
 
+from zeroshot.deadline import Deadline, OutOfTime, kept, seconds_left
 from zeroshot.estimate import Estimate
+from zeroshot.polling import polling
 from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
-from zeroshot.stopping import StoppingRule, TimeBudget
+from zeroshot.stopping import StoppingRule
 
 #: Steps between two states that a run may go back to.
 _KEPT_EVERY = 50
+#: Seconds of a step from which on it is worth breaking off.
+_LONG_STEP = 0.1
+#: Such steps are watched where fewer than this many fit into the time that is left.
+_LAST_STEPS = 10
 
 
 class Listener:
@@ -53,8 +59,9 @@ class Loop:
         When to stop, the time apart; by default the prior's own.
     generator : torch.Generator
         The source of all randomness, a CPU generator.
-    seconds : float, optional
-        Stop after this time in any case; beginning the run counts.
+    seconds : float or Deadline, optional
+        Stop after this time in any case, in the middle of a step if need be; beginning the run counts. A deadline
+        that the caller keeps (:func:`zeroshot.deadline.kept`) holds as well.
     listeners : sequence of Listener
         Told of each step, in this order.
 
@@ -70,6 +77,8 @@ class Loop:
         That of the newest estimate.
     iteration : int
         How many iterations have been made.
+    cut_short : bool
+        Whether it ended because the time was up.
 
     Raises
     ------
@@ -84,26 +93,41 @@ class Loop:
         rule: StoppingRule | None = None,
         *,
         generator: torch.Generator,
-        seconds: float | None = None,
+        seconds: float | Deadline | None = None,
         listeners: Sequence[Listener] = (),
     ) -> None:
         self._began = time.monotonic()
+        if seconds is not None and not isinstance(seconds, Deadline):
+            seconds = Deadline(seconds)
+        self._deadline = seconds
+        self._shows_input = problem.is_denoising
         suited = prior.suited(problem)
         self.rule = suited.default_stopping(problem) if rule is None else rule
         if self.rule.holds_out:
             problem = problem.hold_out(self.rule.holds_out, generator)
         self.problem, self.listeners = problem, listeners
-        self._budget = None if seconds is None else TimeBudget(seconds)
-        self._stop = self.rule if self._budget is None else self.rule | self._budget
-        self._stop.start(problem)
+        self.rule.start(problem)
         self.image = problem.initial()
+        self.reason, self.loss, self.iteration, self.cut_short = "", 0.0, 0, False
+        self._restarts, self._steps, self._longest = 0, 0, 0.0
         # With measurements held out a denoiser is no longer the answer by itself.
-        self.run: Run = prior.suited(problem).begin(problem, generator)
-        self.reason, self.loss, self.iteration = "", 0.0, 0
-        self._restarts, self._steps = 0, 0
+        self.run: Run = self._begun(prior.suited(problem), generator)
         self._good: dict[str, Any] = {**self._snapshot(), "image": self.image}
-        if self._budget is not None:
-            self._budget.load_state_dict({"elapsed": self.seconds})
+
+    def _begun(self, prior: Prior, generator: torch.Generator) -> Run:
+        """The run, or a stand-in where the time does not suffice to begin it."""
+        with kept(self._deadline):
+            try:
+                with polling(first=True):
+                    run = prior.begin(self.problem, generator)
+            except OutOfTime:
+                if self._deadline is None:
+                    raise
+                run = _NotBegun(self.image)
+                self._end_for_time()
+        if (beginning := run.beginning()) is not None:
+            self.image = beginning[0]
+        return run
 
     def __iter__(self) -> Iterator[Estimate]:
         """Step to the end; an estimate is valid until the next one."""
@@ -124,35 +148,85 @@ class Loop:
 
     def result(self) -> torch.Tensor:
         """The image to return at this point: the best by the rule, where it has an opinion, else the newest."""
-        best = self._stop.best()
+        best = self.rule.best()
         return (self.image if best is None else best).clone()
 
     def measures(self) -> dict[str, float]:
         """What the rule measured at the last step, by name."""
-        return self._stop.measures()
+        return self.rule.measures()
 
     def step(self) -> Estimate | None:
-        """Make one step; None where it ended the run for want of a finite one."""
+        """Make one step; None where it ended the run for want of a finite one, or of time."""
         if self._steps and self._steps % _KEPT_EVERY == 0:
             self._keep()
-        estimate = self.run.step()
+        with kept(self._deadline):
+            try:
+                estimate = self._next()
+            except OutOfTime:
+                if self._deadline is None:
+                    raise
+                self._end_for_time()
+                return None
+            if estimate is None:
+                return None
+            self._judge(estimate)
+            for listener in self.listeners:
+                listener.stepped(self, estimate)
+        return estimate
+
+    def _next(self) -> Estimate | None:
+        """The next estimate whose loss is finite; None where there is none."""
+        estimate = self._step_in_time()
         while not math.isfinite(estimate.loss):
             if self._restarts:
                 self.image = self._good["image"]
                 self.end("the loss was not finite twice, the second time with a smaller step")
                 return None
             self._go_back()
+            estimate = self._step_in_time()
+        return estimate
+
+    def _step_in_time(self) -> Estimate:
+        """One step of the run, broken off when the time is up where it would go on for long."""
+        began, left = time.monotonic(), seconds_left()
+        if left <= 0 and self._steps:
+            raise OutOfTime
+        long = self._longest > _LONG_STEP and left < _LAST_STEPS * self._longest
+        if self.run.minds_time or not (long or self._steps == 0):
             estimate = self.run.step()
+        else:
+            if self._steps and left < math.inf:
+                # A step that is broken off may have begun to change it.
+                self.image = self.image.clone()
+            with polling(first=self._steps == 0):
+                estimate = self.run.step()
+        self._longest = max(self._longest, time.monotonic() - began)
+        return estimate
+
+    def _judge(self, estimate: Estimate) -> None:
         self._steps += 1
         self.image, self.loss, self.iteration = estimate.image, estimate.loss, estimate.iteration
-        if self._stop.update(estimate):
-            self.end(self._stop.reason or repr(self._stop))
+        if self.rule.update(estimate):
+            self.end(self.rule.reason or repr(self.rule))
         elif self.run.finished:
-            self.end(f"finished after {estimate.iteration} iterations: nothing is left to do")
-        self.run.keep_with_best(self._stop.best(), estimate)
-        for listener in self.listeners:
-            listener.stepped(self, estimate)
-        return estimate
+            self.end(f"finished after {_iterations(estimate.iteration)}: nothing is left to do")
+        elif self._deadline is not None and seconds_left() <= 0:
+            self._end_for_time()
+        self.run.keep_with_best(self.rule.best(), estimate)
+
+    def _end_for_time(self) -> None:
+        assert self._deadline is not None
+        self.cut_short = True
+        budget = f"used up its time budget of {self._deadline.seconds:.3g} s"
+        if self.iteration:
+            self.end(f"{budget} at iteration {self.iteration}")
+            return
+        beginning = self.run.beginning() if hasattr(self, "run") else None
+        if beginning is not None:
+            got = beginning[1]
+        else:
+            got = "the input itself" if self._shows_input else "the operator's first estimate"
+        self.end(f"{budget} before its first step was done, so that this is {got}")
 
     def end(self, reason: str) -> None:
         """End the run after this step; it can go on from its state."""
@@ -181,8 +255,8 @@ class Loop:
         self.image = state["image"].to(self.run.device)
         self.loss, self.iteration = state["loss"], state["iteration"]
         self._began -= state["seconds"]
-        if self._budget is not None:
-            self._budget.load_state_dict({"elapsed": self.seconds})
+        if self._deadline is not None:
+            self._deadline.spend(state["seconds"])
 
     def _snapshot(self) -> dict[str, Any]:
         return {
@@ -210,6 +284,26 @@ class Loop:
         self._restarts += 1
         self._set_back(self._good)
         self.run.shrink_step(0.1)
+
+
+class _NotBegun(Run):
+    """What stands for a run that the time did not suffice to begin; there is nothing to step."""
+
+    def __init__(self, image: torch.Tensor) -> None:
+        self.image, self.device = image, image.device
+
+    @property
+    def finished(self) -> bool:
+        """Always."""
+        return True
+
+    def step(self) -> Estimate:
+        """The image as it is."""
+        return Estimate(self.image, 0.0, 0)
+
+
+def _iterations(count: int) -> str:
+    return f"{count} iteration{'s' * (count != 1)}"
 
 
 def all_finite(state: Any) -> bool:

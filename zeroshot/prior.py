@@ -8,6 +8,7 @@ rule says so. A new prior is its mathematics, in `start` and in the run's `step`
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
@@ -35,10 +36,14 @@ class Run(ABC):
         The names of the attributes that a continued run needs: tensors, numbers, strings, lists, tuples and
         dicts of them, and objects with a `state_dict` of their own, such as networks, optimisers and other
         runs.
+    minds_time : bool
+        Whether its steps end by themselves when the time is up (:func:`zeroshot.deadline.seconds_left`), which runs
+        that are made of other runs do. The steps of all others are broken off by the loop.
     """
 
     device: torch.device
     state: ClassVar[tuple[str, ...]] = ()
+    minds_time: ClassVar[bool] = False
 
     @property
     def finished(self) -> bool:
@@ -60,6 +65,13 @@ class Run(ABC):
 
     def shrink_step(self, factor: float) -> None:  # noqa: B027
         """Multiply the step size (learning rate) by `factor`; schemes without one ignore it."""
+
+    def beginning(self) -> tuple[torch.Tensor, str] | None:
+        """What the run has before its first step, and what that is called: "the bm3d guide".
+
+        None where that is the operator's first estimate.
+        """
+        return None
 
     def findings(self) -> dict[str, Any]:
         """What the run chose or found out, for the provenance of a result: numbers, strings, lists, dicts."""
@@ -141,12 +153,16 @@ class Prior(ABC):
         Task → the hyper-parameters that differ there from the fields' defaults, each with its source.
     finds_latent : bool
         Whether the arrays of its runs hold a latent that can be edited.
+    bytes_per_value : int or None
+        About how many bytes a run needs on its device for every value of the image, each channel of a pixel being
+        one; None where it is not known, or hardly grows with the image.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     finds_latent: ClassVar[bool] = False
+    bytes_per_value: ClassVar[int | None] = None
 
     @classmethod
     def for_problem(cls: type[_Prior], problem: Problem, **settings: Any) -> _Prior:
@@ -218,7 +234,11 @@ class Prior(ABC):
 
         What needs too much is restored in tiles, see :class:`zeroshot.tiling.Tiles`.
         """
-        return None
+        return (
+            None
+            if self.bytes_per_value is None
+            else self.bytes_per_value * math.prod(problem.reference_shape)
+        )
 
     def within(self, seconds: float) -> Prior:
         """The same prior, prepared for a time budget; those that make no plans return themselves."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from inspect import signature
@@ -13,9 +16,11 @@ import torch
 
 from zeroshot import images, synonyms
 from zeroshot.checks import is_number, require_positive, require_whole
+from zeroshot.deadline import GRACE, Deadline, deadline_of_call, kept, seconds_left
 from zeroshot.estimate import History
 from zeroshot.loop import Listener, Loop
 from zeroshot.operators.operator import Operator
+from zeroshot.prediction import worse_than_first_estimate
 from zeroshot.prior import Prior, configured_prior
 from zeroshot.problem import Problem
 from zeroshot.provenance import described
@@ -68,7 +73,9 @@ def solve(
     stopping : StoppingRule, optional
         When to stop; by default the prior's own rule.
     seconds : float, optional
-        Stop after this time in any case, with the best image so far.
+        Stop after this time in any case, with the best image so far. It counts from the call on, reading the image
+        and estimating its noise included. Where it does not suffice for a first step the result is the prior's guide
+        or the task's first estimate, for denoising the input, and its reason says so.
     seed : int
         On a CPU the same seed and thread count give the same bytes.
     device : str or torch.device
@@ -117,6 +124,7 @@ def solve(
     >>> restored.image.shape, restored.image.dtype
     ((64, 64, 3), dtype('uint8'))
     """
+    called = time.monotonic()
     task = task_named(task).name
     _refuse_misplaced(task, prior, options)
     watch = Watch(
@@ -131,19 +139,23 @@ def solve(
     )
     tiling = Tiling(tile, overlap, samples)
     request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, tiling)
-    picture = images.load(image, value_range=value_range)
-    _check_preview(preview, image)
-    count = picture.colours.shape[0]
-    if count == 1:
-        return request.posed(picture, *make_problem(task, picture, options)).restored()
-    if checkpoint is not None or preview is not None:
-        raise ValueError("checkpoint and preview go with one image; give the images of a batch one by one")
-    share = replace(request, seconds=None if seconds is None else seconds / count)
-    parts = [
-        share.posed(part, *make_problem(task, part, _options_of(options, index, count)))
-        for index, part in enumerate(map(picture.part, range(count)))
-    ]
-    return _joined(picture, _restored_in_turn(parts))
+    deadline = deadline_of_call(seconds, called)
+    with kept(deadline):
+        picture = images.load(image, value_range=value_range)
+        _check_preview(preview, image)
+        count = picture.colours.shape[0]
+        if count == 1:
+            return request.posed(picture, *make_problem(task, picture, options)).restored(deadline)
+        if checkpoint is not None or preview is not None:
+            raise ValueError(
+                "checkpoint and preview go with one image; give the images of a batch one by one"
+            )
+        share = replace(request, seconds=None if seconds is None else seconds / count)
+        parts = [
+            share.posed(part, *make_problem(task, part, _options_of(options, index, count)))
+            for index, part in enumerate(map(picture.part, range(count)))
+        ]
+        return _joined(picture, _restored_in_turn(parts))
 
 
 def solve_problem(
@@ -177,11 +189,14 @@ def solve_problem(
     **options
         What the provenance says of how the problem was posed.
     """
+    called = time.monotonic()
     watch = Watch(callbacks=callbacks, progress=progress, preview=preview)
     untiled = Tiling(tile=None)
     request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, untiled)
-    picture = images.load(image)
-    return request.posed(picture, problem, picture, options).restored()
+    deadline = deadline_of_call(seconds, called)
+    with kept(deadline):
+        picture = images.load(image)
+        return request.posed(picture, problem, picture, options).restored(deadline)
 
 
 def _refuse_misplaced(task: str, prior: str | Prior, options: dict[str, Any]) -> None:
@@ -296,24 +311,23 @@ class Posed:
     prior: Prior
     options: dict[str, Any]
 
-    def restored(self) -> Restoration:
-        """Run the optimisation."""
+    def restored(self, deadline: Deadline | None) -> Restoration:
+        """Run the optimisation, until the deadline at the latest."""
         request, problem = self.request, self.problem.to(self.request.device)
 
         def begin(listeners: Sequence[Listener]) -> Loop:
             generator = torch.Generator().manual_seed(request.seed)
             rule = None if is_tiled(self.prior) else request.stopping
-            return Loop(
-                problem, self.prior, rule, generator=generator, seconds=request.seconds, listeners=listeners
-            )
+            return Loop(problem, self.prior, rule, generator=generator, seconds=deadline, listeners=listeners)
 
         provenance = self.provenance()
         loop, history = request.watch.run(
             begin, self.prior, problem.task, request.seconds, self.picture, provenance
         )
-        run, remark = loop.run, loop.run.remark()
+        run = loop.run
+        image, verdict = self._judged(loop)
         ended: dict[str, Any] = {
-            "stopped_by": f"{loop.reason}; {remark}" if remark else loop.reason,
+            "stopped_by": "; ".join(filter(None, [loop.reason, run.remark(), verdict])),
             "iterations": loop.iteration,
             "seconds_allowed": request.seconds,
         }
@@ -321,17 +335,39 @@ class Posed:
             ended["findings"] = described(findings)
         # No wall-clock time in the provenance: the same run must give the same file, byte for byte.
         return replace(
-            self._as_restoration(loop.result(), provenance | ended),
+            self._as_restoration(image, provenance | ended),
             seconds=loop.seconds,
             history=history,
             maps={name: image.float().cpu() for name, image in run.maps().items()},
             arrays={name: array.detach().cpu() for name, array in run.arrays().items()},
         )
 
-    def untouched(self) -> Restoration:
-        """The operator's first estimate, for an image whose turn did not come."""
+    def _judged(self, loop: Loop) -> tuple[torch.Tensor, str]:
+        """The image to return, and what its user must know of it, who is warned.
+
+        What was cut short and is worse than the first estimate is not returned in its place.
+        """
+        image = loop.result()
+        if loop.cut_short and not loop.iteration:
+            warnings.warn(loop.reason, stacklevel=4)
+            return image, ""
+        problem = self.problem.to(image.device)
+        worse = worse_than_first_estimate(problem, image)
+        if worse is None:
+            return image, ""
+        if loop.cut_short:
+            image = problem.initial()
+            got = "the input itself" if problem.is_denoising else "the first estimate"
+            text = f"{worse}, for want of time: this is {got} instead"
+        else:
+            text = f"{worse}: make more iterations, or take another prior, which knows such pictures"
+        warnings.warn(text, stacklevel=4)
+        return image, text
+
+    def untouched(self, reason: str) -> Restoration:
+        """The operator's first estimate, for an image whose turn did not come for this reason."""
         ended = {
-            "stopped_by": f"{INTERRUPTED} before its turn",
+            "stopped_by": reason,
             "iterations": 0,
             "seconds_allowed": self.request.seconds,
         }
@@ -374,10 +410,17 @@ class Posed:
 
 
 def _restored_in_turn(parts: list[Posed]) -> list[Restoration]:
-    """Each image of a batch; after Ctrl-C those left are only given their first estimate."""
+    """Each image of a batch; after Ctrl-C, or without time, those left are only given their first estimate."""
     done: list[Restoration] = []
-    for part in parts:
-        done.append(part.untouched() if done and done[-1].interrupted else part.restored())
+    for index, part in enumerate(parts):
+        left = seconds_left()
+        if done and done[-1].interrupted:
+            done.append(part.untouched(f"{INTERRUPTED} before its turn"))
+        elif left <= 0:
+            done.append(part.untouched("the time was up before its turn, so that this is the first estimate"))
+        else:
+            share = None if left == math.inf else Deadline(left / (len(parts) - index), grace=GRACE)
+            done.append(part.restored(share))
     return done
 
 

@@ -13,13 +13,14 @@ from typing import Any, ClassVar
 import torch
 
 from zeroshot.checks import is_number, require_positive
+from zeroshot.deadline import OutOfTime, seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.loop import Loop
 from zeroshot.prior import Prior, Run, configured_prior
-from zeroshot.priors.auto.validation_split import pixels_to_judge_by, put_aside
 from zeroshot.priors.clean import CleanRun
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
+from zeroshot.validation_split import pixels_to_judge_by, put_aside
 
 #: Candidates by task, the strongest on the test sets first: where the image does not tell two of them apart,
 #: the one that comes first is taken.
@@ -36,6 +37,9 @@ CANDIDATES = {
 #: What a candidate may raise without ending the selection.
 FAILURES = (ValueError, RuntimeError, NotImplementedError, MemoryError)
 NOT_FINITE = "its image is not finite"
+#: After how many times its share of the seconds a candidate is broken off.
+_LIMIT = 2
+TOO_SLOW, SKIPPED = "its first step took too long", "skipped: no time was left for it"
 
 
 @dataclass(frozen=True)
@@ -140,10 +144,12 @@ class ModelSelectionRun(Run):
     """Each candidate in turn on a part of the measurements, then the best one on all of them.
 
     The estimates show the best image so far: that of the best candidate, until the final run has made as many
-    iterations as it had. A candidate that fails is passed over, and if all do, so does the run.
+    iterations as it had. A candidate that fails is passed over, and if all do, so does the run. Iterations are those
+    of the final run, 0 before it.
     """
 
     state = ("iteration", "chosen", "image", "ended")
+    minds_time = True
 
     def __init__(
         self, selection: ModelSelection, priors: list[Prior], problem: Problem, generator: torch.Generator
@@ -157,6 +163,8 @@ class ModelSelectionRun(Run):
         self.chosen: int | None = None
         self.image = problem.initial()
         self.ended = False
+        #: The seconds after which the loop at hand has had its share.
+        self._share = math.inf
         self._trial: Loop | None = None
         if pixels_to_judge_by(problem) < 2:
             self._choose_untried()
@@ -176,7 +184,6 @@ class ModelSelectionRun(Run):
     def step(self) -> Estimate:
         """Make one step of the candidate at hand, or of the final run."""
         if not self.ended:
-            self.iteration += 1
             try:
                 self._advance()
             except FAILURES as error:
@@ -188,22 +195,38 @@ class ModelSelectionRun(Run):
         if self._trial is None:
             self._trial = self._begin()
         trial = self._trial
-        trial.step()
-        if not trial.reason and trial.seconds < self._share():
+        if not trial.reason:
+            trial.step()
+        if not self.choosing:
+            assert self.chosen is not None
+            self.iteration = max(trial.iteration, self._results[self.chosen].iteration)
+        if not trial.reason and trial.seconds < self._share:
             return
         if self.choosing:
             self._judge(trial)
             return
         if not bool(trial.result().isfinite().all()):
             raise ValueError(NOT_FINITE)
-        self.image, self.ended = trial.result() if trial.reason else self._shown(), True
+        self.image, self.ended = (
+            self._shown() if trial.cut_short or not trial.reason else trial.result(),
+            True,
+        )
 
     def _begin(self) -> Loop:
         """The loop of the candidate whose turn it is, or of the final run."""
         chosen = len(self._results) if self.choosing else self.chosen
         assert chosen is not None
         problem = self._part if self.choosing else self._problem
-        return Loop(problem, self._priors[chosen], generator=torch.Generator().manual_seed(self._seed))
+        left = self._remaining()
+        self._share = left / (len(self._priors) - len(self._results) + 1)
+        # A first step may take longer than its share, but must leave something to those that are quicker.
+        limit = _LIMIT * self._share if self.choosing else left
+        return Loop(
+            problem,
+            self._priors[chosen],
+            generator=torch.Generator().manual_seed(self._seed),
+            seconds=None if limit == math.inf else max(limit, 1e-3),
+        )
 
     def _shown(self) -> torch.Tensor:
         """The final run's image, once it has come as far as the trial; before that the best candidate's."""
@@ -216,14 +239,15 @@ class ModelSelectionRun(Run):
         return image if bool(image.isfinite().all()) else self.image
 
     def _remaining(self) -> float:
-        return self._left - sum(result.spent for result in self._results)
-
-    def _share(self) -> float:
-        """The seconds that the candidate at hand may use: one final run as long as its own must fit in."""
-        return self._remaining() / (len(self._priors) - len(self._results) + 1)
+        return min(self._left - sum(result.spent for result in self._results), seconds_left())
 
     def _judge(self, trial: Loop) -> None:
         """Compare the candidate with the best so far, and go on to the next one or to the final run."""
+        if trial.cut_short and not trial.iteration:
+            self._trial = None
+            self._results.append(_TrialResult(None, TOO_SLOW, trial.seconds))
+            self._skip_without_time()
+            return
         image, problem = trial.result(), self._problem
         with torch.no_grad():
             penalty = problem.data_term.penalty(problem.operator(image), problem.y)
@@ -232,12 +256,14 @@ class ModelSelectionRun(Run):
             raise ValueError(NOT_FINITE)
         self._results.append(_TrialResult(errors, "", trial.seconds, trial.iteration))
         self._trial = None
-        if self._choose() == len(self._results) - 1:
+        chosen = self._choose()
+        if chosen == len(self._results) - 1:
             self.image = image
+        self.iteration = self._results[chosen].iteration
         self._skip_without_time()
 
     def _choose(self) -> int:
-        """Set which of the candidates judged so far is the best."""
+        """Find which of the candidates judged so far is the best."""
         self.chosen = None
         for index, result in enumerate(self._results):
             if result.errors is None:
@@ -257,11 +283,15 @@ class ModelSelectionRun(Run):
         self.chosen = 0
 
     def _skip_without_time(self) -> None:
-        """Try no further candidate where what is left is no more than the final run needs."""
-        assert self.chosen is not None
-        if self._remaining() <= self._results[self.chosen].spent:
+        """Try no further candidate where what is left is no more than the final run needs, or nothing."""
+        needed = 0.0 if self.chosen is None else self._results[self.chosen].spent
+        if self._remaining() <= needed:
             while self.choosing:
-                self._results.append(_TrialResult(None, "skipped: no time was left for it"))
+                self._results.append(_TrialResult(None, SKIPPED))
+        if not self.choosing and self.chosen is None:
+            if seconds_left() < math.inf and all(one.reason in (TOO_SLOW, SKIPPED) for one in self._results):
+                raise OutOfTime
+            self._choose()
 
     def _fail(self, error: BaseException) -> None:
         """Pass over the candidate at hand; if it was the final run's, take the next best."""
@@ -276,6 +306,17 @@ class ModelSelectionRun(Run):
         self._trial = None
         if not self.choosing:
             self._choose()
+
+    def remark(self) -> str:
+        """Which candidates were tried, and which was chosen."""
+        results = zip(self._priors, self._results, strict=False)
+        tried = [prior.name for prior, one in results if one.errors is not None]
+        if self.chosen is None or not tried:
+            return ""
+        chosen = self._priors[self.chosen].name
+        if len(tried) == 1:
+            return f"chose {chosen}, which was tried alone"
+        return f"chose {chosen}, of {', '.join(tried)} the best at predicting what was put aside"
 
     def findings(self) -> dict[str, Any]:
         """The choice, and the candidates: by mean penalty on what was put aside, then those without, and why."""

@@ -41,6 +41,7 @@ class Blend:
     largest: float
     handover: tuple[int, int]
 
+    @torch.no_grad()
     def weight(self, image: torch.Tensor, iteration: int) -> float:
         """The weight of the network's image at this iteration."""
         if self.problem.held_out is not None and isinstance(self.problem.operator, Identity | Mask):
@@ -58,9 +59,8 @@ class Blend:
         return min(self.largest, max(0.0, best))
 
     @torch.no_grad()
-    def __call__(self, image: torch.Tensor, iteration: int) -> torch.Tensor:
-        """The blended image for the network's image at this iteration."""
-        weight = self.weight(image, iteration)
+    def mixed(self, image: torch.Tensor, weight: float) -> torch.Tensor:
+        """The image in which the network's own has this weight."""
         if weight == 0:
             return self.guide
         return image if weight == 1 else torch.lerp(self.guide, image, weight)

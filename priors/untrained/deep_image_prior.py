@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 
 from zeroshot.data_terms import Gaussian
+from zeroshot.deadline import seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.memory import available_memory, keep_large_allocations
 from zeroshot.operators import Mask
@@ -27,8 +28,10 @@ from zeroshot.stopping import HeldOut, StoppingRule, WindowedMovingVariance
 
 #: How much of a budget the guide may take.
 _GUIDE_SHARE = 0.4
-#: Side of the part of the image on which the network is timed.
-_PROBE = 256
+#: How much of what is left of it then the guide has used when it is taken as it is.
+_GUIDE_LIMIT = 0.7
+#: Side of the part of the image on which the network is timed, and that under a budget of a few seconds.
+_PROBE, _SMALL_PROBE, _FEW_SECONDS = 256, 128, 10.0
 
 
 def working_precision(requested: str, device: torch.device) -> torch.dtype:
@@ -140,7 +143,7 @@ class DeepImagePrior(DeepImageSettings, Prior):
 class DeepImageRun(Run):
     """A network being fitted to one measurement: perturb the input, fit, average what it shows."""
 
-    state = ("iteration", "network", "optimiser", "generator", "average", "last_good")
+    state = ("iteration", "network", "optimiser", "generator", "average", "last_good", "share", "kept_share")
 
     def __init__(self, prior: DeepImagePrior, problem: Problem, generator: torch.Generator) -> None:
         self.prior = prior
@@ -166,27 +169,45 @@ class DeepImageRun(Run):
         self.average: torch.Tensor | None = None
         self._exact = self._exact_pixels()
         self.last_good: tuple[float, list[torch.Tensor]] | None = None
+        #: What the network's image weighs beside the guide, in the newest estimate and in the one that is returned.
+        self.share = self.kept_share = 0.0 if self.guide is not None else 1.0
 
     def _choose_guide(self, reduction: int) -> str:
         """The prior's guide, or a cheaper one where the budget is short."""
         prior = self.prior
-        if prior.guide == "none" or prior.budget is None:
+        budget = min(math.inf if prior.budget is None else prior.budget, seconds_left())
+        if prior.guide == "none" or budget == math.inf:
             return prior.guide
-        seconds = _GUIDE_SHARE * prior.budget
-        return affordable(prior.guide, self.problem, seconds, self._seconds_of_a_step(reduction))
+        probe = _SMALL_PROBE if budget < _FEW_SECONDS else _PROBE
+        step = self._seconds_of_a_step(reduction, probe)
+        return affordable(prior.guide, self.problem, _GUIDE_SHARE * budget, step)
 
     def _make_guide(self) -> torch.Tensor:
-        # Settings are those of the guide that was asked for, not of a cheaper one in its place.
-        settings = self.prior.guide_settings if self.guide_kind == self.prior.guide else None
-        return guide_image(self.guide_kind, self.problem, settings).to(self.device)
+        """The guide that was chosen or, where it makes no step in its time, a cheaper one."""
+        while self.guide_kind != "initial":
+            # Settings are those of the guide that was asked for, not of a cheaper one in its place.
+            settings = self.prior.guide_settings if self.guide_kind == self.prior.guide else None
+            left = seconds_left()
+            seconds = None if left == math.inf else max(_GUIDE_LIMIT * left, 1e-3)
+            guide = guide_image(self.guide_kind, self.problem, settings, seconds)
+            if guide is not None:
+                return guide.to(self.device)
+            self.guide_kind = CHEAPER[self.guide_kind]
+        return self.problem.initial()
 
-    def _seconds_of_a_step(self, reduction: int) -> float:
+    def beginning(self) -> tuple[torch.Tensor, str] | None:
+        """The guide."""
+        if self.guide is None or self.guide_kind == "initial":
+            return None
+        return self._keep_known(self.guide), f"the {self.guide_kind} guide"
+
+    def _seconds_of_a_step(self, reduction: int, probe: int) -> float:
         """About how long this device takes for the network, forward and backward, from a part of the image.
 
         The weights stay as they are.
         """
         multiple = self.network.size_multiple
-        height, width = (min(length, math.ceil(_PROBE / multiple) * multiple) for length in self.frame.outer)
+        height, width = (min(length, math.ceil(probe / multiple) * multiple) for length in self.frame.outer)
         channels = self.prior.input_channels(self.problem.reference_shape[1])
         z = torch.zeros(1, channels, height // reduction, width // reduction)
         z = z.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
@@ -249,8 +270,16 @@ class DeepImageRun(Run):
         return Estimate(self._returned(self.average), value, self.iteration, iterate=iterate)
 
     def _returned(self, average: torch.Tensor) -> torch.Tensor:
-        image = average if self._blend is None else self._blend(average, self.iteration)
-        return self._keep_known(image)
+        if self._blend is None:
+            self.share = 1.0
+            return self._keep_known(average)
+        self.share = self._blend.weight(average, self.iteration)
+        return self._keep_known(self._blend.mixed(average, self.share))
+
+    def keep_with_best(self, best: torch.Tensor | None, estimate: Estimate) -> None:
+        """Keep the share of the network in the image that is returned."""
+        if best is None or torch.equal(best, estimate.image):
+            self.kept_share = self.share
 
     def _update_average(self, iterate: torch.Tensor) -> None:
         if self.average is None or self.prior.averaging == 0:
@@ -297,4 +326,14 @@ class DeepImageRun(Run):
             group["lr"] *= factor
 
     def findings(self) -> dict[str, Any]:
-        return {} if self.guide is None else {"guide": self.guide_kind}
+        """The guide, and what the network's own image weighs beside it in the result."""
+        return {"guide": self.guide_kind, "network_share": round(self.kept_share, 4)}
+
+    def remark(self) -> str:
+        """How much of the result is the guide's."""
+        if self.guide is None:
+            return ""
+        guide, network = f"{self.guide_kind} guide", round(100 * self.kept_share)
+        if self._blend is None:
+            return f"a network that reads the {guide}" if self.iteration else f"nothing but the {guide}"
+        return f"{100 - network} % {guide}, {network} % network"

@@ -22,8 +22,10 @@ from zeroshot.registry import prior_class
 _COST = {"gsr": 200, "pnp": 75, "ncsr": 80, "bm3d": 20, "dct": 22, "wavelet": 3, "tv": 4, "initial": 0}
 
 
-def guide_image(kind: str, problem: Problem, settings: dict[str, Any] | None = None) -> torch.Tensor:
-    """The guide of this kind, an image of the problem's reference shape in [0, 1].
+def guide_image(
+    kind: str, problem: Problem, settings: dict[str, Any] | None = None, seconds: float | None = None
+) -> torch.Tensor | None:
+    """The guide of this kind, an image of the problem's reference shape in [0, 1]; None where the time was too short.
 
     Priors are not shown held-out measurements. The operator's first estimate does, so that a run guided by it must
     not be stopped by them.
@@ -36,12 +38,15 @@ def guide_image(kind: str, problem: Problem, settings: dict[str, Any] | None = N
         The problem to be solved.
     settings : dict, optional
         Settings of that prior, put over its own defaults for the problem.
+    seconds : float, optional
+        Take what the prior has after this time.
     """
     if kind == "initial":
         return problem.initial()
     problem = without_held_out(problem)
     prior = prior_class(kind).for_problem(problem, **{**_settings(kind), **(settings or {})})
-    return Loop(problem, prior, generator=torch.Generator()).complete().result().clamp(0, 1)
+    loop = Loop(problem, prior, generator=torch.Generator(), seconds=seconds).complete()
+    return loop.result().clamp(0, 1) if loop.iteration else None
 
 
 def _settings(kind: str) -> dict[str, float]:

@@ -66,9 +66,21 @@ def build_network(settings: DeepImageSettings, problem: Problem, generator: torc
             network = Decoder(
                 input_depth, image_channels, channels=coarse_first, upsampling=settings.upsampling
             )
-    network = network.to_empty(device="cpu")
+    _allocate(network)
     network.initialise(generator)
     return network
+
+
+def _allocate(network: Network) -> None:
+    """Give the tensors of a network on the meta device memory on the CPU, with nothing in particular in it.
+
+    `Module.to_empty` does the same, but first loads SymPy for a second.
+    """
+    for module in network.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            setattr(module, name, torch.nn.Parameter(torch.empty(parameter.shape, dtype=parameter.dtype)))
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
 
 
 class Frame:

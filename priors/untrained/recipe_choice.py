@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from scipy.ndimage import distance_transform_edt
 
 from zeroshot.operators import Identity, Mask
 from zeroshot.priors.untrained import recipes
@@ -108,6 +107,9 @@ def hole_shape(problem: Problem) -> tuple[float, float]:
     """
     if problem.measured is None:
         return 0.0, 0.0
+    # Half a second that only holes need.
+    from scipy.ndimage import distance_transform_edt
+
     known = problem.measured.amin(dim=1)[0].cpu() > 0.5
     known = known.expand(problem.y.shape[-2:])
     missing = 1 - float(known.to(torch.float32).mean())

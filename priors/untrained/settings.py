@@ -91,7 +91,8 @@ class DeepImageSettings:
     perturbation_noise : {"fresh", "pool"}
         Draw that noise each time (published), or cut it from a pool drawn once (fast).
     guide : {"none", "initial", "tv", "wavelet", "dct", "bm3d", "ncsr", "pnp", "gsr"}
-        A cheaper estimate of the image: the operator's first one, or that of the prior of this name.
+        A cheaper estimate of the image: the operator's first one, or that of the prior of this name. Without one
+        ("none", or None) the network stands for itself, as in the papers that compare with it.
     guide_role : {"input", "fallback"}
         The network reads the guide beside its noise, or knows nothing of it: then it is only what the result begins
         with.
@@ -183,6 +184,8 @@ class DeepImageSettings:
     allocator: str = "keep"
 
     def __post_init__(self) -> None:
+        if self.guide is None:
+            object.__setattr__(self, "guide", "none")
         for name, choices in CHOICES.items():
             require_choice(self, name, choices)
         self._check_channels()

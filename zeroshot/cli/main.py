@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 some image failed, memory ran out or there is nothing to s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -26,6 +27,7 @@ from zeroshot.cli.messages import (
 )
 from zeroshot.cli.parser import parse_arguments
 from zeroshot.cli.task_options import task_listing
+from zeroshot.deadline import counting_start_up
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,8 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     With the environment variable ZEROSHOT_TRACEBACK set, errors keep their traceback.
     """
     tolerate_narrow_terminals()
+    # A command of its own began with the process; one within a program begins now.
+    start = counting_start_up() if arguments is None else contextlib.nullcontext()
     try:
-        with one_line_warnings():
+        with one_line_warnings(), start:
             return _dispatch(parse_arguments(sys.argv[1:] if arguments is None else arguments))
     except FAILURES as error:
         if os.environ.get("ZEROSHOT_TRACEBACK"):

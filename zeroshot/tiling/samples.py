@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 
 from zeroshot.checks import require_whole
+from zeroshot.deadline import OutOfTime, seconds_left
 from zeroshot.estimate import Estimate
+from zeroshot.polling import polling
 from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
 from zeroshot.stopping import StoppingRule
@@ -27,6 +31,9 @@ class Samples(Prior):
 
     The networks of Deep Image Prior are not put into one grouped call, which is slower at the fine scales, where
     the time goes (see ``benchmarks/dip.md``).
+
+    Under a deadline only as many runs are begun as a third of the time suffices for, and those that do not come to
+    a first step are left out: the mean is that of the others, and the remark says how many they are.
 
     Parameters
     ----------
@@ -81,8 +88,14 @@ class Samples(Prior):
         return self.prior.suited(problem).default_stopping(problem)
 
 
+#: The share of the time that is left in which runs are begun.
+_BEGINNING = 1 / 3
+
+
 class SamplesRun(Run):
     """The runs, stepped in turn."""
+
+    minds_time = True
 
     def __init__(self, samples: Samples, problem: Problem, generator: torch.Generator) -> None:
         self.device = problem.y.device
@@ -93,10 +106,25 @@ class SamplesRun(Run):
         self._generators = [generator, *(torch.Generator().manual_seed(seed) for seed in seeds)]
         self._untouched = [one.get_state() for one in self._generators]
         prior = samples.prior.suited(problem)
-        self._runs = [prior.start(problem, one) for one in self._generators]
+        self._asked = samples.count
+        self._start = functools.partial(prior.start, problem)
+        self._runs = self._begun()
         self._estimates: list[Estimate] = []
         #: The deviation that belongs to the best mean so far, where the rule keeps one.
         self._deviation: torch.Tensor | None = None
+
+    def _begun(self) -> list[Run]:
+        """The runs, or as many as there is time for; the first in any case."""
+        until = (1 - _BEGINNING) * seconds_left()
+        runs = [self._start(self._generators[0])]
+        try:
+            for generator in self._generators[1:]:
+                if seconds_left() < until:
+                    break
+                runs.append(self._start(generator))
+        except OutOfTime:
+            pass
+        return runs
 
     @property
     def finished(self) -> bool:
@@ -104,15 +132,12 @@ class SamplesRun(Run):
         return all(run.finished for run in self._runs)
 
     def step(self) -> Estimate:
-        """Make one step of every run that goes on."""
+        """Make one step of every run that goes on, as far as there is time."""
         if not self._estimates:
-            self._estimates = [run.step() for run in self._runs]
+            self._make_first_steps()
             self._require_randomness()
         else:
-            self._estimates = [
-                estimate if run.finished else run.step()
-                for run, estimate in zip(self._runs, self._estimates, strict=True)
-            ]
+            self._make_further_steps()
         estimates = self._estimates
         image = _mean([estimate.image for estimate in estimates])
         averaged = any(estimate.iterate is not None for estimate in estimates)
@@ -120,11 +145,38 @@ class SamplesRun(Run):
         loss = sum(estimate.loss for estimate in estimates) / len(estimates)
         return Estimate(image, loss, max(estimate.iteration for estimate in estimates), iterate)
 
+    def _make_first_steps(self) -> None:
+        """The first step of every run; runs that the time does not suffice for are left out."""
+        try:
+            with polling(first=True):
+                self._estimates.append(self._runs[0].step())
+            with polling():
+                for run in self._runs[1:]:
+                    self._estimates.append(run.step())
+        except OutOfTime:
+            if not self._estimates:
+                raise
+            del self._runs[len(self._estimates) :]
+
+    def _make_further_steps(self) -> None:
+        bounded = seconds_left() < math.inf
+        try:
+            with polling():
+                for index, run in enumerate(self._runs):
+                    if not run.finished:
+                        if bounded:
+                            # A step that is broken off may have begun to change the image of the one before.
+                            kept = self._estimates[index]
+                            self._estimates[index] = replace(kept, image=kept.image.clone())
+                        self._estimates[index] = run.step()
+        except OutOfTime:
+            pass
+
     def _require_randomness(self) -> None:
         first = self._estimates[0].image
         drawn = any(
             not torch.equal(one.get_state(), before)
-            for one, before in zip(self._generators, self._untouched, strict=True)
+            for one, before in zip(self._generators[: len(self._runs)], self._untouched, strict=False)
         )
         if not drawn and all(torch.equal(estimate.image, first) for estimate in self._estimates):
             raise ValueError(
@@ -134,7 +186,7 @@ class SamplesRun(Run):
 
     def keep_with_best(self, best: torch.Tensor | None, estimate: Estimate) -> None:
         """Keep the deviation where the rule has just kept the mean."""
-        if best is not None and torch.equal(best, estimate.image):
+        if len(self._estimates) > 1 and best is not None and torch.equal(best, estimate.image):
             self._deviation = self._spread()
 
     def _spread(self) -> torch.Tensor:
@@ -146,12 +198,17 @@ class SamplesRun(Run):
         return {"samples": len(self._runs)} | ({"runs": found} if found else {})
 
     def remark(self) -> str:
-        """The remarks of all runs."""
-        return "; ".join(sorted({remark for run in self._runs if (remark := run.remark())}))
+        """How many samples there are where they are fewer than asked for, and the remarks of all runs."""
+        done = len(self._estimates)
+        fewer = (
+            f"{done} of {self._asked} samples, the time sufficed for no more" if done < self._asked else ""
+        )
+        remarks = sorted({remark for run in self._runs if (remark := run.remark())})
+        return "; ".join(filter(None, [fewer, *remarks]))
 
     def maps(self) -> dict[str, torch.Tensor]:
         """The standard deviation of the samples as "deviation", (N, C, H, W), on the scale of the image."""
-        if not self._estimates:
+        if len(self._estimates) < 2:
             return {}
         return {"deviation": self._spread() if self._deviation is None else self._deviation}
 
@@ -178,6 +235,9 @@ class SamplesRun(Run):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state` was taken."""
+        while len(self._runs) < len(state["runs"]):
+            self._runs.append(self._start(self._generators[len(self._runs)]))
+        del self._runs[len(state["runs"]) :]
         for run, saved in zip(self._runs, state["runs"], strict=True):
             run.load_state_dict(saved)
 

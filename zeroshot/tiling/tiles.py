@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import copy
+import math
 import re
 import time
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 import torch
 
 from zeroshot.checks import require_positive, require_whole
+from zeroshot.deadline import seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.loop import Loop
 from zeroshot.prior import Prior, Run
@@ -136,8 +138,11 @@ def _measured_tiles(problem: Problem, grid: Grid) -> list[int]:
 class TilesRun(Run):
     """The tiles one after the other; the estimate is the whole image, tiles to come at their first estimate.
 
-    A step is one step of the tile at hand, and iterations are counted over all tiles.
+    A step is one step of the tile at hand, and iterations are counted over all tiles. Where the time is up the tile
+    at hand is taken as it is, and those to come keep their first estimate.
     """
+
+    minds_time = True
 
     def __init__(self, tiles: Tiles, problem: Problem, generator: torch.Generator) -> None:
         self.device = problem.y.device
@@ -166,14 +171,19 @@ class TilesRun(Run):
         if self.finished:
             return Estimate(self._shown, 0.0, self._iterations_done())
         if self._part is None:
+            if seconds_left() <= 0:
+                return Estimate(self._shown, 0.0, self._iterations_done())
             self._begin(self._share_of_time())
         part = self._part
         assert part is not None
-        part.step()
+        if not part.reason:
+            part.step()
         if not part.reason and self._share is not None and self._elapsed() >= self._deadline:
             part.end(f"used up its share of the time, {self._share:.3g} s")
         iteration = self._iterations_done() + part.iteration
-        if part.reason:
+        if part.cut_short and not part.iteration:
+            self._part = None
+        elif part.reason:
             self._finish(part)
         else:
             self._show(part.image)
@@ -191,13 +201,17 @@ class TilesRun(Run):
         self._share, self._deadline = share, self._elapsed() + (share or 0.0)
         self._weight = self._grid.weight(index).to(self.device)
         rule = copy.deepcopy(self._tiles.stopping)
-        self._part = Loop(problem, prior, rule, generator=generator)
+        # The first step of a tile may take longer than its share, as long as there is any time.
+        left = seconds_left()
+        self._part = Loop(
+            problem, prior, rule, generator=generator, seconds=left if left < math.inf else None
+        )
 
     def _share_of_time(self) -> float | None:
-        if self._tiles.seconds is None:
-            return None
-        left = max(self._tiles.seconds - self._elapsed(), 1e-3)
-        return left / (len(self._waiting) - len(self._done))
+        left = seconds_left()
+        if self._tiles.seconds is not None:
+            left = min(left, self._tiles.seconds - self._elapsed())
+        return None if left == math.inf else max(left, 1e-3) / (len(self._waiting) - len(self._done))
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
@@ -248,6 +262,9 @@ class TilesRun(Run):
         total, done = len(self._windows), len(self._done)
         because = "; ".join(_counted([record["stopped_by"] for record in self._done]))
         remark = f"{done} of {total} tiles" + (f" ({because})" if because else "")
+        late = len(self._waiting) - done
+        if late:
+            remark += f"; {late} whose turn did not come keep the first estimate"
         empty = total - len(self._waiting)
         if empty:
             remark += f"; {empty} without measured pixels keep the first estimate"

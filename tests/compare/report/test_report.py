@@ -18,6 +18,7 @@ from zeroshot.compare.records import Cell, Table, option_text
 from zeroshot.compare.report import pictures, remarks, write_report
 from zeroshot.compare.report.page import Contents, page
 from zeroshot.compare.report.plots import file_stem
+from zeroshot.compare.report.terminal import text_table
 
 VOID = {"meta", "link", "img", "input", "br"}
 
@@ -128,6 +129,37 @@ def test_a_method_that_only_returns_the_result_of_another_is_pointed_out() -> No
     assert "dip and tv have the same results" in page(table, Contents())
     other = (*cells[:3], replace(cells[3], metrics={"psnr": 31.6}))
     assert remarks(replace(table, cells=other)) == []
+
+
+def test_a_method_that_has_the_results_of_another_is_not_marked_as_the_best_and_names_it() -> None:
+    guide = {"guide": "bm3d", "network_share": 0.0}
+    cells = (
+        Cell("a", "dip", "done", metrics={"psnr": 31.5}, notes=guide),
+        Cell("a", "tv", "done", metrics={"psnr": 30.0}),
+        Cell("a", "bm3d", "done", metrics={"psnr": 31.5}),
+    )
+    methods = ("dip", "tv", "bm3d")
+    table = Table("", "denoise", {}, ("a",), methods, ("psnr",), cells, {}, {}, None, 0, {})
+    dip, tv, bm3d = text_table(table).splitlines()[2:]
+    assert "dip (as bm3d)" in dip
+    assert "*" not in dip + tv
+    assert "31.50*" in bm3d
+    assert "dip (as bm3d)" in page(table, Contents())
+    assert "dip: 0 % of the network, 100 % of its guide (bm3d); guide=none is the network alone" in remarks(
+        table
+    )
+
+
+def test_the_share_of_a_guide_is_told() -> None:
+    notes = {"guide": "bm3d", "network_share": 0.25}
+    cells = (
+        Cell("a", "dip", "done", metrics={"psnr": 31.5}, notes=notes),
+        Cell("a", "plain", "done", metrics={"psnr": 29.0}, notes={"guide": "none", "network_share": 1.0}),
+    )
+    table = Table("", "denoise", {}, ("a",), ("dip", "plain"), ("psnr",), cells, {}, {}, None, 0, {})
+    expected = "dip: 25 % of the network, 75 % of its guide (bm3d); guide=none is the network alone"
+    assert remarks(table) == [expected]
+    assert expected in page(table, Contents())
 
 
 def test_noise_is_told_in_grey_levels_and_files_without_checksums() -> None:

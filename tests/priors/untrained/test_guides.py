@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+import zeroshot
 from tests.pictures import seeded, uniform
+from zeroshot.loop import Loop
 from zeroshot.operators import Downsample, Identity, Mask, from_functions
 from zeroshot.priors.untrained.blending import Blend
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
@@ -92,6 +94,50 @@ def test_the_held_out_weight_is_that_of_least_squares() -> None:
     assert Blend(guide, problem, 0.3, (0, 0)).weight(2 * truth, 1) == pytest.approx(0.3)
 
 
+@pytest.mark.filterwarnings("ignore:the result predicts")
+def test_the_result_names_the_guide_and_what_the_network_weighs_beside_it(photograph: torch.Tensor) -> None:
+    small = photograph[..., :32, :32]
+    settings = {**SMALL, "guide": "tv", "network_share": 0.5, "handover": (2, 4)}
+    for iterations, share in ((1, 0.0), (3, 0.25), (5, 0.5)):
+        stop = zeroshot.MaxIterations(iterations)
+        result = zeroshot.solve(small, "sr", DeepImagePrior(**settings), scale=2, stopping=stop)
+        assert result.findings == {"guide": "tv", "network_share": share}
+        network = round(100 * share)
+        assert f"{100 - network} % tv guide, {network} % network" in result.stopped_by
+
+
+@pytest.mark.filterwarnings("ignore:the result predicts")
+@pytest.mark.parametrize("none", ["none", None])
+def test_without_a_guide_the_network_stands_for_itself(none: str | None, photograph: torch.Tensor) -> None:
+    small = photograph[..., :32, :32]
+    mask = torch.ones(1, 1, 32, 32)
+    mask[..., ::3, ::2] = 0
+    cases: list[tuple[str, dict[str, Any]]] = [
+        ("denoise", {"sigma": 0.1}),
+        ("denoise", {"sigma": 0.02}),
+        ("inpaint", {"mask": mask}),
+        ("sr", {"scale": 2}),
+        ("deblur", {"kernel": torch.ones(3, 3) / 9, "sigma": 0.01}),
+    ]
+    for task, options in cases:
+        given = {"guide": none, "channels": 8, "iterations": 2}
+        result = zeroshot.solve(small, task, "dip", settings=given, **options)
+        assert result.findings == {"guide": "none", "network_share": 1.0}
+        assert "guide" not in result.stopped_by
+
+
+def test_a_run_without_time_for_a_step_gives_its_guide_and_names_it(photograph: torch.Tensor) -> None:
+    problem = Problem(photograph[..., :48, :48], Identity(), sigma=0.1, task="denoise")
+    prior = DeepImagePrior(**SMALL, guide="tv", network_share=0.5)
+    loop = Loop(problem, prior, generator=seeded(), seconds=1e6)
+    loop._deadline.spend(1e6)
+    loop.complete()
+    assert loop.iteration == 0
+    assert loop.reason.endswith("before its first step was done, so that this is the tv guide")
+    assert torch.equal(loop.result(), guide_image("tv", problem))
+    assert loop.run.remark() == "100 % tv guide, 0 % network"
+
+
 def test_a_short_budget_takes_a_cheaper_guide(photograph: torch.Tensor) -> None:
     problem = Problem(photograph[..., :48, :48], Identity(), sigma=0.1, task="denoise").hold_out(
         0.03, seeded()
@@ -103,7 +149,7 @@ def test_a_short_budget_takes_a_cheaper_guide(photograph: torch.Tensor) -> None:
     unwatched = replace(problem, held_out=None)
     assert affordable("bm3d", unwatched, 0.0, 1.0) == "initial"
     hurried = DeepImagePrior.for_problem(problem, channels=8).within(1e-6).start(problem, seeded())
-    assert hurried.findings() == {"guide": "tv"}
+    assert hurried.findings() == {"guide": "tv", "network_share": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -119,7 +165,7 @@ def test_every_network_can_be_timed_for_a_budget(settings: dict[str, Any]) -> No
     problem = Problem(uniform(1, 3, 40, 33), Identity(), sigma=0.1, task="denoise")
     prior = DeepImagePrior(**{**SMALL, **settings}, guide="wavelet").within(100.0)
     run = prior.start(problem, seeded())
-    assert run.findings() == {"guide": "wavelet"}
+    assert run.findings()["guide"] == "wavelet"
     assert torch.isfinite(run.step().image).all()
 
 

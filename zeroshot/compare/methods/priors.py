@@ -10,13 +10,13 @@ import torch
 
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods.arrays import to_array
+from zeroshot.deadline import give_back
 from zeroshot.estimate import Estimate
 from zeroshot.operators import Downsample, Identity, Mask
 from zeroshot.prior import Prior, Run, configured_prior, require_known_settings
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.solve import solve_problem
-from zeroshot.stopping import StoppingRule, TimeBudget
 
 #: Factor between the times at which intermediate images are shown.
 _SPACING = 1.07
@@ -61,10 +61,6 @@ class PriorMethod:
     def restore(self, image: np.ndarray, task: Case) -> np.ndarray:
         prior = self._configured(task)
         watch = _Watch(task)
-        rule: StoppingRule | None = None
-        if task.seconds is not None:
-            prior = prior.within(task.seconds)
-            rule = prior.default_stopping(task.problem) | _OwnTime(task.seconds, watch)
         # The problem holds what was measured; a picture is only asked for to put the result into.
         blank = np.zeros(image.shape[:2], np.float32)
         restored = solve_problem(
@@ -72,7 +68,7 @@ class PriorMethod:
             task.problem,
             prior,
             task=task.task,
-            stopping=rule,
+            seconds=task.seconds,
             seed=task.seed,
             callbacks=[watch],
             progress=False,
@@ -115,7 +111,7 @@ def _small_problems() -> list[Problem]:
 
 
 class _Watch:
-    """Shows an estimate at geometrically spaced times, and counts the time that showing takes."""
+    """Shows an estimate at geometrically spaced times, and leaves the time that showing takes out of the budget."""
 
     def __init__(self, case: Case) -> None:
         self._show = case.show
@@ -130,16 +126,6 @@ class _Watch:
             return
         self._next = max(self._next, elapsed) * _SPACING
         self._show(to_array(estimate.image))
-        self.away += time.monotonic() - began
-
-
-class _OwnTime(TimeBudget):
-    """A time budget that does not include the time that showing takes."""
-
-    def __init__(self, seconds: float, watch: _Watch) -> None:
-        self._watch = watch
-        super().__init__(seconds)
-
-    def update(self, estimate: Estimate) -> bool:
-        self.reason = f"used up its time budget of {self.seconds:g} s at iteration {estimate.iteration}"
-        return time.monotonic() - self._started - self._watch.away >= self.seconds
+        away = time.monotonic() - began
+        self.away += away
+        give_back(away)

@@ -223,16 +223,59 @@ def not_run(table: Table) -> tuple[int, int]:
     return missing, len(table.images) * len(table.methods)
 
 
-def alike(table: Table) -> list[str]:
-    """Methods whose figures agree to the last digit wherever both have some, one line for each pair."""
-    lines = []
+def copies(table: Table) -> dict[str, str]:
+    """Method → another whose figures it has to the last digit wherever both have some.
+
+    Of two that are alike the copy is the one that began at another prior's image and changed nothing of it, else the
+    one that comes later.
+    """
+    found: dict[str, str] = {}
     for index, method in enumerate(table.methods):
         for other in table.methods[:index]:
-            pairs = [(table.cell(image, other), table.cell(image, method)) for image in table.images]
-            figures = [(a.metrics, b.metrics) for a, b in pairs if a and b and a.metrics and b.metrics]
-            if figures and all(a == b for a, b in figures):
-                lines.append(f"{method} and {other} have the same results, see the notes of the methods")
+            if other in found or not _same_figures(table, method, other):
+                continue
+            copy, original = (other, method) if _is_its_guide(table, other) else (method, other)
+            if copy not in found:
+                found[copy] = original
                 break
+    return found
+
+
+def _same_figures(table: Table, method: str, other: str) -> bool:
+    pairs = [(table.cell(image, other), table.cell(image, method)) for image in table.images]
+    figures = [(a.metrics, b.metrics) for a, b in pairs if a and b and a.metrics and b.metrics]
+    return bool(figures) and all(a == b for a, b in figures)
+
+
+def _is_its_guide(table: Table, method: str) -> bool:
+    return all(cell.notes.get("network_share") == 0 for cell in _cells_of(table, method))
+
+
+def _cells_of(table: Table, method: str) -> list[Cell]:
+    cells = [table.cell(image, method) for image in table.images]
+    return [cell for cell in cells if cell is not None and is_done(cell)]
+
+
+def alike(table: Table) -> list[str]:
+    """Methods whose figures agree to the last digit wherever both have some, one line for each pair."""
+    return [
+        f"{copy} and {original} have the same results, see the notes of the methods"
+        for copy, original in copies(table).items()
+    ]
+
+
+def guided(table: Table) -> list[str]:
+    """Methods whose results are in part those of another prior, one line each: of which, and how much of them."""
+    lines = []
+    for method in table.methods:
+        cells = [cell for cell in _cells_of(table, method) if "network_share" in cell.notes]
+        guides = sorted({str(cell.notes.get("guide")) for cell in cells} - {"none"})
+        if guides:
+            share = round(100 * sum(float(cell.notes["network_share"]) for cell in cells) / len(cells))
+            lines.append(
+                f"{method}: {share} % of the network, {100 - share} % of its guide ({', '.join(guides)}); "
+                "guide=none is the network alone"
+            )
     return lines
 
 

@@ -74,7 +74,8 @@ def _templates() -> Environment:
         keep_trailing_newline=True,
     )
     functions = (
-        measures.alike, measures.best_means, measures.best_results, measures.images_done, measures.is_done,
+        measures.alike, measures.best_means, measures.best_results, measures.copies, measures.guided,
+        measures.images_done, measures.is_done,
         measures.lacking, measures.mean_seconds, measures.measures_of, measures.not_run, measures.peak_memory,
         measures.seconds_text, measures.status_words, measures.unmeasured, measures.without_result,
         cells_with_notes, first_pair,

@@ -6,6 +6,8 @@ from zeroshot.compare.records import Table
 from zeroshot.compare.report.measures import (
     alike,
     best_means,
+    copies,
+    guided,
     images_done,
     mean_seconds,
     measures_of,
@@ -20,7 +22,8 @@ from zeroshot.words import aligned, column_widths, printable
 def text_table(table: Table) -> str:
     """The means over all images, one line per method, in aligned columns.
 
-    The best mean of a measure is marked with ``*``; a method that lacks a result for an image has no means, since
+    The best mean of a measure is marked with ``*``, unless the method only has the results of another, which its line
+    names; a method that lacks a result for an image has no means, since
     they would be over other images than those of its neighbours, and its line says how many it has.
 
     Parameters
@@ -34,15 +37,17 @@ def text_table(table: Table) -> str:
         Without a line break at the end.
     """
     measures = measures_of(table)
-    best = best_means(table)
+    best, same = best_means(table), copies(table)
     headings = ["method", *(m.directed for m in measures), "seconds", "images"]
     lines = [headings]
     for method in table.methods:
         texts = [(m.name, m.text(table.mean(method, m.name))) for m in measures]
-        marked = [text + ("*" if text == best[name] else " ") for name, text in texts]
+        stars = method not in same
+        marked = [text + ("*" if stars and text == best[name] else " ") for name, text in texts]
+        label = method if stars else f"{method} (as {same[method]})"
         seconds = seconds_text(mean_seconds(table, method))
         lines.append(
-            [printable(method), *marked, seconds, f"{images_done(table, method)}/{len(table.images)}"]
+            [printable(label), *marked, seconds, f"{images_done(table, method)}/{len(table.images)}"]
         )
     heading, *rows = aligned(lines)
     rule = "  ".join("-" * width for width in column_widths(lines))
@@ -58,4 +63,4 @@ def remarks(table: Table) -> list[str]:
     to_come, total = not_run(table)
     if to_come:
         lines.append(f"{to_come} of {total} runs are still to come: name all images and methods to make them")
-    return [printable(line) for line in (*lines, *unmeasured(table), *alike(table))]
+    return [printable(line) for line in (*lines, *unmeasured(table), *alike(table), *guided(table))]
