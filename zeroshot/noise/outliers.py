@@ -25,8 +25,8 @@ LEAST_HEIGHT = 0.08
 LEAST_SALT_HEIGHT = 0.15
 #: Beside black and white there are hardly any values as near to them as that, where these are impulses.
 MARGIN = 8 / 255
-#: The share of isolated black and white pixels from which on they are salt and pepper.
-LEAST_SALT_AND_PEPPER = 0.002
+#: The share of isolated black pixels from which on they are pepper, and of white ones, salt.
+LEAST_SALT_OR_PEPPER = 0.001
 #: How many of the 8 neighbours of salt or pepper may have its value.
 MOST_ALIKE = 3
 #: Rounding makes differences of a few steps that tell nothing, on the [0, 1] scale relative to the range.
@@ -75,7 +75,7 @@ def _outliers_of_plane(plane: torch.Tensor, contrast: float) -> torch.Tensor:
     nothing = torch.zeros_like(plane, dtype=torch.bool)
     if low == high:
         return nothing
-    framed = functional.pad(plane[None, None], (2, 2, 2, 2), mode="reflect")[0, 0]
+    framed = functional.pad(plane[None, None], (2, 2, 2, 2), mode="replicate")[0, 0]
     height, width = plane.shape
 
     def neighbour(down: int, right: int) -> torch.Tensor:
@@ -88,21 +88,29 @@ def _outliers_of_plane(plane: torch.Tensor, contrast: float) -> torch.Tensor:
     around = road.clamp(max=max(4 * typical, floor / 4))
     reach = SURROUNDINGS // 2
     mean = sliding(
-        functional.pad(around[None, None], (reach,) * 4, mode="reflect")[0, 0], SURROUNDINGS, torch.add
+        functional.pad(around[None, None], (reach,) * 4, mode="replicate")[0, 0], SURROUNDINGS, torch.add
     )
     mean /= SURROUNDINGS**2
     stands_out = (road > LEAST_RATIO * mean) & (road > floor)
     if not bool(stands_out.any()):
         return nothing
-    extreme = (plane == low) | (plane == high)
-    isolated = int((stands_out & extreme & (road > 4 * LEAST_SALT_HEIGHT * (high - low))).sum())
-    if isolated >= LEAST_SALT_AND_PEPPER * plane.numel():
-        alike = torch.stack([neighbour(*step) == plane for step in _RING]).sum(dim=0, dtype=torch.uint8)
-        scattered = extreme & (alike <= MOST_ALIKE)
-        margin = MARGIN * (high - low)
-        beside = ((plane <= low + margin) | (plane >= high - margin)) & ~extreme
-        if isolated >= 0.5 * int(scattered.sum()) or int(beside.sum()) < 0.25 * int(scattered.sum()):
-            return scattered
+    clear = stands_out & (road > 4 * LEAST_SALT_HEIGHT * (high - low))
+    isolated, scattered, established = {}, {}, set()
+    for value in (low, high):
+        extreme = plane == value
+        isolated[value] = int((clear & extreme).sum())
+        if isolated[value] < LEAST_SALT_OR_PEPPER * plane.numel():
+            continue
+        alike = torch.stack([neighbour(*step) == value for step in _RING]).sum(dim=0, dtype=torch.uint8)
+        scattered[value] = extreme & (alike <= MOST_ALIKE)
+        beside = ((plane - value).abs() <= MARGIN * (high - low)) & ~extreme
+        count = int(scattered[value].sum())
+        if isolated[value] >= 0.5 * count or int(beside.sum()) < 0.25 * count:
+            established.add(value)
+    if established:
+        # In the dark, pepper shows less than salt does.
+        most = max(isolated[value] for value in established)
+        return torch.stack([scattered[v] for v in scattered if 5 * isolated[v] >= most]).any(dim=0)
     rows, columns = stands_out.nonzero(as_tuple=True)
     height_above, lone = _height_above_neighbours(framed, rows + 2, columns + 2, contrast)
     values = plane.flatten()[:: 1 + plane.numel() // 100_000]

@@ -52,7 +52,7 @@ def _remarks(
             remarks.append(_on_outliers(int(outliers(image[None]).sum()), image[0].numel(), options))
     striped = stripes(image) if whole else None
     if striped is not None and striped.level > sigma / 4:
-        remarks.append(_on_stripes(striped, sigma))
+        remarks.append(_on_stripes(striped))
     correlated = None if striped is not None else correlated_noise(image, known)
     if correlated is not None and correlated.coarse > LEAST_GAIN * sigma:
         remarks.append(_on_correlation(correlated, sigma))
@@ -71,11 +71,10 @@ def _on_outliers(count: int, pixels: int, options: Mapping[str, Any]) -> Text:
     return Text(seen, "pixels do, which no noise level describes: ", *ways)
 
 
-def _on_stripes(striped: Stripes, sigma: float) -> Text:
+def _on_stripes(striped: Stripes) -> Text:
     what = f"{striped.count} {striped.direction} are brighter or darker than those beside them, by "
-    return Text(
-        what, _levels(striped.level), ": stripes, which are not white noise", _advice(striped.level, sigma)
-    )
+    way = ": stripes, which no noise level describes and which stay; level them out before"
+    return Text(what, _levels(striped.level), way)
 
 
 def _on_correlation(found: Levels, sigma: float) -> Text:
