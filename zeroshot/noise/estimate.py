@@ -62,6 +62,14 @@ def estimate_sigma(image: torch.Tensor, mask: torch.Tensor | None = None) -> flo
     texture of small photographs passes for noise. Mean error on photographs with σ = 5 to 50: 0.1 to 0.3
     levels of 255.
 
+    Dense texture fills all dimensions. Noise, though, is everywhere and texture is not: of the energies that the
+    patches have in those i dimensions, the 2 % quantile is that of noise alone, whose law is χ² with i degrees
+    of freedom. Where the σ² that it tells, averaged over eight classes of brightness, is less than 0.95 of the
+    estimate, it is taken. scikit-image's grass comes out at 5.4 (8.9 by the eigenvalues), gravel at 3.1 (5.2).
+
+    Borders and other fillings of one value, in any channel, are left out, and so are channels of one value
+    throughout, unless what remains are the lines of a drawing, or noise so weak that it is rounded to such areas.
+
     A colour image is analysed with its channels together, which tells texture from noise best, as long as the
     noise is independent between them. Subsampled or smoothed chroma, as in most JPEG files of cameras, leaves
     directions of colour with hardly any noise, and the smallest eigenvalues are then theirs. Where the
@@ -78,7 +86,7 @@ def estimate_sigma(image: torch.Tensor, mask: torch.Tensor | None = None) -> flo
     Parameters
     ----------
     image : torch.Tensor
-        (N, C, H, W), nominally in [0, 1]. Pixels at its very minimum or maximum are left out where others
+        (N, C, H, W). Pixels at its very minimum or maximum are left out where others
         suffice: noise clipped at black or white is weaker than it was.
     mask : torch.Tensor, optional
         1 where pixels are known and 0 at holes, broadcastable to `image`; a pixel counts as known where it is
