@@ -21,7 +21,7 @@ _COARSE, _FINE = (2, 3), (7, 14)
 _SHARES = (0.01, 0.05, 0.2)
 #: How much stronger coarse noise is at least, and how it spreads at most: between its shares, relative to the law
 #: of chance, the floor of noise rises by little and that of texture by much.
-LEAST_EXCESS, MOST_RISE = 1.8, 1.3
+LEAST_EXCESS, MOST_RISE = 2.0, 1.3
 #: The weakest coarse noise worth a word, on the [0, 1] scale.
 LEAST_LEVEL = 8 / 255
 _LEAST_PATCHES, _MAX_PATCHES = 200, 40_000
