@@ -60,6 +60,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.classic
 	$(BIN)/python -m benchmarks.deblur_levin
+	$(BIN)/python -m benchmarks.noise_estimate set12 colour9 --borders --textures
 	$(BIN)/python -m benchmarks.latent
 	$(BIN)/python -m benchmarks.stopping
 	$(BIN)/python -m benchmarks.dip.reference

@@ -1,17 +1,25 @@
-"""The noise of a measurement: its level, estimated from one image; synthetic noise; variance stabilisation.
+"""The noise of a measurement: its level, estimated from one image, and whether it is white; pixels that stand out;
+synthetic noise; variance stabilisation.
 
 All noise levels are standard deviations on the [0, 1] scale: the literature's sigma = 25 is 25/255 here.
 """
 
 from zeroshot.noise.estimate import QUANTISATION, estimate_sigma, phase_planes
+from zeroshot.noise.outliers import outliers
 from zeroshot.noise.synthesis import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
+from zeroshot.noise.whiteness import Levels, Stripes, correlated_noise, stripes
 
 __all__ = [
     "QUANTISATION",
+    "Levels",
+    "Stripes",
     "add_gaussian",
     "add_poisson",
     "add_salt_and_pepper",
+    "correlated_noise",
     "estimate_sigma",
+    "outliers",
     "phase_planes",
     "random_mask",
+    "stripes",
 ]

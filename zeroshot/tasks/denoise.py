@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from zeroshot.spelling import Argument, OptionError
+from zeroshot.spelling import Argument, OptionError, OptionWarning
 from zeroshot.tasks.noise import NOISY, kinds_of_noise
+from zeroshot.tasks.options import Choice, Option
 from zeroshot.tasks.task import Damage, Options, Task, told
 
 if TYPE_CHECKING:
@@ -16,11 +18,39 @@ if TYPE_CHECKING:
     from zeroshot.problem import Problem
 
 
+_OUTLIERS = Option(
+    "outliers",
+    Choice(
+        ": 'auto' finds those that stand out of their neighbours, treats them as not measured and fills them in",
+        words=("none", "auto"),
+    ),
+    "impulses (salt and pepper, dead and hot pixels), 'none' or 'auto'",
+    "none",
+)
+
+
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
-    from zeroshot.operators import Identity
+    from zeroshot.noise import outliers
+    from zeroshot.operators import Identity, Mask, Operator
     from zeroshot.tasks.posing import posed
 
-    return posed("denoise", picture, Identity(), options), picture
+    operator: Operator = Identity()
+    if options["outliers"] == "auto":
+        found = outliers(picture.colours)
+        count = int(found.sum())
+        share = f"{count} of {found.numel()} pixels stand out of their neighbours"
+        warnings.warn(
+            OptionWarning(Argument("outliers", "auto"), f": {share}", " and are filled in" * (count > 0)),
+            stacklevel=4,
+        )
+        if count:
+            operator = Mask((~found).float())
+    return posed("denoise", picture, operator, options, operator(picture.colours)), picture
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    if options["outliers"] not in ("none", "auto"):
+        raise OptionError(Argument("outliers"), f" must be 'none' or 'auto', got {options['outliers']!r}")
 
 
 def _check_damage(given: Mapping[str, Any]) -> None:
@@ -44,7 +74,7 @@ def _damage(picture: Picture, given: Options, generator: torch.Generator) -> Dam
 DENOISE = Task(
     name="denoise",
     summary="remove noise",
-    options=NOISY,
+    options=(*NOISY, _OUTLIERS),
     pose=_pose,
     damage_options=(),
     damage=_damage,
@@ -54,5 +84,6 @@ DENOISE = Task(
         "zeroshot denoise noisy.png -o clean.png --sigma 25 --prior bm3d",
     ),
     outcome="denoised",
+    check=_check,
     check_damage=_check_damage,
 )

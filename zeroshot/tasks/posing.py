@@ -11,6 +11,7 @@ from zeroshot.noise import estimate_sigma, phase_planes
 from zeroshot.operators import Composition, Mask, Mosaic, Operator
 from zeroshot.problem import Problem
 from zeroshot.tasks.noise import unknown_data_term
+from zeroshot.tasks.noise_remarks import remark_on_noise
 from zeroshot.tasks.task import Options
 
 _LOSSY_FLOOR = 1 / 255
@@ -60,7 +61,9 @@ def noise_level(y: torch.Tensor, operator: Operator, picture: Picture, options: 
     if isinstance(last, Mosaic):
         estimate = estimate_sigma(phase_planes(y, last.period))
     else:
-        estimate = estimate_sigma(y, measured_by(operator))
+        measured = measured_by(operator)
+        estimate = estimate_sigma(y, measured)
+        remark_on_noise(y, measured, estimate, options)
     # Lossy compression hides noise from the estimate, and leaves errors of about a grey level of its own.
     return max(estimate, _LOSSY_FLOOR) if picture.lossy else estimate
 

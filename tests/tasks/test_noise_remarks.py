@@ -1,0 +1,103 @@
+"""Noise that one level does not describe is said, once and with a way out; impulses are filled in where asked."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+import zeroshot
+from tests.pictures import as_image, decibels, noisy_pixels, sample, seeded
+from zeroshot.images import load
+from zeroshot.noise import add_salt_and_pepper
+from zeroshot.spelling import OptionWarning, for_command_line
+from zeroshot.tasks import make_problem
+
+TRUTH = sample("camera")[100:228, 100:228]
+
+
+def said(image: object, **options: object) -> list[OptionWarning]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make_problem("denoise", load(image), options)
+    return [warning.message for warning in caught]  # type: ignore[misc]
+
+
+def grainy(dtype: type, channels: int) -> np.ndarray:
+    grain = gaussian_filter(np.random.default_rng(0).normal(0, 1, TRUTH.shape), 0.8)
+    pixels = np.clip(TRUTH + 15 * grain / grain.std(), 0, 255) / 255
+    pixels = pixels if channels == 1 else np.repeat(pixels[..., None], channels, axis=2)
+    return pixels.astype(dtype) if dtype == np.float32 else (pixels * np.iinfo(dtype).max).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grain_is_said_with_a_level_that_helps(dtype: type, channels: int) -> None:
+    (message,) = said(grainy(dtype, channels))
+    assert "the noise is not white" in str(message)
+    level = int(str(message).split("sigma=")[1].split("/255")[0])
+    assert 20 <= level <= 40
+    assert f"--sigma {level} takes" in for_command_line(message)
+
+
+def test_a_level_that_is_given_is_not_discussed() -> None:
+    assert not said(grainy(np.uint8, 1), sigma=0.05)
+
+
+def test_stripes_are_said() -> None:
+    striped = TRUTH + np.random.default_rng(0).normal(0, 10, (1, 128))
+    (message,) = said(np.clip(striped, 0, 255).round().astype(np.uint8))
+    assert "columns are brighter or darker" in str(message)
+
+
+@pytest.mark.parametrize("sigma", [0, 3, 10, 25, 50])
+def test_white_noise_and_clean_photographs_are_not_discussed(sigma: int) -> None:
+    assert not said(noisy_pixels(TRUTH, sigma))
+    assert not said(noisy_pixels(sample("astronaut")[:128, 150:278], sigma))
+
+
+def test_impulses_are_said_and_filled_in() -> None:
+    truth = as_image(TRUTH)
+    spoiled = add_salt_and_pepper(truth, 0.1, seeded())
+    (message,) = said(spoiled)
+    assert "outliers='auto'" in str(message)
+    assert "--outliers auto" in for_command_line(message)
+    with pytest.warns(OptionWarning, match=r"outliers='auto': 1\d\d\d of 16384 pixels .* filled in"):
+        result = zeroshot.solve(spoiled, "denoise", "tv", outliers="auto", progress=False)
+    assert decibels(result.picture.colours, truth) > 34
+
+
+def test_hot_pixels_of_a_deep_frame_are_filled_in() -> None:
+    random = np.random.default_rng(0)
+    frame = TRUTH[:64, :64] * 30.0 + random.normal(0, 150, (64, 64))
+    places = random.integers(2, 62, 30), random.integers(2, 62, 30)
+    clean = np.clip(frame, 0, 65535).astype(np.uint16)
+    frame[places] = 60000
+    frame = np.clip(frame, 0, 65535).astype(np.uint16)
+    (message,) = said(frame)
+    assert "hot pixels" in str(message)
+    with pytest.warns(OptionWarning, match="filled in"):
+        result = zeroshot.solve(frame, "denoise", "wavelet", outliers="auto", progress=False)
+    assert np.abs(result.image[places].astype(float) - clean[places]).max() < 3000
+
+
+def test_where_there_is_no_outlier_nothing_changes() -> None:
+    picture = load(torch.full((1, 1, 32, 32), 0.5))
+    with pytest.warns(OptionWarning, match="0 of 1024 pixels stand out"):
+        problem, _, _ = make_problem("denoise", picture, {"outliers": "auto"})
+    assert problem.is_denoising
+
+
+def test_another_word_is_refused() -> None:
+    with pytest.raises(ValueError, match="outliers must be 'none' or 'auto', got 'all'"):
+        make_problem("denoise", load(TRUTH), {"outliers": "all"})
+
+
+def test_every_image_of_a_batch_keeps_its_own_level() -> None:
+    batch = torch.cat([as_image(noisy_pixels(TRUTH, sigma)) for sigma in (5, 25)])
+    result = zeroshot.solve(batch, "denoise", "wavelet", progress=False)
+    levels = [255 * part.sigma for part in result.parts]
+    assert levels == pytest.approx([5, 25], rel=0.1)

@@ -1,0 +1,99 @@
+"""What the estimate of one noise level misses: impulses, stripes and correlated noise, said with a way out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from zeroshot.noise import Levels, Stripes, correlated_noise, outliers, stripes
+from zeroshot.spelling import Argument, OptionWarning, Part, Text, Wording
+
+#: Photographs have a few pixels that stand out by themselves: those that are worth a word are many, or clear.
+_CLEAR_CONTRAST = 5.0
+_LEAST_CLEAR, _LEAST_CLEAR_SHARE = 10, 1e-4
+
+
+def remark_on_noise(
+    y: torch.Tensor, known: torch.Tensor | None, sigma: float, options: Mapping[str, Any]
+) -> None:
+    """Warn, once, where the noise is no white Gaussian noise of the estimated level.
+
+    Parameters
+    ----------
+    y : torch.Tensor
+        The measurement, (N, C, H, W), whose noise every pixel shows in the same way.
+    known : torch.Tensor or None
+        1 at the pixels that are measured, broadcastable to y; None: all are.
+    sigma : float
+        The estimate.
+    options : mapping
+        Those of the task: one that can leave outliers out has "outliers".
+    """
+    for index in range(y.shape[0]):
+        mask = None if known is None else (known[min(index, known.shape[0] - 1)] > 0.5).all(dim=0)
+        found = _remarks(y[index], mask, sigma, options)
+        if found:
+            joined = [part for remark in found for part in ("; ", remark)][1:]
+            warnings.warn(OptionWarning(*joined), stacklevel=6)
+            return
+
+
+def _remarks(
+    image: torch.Tensor, known: torch.Tensor | None, sigma: float, options: Mapping[str, Any]
+) -> list[Part]:
+    remarks: list[Part] = []
+    whole = known is None or bool(known.all())
+    if whole and options.get("outliers", "none") == "none":
+        count = int(outliers(image[None], _CLEAR_CONTRAST).sum())
+        if count >= max(_LEAST_CLEAR, _LEAST_CLEAR_SHARE * image[0].numel()):
+            remarks.append(_on_outliers(int(outliers(image[None]).sum()), image[0].numel(), options))
+    striped = stripes(image) if whole else None
+    if striped is not None and striped.level > sigma / 4:
+        remarks.append(_on_stripes(striped))
+    correlated = None if striped is not None else correlated_noise(image, known)
+    if correlated is not None and correlated.coarse > LEAST_GAIN * sigma:
+        remarks.append(_on_correlation(correlated, sigma))
+    return remarks
+
+
+#: Coarse noise that the estimate already comes near to needs no word.
+LEAST_GAIN = 1.5
+
+
+def _on_outliers(count: int, pixels: int, options: Mapping[str, Any]) -> Text:
+    seen = f"{count} pixels ({count / pixels:.2g} of all) stand out of their neighbours, as salt and pepper and hot "
+    ways: tuple[Part, ...] = (Argument("outliers", "auto"), " leaves them out and fills them in")
+    if "outliers" not in options:
+        ways = ("the task denoise with ", *ways)
+    return Text(seen, "pixels do, which no noise level describes: ", *ways)
+
+
+def _on_stripes(striped: Stripes) -> Text:
+    what = f"{striped.count} {striped.direction} are brighter or darker than those beside them, by "
+    way = ": stripes, which no noise level describes and which stay; level them out before"
+    return Text(what, _levels(striped.level), way)
+
+
+def _on_correlation(found: Levels, sigma: float) -> Text:
+    what = (
+        "the noise is not white (grain, or noise that was enlarged, demosaicked or compressed): its level is "
+    )
+    return Text(
+        what, _levels(found.fine), " pixel by pixel and ", _levels(found.coarse), " over a few pixels",
+        _advice(found.coarse, sigma),
+    )  # fmt: skip
+
+
+def _advice(level: float, sigma: float) -> Text:
+    chosen = max(1, round(255 * level))
+    by_hand = Wording(f"sigma={chosen}/255", f"--sigma {chosen}")
+    return Text(
+        "; the estimate of ", _levels(sigma), " leaves most of it, ", by_hand, " takes more of it away"
+    )
+
+
+def _levels(level: float) -> Wording:
+    return Wording(f"{255 * level:.1f}/255", f"{255 * level:.1f} grey levels")
