@@ -214,7 +214,10 @@ class RegularisationByDenoising(PlugAndPlay):
 
 
 class PlugAndPlayRun(Run):
-    """The iterations of a splitting scheme, one a step."""
+    """The iterations of a splitting scheme, one a step.
+
+    The noise levels of the settings are those of images of contrast 1, and count in units of the contrast.
+    """
 
     state = ("splitting", "index")
 
@@ -225,10 +228,13 @@ class PlugAndPlayRun(Run):
             raise ValueError("chroma is chosen when a run starts; give a number, or use the prior's start")
         self._chroma = prior.chroma
         noise = _noise_level(problem)
-        self._levels = prior.levels(noise)
+        self._contrast = problem.contrasts()
+        #: One for the whole batch, whose images share the levels.
+        self._scale = problem.largest_contrast
+        self._levels = [self._scale * level for level in prior.levels(noise / self._scale)]
         term: DataTerm = problem.data_term
         if isinstance(term, Gaussian):
-            term = Gaussian(max(noise, QUANTISATION))
+            term = Gaussian(max(noise, QUANTISATION * self._scale))
         self._data_step = DataStep(problem.operator, problem.y, term, problem.counted())
         self._is_exact = noise == 0 and isinstance(term, Gaussian) and self._data_step.projects
         self.splitting = splitting(prior.scheme, self._data_step, self._denoise, _first_image(problem))
@@ -262,14 +268,17 @@ class PlugAndPlayRun(Run):
             return (term.delta / HUBER_DELTA) ** 2
         if isinstance(term, L1):
             # The most likely scale of a Laplace distribution is the mean deviation.
-            return max(self._problem.loss(self.splitting.image).item(), QUANTISATION)
+            return max(self._problem.loss(self.splitting.image).item(), QUANTISATION * self._scale)
         return 1.0
 
     def _denoise(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
         denoiser, chroma = self._denoiser, self._chroma
         if chroma != 1:
             noisy = weight_chroma_(noisy.clone(), 1 / chroma)
-        image = denoiser(noisy, sigma)
+        if isinstance(denoiser, Denoiser):
+            image = denoiser.denoise(noisy, sigma, self._contrast)
+        else:
+            image = denoiser(noisy, sigma)
         if not isinstance(image, torch.Tensor) or image.shape != noisy.shape:
             got = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
             raise ValueError(f"the denoiser must return an image of shape {tuple(noisy.shape)}, got {got}")

@@ -3,6 +3,7 @@
 All noise levels are standard deviations on the [0, 1] scale: the literature's sigma = 25 is 25/255 here.
 """
 
+from zeroshot.noise.contrast import contrasts
 from zeroshot.noise.estimate import QUANTISATION, estimate_sigma, phase_planes
 from zeroshot.noise.synthesis import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
 
@@ -11,6 +12,7 @@ __all__ = [
     "add_gaussian",
     "add_poisson",
     "add_salt_and_pepper",
+    "contrasts",
     "estimate_sigma",
     "phase_planes",
     "random_mask",
