@@ -16,6 +16,8 @@ from torch.nn import functional
 WINDOW = 5
 #: Levels of noise that are taken off the range of the means, which is what the noise adds to it.
 NOISE_LEVELS = 6.0
+#: The least contrast that is told from none: that of 8-bit counts in 20 bits.
+LEAST = 2.0**-12
 #: By how much a range may exceed a power of two that it still counts as.
 SLACK = 1.05
 
@@ -37,14 +39,14 @@ def contrasts(images: torch.Tensor, sigma: float = 0.0) -> torch.Tensor:
     Returns
     -------
     torch.Tensor
-        (N, 1, 1, 1); 1 where nothing differs and there is no noise.
+        (N, 1, 1, 1), at least 2⁻¹²; 1 where nothing differs and there is no noise.
     """
     window = [min(WINDOW, size) for size in images.shape[-2:]]
     means = functional.avg_pool2d(images, window, stride=1)
     spread = (means.amax(dim=(2, 3)) - means.amin(dim=(2, 3))).amax(dim=1)
     noise = NOISE_LEVELS * sigma / math.sqrt(window[0] * window[1])
+    found = [max(value - noise, sigma) / SLACK for value in spread.tolist()]
     # Rounding errors of a constant image are no contrast.
-    least = max(sigma, 1e-5 * float(images.abs().max()))
-    found = [max(value - noise, least) / SLACK for value in spread.tolist()]
-    powers = [2.0 ** math.ceil(math.log2(value)) if value > 0 else 1.0 for value in found]
+    rounding = 1e-6 * float(images.abs().max())
+    powers = [max(2.0 ** math.ceil(math.log2(value)), LEAST) if value > rounding else 1.0 for value in found]
     return images.new_tensor(powers).view(-1, 1, 1, 1)
