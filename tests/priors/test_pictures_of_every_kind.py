@@ -31,6 +31,9 @@ QUICK: dict[str, dict[str, Any]] = {
 }
 #: Those that are quick on a small image, for what is tried many times.
 CLASSIC = sorted(set(DENOISERS) - {"auto", "dip"})
+#: Grey levels by which an area of 24 × 16 pixels may lose contrast, where it is more than rounding: a convex penalty
+#: of jumps takes λ times the perimeter over the area from each.
+LOSS = {"tv": 14.0, "huber_tv": 7.0, "nltv": 7.0, "tgv": 4.0}
 
 
 def solved(problem: Problem, name: str) -> torch.Tensor:
@@ -62,7 +65,7 @@ def test_white_and_black_stay(name: str) -> None:
     image = solved(Problem(noisy, Identity(), sigma=SIGMA, task="denoise"), name)
     for place in (np.s_[..., :9, :13], np.s_[..., 39:, :13]):
         change = image[place].mean() - noisy[place].mean()
-        assert change.abs() <= 2 / 255
+        assert change.abs() <= LOSS.get(name, 2.0) / 255
         lines = image[place][0, 0]
         assert (lines.mean(0) - lines.mean()).abs().max() <= 6 / 255
         assert (lines.mean(1) - lines.mean()).abs().max() <= 6 / 255
