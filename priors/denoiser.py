@@ -7,6 +7,7 @@ from abc import abstractmethod
 import torch
 
 from zeroshot.checks import is_number
+from zeroshot.noise import contrasts
 from zeroshot.prior import Prior
 
 
@@ -23,6 +24,9 @@ class Denoiser(Prior):
     @abstractmethod
     def refine(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
         """Pass number `index`, counted from 0.
+
+        Constants may be those of a photograph that uses its range from 0 to 1: images of another contrast are
+        brought to it first, see :meth:`scaled_pass`.
 
         Parameters
         ----------
@@ -41,6 +45,34 @@ class Denoiser(Prior):
             The new estimate, (N, C, H, W), not clipped.
         """
 
+    def scaled_passes(self, sigma: float, contrast: torch.Tensor) -> int:
+        """The most passes that images of this noise level and of these contrasts take."""
+        return max(self.passes(sigma / scale) for scale in set(contrast.flatten().tolist()))
+
+    def scaled_pass(
+        self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int, contrast: torch.Tensor
+    ) -> torch.Tensor:
+        """Pass number `index` on images brought to the contrast of a whole photograph, and back.
+
+        With s the contrast it is s · :meth:`refine` (y/s, x/s, σ/s), so that scaling the image and its noise
+        scales the result. Images that take fewer passes stay.
+
+        Parameters
+        ----------
+        contrast : torch.Tensor
+            (N, 1, 1, 1), see :func:`zeroshot.noise.contrasts`; the others are those of :meth:`refine`.
+        """
+        scales = contrast.flatten().tolist()
+        if all(scale == 1 for scale in scales):
+            return self.refine(noisy, estimate, sigma, index)
+        result = estimate.clone()
+        for scale in set(scales):
+            which = [place for place, value in enumerate(scales) if value == scale]
+            if index < self.passes(sigma / scale):
+                refined = self.refine(noisy[which] / scale, estimate[which] / scale, sigma / scale, index)
+                result[which] = refined * scale
+        return result
+
     def __call__(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
         """As :meth:`denoise`, so that a denoiser is called like any function that is plugged in."""
         return self.denoise(noisy, sigma)
@@ -50,7 +82,9 @@ class Denoiser(Prior):
         return self
 
     @torch.no_grad()
-    def denoise(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
+    def denoise(
+        self, noisy: torch.Tensor, sigma: float, contrast: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """The denoised image; a copy of `noisy` where `sigma` is 0.
 
         Parameters
@@ -59,6 +93,8 @@ class Denoiser(Prior):
             (N, C, H, W), floating-point and finite, nominally in [0, 1] but not confined to it; left unchanged.
         sigma : float
             Standard deviation of the noise on the [0, 1] scale.
+        contrast : torch.Tensor, optional
+            (N, 1, 1, 1): the contrasts of the images, where they are known better than from `noisy` itself.
 
         Returns
         -------
@@ -74,9 +110,10 @@ class Denoiser(Prior):
         _require_level(sigma)
         if sigma == 0:
             return noisy.clone()
+        contrast = contrasts(noisy, sigma) if contrast is None else contrast
         estimate = noisy
-        for index in range(self.passes(sigma)):
-            estimate = self.refine(noisy, estimate, sigma, index)
+        for index in range(self.scaled_passes(sigma, contrast)):
+            estimate = self.scaled_pass(noisy, estimate, sigma, index, contrast)
         return estimate
 
 

@@ -92,7 +92,8 @@ class DenoisingRun(Run):
         self.device = problem.y.device
         self._prior, self._problem = prior, problem
         self._noisy, self._sigma = problem.stabilised()
-        self._passes = prior.passes(self._sigma) if self._sigma > 0 else 0
+        self._contrast = problem.contrasts()
+        self._passes = prior.scaled_passes(self._sigma, self._contrast) if self._sigma > 0 else 0
         self.estimate = self._noisy
         self.index = 0
 
@@ -105,7 +106,9 @@ class DenoisingRun(Run):
     def step(self) -> Estimate:
         """Make the next pass; after the last one the image stays."""
         if self.index < self._passes:
-            self.estimate = self._prior.refine(self._noisy, self.estimate, self._sigma, self.index)
+            self.estimate = self._prior.scaled_pass(
+                self._noisy, self.estimate, self._sigma, self.index, self._contrast
+            )
             self.index += 1
         image = self._problem.unstabilised(self.estimate).clamp(0, 1)
         return Estimate(image, self._problem.loss(image).item(), max(self.index, 1))

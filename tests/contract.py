@@ -43,7 +43,7 @@ import zeroshot
 from zeroshot.estimate import Estimate
 from zeroshot.loop import Loop
 from zeroshot.metrics import Metric
-from zeroshot.operators import Identity, Operator, from_functions
+from zeroshot.operators import Downsample, Identity, Mask, Operator, from_functions
 from zeroshot.prior import Prior
 from zeroshot.problem import Problem
 from zeroshot.restoration import Restoration
@@ -122,6 +122,14 @@ class PriorCase:
         By how much an image of a batch may differ from the image restored alone.
     held_out_tolerance : float
         By how much a result may depend on measurements that are held out.
+    constant_tolerance : float or None
+        By how much a constant image may change; None where the method does not promise to keep it.
+    scale_tolerance, offset_tolerance : float or None
+        By how much the result of the scaled or shifted measurement may differ from the scaled or shifted result, in
+        units of the scale; None where the method has a scale of its own.
+    turn_tolerance : float or None
+        The root mean square by which the result of the turned or mirrored measurement may differ from the turned
+        result; None where the method has a direction.
     free : tuple of str
         Settings that are checked later than when the prior is made, by tests of its own.
     """
@@ -133,6 +141,10 @@ class PriorCase:
     resumed_after: tuple[int, ...] = (1, 2)
     batch_tolerance: float = 1e-5
     held_out_tolerance: float = 0.0
+    constant_tolerance: float | None = 1e-3
+    scale_tolerance: float | None = 1e-3
+    offset_tolerance: float | None = 1e-3
+    turn_tolerance: float | None = 1e-3
     free: tuple[str, ...] = ()
 
     def loop(self, problem: Problem | None = None, prior: Prior | None = None, seed: int = 0) -> Loop:
@@ -166,6 +178,30 @@ def advanced(loop: Loop, steps: int) -> Loop:
             break
         loop.step()
     return loop
+
+
+def measuring_again(problem: Problem, y: torch.Tensor, sigma: float | None = None) -> Problem:
+    """The same problem with another measurement, what is not measured being 0."""
+    y = y if problem.measured is None else y * problem.measured
+    return replace(problem, y=y, sigma=problem.sigma if sigma is None else sigma)
+
+
+def rescaled(problem: Problem, scale: float, offset: float) -> Problem:
+    """The measurement of scale · x + offset where that of x is given, with its noise scaled as well."""
+    flat = problem.operator(torch.full(tuple(problem.reference_shape), offset))
+    sigma = None if problem.sigma is None else scale * problem.sigma
+    return measuring_again(problem, scale * problem.y + flat, sigma)
+
+
+def turned(problem: Problem, turn: Callable[[torch.Tensor], torch.Tensor]) -> Problem | None:
+    """The problem of the turned image; None where the operator has a direction or a phase."""
+    operator = problem.operator
+    measured = None if problem.measured is None else turn(problem.measured)
+    if isinstance(operator, Mask):
+        operator = Mask(turn(operator.mask))
+    elif not isinstance(operator, Identity | Downsample):
+        return None
+    return replace(problem, y=turn(problem.y), operator=operator, measured=measured, reference_shape=())
 
 
 class PriorContract:
@@ -262,6 +298,47 @@ class PriorContract:
         assert problem.held_out is not None
         spoilt = replace(problem, y=torch.where(problem.held_out > 0, 1 - problem.y, problem.y))
         torch.testing.assert_close(case.run(spoilt).image, loop.image, rtol=0, atol=case.held_out_tolerance)
+
+    # --- what a change of the measurement does ---
+
+    @pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
+    def test_a_constant_image_stays_what_it_is(self, case: PriorCase, level: float) -> None:
+        if case.constant_tolerance is None:
+            return
+        truth = torch.full(tuple(case.problem.reference_shape), level)
+        if case.problem.y.shape[1] == truth.shape[1]:
+            truth = truth * torch.linspace(1, 0.5, truth.shape[1]).view(1, -1, 1, 1)
+        problem = measuring_again(case.problem, case.problem.operator(truth))
+        image = case.run(problem).image
+        torch.testing.assert_close(image, truth, rtol=0, atol=case.constant_tolerance)
+
+    @pytest.mark.parametrize("scale", [1 / 16, 0.5])
+    def test_scaling_a_measurement_and_its_noise_scales_the_result(
+        self, case: PriorCase, scale: float
+    ) -> None:
+        if case.scale_tolerance is None:
+            return
+        result = case.run(rescaled(case.problem, 0.5, 0.25)).image
+        other = case.run(rescaled(case.problem, 0.5 * scale, 0.25 * scale)).image / scale
+        torch.testing.assert_close(other, result, rtol=0, atol=case.scale_tolerance)
+
+    def test_an_offset_of_the_measurement_is_one_of_the_result(self, case: PriorCase) -> None:
+        if case.offset_tolerance is None:
+            return
+        result = case.run(rescaled(case.problem, 0.5, 0.25)).image
+        other = case.run(rescaled(case.problem, 0.25, 0.6)).image
+        expected = 0.5 * result + 0.475
+        torch.testing.assert_close(other, expected, rtol=0, atol=0.5 * case.offset_tolerance)
+
+    @pytest.mark.parametrize("turn", [partial(torch.rot90, dims=(-2, -1)), partial(torch.flip, dims=(-1,))])
+    def test_turning_a_measurement_turns_the_result(
+        self, case: PriorCase, turn: Callable[[torch.Tensor], torch.Tensor]
+    ) -> None:
+        problem = turned(case.problem, turn)
+        if problem is None or case.turn_tolerance is None:
+            return
+        difference = case.run(problem).image - turn(case.run().image)
+        assert difference.square().mean().sqrt() <= case.turn_tolerance
 
     # --- runs ---
 

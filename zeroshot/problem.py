@@ -14,7 +14,7 @@ import torch
 
 from zeroshot.checks import is_number, require_number
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
-from zeroshot.noise import estimate_sigma, stabilisation
+from zeroshot.noise import contrasts, estimate_sigma, stabilisation
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.operator import Operator
@@ -44,6 +44,8 @@ class Problem:
         1 where y carries a measurement and 0 where it is empty (holes), broadcastable to y; None: everywhere.
     held_out : torch.Tensor or None
         1 at measurements kept aside for validation, of y's shape; None: nothing is kept aside.
+    contrast : torch.Tensor or None
+        That of the whole image that this is a part of, see :meth:`contrasts`; None measures it.
     """
 
     y: torch.Tensor
@@ -54,7 +56,9 @@ class Problem:
     reference_shape: tuple[int, ...] = ()
     measured: torch.Tensor | None = None
     held_out: torch.Tensor | None = None
+    contrast: torch.Tensor | None = None
     _weight: torch.Tensor | None = field(init=False, repr=False, default=None)
+    _contrasts: torch.Tensor | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         require_number(self, "sigma", none="allowed")
@@ -186,6 +190,24 @@ class Problem:
             return stabilisation.forward(self.y, self.data_term.gain, self.data_term.readout)
         return self.y, estimate_sigma(self.y, known) if self.sigma is None else self.sigma
 
+    def contrasts(self) -> torch.Tensor:
+        """The contrast of each image, by which constants of denoisers are to be scaled, (N, 1, 1, 1).
+
+        In denoising it is that of :meth:`stabilised`, else that of the first estimate.
+        """
+        if self.contrast is not None:
+            return self.contrast.to(self.y)
+        if self._contrasts is None:
+            measured = contrasts(*self.stabilised()) if self.is_denoising else contrasts(self.initial())
+            object.__setattr__(self, "_contrasts", measured)
+        assert self._contrasts is not None
+        return self._contrasts
+
+    @property
+    def largest_contrast(self) -> float:
+        """The largest of :meth:`contrasts`, for what the images of a batch share."""
+        return float(self.contrasts().max())
+
     def unstabilised(self, estimate: torch.Tensor) -> torch.Tensor:
         """An estimate on the scale of :meth:`stabilised`, mapped back to that of the image."""
         if isinstance(self.data_term, Poisson):
@@ -240,6 +262,7 @@ class Problem:
             reference_shape=(*self.reference_shape[:2], window.height, window.width),
             measured=part(self.measured),
             held_out=part(self.held_out),
+            contrast=self.contrasts(),
         )
 
     def to(self, device: torch.device | str) -> Problem:

@@ -14,6 +14,7 @@ from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber
 from zeroshot.estimate import Estimate
 from zeroshot.noise import QUANTISATION
 from zeroshot.operators.identity import Identity
+from zeroshot.operators.mask import Mask
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.denoiser import Denoiser
 from zeroshot.priors.total_variation.chroma import chosen_chroma
@@ -43,6 +44,8 @@ _BY_TASK: dict[str, dict[str, Any]] = {
     # ADMM restores more than HQS here; elsewhere the latter is safer, as it goes on from images it can rely on.
     "inpaint": {"scheme": "admm", "iterations": 24, "sigma_start": 50 / 255, "sigma_least": 5 / 255},
 }
+#: What differs in regularisation by denoising where the pixels are measured as they are, see there.
+DIRECTLY_MEASURED: dict[str, Any] = {"share": 0.2, "weight": 0.48}
 #: What differs where outliers are expected, which a large first level would take for the image: a measurement
 #: counts as one where it is further from the denoised image than about σ² / (λ · scale of the noise).
 OUTLIERS: dict[str, Any] = {"sigma_start": 15 / 255, "sigma_least": 5 / 255, "weight": 1.0}
@@ -71,9 +74,12 @@ class PlugAndPlay(Prior):
     sigma_start : float
         The noise level of the first call.
     sigma_end : float or None
-        That of the last; None: the noise level of the measurement, but not less than `sigma_least`.
+        That of the last; None: `share` of the noise level of the measurement, but not less than `sigma_least`.
     sigma_least : float
         The least `sigma_end` that is chosen where None is given.
+    share : float
+        The noise left for the last call of the denoiser, in units of that of the measurement, where `sigma_end`
+        is None.
     weight : float
         The weight of the prior against the data term, λ in ρ = λ / σ².
     constant : float
@@ -103,6 +109,7 @@ class PlugAndPlay(Prior):
     sigma_start: float = 49 / 255
     sigma_end: float | None = None
     sigma_least: float = 1 / 255
+    share: float = 1.0
     weight: float = 0.23
     constant: float = 0.0
     chroma: float | None = 1.0
@@ -114,7 +121,7 @@ class PlugAndPlay(Prior):
                 f"denoiser must be a name, a DenoisingPrior or a function (noisy, sigma) → image, got {kind}"
             )
         require_choice(self, "scheme", SCHEMES)
-        require_positive(self, "sigma_start", "sigma_least", "weight")
+        require_positive(self, "sigma_start", "sigma_least", "share", "weight")
         require_positive(self, "sigma_end", "chroma", none="allowed")
         require_whole(self, "iterations")
         require_number(self, "constant", most=1)
@@ -168,7 +175,7 @@ class PlugAndPlay(Prior):
 
     def levels(self, noise: float) -> list[float]:
         """The noise level of every call of the denoiser, for a measurement with noise of level `noise`."""
-        end = max(noise, self.sigma_least) if self.sigma_end is None else self.sigma_end
+        end = max(self.share * noise, self.sigma_least) if self.sigma_end is None else self.sigma_end
         # A measurement that is noisier than the first level has nothing to continue from.
         start = max(self.sigma_start, end) if self.sigma_end is None else self.sigma_start
         falling = max(round(self.iterations * (1 - self.constant)), 1)
@@ -187,9 +194,15 @@ class RegularisationByDenoising(PlugAndPlay):
     the brightness, and near enough for practical denoisers. The level falls to `sigma_end` first, as in
     :class:`PlugAndPlay`, and stays there.
 
+    Where pixels are measured as they are, with noise of level s, the solution is x = (y + w f_σ(x)) / (1 + w)
+    with w = weight · s²/σ². Of the noise 1/(1 + w) stays, so that w must be large; and f, which x has passed
+    through, must reckon with that rest and not with s, or it smooths again and again. `for_problem` sets
+    σ = s/5 and w = 12 there. Blur and enlargement leave less noise in the image than in the measurement, and
+    take the weight of plug and play.
+
     Parameters
     ----------
-    denoiser, scheme, iterations, sigma_start, sigma_end, sigma_least, weight, constant, chroma
+    denoiser, scheme, iterations, sigma_start, sigma_end, sigma_least, share, weight, constant, chroma
         As for :class:`PlugAndPlay`.
 
     References
@@ -209,12 +222,18 @@ class RegularisationByDenoising(PlugAndPlay):
 
     @classmethod
     def task_defaults(cls, problem: Problem) -> dict[str, Any]:
-        """Those of plug and play, whose scheme this prior has of its own."""
-        return {name: value for name, value in super().task_defaults(problem).items() if name != "scheme"}
+        """Those of plug and play, whose scheme this prior has of its own, and what noisy pixels need."""
+        found = {name: value for name, value in super().task_defaults(problem).items() if name != "scheme"}
+        if isinstance(problem.operator, Identity | Mask) and not isinstance(problem.data_term, L1 | Huber):
+            found |= DIRECTLY_MEASURED
+        return found
 
 
 class PlugAndPlayRun(Run):
-    """The iterations of a splitting scheme, one a step."""
+    """The iterations of a splitting scheme, one a step.
+
+    The noise levels of the settings are those of images of contrast 1, and count in units of the contrast.
+    """
 
     state = ("splitting", "index")
 
@@ -225,10 +244,13 @@ class PlugAndPlayRun(Run):
             raise ValueError("chroma is chosen when a run starts; give a number, or use the prior's start")
         self._chroma = prior.chroma
         noise = _noise_level(problem)
-        self._levels = prior.levels(noise)
+        self._contrast = problem.contrasts()
+        #: One for the whole batch, whose images share the levels.
+        self._scale = problem.largest_contrast
+        self._levels = [self._scale * level for level in prior.levels(noise / self._scale)]
         term: DataTerm = problem.data_term
         if isinstance(term, Gaussian):
-            term = Gaussian(max(noise, QUANTISATION))
+            term = Gaussian(max(noise, QUANTISATION * self._scale))
         self._data_step = DataStep(problem.operator, problem.y, term, problem.counted())
         self._is_exact = noise == 0 and isinstance(term, Gaussian) and self._data_step.projects
         self.splitting = splitting(prior.scheme, self._data_step, self._denoise, _first_image(problem))
@@ -262,14 +284,17 @@ class PlugAndPlayRun(Run):
             return (term.delta / HUBER_DELTA) ** 2
         if isinstance(term, L1):
             # The most likely scale of a Laplace distribution is the mean deviation.
-            return max(self._problem.loss(self.splitting.image).item(), QUANTISATION)
+            return max(self._problem.loss(self.splitting.image).item(), QUANTISATION * self._scale)
         return 1.0
 
     def _denoise(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
         denoiser, chroma = self._denoiser, self._chroma
         if chroma != 1:
             noisy = weight_chroma_(noisy.clone(), 1 / chroma)
-        image = denoiser(noisy, sigma)
+        if isinstance(denoiser, Denoiser):
+            image = denoiser.denoise(noisy, sigma, self._contrast)
+        else:
+            image = denoiser(noisy, sigma)
         if not isinstance(image, torch.Tensor) or image.shape != noisy.shape:
             got = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
             raise ValueError(f"the denoiser must return an image of shape {tuple(noisy.shape)}, got {got}")

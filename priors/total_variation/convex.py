@@ -268,7 +268,7 @@ class PenaltyRun(Run):
 
 def expected_residual(problem: Problem) -> float:
     """The root mean square of A x − y at the true image: the noise in y, or the rounding error of 8-bit images."""
-    return max(problem.noise_rms(), QUANTISATION)
+    return max(problem.noise_rms(), QUANTISATION * problem.largest_contrast)
 
 
 def _residual_wanted(prior: PenaltyPrior, problem: Problem) -> float | None:

@@ -70,6 +70,8 @@ class PrimalDualHybridGradient:
     penalty_share = 0.8
     #: 1/τ at the start, times the contrast (standard deviation) of the image; the same measurements.
     first_balance = 16.0
+    #: The least contrast that is reckoned with: that of a quarter of a grey level.
+    least_contrast = 1e-3
     #: Iterations after which the steps are balanced anew: doubling, so that they settle.
     first_balancing = 32
 
@@ -98,7 +100,8 @@ class PrimalDualHybridGradient:
         self._next_v, self._next_p = [v.clone() for v in self._v], [p.clone() for p in self._p]
         self._work = torch.empty_like(self._x)
         self._extrapolated_v = [torch.empty_like(v) for v in self._v]
-        self._first_balance = self.first_balance / max(self._x.std(correction=0).item(), 0.02)
+        contrast = max(self._x.std(correction=0).item(), self.least_contrast)
+        self._first_balance = self.first_balance / contrast
         self._balance = self._first_balance
         self._safety = 1.0
         self._iteration = 0

@@ -36,6 +36,8 @@ Shrinkage: TypeAlias = Literal["soft", "weighted", "hard"]
 #: Squared thresholds below this share of the largest squared singular value need double precision: rounding in
 #: the eigenvalues of a Gram matrix is a few 1e-7 of the largest.
 SINGLE_PRECISION = 2e-5
+#: Between these single precision holds a sum of squares with all its digits.
+SMALLEST, LARGEST = 1e-30, 1e37
 
 
 def weighted(values: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
@@ -88,7 +90,7 @@ def shrink_singular_values(groups: torch.Tensor, rule: Rule, thresholds: torch.T
     if not _suffices(gram, thresholds):
         wide = groups.double()
         gram = wide.mT @ wide if tall else wide @ wide.mT
-    squares, vectors = torch.linalg.eigh(gram)
+    squares, vectors = symmetric_eigen(gram)
     values = squares.clamp(min=0).sqrt()
     limits = (thresholds if thresholds.ndim == 2 else thresholds[:, None]).to(values)
     gain = torch.where(values > 0, rule(values, limits) / values, 0.0)
@@ -101,7 +103,67 @@ def _suffices(gram: torch.Tensor, thresholds: torch.Tensor) -> bool:
     largest = gram.diagonal(dim1=-2, dim2=-1).sum(dim=-1).max()
     # The mean: a group among others whose threshold is next to 0 keeps its rounding errors, which are small
     # against what the others lose.
-    return bool(thresholds.mean().square() >= SINGLE_PRECISION * largest)
+    typical = thresholds.mean().square()
+    # Values beyond 1e19 overflow when they are squared, and those below 1e-19 vanish.
+    if not SMALLEST < float(largest) < LARGEST or not bool(typical.isfinite()):
+        return float(largest) == 0
+    return bool(typical >= SINGLE_PRECISION * largest)
+
+
+def symmetric_eigen(matrices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Eigenvalues in ascending order, and eigenvectors, of positive semidefinite matrices, whatever their rank.
+
+    The iteration inside :func:`torch.linalg.eigh` does not converge on some matrices of many equal eigenvalues or
+    of next to nothing but rounding errors, such as the Gram matrices of constant patches. Those are decomposed
+    again, one by one: scaled to a largest entry of 1 and in double precision on the CPU, then with a ridge of
+    rounding errors on the diagonal, which leaves the eigenvectors, and at last by their singular values.
+
+    Parameters
+    ----------
+    matrices : torch.Tensor
+        (..., n, n).
+
+    Returns
+    -------
+    values : torch.Tensor
+        (..., n).
+    vectors : torch.Tensor
+        (..., n, n), in the columns.
+
+    Raises
+    ------
+    ValueError
+        Where a matrix holds NaN or infinity.
+    """
+    if not bool(matrices.isfinite().all()):
+        raise ValueError("the image holds values that are not finite, or too large to be squared")
+    try:
+        values, vectors = torch.linalg.eigh(matrices)
+    except RuntimeError:
+        values, vectors = None, None
+    if values is not None and vectors is not None and bool(vectors.isfinite().all()):
+        return values, vectors
+    pairs = [_decomposed(matrix) for matrix in matrices.reshape(-1, *matrices.shape[-2:])]
+    values, vectors = (torch.stack(part).to(matrices) for part in zip(*pairs, strict=True))
+    return values.view(matrices.shape[:-1]), vectors.view(matrices.shape)
+
+
+def _decomposed(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The eigenvalues and eigenvectors of one matrix (n, n), in double precision on the CPU."""
+    exact = matrix.detach().cpu().double()
+    scale = float(exact.abs().max())
+    if scale == 0:
+        return exact.new_zeros(len(exact)), torch.eye(len(exact), dtype=exact.dtype)
+    exact = exact / scale
+    ridge = torch.eye(len(exact), dtype=exact.dtype)
+    for size in (0.0, 1e-14, 1e-12):
+        try:
+            values, vectors = torch.linalg.eigh(exact + size * ridge)
+        except RuntimeError:
+            continue
+        return (values - size) * scale, vectors
+    _, values, rows = torch.linalg.svd(exact)
+    return values.flip(0) * scale, rows.flip(0).mT
 
 
 def singular_value_thresholding(matrix: torch.Tensor, threshold: float) -> tuple[torch.Tensor, int]:
@@ -125,7 +187,7 @@ def singular_value_thresholding(matrix: torch.Tensor, threshold: float) -> tuple
         How many singular values remain.
     """
     tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
-    squares, vectors = torch.linalg.eigh(tall.T @ tall)
+    squares, vectors = symmetric_eigen(tall.T @ tall)
     values = squares.clamp(min=0).sqrt()
     floor = torch.finfo(matrix.dtype).eps ** 0.5 * values[-1]
     kept = values > torch.clamp(floor, min=threshold)
@@ -137,4 +199,4 @@ def singular_value_thresholding(matrix: torch.Tensor, threshold: float) -> tuple
 def spectral_norm(matrix: torch.Tensor) -> float:
     """The largest singular value."""
     tall = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
-    return float(torch.linalg.eigvalsh(tall.T @ tall)[-1].clamp(min=0).sqrt())
+    return float(symmetric_eigen(tall.T @ tall)[0][-1].clamp(min=0).sqrt())

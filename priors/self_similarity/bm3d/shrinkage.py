@@ -14,7 +14,11 @@ from torch.nn import functional
 
 
 class Shrinkage(ABC):
-    """Maps the coefficients of groups (patches of a group, groups, coefficients of a patch) to shrunk ones."""
+    """Maps the coefficients of groups (patches of a group, groups, coefficients of a patch) to shrunk ones.
+
+    The first coefficient of the first patch is the mean of the group, which stays as it is: an image that is
+    brighter by a constant is to come back brighter by the same.
+    """
 
     @abstractmethod
     def __call__(self, groups: torch.Tensor, pilot: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,7 +27,7 @@ class Shrinkage(ABC):
 
 @dataclass(frozen=True)
 class HardThreshold(Shrinkage):
-    """v where |v| > `threshold`, else 0; weight 1/N of the N coefficients kept, 1 where none is.
+    """v where |v| > `threshold`, else 0; weight 1/N of the N coefficients kept.
 
     Attributes
     ----------
@@ -36,6 +40,7 @@ class HardThreshold(Shrinkage):
     def __call__(self, groups: torch.Tensor, pilot: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         """The coefficients above the threshold, and 1/N."""
         kept = functional.hardshrink(groups, self.threshold)
+        kept[0, :, 0] = groups[0, :, 0]
         return kept, 1 / kept.ne(0).sum(dim=(0, 2), dtype=kept.dtype).clamp(min=1)
 
 
@@ -58,6 +63,6 @@ class Wiener(Shrinkage):
         power = pilot.square_()
         # The sum is a new tensor, so that the quotient may take the place of the power.
         factor = power.div_(power + self.variance)
+        factor[0, :, 0] = 1
         shrunk = groups.mul_(factor)
-        # A patch of nothing but zeros has no coefficient that lets noise through.
-        return shrunk, 1 / factor.square_().sum(dim=(0, 2)).clamp(min=1e-6)
+        return shrunk, 1 / factor.square_().sum(dim=(0, 2))

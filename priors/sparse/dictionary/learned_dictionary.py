@@ -164,6 +164,9 @@ class LearnedDictionaryRun(Run):
         noisy, self._sigma = problem.stabilised(known)
         if known is not None:
             noisy = fill_holes(noisy, known)
+        # The constants of learning are those of images of contrast 1.
+        self._contrast = problem.contrasts()
+        noisy = noisy / self._contrast
         # One seed for all: an image of a batch is restored as if it were alone.
         seed = int(torch.randint(2**31, (1,), generator=generator))
         self.learners = [
@@ -171,7 +174,7 @@ class LearnedDictionaryRun(Run):
                 prior,
                 noisy[index],
                 None if known is None else known[index],
-                self._sigma,
+                self._sigma / float(self._contrast[index]),
                 torch.Generator().manual_seed(seed),
             )
             for index in range(len(noisy))
@@ -193,7 +196,8 @@ class LearnedDictionaryRun(Run):
             if not self._nothing_to_do:
                 self._advance()
             self.index += 1
-        return Estimate(self._problem.unstabilised(self.image).clamp(0, 1), self.loss, self.index)
+        image = self._problem.unstabilised(self.image * self._contrast)
+        return Estimate(image.clamp(0, 1), self.loss, self.index)
 
     def _advance(self) -> None:
         sweeps = self._prior.sweeps

@@ -82,6 +82,19 @@ def rounds_at(sigma: float, settings: CentralisedSparseSettings) -> int:
     return level_of(sigma).rounds if settings.rounds is None else settings.rounds
 
 
+@dataclass(frozen=True)
+class _Scaled:
+    """The noise level of an image in units of its contrast, and what depends on it."""
+
+    sigma: float
+    level: Level
+
+    def remaining(self, noisy: torch.Tensor, estimate: torch.Tensor) -> float:
+        """The standard deviation of the noise that is left in the estimate."""
+        removed = (noisy - estimate).square().mean().item()
+        return self.level.remaining * math.sqrt(abs(self.sigma**2 - removed))
+
+
 class CentralisedDenoisingRun(Run):
     """One round a step: dictionaries and similar patches from the estimate, then a few shrinkages.
 
@@ -96,9 +109,15 @@ class CentralisedDenoisingRun(Run):
         self.device = problem.y.device
         self._settings, self._problem = settings, problem
         noisy, self._sigma = problem.stabilised()
-        self._noisy = to_opponent(noisy)
-        self._level = level_of(self._sigma)
-        self._rounds = rounds_at(self._sigma, settings) if self._sigma > 0 else 0
+        # The constants are those of images of contrast 1.
+        self._contrast = problem.contrasts()
+        self._noisy = to_opponent(noisy / self._contrast)
+        self._levels = [
+            _Scaled(self._sigma / scale, level_of(self._sigma / scale))
+            for scale in self._contrast.flatten().tolist()
+        ]
+        rounds = max(rounds_at(each.sigma, settings) for each in self._levels)
+        self._rounds = rounds if self._sigma > 0 else 0
         self.seed = int(torch.randint(2**31, (), generator=generator))
         self.estimate, self.index, self.clusters = self._noisy, 0, 0
 
@@ -111,50 +130,46 @@ class CentralisedDenoisingRun(Run):
     def step(self) -> Estimate:
         """Make the next round; after the last one the image stays."""
         if not self.finished:
-            pairs = zip(self._noisy, self.estimate, strict=True)
-            self.estimate = torch.stack([self._round(noisy, estimate) for noisy, estimate in pairs])
+            images = zip(self._noisy, self.estimate, self._levels, strict=True)
+            self.estimate = torch.stack([self._round(*image) for image in images])
             self.index += 1
-        image = self._problem.unstabilised(from_opponent(self.estimate)).clamp(0, 1)
+        estimate = from_opponent(self.estimate) * self._contrast
+        image = self._problem.unstabilised(estimate).clamp(0, 1)
         return Estimate(image, self._problem.loss(image).item(), max(self.index, 1))
 
-    def _round(self, noisy: torch.Tensor, estimate: torch.Tensor) -> torch.Tensor:
-        """The next estimate of one image (C, H, W)."""
+    def _round(self, noisy: torch.Tensor, estimate: torch.Tensor, scaled: _Scaled) -> torch.Tensor:
+        """The next estimate of one image (C, H, W), as it is where it takes fewer rounds than others."""
+        if self.index >= rounds_at(scaled.sigma, self._settings):
+            return estimate
         result = torch.empty_like(estimate)
         self.clusters = 0
-        size = self._size(noisy)
+        size = self._size(noisy, scaled.level)
         overlap = self._settings.radius + size
         for strip in strips(noisy.shape[-2], noisy.shape[-1], overlap, len(noisy) * size**2):
-            part = self._round_of_strip(noisy[:, strip.cut], estimate[:, strip.cut])
+            part = self._round_of_strip(noisy[:, strip.cut], estimate[:, strip.cut], scaled)
             result[:, strip.own] = part[:, strip.kept]
         return result
 
-    def _round_of_strip(self, noisy: torch.Tensor, estimate: torch.Tensor) -> torch.Tensor:
-        remaining = self._remaining(noisy, estimate) if self.index else self._sigma
-        model = self._model(estimate, remaining)
-        strength = self._level.strength if self._settings.strength is None else self._settings.strength
+    def _round_of_strip(self, noisy: torch.Tensor, estimate: torch.Tensor, scaled: _Scaled) -> torch.Tensor:
+        remaining = scaled.remaining(noisy, estimate) if self.index else scaled.sigma
+        model = self._model(estimate, remaining, scaled.level)
+        strength = scaled.level.strength if self._settings.strength is None else self._settings.strength
         for turn in range(SHRINKAGES):
             estimate = estimate + FEEDBACK * (noisy - estimate)
             if self.index or turn:
-                remaining = self._remaining(noisy, estimate)
+                remaining = scaled.remaining(noisy, estimate)
             variances = (model.variances(estimate) - remaining**2).clamp_(min=0)
             threshold = strength * math.sqrt(2) * remaining**2 / variances.sqrt_().add_(TINY)
             estimate = model.shrink(estimate, threshold)
         return estimate
 
-    def _remaining(self, noisy: torch.Tensor, estimate: torch.Tensor) -> float:
-        """The standard deviation of the noise that is left in the estimate."""
-        removed = (noisy - estimate).square().mean().item()
-        return self._level.remaining * math.sqrt(abs(self._sigma**2 - removed))
-
-    def _size(self, image: torch.Tensor) -> int:
+    def _size(self, image: torch.Tensor, level: Level) -> int:
         """Side of a patch: no larger than the image."""
-        return min(
-            self._level.patch if self._settings.patch is None else self._settings.patch, *image.shape[-2:]
-        )
+        patch = level.patch if self._settings.patch is None else self._settings.patch
+        return min(patch, *image.shape[-2:])
 
-    def _model(self, estimate: torch.Tensor, remaining: float) -> Centralisation:
-        settings, level = self._settings, self._level
-        size = self._size(estimate)
+    def _model(self, estimate: torch.Tensor, remaining: float, level: Level) -> Centralisation:
+        settings, size = self._settings, self._size(estimate, level)
         stride = min(settings.stride, size)
         generator = torch.Generator().manual_seed(self.seed + self.index)
         dictionaries = learn(

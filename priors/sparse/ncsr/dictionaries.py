@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from zeroshot.solvers.singular_values import symmetric_eigen
+
 #: Patches are also taken of the image shrunk by these factors: structures recur at other sizes.
 SCALES = (1.0, 0.8**2, 0.8**4, 0.8**6)
 #: Patches that clusters and bases are learned from at most; more take time and change the bases little.
@@ -148,7 +150,7 @@ def principal_components(groups: list[torch.Tensor]) -> torch.Tensor:
     for group in groups:
         channels = (group - group.mean(0)).transpose(0, 1)
         covariances.append(channels.mT @ channels / max(1, len(group)))
-    _, vectors = torch.linalg.eigh(torch.stack(covariances).double())
+    _, vectors = symmetric_eigen(torch.stack(covariances).double())
     return vectors.flip(-1).mT.to(groups[0].dtype).contiguous()
 
 

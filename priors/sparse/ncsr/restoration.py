@@ -86,14 +86,17 @@ class CentralisedRestorationRun(Run):
     ) -> None:
         self.device = problem.y.device
         self._settings, self._problem = settings, problem
-        initial = problem.initial()
+        # The constants are those of images of contrast 1.
+        self._contrast = problem.largest_contrast
+        initial, y = problem.initial() / self._contrast, problem.y / self._contrast
         self._luminance = channels == "luminance"
-        self._y = full_range_luma(problem.y) if self._luminance else problem.y
+        self._y = full_range_luma(y) if self._luminance else y
         self.image = full_range_luma(initial) if self._luminance else initial
         self._colours = initial - self.image if self._luminance else None
         weight = problem.counted()
         self._weight = weight[:, :1] if weight is not None and self._luminance else weight
-        self._sigma = problem.noise_rms() * (FULL_RANGE_LUMA_NOISE if self._luminance else 1.0)
+        noise = problem.noise_rms() / self._contrast
+        self._sigma = noise * (FULL_RANGE_LUMA_NOISE if self._luminance else 1.0)
         self._energy = max(problem.operator.norm(tuple(problem.y.shape)) ** 2, 1e-6)
         self.seed = int(torch.randint(2**31, (), generator=generator))
         self.begun, self.iteration = self.image, 0
@@ -187,12 +190,12 @@ class CentralisedRestorationRun(Run):
 
     def _as_image(self) -> torch.Tensor:
         image = self.image if self._colours is None else self.image + self._colours
-        return image.clamp(0, 1)
+        return (image * self._contrast).clamp(0, 1)
 
     def findings(self) -> dict[str, Any]:
         """The noise level, the iterations made, the clusters, and which channels were restored."""
         return {
-            "sigma": self._sigma,
+            "sigma": self._sigma * self._contrast,
             "iterations": self.iteration,
             "clusters": self.clusters,
             "channels": "luminance" if self._luminance else "all",

@@ -49,9 +49,9 @@ PILOT_RADIUS = {"undecimated": 2, "cycle_spun": 1, "orthogonal": 1}
 CHROMA = {"demosaic": 2.0, "colorize": 2.0}
 #: `strength` by task: blur takes most of the noise out of Aᵀy.
 STRENGTH = {"deblur": 0.2}
-#: τ at the start, on the [0, 1] scale: the contrast of the structure that is settled first.
+#: τ at the start, in units of the image's contrast: that of the structure that is settled first.
 FIRST_NOISE = 0.1
-#: The least τ, half a grey level of 8-bit images.
+#: The least τ, half a grey level of 8-bit images, in units of the contrast.
 LEAST_NOISE = 0.5 / 255
 #: Share of the iterations in which τ falls.
 FALLING = 0.75
@@ -260,7 +260,7 @@ class WaveletRun(Run):
         norm = max(problem.operator.norm(tuple(problem.y.shape)), 1e-6)
         self._robust = isinstance(problem.data_term, L1 | Huber)
         self._last_noise = _noise(problem) / norm
-        self._first_noise = max(FIRST_NOISE, self._last_noise)
+        self._first_noise = max(FIRST_NOISE * problem.largest_contrast, self._last_noise)
         self.noise = self._first_noise
         self._factor = torch.ones(1, problem.reference_shape[1], 1, 1, device=self.device)
         self._factor[:, 1:] = prior.chroma
@@ -363,4 +363,4 @@ def _noise(problem: Problem) -> float:
         return ENVELOPE
     if isinstance(term, Huber):
         return term.delta
-    return max(problem.noise_rms(), LEAST_NOISE)
+    return max(problem.noise_rms(), LEAST_NOISE * problem.largest_contrast)
