@@ -38,7 +38,8 @@ class Restoration:
     history : History
         What was measured at every step.
     sigma : float or None
-        The noise level that was given or estimated, on the [0, 1] scale.
+        The noise level that was given or estimated, on the [0, 1] scale; in the units of the image where its
+        range was found (``picture.form.origin == "found"``).
     provenance : dict
         Version, task, prior, every hyper-parameter, seed, device and the input's sha256; it is embedded in
         every file that is saved.

@@ -180,7 +180,9 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
 
 def _summary(output: Path, restoration: Any) -> str:
     sigma = restoration.sigma
-    noise = f", sigma {sigma * 255:.1f}" if sigma else ""
+    form = restoration.before.form
+    levels = form.grey_levels(sigma * form.level_factor) if sigma else 0.0
+    noise = f", sigma {levels:.1f}" if sigma else ""
     ranking = restoration.findings.get("ranking")
     judged = [row for row in ranking or () if "held_out_loss" in row]
     listed = ", ".join(f"{row['prior']} {row['held_out_loss']:.3g}" for row in judged)

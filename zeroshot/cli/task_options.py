@@ -10,6 +10,7 @@ from typing import Any
 from zeroshot.spelling import Spelled, for_command_line
 from zeroshot.tasks import Option, Task, tasks
 from zeroshot.tasks.noise import DATA_TERM, NOISE
+from zeroshot.tasks.options import Switch
 
 _INDENT = "    "
 
@@ -80,6 +81,10 @@ def _meaning(option: Option) -> str:
 
 
 def _add(place: Any, option: Option, meaning: str, **how: Any) -> None:
+    if isinstance(option.type, Switch):
+        how = {"default": how.get("default"), "action": argparse.BooleanOptionalAction}
+        place.add_argument(option.flag, dest=option.name, help=meaning.replace("%", "%%"), **how)
+        return
     place.add_argument(
         option.flag,
         dest=option.name,
