@@ -106,29 +106,32 @@ def _fits(
     below, above = (low - extent[0]) / width, (extent[1] - high) / width
     if max(below, above) <= (TOLERANCE if noise != 0 else 0):
         return True
-    if noise is not None:
-        if max(below, above) * width > NOISE_DEVIATIONS * noise:
-            return False
-    elif max(below, above) > NOISE_DEVIATIONS:
-        return False  # noise wider than the range
+    deviation = None if noise is None else noise / width
+    if max(below, above) > NOISE_DEVIATIONS * (1.0 if deviation is None else deviation):
+        return False  # whatever the noise, it is not wider than the range
     unit = (samples.double() - low) / width
     if known is not None:
         # Holes take the middle of the range: nothing lies beyond there.
         unit = torch.where(known, unit, 0.5)
     unit = unit.float().reshape(-1, 1, *samples.shape[-2:])
     return all(
-        excess <= TOLERANCE or _is_noise(side, excess) for side, excess in ((1 - unit, below), (unit, above))
+        excess <= TOLERANCE or _is_noise(side, excess, deviation)
+        for side, excess in ((1 - unit, below), (unit, above))
     )
 
 
-def _is_noise(unit: torch.Tensor, excess: float) -> bool:
-    """Whether values above 1, by `excess` at most, are noise around values of at most 1."""
+def _is_noise(unit: torch.Tensor, excess: float, deviation: float | None) -> bool:
+    """Whether values above 1, by `excess` at most, are noise around values of at most 1.
+
+    The noise has the standard deviation that is named, or else the one that is seen around those values.
+    """
     if min(unit.shape[-2:]) < SIDE:
-        return float(unit.mean()) <= 1 and excess <= NOISE_DEVIATIONS * float(unit.std())
-    beyond = (unit > 1).float()
-    near = functional.max_pool2d(beyond, SIDE, 1, SIDE // 2) > 0
-    difference = functional.conv2d(unit, _SECOND_DIFFERENCE.to(unit)[None, None])
-    deviation = 1.4826 * float(difference[near[..., 1:-1, 1:-1]].abs().median().nan_to_num())
+        spread = float(unit.std(correction=0)) if deviation is None else deviation
+        return float(unit.mean()) <= 1 and excess <= NOISE_DEVIATIONS * spread
+    if deviation is None:
+        near = functional.max_pool2d((unit > 1).float(), SIDE, 1, SIDE // 2) > 0
+        difference = functional.conv2d(unit, _SECOND_DIFFERENCE.to(unit)[None, None])
+        deviation = 1.4826 * float(difference[near[..., 1:-1, 1:-1]].abs().median().nan_to_num())
     if excess > NOISE_DEVIATIONS * deviation:
         return False
     return float(functional.avg_pool2d(unit, SIDE, 1).max()) - 1 <= MEAN_DEVIATIONS * deviation

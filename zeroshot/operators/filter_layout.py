@@ -152,7 +152,8 @@ def _named(rows: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     if max(len(rows), len(rows[0])) > LARGEST_PERIOD:
         raise ValueError(
             f"a mosaic layout repeats after at most {LARGEST_PERIOD} rows and columns, got {len(rows)} × "
-            f"{len(rows[0])}; of raw_colors, which has a number for every pixel, pass the part that repeats: raw_colors[:6, :6]"
+            f"{len(rows[0])}; of raw_colors, which has a number for every pixel, pass the part that "
+            "repeats: raw_colors[:6, :6]"
         )
     joined = "".join(rows)
     if len(rows) == len(rows[0]) == 2 and joined in BAYER:

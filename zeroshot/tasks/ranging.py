@@ -69,9 +69,13 @@ def on_working_range(picture: Picture, task: Task, options: dict[str, Any]) -> P
     # A share of a range that is still to be found says nothing, but that of nothing.
     if is_number(sigma) and (sigma == 0 or form.origin != "type" or not isinstance(sigma, ShareOfRange)):
         noise = float(sigma) * form.level_unit
+    peak, photons = options.get("peak"), options.get("data_term") == "poisson"
+    if photons and is_number(peak) and peak > 0:
+        # The standard deviation at white, and one photon more for the long tail of few of them.
+        noise = (peak**-0.5 + 1 / peak) * form.level_unit
     found = working_range(samples, picture.form, _measured(picture, options), noise)
     low, high = found.value_range
-    if found.origin == "found" and options.get("data_term") == "poisson" and high > 0:
+    if found.origin == "found" and photons and high > 0:
         # The variance of photons is proportional to the intensity: black is where there are none.
         found = replace(found, value_range=(0.0, high))
     return on_range(picture, found)
