@@ -107,8 +107,11 @@ def _fits(
     if max(below, above) <= (TOLERANCE if noise != 0 else 0):
         return True
     deviation = None if noise is None else noise / width
-    if max(below, above) > NOISE_DEVIATIONS * (1.0 if deviation is None else deviation):
-        return False  # whatever the noise, it is not wider than the range
+    # Whatever the noise, it is not wider than the range.
+    if (deviation or 0) > 1 or max(below, above) > NOISE_DEVIATIONS * (
+        1.0 if deviation is None else deviation
+    ):
+        return False
     unit = (samples.double() - low) / width
     if known is not None:
         # Holes take the middle of the range: nothing lies beyond there.
@@ -126,8 +129,7 @@ def _is_noise(unit: torch.Tensor, excess: float, deviation: float | None) -> boo
     The noise has the standard deviation that is named, or else the one that is seen around those values.
     """
     if min(unit.shape[-2:]) < SIDE:
-        spread = float(unit.std(correction=0)) if deviation is None else deviation
-        return float(unit.mean()) <= 1 and excess <= NOISE_DEVIATIONS * spread
+        return deviation is not None and excess <= NOISE_DEVIATIONS * deviation
     if deviation is None:
         near = functional.max_pool2d((unit > 1).float(), SIDE, 1, SIDE // 2) > 0
         difference = functional.conv2d(unit, _SECOND_DIFFERENCE.to(unit)[None, None])
