@@ -169,8 +169,9 @@ def _from_samples(samples: torch.Tensor, form: GivenForm, words: SourceWording) 
         # What is stored in a transparent pixel may be anything, such as what dividing by its alpha gave.
         given = torch.where((coverage <= 0) & ~torch.isfinite(given), 0.0, given).to(given.dtype)
     check_finite(given, words)
-    samples = given.contiguous() if floats else None
-    picture = Picture(to_unit(given, form.value_range), alpha, form, samples)
+    picture = Picture(
+        to_unit(given, form.value_range), alpha, form, samples=given.contiguous() if floats else None
+    )
     if words.subject in ("image", "truth"):
         found = working_range(given, form, picture.visible)
         if alpha is not None and found.origin == "found":

@@ -65,15 +65,14 @@ def working_range(
     if form.origin == "type" and not samples.dtype.is_floating_point:
         return form
     samples = samples if samples.dtype.is_floating_point else samples.double()
-    everywhere = measured is None or bool(measured.all())
-    values = samples if everywhere else samples[measured.expand_as(samples)]
+    known = None if measured is None or bool(measured.all()) else measured
+    values = samples if known is None else samples[known.expand_as(samples)]
     if values.numel() == 0:
         return form
     least, largest = (float(v) for v in values.double().aminmax())
     low, high = form.value_range
     if low <= least and largest <= high:
         return form
-    known = None if everywhere else measured
     extent = (least, largest)
     if _fits(samples, known, form.value_range, extent, noise):
         return form

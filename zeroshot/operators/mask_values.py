@@ -65,7 +65,7 @@ def known_of(values: np.ndarray, soft: str = "refused") -> Known:
         raise ValueError("the mask holds NaN; a pixel is either known (1) or missing (0)")
     levels, counts = np.unique(values, return_counts=True)
     if len(levels) == 1:
-        return _of_one(values, levels[0])
+        return _of_one(values, levels[0].item())
     if len(levels) == 2 and levels[0] == 0:
         return Known(values == levels[1])
     if values.dtype.kind == "f" or levels[0] < 0 or levels[-1] > 65535:
@@ -74,7 +74,7 @@ def known_of(values: np.ndarray, soft: str = "refused") -> Known:
     return _of_shades(values, levels, counts / values.size, white)
 
 
-def _of_one(values: np.ndarray, level: np.generic) -> Known:
+def _of_one(values: np.ndarray, level: float) -> Known:
     """A mask of one value: nothing is known, or everything."""
     top = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 0
     if level in (0, 1, 255, 65535) or (top and level > top // 2):

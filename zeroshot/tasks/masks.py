@@ -89,28 +89,26 @@ def _inverted_if(mask: torch.Tensor, invert: bool | None) -> torch.Tensor:
 
 def _read(mask: Any) -> torch.Tensor:
     """The values of a mask, boolean, with the axes that it came with."""
+    is_tensor = isinstance(mask, torch.Tensor)
     if isinstance(mask, str | Path):
         found = mask_file(mask)
     elif isinstance(mask, Image.Image):
         found = mask_image(mask)
     else:
         try:
-            array = mask.detach().cpu() if isinstance(mask, torch.Tensor) else np.asarray(mask)
-            values = (
-                array.float().numpy()
-                if getattr(array, "dtype", None) == torch.bfloat16
-                else np.asarray(array)
-            )
+            if is_tensor:  # NumPy has no bfloat16
+                mask = (mask.float() if mask.dtype == torch.bfloat16 else mask).detach().cpu()
+            values = np.asarray(mask)
         except ValueError:
             raise OptionError(Argument("mask"), " must have rows of one length") from None
-        if values.ndim == 3 and values.shape[2] in (2, 4) and values.dtype in (np.uint8, np.uint16):
+        has_alpha = not is_tensor and values.ndim == 3 and values.shape[2] in (2, 4)
+        if has_alpha and values.dtype in (np.uint8, np.uint16):
             found = mask_image(values)
         else:
             found = known_of(values)
     if found.remark:
         warnings.warn(found.remark, stacklevel=6)
     values = found.known
-    is_tensor = isinstance(mask, torch.Tensor)
     # Arrays put their channels last, tensors first.
     if values.ndim == 3 and not is_tensor and values.shape[2] <= 4 < values.shape[0]:
         values = np.moveaxis(values, 2, 0)
