@@ -102,10 +102,9 @@ def _read(mask: Any) -> torch.Tensor:
         except ValueError:
             raise OptionError(Argument("mask"), " must have rows of one length") from None
         has_alpha = not is_tensor and values.ndim == 3 and values.shape[2] in (2, 4)
-        if has_alpha and values.dtype in (np.uint8, np.uint16):
-            found = mask_image(values)
-        else:
-            found = known_of(values)
+        found = (
+            mask_image(values) if has_alpha and values.dtype in (np.uint8, np.uint16) else known_of(values)
+        )
     if found.remark:
         warnings.warn(found.remark, stacklevel=6)
     values = found.known
