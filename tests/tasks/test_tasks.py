@@ -22,7 +22,7 @@ from zeroshot.spelling import OptionError, OptionTypeError
 from zeroshot.tasks import Option, Task, make_problem, tasks
 from zeroshot.tasks.degrade import degrade
 from zeroshot.tasks.noise import NOISE
-from zeroshot.tasks.options import Choice, GreyLevels, OptionType, Positive, Scale, Share
+from zeroshot.tasks.options import Choice, GreyLevels, OptionType, Positive, Scale, Share, Switch
 
 TASKS = list(tasks().values())
 DAMAGE: dict[str, dict[str, Any]] = {
@@ -68,7 +68,9 @@ def test_every_option_is_in_the_parser_and_in_the_listings_once(task: Task) -> N
     for option in task.options:
         meaning = flat(option.meaning.for_command_line())
         assert shown.count(meaning) == 1
-        assert f"{option.flag} {option.name.upper()}" in shown
+        assert (
+            option.flag if isinstance(option.type, Switch) else f"{option.flag} {option.name.upper()}"
+        ) in shown
         assert f"{option.flag}: {meaning}{option.typed_default}" in own
         assert str(task).count(str(option)) == 1
     assert f"{task.name}: {task.summary}" in listed
