@@ -108,7 +108,8 @@ def test_the_suited_priors_are_the_candidates_of_the_choice() -> None:
 @pytest.mark.parametrize(
     ("kind", "good", "bad"),
     [
-        (GreyLevels(), [0, 0.1, np.float32(0.5), 1], [-0.1, 25, float("nan"), True, "x"]),
+        (GreyLevels(), [0, 0.1, np.float32(0.5), 1], [-0.1, float("nan"), True, "x"]),
+        (GreyLevels(estimated=False), [0, 0.1, 1], [-0.1, 25, True, "x"]),
         (Positive(), [1, 0.5, np.int64(3)], [0, -1, float("inf"), True, "x"]),
         (Share(), [0.5, np.float32(0.1)], [0, 1, 50, True]),
         (Scale(), [2, 16, 4.0, np.int32(3)], [1, 17, 2.5, float("nan"), float("inf"), True, "2"]),
@@ -139,7 +140,7 @@ def test_one_rule_for_numbers(kind: OptionType, good: list[Any], bad: list[Any])
 def test_words_become_values_and_values_words(kind: OptionType, word: str, value: Any) -> None:
     option = Option("x", kind, "something")
     assert option.parse(word) == value
-    assert type(option.parse(word)) is type(value)
+    assert isinstance(option.parse(word), type(value))
     assert kind.typed(value) == word
 
 
