@@ -159,6 +159,16 @@ class Problem:
         known = known if counted is None else known * counted
         return None if bool(known.all()) else known
 
+    def with_known(self, image: torch.Tensor) -> torch.Tensor:
+        """An image with the pixels that are known without noise as they were measured; else the image itself.
+
+        That is so in inpainting whose noise is said to be 0. What is held out is not known.
+        """
+        if not isinstance(self.operator, Mask) or self.sigma != 0 or not isinstance(self.data_term, Gaussian):
+            return image
+        known = self.known_pixels()
+        return self.y if known is None else torch.where(known > 0.5, self.y, image)
+
     def noise_rms(self) -> float:
         """Standard deviation of the noise in y: what the noise law says, is known or is estimated from y.
 

@@ -43,7 +43,8 @@ class Restoration:
     history : History
         What was measured at every step.
     sigma : float or None
-        The noise level that was given or estimated, on the [0, 1] scale.
+        The noise level that was given or estimated, on the [0, 1] scale; in the units of the image where its
+        range was found (``picture.form.origin == "found"``).
     provenance : dict
         Version, task, prior, every hyper-parameter, seed, device and the input's sha256; it is embedded in
         every file that is saved.
@@ -164,7 +165,11 @@ class Restoration:
     @property
     def noise_level(self) -> str:
         """`sigma` in grey levels of 255, on the [0, 1] scale and in the image's own values; "" where unknown."""
-        return "" if self.sigma is None else noise_level(self.sigma, self.before.form.value_range)
+        if self.sigma is None:
+            return ""
+        form = self.before.form
+        share = form.grey_levels(self.sigma * form.level_factor) / 255
+        return noise_level(share, form.given_range or form.value_range)
 
     def _course(self) -> str:
         """What was done, how long it took, and the noise."""

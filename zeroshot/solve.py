@@ -18,6 +18,7 @@ from zeroshot import images, synonyms
 from zeroshot.checks import is_number, require_positive, require_whole
 from zeroshot.deadline import GRACE, Deadline, deadline_of_call, kept, seconds_left
 from zeroshot.estimate import History
+from zeroshot.images.value_range import say_range
 from zeroshot.loop import Listener, Loop
 from zeroshot.operators.operator import Operator
 from zeroshot.prediction import worse_than_first_estimate
@@ -29,6 +30,7 @@ from zeroshot.restoration import Restoration
 from zeroshot.spelling import OptionError
 from zeroshot.stopping import StoppingRule
 from zeroshot.tasks import make_problem, task_named
+from zeroshot.tasks.ranging import on_working_range
 from zeroshot.tiling.planning import Tiling, description, is_tiled
 from zeroshot.watch import INTERRUPTED, Callback, Watch
 
@@ -81,7 +83,11 @@ def solve(
     device : str or torch.device
         "auto" takes a GPU where there is one.
     value_range : tuple of float, optional
-        For float images outside [0, 1]: the values that mean black and white.
+        The values that mean black and white, where they are not those of the type. Floats beyond [0, 1] by more
+        than noise have theirs found and said: `sigma`, and `peak` as the photons that make the value 1, are then
+        in the units of the image. Where measured values lie beyond a range that was given, the image is worked on
+        in a wider one, and `sigma` still is a share of the given one. Callbacks see the image between black, 0, and
+        white, 1; the result comes back in the image's own values.
     callbacks : sequence of callable
         Called as ``callback(estimate, run)`` after every step.
     progress : bool, optional
@@ -141,7 +147,9 @@ def solve(
     request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, tiling)
     deadline = deadline_of_call(seconds, called)
     with kept(deadline):
-        picture = images.load(image, value_range=value_range)
+        loaded = images.load(image, value_range=value_range)
+        picture = on_working_range(loaded, task_named(task), options)
+        say_range(picture)
         _check_preview(preview, image)
         count = picture.colours.shape[0]
         if count == 1:
@@ -386,6 +394,7 @@ class Posed:
             "data_term": repr(self.problem.data_term),
             "sigma": self.problem.sigma,
             "value_range": list(self.before.form.value_range),
+            "value_range_origin": self.before.form.origin,
             "prior": single.name,
             "settings": {name: described(value) for name, value in single.settings().items()},
             "stopping": repr(rule),
@@ -397,13 +406,14 @@ class Posed:
         }
 
     def _as_restoration(self, image: torch.Tensor, provenance: dict[str, Any]) -> Restoration:
+        sigma = self.problem.sigma
         return Restoration(
             self.picture.with_colours(image.float().cpu()),
             provenance["stopped_by"],
             provenance["iterations"],
             0.0,
             History(),
-            self.problem.sigma,
+            None if sigma is None else sigma / self.before.form.level_factor,
             provenance,
             before=self.before,
         )

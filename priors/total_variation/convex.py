@@ -201,7 +201,7 @@ class PenaltyRun(Run):
 
     def __init__(self, prior: PenaltyPrior, problem: Problem) -> None:
         self.device = problem.y.device
-        self.prior = prior
+        self.prior, self.problem = prior, problem
         measured = problem.counted()
         self.residual_wanted = _residual_wanted(prior, problem)
         weight = _first_weight(prior, problem, self.residual_wanted)
@@ -238,7 +238,10 @@ class PenaltyRun(Run):
             self.frozen = self._settled(before, gap)
         elif self.residual_wanted is not None:
             self.frozen = True
-        return Estimate(self.solver.image, objective, self.iteration, gap=gap if self.frozen else None)
+        image = (
+            self.solver.image if self.residual_wanted is None else self.problem.with_known(self.solver.image)
+        )
+        return Estimate(image, objective, self.iteration, gap=gap if self.frozen else None)
 
     def _settled(self, weight_before: float, gap: float) -> bool:
         """Whether λ may stay as it is."""

@@ -198,7 +198,7 @@ def test_nothing_is_overwritten_unless_asked(image, tmp_path, capsys) -> None:
         (["--task", "inpaint", "--missing", "50"], "between 0 and 1"),
         (["--task", "inpaint", "--mask", "nowhere.png"], "nowhere.png"),
         (["--task", "colorize", "--hints", "nowhere.png"], "there is no file nowhere.png"),
-        (["--task", "demosaic", "--pattern", "RGBW"], "unknown mosaic pattern"),
+        (["--task", "demosaic", "--pattern", "RGBW"], "arrays with W (white)"),
         (["--task", "deblur"], "needs --kernel"),
         (["--task", "restore", "--operator", "smudge(3)"], "unknown operator"),
         (["--task", "restore"], "needs --operator"),

@@ -331,10 +331,9 @@ REFUSED = [
     (np.array([[0.5, np.nan], [np.inf, 0.5]]), "2 of 4 values are NaN or infinite"),
     (torch.full((1, 2, 2), torch.nan), "4 of 4 values are NaN or infinite"),
     (
-        np.linspace(0, 255, 12).reshape(3, 4),
-        r"from 0 to 255, expected 0 to 1; divide the image, or pass value_range=\(black, white\)",
+        np.dstack([np.full((2, 2, 3), 0.5), np.full((2, 2), 1.5)]),
+        "alpha channel runs from 1.5 to 1.5, expected 0 to 1",
     ),
-    (np.full((2, 2, 4), 1.5), "alpha channel runs from 1.5 to 1.5, expected 0 to 1"),
     (Image.new("RGB", (0, 4)), "no pixels"),
     (Image.new("LAB", (4, 4)), "PIL mode 'LAB' is not accepted"),
     (Image.fromarray(np.full((2, 2), 70000, np.int32)), "do not fit into 16 bits"),
@@ -355,24 +354,19 @@ def test_value_range_must_be_black_and_white(value_range):
 
 
 @pytest.mark.parametrize(
-    ("array", "value_range", "message"),
+    ("array", "value_range", "wider"),
     [
-        (
-            np.array([[3, 255]], np.uint8),
-            (0, 100),
-            r"value_range \(0, 100\) leaves out the values above 100: the image runs from 3 to 255",
-        ),
-        (
-            np.array([[3, 255]], np.uint8),
-            (100, 150),
-            r"\(100, 150\) leaves out the values below 100 and above 150: the image runs from 3 to 255",
-        ),
-        (np.array([[60000]], np.uint16), (0, 4095), "values above 4095: the image runs from 60000 to 60000"),
+        (np.array([[3, 255]], np.uint8), (0, 100), (0, 255)),
+        (np.array([[3, 255]], np.uint8), (100, 150), (3, 255)),
+        (np.array([[60000]], np.uint16), (0, 4095), (0, 60000)),
     ],
 )
-def test_a_value_range_that_leaves_out_integers_is_refused(array, value_range, message):
-    with pytest.raises(ImageError, match=message):
-        load(array, value_range=value_range)
+def test_a_value_range_that_leaves_out_integers_is_widened(array, value_range, wider):
+    picture = load(array, value_range=value_range)
+    assert picture.form.value_range == wider
+    assert picture.form.origin == "widened"
+    assert 0 <= float(picture.colours.min()) <= float(picture.colours.max()) <= 1
+    np.testing.assert_array_equal(picture.as_given(), array)
 
 
 def test_counts_slightly_beyond_the_value_range_come_back():
@@ -396,11 +390,6 @@ def test_floats_may_lie_outside_a_value_range():
         ("mask", np.zeros((0, 4)), "^the mask has no pixels"),
         ("mask", [[0, 1]], "^cannot take a mask from list"),
         ("mask", np.array([[np.nan]]), "^1 of 1 values of the mask are NaN or infinite; replace them first$"),
-        (
-            "mask",
-            np.full((2, 2), 255.0),
-            "^float values of the mask run from 255 to 255, .*; divide the mask$",
-        ),
     ],
 )
 def test_messages_name_what_was_asked_for(subject, source, message):

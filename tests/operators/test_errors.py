@@ -59,7 +59,7 @@ CASES: list[tuple[Callable[[], object], str]] = [
     (lambda: Grayscale([1.0, -2.0, 1.0]), "sum to zero"),
     (lambda: Grayscale()(GREY), "takes 3 channels (N, 3, H, W), got (1, 1, 8, 12)"),
     (lambda: Grayscale().input_shape((1, 3, 8, 12)), "gives one channel, got a measurement (1, 3, 8, 12)"),
-    (lambda: Mosaic("RGBG"), "unknown mosaic pattern 'RGBG'; known are RGGB, BGGR, GRBG, GBRG, quad-rggb"),
+    (lambda: Mosaic("RGBG"), "'RGBG' is rawpy's color_desc, which names the numbers in raw_pattern"),
     (lambda: Mosaic(["RG", "GBR"]), "rows of equal length"),
     (lambda: Mosaic("RGGB")(GREY), "takes 3 channels"),
     (lambda: Blur(np.ones((4, 3))), "odd height and width, got 4 × 3"),

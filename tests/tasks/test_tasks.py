@@ -23,7 +23,7 @@ from zeroshot.spelling import OptionError, OptionTypeError
 from zeroshot.tasks import Option, Task, make_problem, tasks
 from zeroshot.tasks.degrade import degrade
 from zeroshot.tasks.noise import NOISE
-from zeroshot.tasks.options import Choice, GreyLevels, OptionType, Positive, Scale, Share
+from zeroshot.tasks.options import Choice, GreyLevels, OptionType, Positive, Scale, Share, Switch
 
 TASKS = list(tasks().values())
 DAMAGE: dict[str, dict[str, Any]] = {
@@ -67,7 +67,9 @@ def test_every_option_is_in_the_parser_and_in_the_listings_once(task: Task) -> N
     for option in task.options:
         meaning = flat(option.meaning.for_command_line())
         assert shown.count(meaning) == 1
-        assert f"{option.flag} {option.name.upper()}" in shown
+        assert (
+            option.flag if isinstance(option.type, Switch) else f"{option.flag} {option.name.upper()}"
+        ) in shown
         assert f"{option.flag}: {meaning}{option.typed_default}" in own
         assert str(task).count(str(option)) == 1
     assert f"{task.name}: {task.summary}" in listed
@@ -106,7 +108,8 @@ def test_the_suited_priors_are_the_candidates_of_the_choice() -> None:
 @pytest.mark.parametrize(
     ("kind", "good", "bad"),
     [
-        (GreyLevels(), [0, 0.1, np.float32(0.5), 1], [-0.1, 25, float("nan"), True, "x"]),
+        (GreyLevels(), [0, 0.1, np.float32(0.5), 1], [-0.1, float("nan"), True, "x"]),
+        (GreyLevels(estimated=False), [0, 0.1, 1], [-0.1, 25, True, "x"]),
         (Positive(), [1, 0.5, np.int64(3)], [0, -1, float("inf"), True, "x"]),
         (Share(), [0.5, np.float32(0.1)], [0, 1, 50, True]),
         (Scale(), [2, 16, 4.0, np.int32(3)], [1, 17, 2.5, float("nan"), float("inf"), True, "2"]),
@@ -137,7 +140,7 @@ def test_one_rule_for_numbers(kind: OptionType, good: list[Any], bad: list[Any])
 def test_words_become_values_and_values_words(kind: OptionType, word: str, value: Any) -> None:
     option = Option("x", kind, "something")
     assert option.parse(word) == value
-    assert type(option.parse(word)) is type(value)
+    assert isinstance(option.parse(word), type(value))
     assert kind.typed(value) == word
 
 

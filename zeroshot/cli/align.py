@@ -44,12 +44,14 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
     from zeroshot.generators.alignment import LARGEST_SIDE, read_landmarks
+    from zeroshot.images.value_range import on_range, say_range
 
     alignment = read_landmarks(options.landmarks)
     outcome = "aligned" if options.back is None else "merged"
     options.output = options.output or beside(options.photograph, outcome)
     images.check_output(options.output, overwrite=options.overwrite, source=options.photograph)
     picture = images.load(options.photograph)
+    say_range(picture)
     height, width = picture.colours.shape[-2:]
     if not (0 <= alignment.centre[0] <= width and 0 <= alignment.centre[1] <= height):
         raise ValueError(f"the landmarks lie outside the photograph, which is {width} × {height}")
@@ -61,7 +63,10 @@ def run(options: argparse.Namespace) -> int:
         picture = picture.without_alpha()
     else:
         images.check_not_input(options.output, options.back)
-        face = images.load(options.back).colours
+        back = images.load(options.back)
+        if back.samples is not None and picture.samples is not None:
+            back = on_range(back, picture.form)
+        face = back.colours
         channels = picture.colours.shape[1]
         if face.shape[1] not in (1, channels):
             raise ValueError(f"the face has {face.shape[1]} channels and the photograph {channels}")

@@ -122,6 +122,7 @@ def _check_outputs(
 
 def _frames(sources: list[Path]) -> list[images.Picture]:
     """The frames, all of one size and number of channels."""
+    from zeroshot.images.value_range import say_range, share_range
     from zeroshot.solvers.robust_pca import require_memory
 
     pictures: list[images.Picture] = []
@@ -137,6 +138,8 @@ def _frames(sources: list[Path]) -> list[images.Picture]:
             )
         # Which file is never overwritten has been checked; transparency has no place in a background.
         pictures.append(replace(picture.without_alpha(), form=replace(picture.form, source=None)))
+    pictures = share_range(pictures)
+    say_range(pictures[0])
     return pictures
 
 

@@ -26,7 +26,7 @@ from zeroshot.tasks import task_named
 if TYPE_CHECKING:  # the parser is built without PyTorch
     import torch
 
-    from zeroshot.images import Picture
+    from zeroshot.images import GivenForm, Picture
     from zeroshot.tasks.degrade import Degraded
 
 
@@ -217,7 +217,7 @@ def _degrade_one(job: _Job, options: argparse.Namespace, damage: dict[str, Any])
     damaged = _in_depth(plain.with_colours(result.measurement), dtype)
     images.save(damaged, job.output, overwrite=options.overwrite, provenance=result.provenance)
     if not options.quiet:
-        _tell(job, result, note)
+        _tell(job, result, note, damaged.form)
     return 0
 
 
@@ -243,8 +243,15 @@ def _in_depth(picture: Picture, dtype: torch.dtype) -> Picture:
     from zeroshot.images.picture import full_range
 
     metadata = replace(picture.form.metadata, lossy=False)
-    form = replace(picture.form, dtype=dtype, value_range=full_range(dtype), metadata=metadata)
-    return replace(picture, form=form)
+    form = replace(picture.form, dtype=dtype, metadata=metadata)
+    if not _keeps_range(form):
+        form = replace(form, value_range=full_range(dtype), origin="type", given_range=None, alpha_white=None)
+    return replace(picture, form=form, samples=None)
+
+
+def _keeps_range(form: GivenForm) -> bool:
+    """Whether the values of a damaged image stay in the units of the good one: those of floats beyond [0, 1]."""
+    return form.origin == "found" and form.dtype.is_floating_point
 
 
 def _depth(measurement: torch.Tensor, output: Path) -> tuple[torch.dtype, str]:
@@ -280,7 +287,7 @@ def _is_exact(measurement: torch.Tensor, dtype: torch.dtype) -> bool:
 # --- what is said ------------------------------------------------------------------------------------------
 
 
-def _tell(job: _Job, result: Degraded, note: str) -> None:
+def _tell(job: _Job, result: Degraded, note: str, form: GivenForm) -> None:
     truth = " × ".join(map(str, result.truth.shape[-2:]))
     size = " × ".join(map(str, result.measurement.shape[-2:]))
     kind = "grey" if result.measurement.shape[1] == 1 else "colour"
@@ -292,7 +299,11 @@ def _tell(job: _Job, result: Degraded, note: str) -> None:
         say(f"{job.beside}: the {job.companion}")
     if note:
         say(f"zeroshot: note: {job.output}: {note}", sys.stderr)
-    say("restore it with: " + shlex.join(restoring_command(job.output, result, job.beside)))
+    words = restoring_command(job.output, result, job.beside)
+    if _keeps_range(form):
+        # The noise would have another one found in the damaged image.
+        words += ["--range", ",".join(f"{value:.9g}" for value in form.value_range)]
+    say("restore it with: " + shlex.join(words))
 
 
 def restoring_command(output: Path, result: Degraded, beside: Path) -> list[str]:

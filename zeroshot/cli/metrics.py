@@ -9,7 +9,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -234,10 +234,18 @@ def _announce(chosen: Sequence[Metric]) -> None:
 
 def _load(pair: Pair, alpha: str) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Image and reference, (1, C, H, W) in [0, 1], of one shape."""
-    image = _colours(pair.image, alpha)
+    from zeroshot.images.value_range import on_range, say_range
+
+    measured = _opaque(pair.image, alpha)
     if pair.reference is None:
-        return image, None
-    reference = _colours(pair.reference, alpha)
+        say_range(measured)
+        return measured.colours, None
+    against = _opaque(pair.reference, alpha)
+    if measured.samples is not None and against.samples is not None:
+        # What white is, the reference says: floats are compared on its range.
+        measured = on_range(measured, replace(against.form, source=measured.form.source))
+    say_range(against)
+    image, reference = measured.colours, against.colours
     if image.shape[-2:] == reference.shape[-2:]:
         image, reference = _as_grey_as(image, reference), _as_grey_as(reference, image)
     if image.shape != reference.shape:
@@ -248,14 +256,14 @@ def _load(pair: Pair, alpha: str) -> tuple[torch.Tensor, torch.Tensor | None]:
     return image, reference
 
 
-def _colours(path: Path, alpha: str) -> torch.Tensor:
+def _opaque(path: Path, alpha: str) -> images.Picture:
     picture = images.load(path)
     if alpha == "refuse" and picture.alpha is not None and float(picture.alpha.min()) < 1:
         raise ValueError(
             f"{path} has transparent pixels, whose colours mean nothing; lay it on a background, or compare "
             "the colours with --alpha ignore"
         )
-    return picture.colours
+    return picture
 
 
 def _as_grey_as(image: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from zeroshot.cli.arguments import Parser
 from zeroshot.spelling import Spelled, for_command_line
 from zeroshot.tasks import Option, Task, task_named, tasks
 from zeroshot.tasks.noise import DATA_TERM, NOISE
+from zeroshot.tasks.options import Switch
 
 _INDENT = "    "
 #: What the short help shows of all damages.
@@ -101,6 +102,10 @@ def _meaning(option: Option) -> str:
 
 
 def _add(place: Any, option: Option, meaning: str, **how: Any) -> None:
+    if isinstance(option.type, Switch):
+        how = {"default": how.get("default"), "action": argparse.BooleanOptionalAction}
+        place.add_argument(option.flag, dest=option.name, help=meaning.replace("%", "%%"), **how)
+        return
     place.add_argument(
         option.flag,
         dest=option.name,

@@ -19,6 +19,7 @@ from zeroshot.compare.attempt import Job
 from zeroshot.compare.store import require_distinct
 from zeroshot.compare.store_images import ImageStore, as_picture
 from zeroshot.images.picture import Picture
+from zeroshot.images.value_range import share_range
 from zeroshot.problem import Problem
 from zeroshot.provenance import described
 from zeroshot.spelling import prefixed
@@ -220,7 +221,9 @@ class Inputs:
         picture = images.load(source.image)
         truth = None
         if source.truth is not None:
-            truth = images.load(source.truth, subject="truth").colours
+            told = images.load(source.truth, subject="truth")
+            picture, told = share_range([picture, told]) if told.samples is not None else (picture, told)
+            truth = told.colours
         for values in (picture.colours, truth):
             if values is not None and values.shape[0] != 1:
                 raise ValueError(f"a comparison takes single images, got a batch of {values.shape[0]}")

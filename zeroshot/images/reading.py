@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,11 +15,10 @@ from PIL import Image
 from zeroshot.images.checks import (
     TORCH_DTYPES,
     SourceWording,
+    check_alpha,
     check_array,
     check_finite,
-    check_magnitude,
     check_size_and_type,
-    check_within_range,
     checked_range,
 )
 from zeroshot.images.decoding import library_errors
@@ -26,6 +26,7 @@ from zeroshot.images.formats import read
 from zeroshot.images.metadata import ImageError, Metadata
 from zeroshot.images.picture import GivenForm, Picture, full_range, to_unit
 from zeroshot.images.pillow import metadata_of, pixels_of, turn_upright
+from zeroshot.images.value_range import on_range, working_range
 
 
 def load(source: Any, *, value_range: tuple[float, float] | None = None, subject: str = "image") -> Picture:
@@ -36,13 +37,14 @@ def load(source: Any, *, value_range: tuple[float, float] | None = None, subject
     source : path, PIL.Image.Image, numpy.ndarray or torch.Tensor
         A file is PNG, JPEG, TIFF, WebP or BMP. An array is H×W, H×W×1, H×W×2 (grey and alpha), H×W×3 or H×W×4
         of bool, uint8, uint16, float16, float32 or float64; a tensor is H×W, C×H×W or N×C×H×W with C from 1
-        to 4 of the same types or bfloat16. Floats are expected in [0, 1] up to noise. Files and PIL images are
-        turned upright by their EXIF orientation.
+        to 4 of the same types or bfloat16. Floats in [0, 1], up to noise, are taken as they are; for others black
+        and white are found, see :mod:`zeroshot.images.value_range`. Files and PIL images are turned upright by
+        their EXIF orientation.
     value_range : tuple of float, optional
         The values of black and white, where they are not 0 and 1 for floats or 0 and the largest value of an
         integer type: (0, 255) for floats on that scale, (0, 4095) for 12-bit counts in 16 bits. Alpha is not
-        affected in integers; in floats it runs from 0 to the value of white. Integers that lie further than a
-        quarter of the range beyond it are refused.
+        affected in integers; in floats it runs from 0 to the value of white. Where values that are no noise lie
+        beyond it, the picture is worked on in a wider one.
     subject : str
         What the messages call the source: "image", "mask", "hints".
 
@@ -108,6 +110,7 @@ def _from_pixels(
         dtype=samples.dtype,
         layout="HW" if pixels.ndim == 2 else "HWC",
         value_range=value_range or full_range(samples.dtype),
+        origin="type" if value_range is None else "given",
         numpy_dtype=pixels.dtype,
         mode=mode,
         metadata=metadata or Metadata(),
@@ -146,21 +149,37 @@ def _from_tensor(
         dtype=tensor.dtype,
         layout=layout,
         value_range=value_range or full_range(tensor.dtype),
+        origin="type" if value_range is None else "given",
         device=tensor.device,
     )
     return _from_samples(tensor.detach().clone().reshape(-1, *tensor.shape[-3:]), form, words)
 
 
 def _from_samples(samples: torch.Tensor, form: GivenForm, words: SourceWording) -> Picture:
-    """Checked values, split into colours and alpha on the [0, 1] scale."""
-    check_finite(samples, words)
+    """Checked values, split into colours and alpha on the scale from black to white."""
     colour_channels = 1 if samples.shape[1] <= 2 else 3
-    colours = to_unit(samples[:, :colour_channels], form.value_range)
+    given, coverage = samples[:, :colour_channels], samples[:, colour_channels:]
     alpha = None
-    if samples.shape[1] > colour_channels:
-        alpha = to_unit(samples[:, colour_channels:], form.alpha_range)
-    if form.dtype.is_floating_point:
-        check_magnitude(colours, alpha, form, words)
-    else:
-        check_within_range(colours, form.value_range, words)
-    return Picture(colours, None if alpha is None else alpha.clamp(0, 1), form)
+    if coverage.shape[1]:
+        check_finite(coverage, words)
+        # Where the range is found the alpha channel has its own, from 0 to 1 unless it exceeds that.
+        alpha = to_unit(coverage, form.alpha_range)
+    floats = form.dtype.is_floating_point
+    if floats and alpha is not None:
+        # What is stored in a transparent pixel may be anything, such as what dividing by its alpha gave.
+        given = torch.where((coverage <= 0) & ~torch.isfinite(given), 0.0, given).to(given.dtype)
+    check_finite(given, words)
+    picture = Picture(
+        to_unit(given, form.value_range), alpha, form, samples=given.contiguous() if floats else None
+    )
+    if words.subject in ("image", "truth"):
+        found = working_range(given, form, picture.visible)
+        if alpha is not None and found.origin == "found":
+            found = replace(
+                found, alpha_white=1.0 if float(coverage.max()) <= 1 + 1e-3 else found.value_range[1]
+            )
+            alpha = to_unit(coverage, found.alpha_range)
+        picture = on_range(replace(picture, alpha=alpha), found)
+    if alpha is not None and floats:
+        check_alpha(alpha, picture.form, words)
+    return replace(picture, alpha=None if alpha is None else alpha.clamp(0, 1))

@@ -198,8 +198,13 @@ def _grayscale(weights: Any = "bt601") -> Operator:
     return Grayscale(weights)
 
 
-def _mask(file: Any) -> Operator:
-    return Mask(_read("mask", file, mask_file))
+def _mask(file: Any, invert: Any = "false") -> Operator:
+    known = _read("mask", file, mask_file).known
+    words = {"invert": True, "true": True, "1": True, "false": False, "0": False}
+    chosen = words.get(str(invert).lower())
+    if chosen is None:
+        raise ValueError(f"invert must be true or false, got {invert!r}: whether black is known in the mask")
+    return Mask(~known if chosen else known)
 
 
 def _mosaic(pattern: Any) -> Operator:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from zeroshot.operators.mask_values import known_of
 from zeroshot.operators.operator import Operator, Shape, require_image
 from zeroshot.operators.window import Locality, Window
 
@@ -20,8 +21,8 @@ class Mask(Operator):
     ----------
     mask : array or tensor, (H, W), (C, H, W) or (N, C, H, W)
         1 where pixels are known; broadcast over batch and channels, of the image's height and width. Accepted
-        are booleans; numbers 0 and 1; and the 8- or 16-bit values of an image file, which are known from
-        half of the type's range upwards (128, 32768).
+        are booleans, 0 and one other value, and the shades of an 8- or 16-bit image, see
+        :mod:`zeroshot.operators.mask_values`.
 
     Attributes
     ----------
@@ -31,7 +32,7 @@ class Mask(Operator):
     Raises
     ------
     ValueError
-        If the mask knows no pixel, or holds NaN or values other than these.
+        If the mask knows no pixel, or holds NaN, labels or anything else that does not say what is known.
     """
 
     mask: torch.Tensor
@@ -100,19 +101,7 @@ def _binary(mask: Any) -> torch.Tensor:
     array = mask.detach().cpu().numpy() if isinstance(mask, torch.Tensor) else np.asarray(mask)
     if not 2 <= array.ndim <= 4 or (array.ndim == 3 and array.shape[-1] in (3, 4) and array.shape[0] > 4):
         raise ValueError(f"a mask has the shape (H, W), (C, H, W) or (N, C, H, W), got {array.shape}")
-    if array.dtype.kind not in "buif":
-        raise ValueError(f"a mask holds numbers or booleans, got {array.dtype}")
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        raise ValueError("the mask holds NaN; a pixel is either known (1) or missing (0)")
-    known = array != 0
-    if (array[known] != 1).any():
-        if array.dtype not in (np.uint8, np.uint16):
-            odd = array[known & (array != 1)].flat[0]
-            raise ValueError(
-                f"a mask holds 0 (missing) and 1 (known), or 8- or 16-bit image values; got {array.dtype} "
-                f"values such as {odd:g}"
-            )
-        known = array > np.iinfo(array.dtype).max // 2
+    known = known_of(array).known
     if not known.any():
         raise ValueError("the mask knows no pixel; it must be 1 (true, white) at the pixels that are known")
     result = torch.from_numpy(known.astype(np.float32))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
 from zeroshot.operators.axis import AxisCorrelation
+from zeroshot.operators.filter_layout import BAYER, XTRANS, layout_of
 from zeroshot.operators.linear import apply_linear
 from zeroshot.operators.operator import Operator, Shape, require_image
 from zeroshot.operators.window import Locality, Window
 
-BAYER = ("RGGB", "BGGR", "GRBG", "GBRG")
-XTRANS = ("GBGGRG", "RGRBGB", "GBGGRG", "GRGGBG", "BGBRGR", "GRGGBG")
+__all__ = ["BAYER", "XTRANS", "Mosaic"]
 
 
 class Mosaic(Operator):
@@ -22,16 +23,18 @@ class Mosaic(Operator):
 
     Parameters
     ----------
-    pattern : str or sequence of str
+    pattern : str, bytes, array of whole numbers, or sequence of rows
         The repeated layout of filters, beginning at the top left pixel; upper or lower case.
         "RGGB", "BGGR", "GRBG", "GBRG": Bayer, 2 × 2. "quad-rggb", "quad-bggr", "quad-grbg", "quad-gbrg":
         Quad-Bayer, each filter over 2 × 2 pixels. "xtrans": Fujifilm X-Trans, 6 × 6 (the phase differs
-        between camera models). Or the rows of any other layout, such as ("GBGGRG", "RGRBGB", …).
+        between camera models). Or the rows of any other layout, such as ("GBGGRG", "RGRBGB", …), also as one text
+        with ``/`` or ``,`` between them; or numbers as in rawpy's ``raw_pattern``, 0 red, 1 green, 2 blue and
+        3 the second green.
     """
 
-    def __init__(self, pattern: str | Sequence[str]) -> None:
+    def __init__(self, pattern: Any) -> None:
         super().__init__()
-        self.pattern, self.rows = _layout(pattern)
+        self.pattern, self.rows = layout_of(pattern)
         self.sites = [
             ("RGB".index(letter), i, j) for i, row in enumerate(self.rows) for j, letter in enumerate(row)
         ]
@@ -124,25 +127,3 @@ class _Tent:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         return self.along(self.along(x, -2), -1)
-
-
-def _layout(pattern: str | Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """The name for messages, and the rows of the repeated layout."""
-    if isinstance(pattern, str):
-        name = pattern.lower()
-        if name.upper() in BAYER:
-            return name, (name.upper()[:2], name.upper()[2:])
-        quad = name.removeprefix("quad-").upper()
-        if name.startswith("quad-") and quad in BAYER:
-            top, bottom = (letters[0] * 2 + letters[1] * 2 for letters in (quad[:2], quad[2:]))
-            return name, (top, top, bottom, bottom)
-        if name == "xtrans":
-            return name, XTRANS
-        known = ", ".join(BAYER + tuple(f"quad-{bayer.lower()}" for bayer in BAYER))
-        raise ValueError(f"unknown mosaic pattern {pattern!r}; known are {known}, xtrans")
-    if not isinstance(pattern, Sequence):
-        raise ValueError(f"a mosaic pattern is a name or rows of letters, got {pattern!r}")
-    rows = tuple(str(row).upper() for row in pattern)
-    if not rows or not rows[0] or len({len(row) for row in rows}) != 1 or set("".join(rows)) - set("RGB"):
-        raise ValueError(f"a mosaic layout is rows of equal length made of R, G and B, got {rows}")
-    return "[" + ", ".join(row.lower() for row in rows) + "]", rows

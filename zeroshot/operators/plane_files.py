@@ -12,6 +12,7 @@ import torch
 
 from zeroshot import images
 from zeroshot.operators import kernels
+from zeroshot.operators.mask_values import Known, known_in_picture, known_of
 
 
 def kernel_file(path: str | os.PathLike) -> torch.Tensor:
@@ -31,8 +32,8 @@ def kernel_file(path: str | os.PathLike) -> torch.Tensor:
         return images.load(path, subject="kernel").colours[0].mean(dim=0)
 
 
-def mask_file(path: str | os.PathLike) -> np.ndarray | torch.Tensor:
-    """The mask in a file, as :class:`zeroshot.operators.Mask` takes it.
+def mask_file(path: str | os.PathLike) -> Known:
+    """The mask in a file, (H, W) or as the array of a .npy file is.
 
     Raises
     ------
@@ -40,13 +41,13 @@ def mask_file(path: str | os.PathLike) -> np.ndarray | torch.Tensor:
         In one line that names the file.
     """
     if _holds_array(path):
-        return read_array(path, "mask")
+        return known_of(read_array(path, "mask"))
     return mask_image(path)
 
 
-def mask_image(source: Any) -> torch.Tensor:
-    """The mask that an image shows, (N, 1, H, W): 1 where it is not dark."""
-    return (images.load(source, subject="mask").colours.mean(dim=1, keepdim=True) >= 0.5).float()
+def mask_image(source: Any) -> Known:
+    """The mask that an image shows, see :func:`zeroshot.operators.mask_values.known_in_picture`."""
+    return known_in_picture(images.load(source, subject="mask"))
 
 
 def _holds_array(path: str | os.PathLike) -> bool:

@@ -53,7 +53,7 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     from zeroshot.operators import Grayscale, Identity, Mask, Stack
     from zeroshot.problem import Problem
     from zeroshot.tasks.masks import hints_of
-    from zeroshot.tasks.posing import data_term_of, noise_level, posed
+    from zeroshot.tasks.posing import data_term_of, noise_level, posed, without_hidden
 
     grayscale = Grayscale(options["luma"])
     colours = picture.colours
@@ -63,12 +63,13 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
         guess = ": the measurement says nothing about colour, so this prior can only guess"
         warnings.warn(OptionWarning(*without, guess), stacklevel=4)
         return posed("colorize", picture, grayscale, options, grey), picture
-    hints, given = hints_of(options["hints"], colours)
+    hints, given = hints_of(options["hints"], picture)
+    sigma, data_term = noise_level(grey, Identity(), picture, options), data_term_of(options, picture)
+    grey = without_hidden(grey, picture, Identity(), sigma, data_term)
     operator = Stack([grayscale, Mask(given)], _spreading_hints(grayscale, given))
     y = torch.cat([grey, hints * given], dim=1)
     measured = torch.cat([torch.ones_like(grey), given.expand(-1, 3, -1, -1)], dim=1)
-    sigma = noise_level(grey, Identity(), picture, options)
-    return Problem(y, operator, data_term_of(options), sigma, "colorize", measured=measured), picture
+    return Problem(y, operator, data_term, sigma, "colorize", measured=measured), picture
 
 
 def _spreading_hints(grayscale: Grayscale, given: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -100,7 +101,7 @@ def _damage(picture: Picture, given: Options, generator: torch.Generator) -> Dam
         shown = 1 - random_mask(tuple(picture.colours.shape), float(hints), generator)
         told["hints"] = torch.cat([picture.colours.clamp(0, 1) * shown, shown], dim=1)
     elif hints is not None:
-        hints_of(hints, picture.colours)
+        hints_of(hints, picture)
         told["hints"] = hints
     return Damage(Grayscale(luma), told)
 

@@ -9,6 +9,7 @@ import torch
 
 from zeroshot import images
 from zeroshot.checks import is_whole
+from zeroshot.images.value_range import say_range
 from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper
 from zeroshot.operators import Operator
 from zeroshot.provenance import described
@@ -75,7 +76,9 @@ def degrade(
         without noise is rounded and all else is not, as in the published tables. Bicubic super-resolution
         rounds after each axis, which gives the published low-resolution images value by value.
     value_range : tuple of float, optional
-        The values of black and white of `truth`, where they are not the full range of its type.
+        The values of black and white of `truth`, where they are not the full range of its type. For floats beyond
+        [0, 1] they are found, with a warning; truth and measurement are given between black, 0, and white, 1, and
+        so is every level of noise.
     **options
         At most one noise: ``sigma`` (Gaussian, on the [0, 1] scale), ``peak`` (photons that make white) or
         ``salt_pepper`` (share of the pixels). And by task:
@@ -110,6 +113,7 @@ def degrade(
     """
     given = check(task, seed=seed, quantise=quantise, **options)
     picture = truth if isinstance(truth, images.Picture) else images.load(truth, value_range=value_range)
+    say_range(picture)
     if picture.colours.shape[0] != 1:
         raise ValueError(f"degrade takes one image at a time, got a batch of {picture.colours.shape[0]}")
     generator = torch.Generator().manual_seed(int(seed))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zeroshot.spelling import Wording
 from zeroshot.tasks.noise import CLEAN
 from zeroshot.tasks.options import Option, OptionType
 from zeroshot.tasks.task import Damage, Options, Task
@@ -16,7 +17,13 @@ if TYPE_CHECKING:
 
 _PATTERN = Option(
     "pattern",
-    OptionType(": 'RGGB', 'BGGR', 'GRBG', 'GBRG', 'quad-rggb' …, or 'xtrans'"),
+    OptionType(
+        Wording(
+            ": 'RGGB', 'BGGR', 'GRBG', 'GBRG', 'quad-rggb' …, 'xtrans', the rows of any layout, or numbers as in "
+            "rawpy's raw_pattern",
+            ": RGGB, BGGR, GRBG, GBRG, quad-rggb …, xtrans, or the rows of any layout, such as RG/GB",
+        )
+    ),
     "the colour filters, from the upper left corner",
     "RGGB",
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,21 @@ import torch
 from PIL import Image, ImageColor
 
 from zeroshot import images
-from zeroshot.operators import Mask
+from zeroshot.images.value_range import on_range
+from zeroshot.operators.mask_values import POLARITY, known_of
 from zeroshot.operators.plane_files import mask_file, mask_image
-from zeroshot.spelling import Argument, OptionError, Wording
+from zeroshot.spelling import Argument, OptionError, OptionWarning, Part, Wording
 
 _MARK_TOLERANCE = 2.5 / 255
+#: Where more of a picture is missing the mask is probably the other way round.
+_MOSTLY_MISSING = 0.75
+INVERT_MASK = Wording("invert_mask=True", "--invert-mask")
+KEEP_MASK = Wording("invert_mask=False", "--no-invert-mask")
 
 
-def mask_of(picture: images.Picture, mask: Any) -> tuple[torch.Tensor, images.Picture]:
+def mask_of(
+    picture: images.Picture, mask: Any, invert: bool | None = False
+) -> tuple[torch.Tensor, images.Picture]:
     """The mask that a user's description of it means.
 
     Parameters
@@ -26,8 +35,12 @@ def mask_of(picture: images.Picture, mask: Any) -> tuple[torch.Tensor, images.Pi
     picture : Picture
         The damaged picture.
     mask : array, tensor, PIL image, path, "alpha", or colour
-        True (white) where pixels are known. "alpha" takes the picture's own alpha channel; a colour, as text
-        ("#ff00ff") or as a tuple of values in [0, 1], marks the pixels that are missing.
+        True (white) where pixels are known, see :mod:`zeroshot.operators.mask_values`. "alpha" takes the picture's
+        own alpha channel; a colour, as text ("#ff00ff") or as a tuple of values in [0, 1], marks the pixels that are
+        missing.
+    invert : bool, optional
+        True where white means missing; None finds that out where the picture shows it, see
+        :func:`looks_inverted`, and says so.
 
     Returns
     -------
@@ -41,20 +54,143 @@ def mask_of(picture: images.Picture, mask: Any) -> tuple[torch.Tensor, images.Pi
             raise OptionError(
                 Argument("mask", "alpha"), " needs an image with an alpha channel; this one has none"
             )
-        return (picture.alpha >= 0.5).float(), picture.without_alpha()
+        return _inverted_if((picture.alpha >= 0.5).float(), invert), picture.without_alpha()
     if isinstance(mask, tuple) or (isinstance(mask, str) and not Path(mask).exists() and _is_colour(mask)):
-        return _known_beside_colour(picture, mask), picture
-    if isinstance(mask, str | Path):
-        mask = mask_file(mask)
-    if isinstance(mask, Image.Image):
-        values = mask_image(mask)
-    else:
-        # Arrays put their channels last, tensors first.
-        if isinstance(mask, np.ndarray) and mask.ndim == 3:
-            mask = np.moveaxis(mask, -1, 0)
-        values = Mask(mask).mask.float()
+        return _inverted_if(_known_beside_colour(picture, mask), invert), picture
+    values = _oriented(_read(mask), picture)
     _check_mask_fits(values, picture)
-    return values, picture
+    if invert is None and looks_inverted(values, picture):
+        found = (
+            "the mask is taken the other way round, black as known: the pixels that it calls known are all of one "
+            "colour and the others are not; ",
+            KEEP_MASK,
+            " takes it as it is",
+        )
+        warnings.warn(OptionWarning(*found), stacklevel=5)
+        invert = True
+    return _inverted_if(values, invert), picture
+
+
+def _inverted_if(mask: torch.Tensor, invert: bool | None) -> torch.Tensor:
+    """The mask, turned round where that is asked for; refused where it knows no pixel."""
+    known = 1 - mask if invert else mask
+    if not bool(known.any()):
+        now = (
+            ""
+            if invert
+            else Wording(
+                "; if white marks the hole in it, give invert_mask=True",
+                "; if white marks the hole in it, give --invert-mask",
+            )
+        )
+        raise OptionError(f"the mask knows no pixel; it must be {POLARITY}", now)
+    return known
+
+
+def _read(mask: Any) -> torch.Tensor:
+    """The values of a mask, boolean, with the axes that it came with."""
+    is_tensor = isinstance(mask, torch.Tensor)
+    if isinstance(mask, str | Path):
+        found = mask_file(mask)
+    elif isinstance(mask, Image.Image):
+        found = mask_image(mask)
+    else:
+        try:
+            if is_tensor:  # NumPy has no bfloat16
+                mask = (mask.float() if mask.dtype == torch.bfloat16 else mask).detach().cpu()
+            values = np.asarray(mask)
+        except ValueError:
+            raise OptionError(Argument("mask"), " must have rows of one length") from None
+        has_alpha = not is_tensor and values.ndim == 3 and values.shape[2] in (2, 4)
+        found = (
+            mask_image(values) if has_alpha and values.dtype in (np.uint8, np.uint16) else known_of(values)
+        )
+    if found.remark:
+        warnings.warn(found.remark, stacklevel=6)
+    values = found.known
+    # Arrays put their channels last, tensors first.
+    if values.ndim == 3 and not is_tensor and values.shape[2] <= 4 < values.shape[0]:
+        values = np.moveaxis(values, 2, 0)
+    if not 2 <= values.ndim <= 4:
+        shape = " × ".join(map(str, values.shape))
+        raise OptionError(
+            Argument("mask"), f" must be H × W, H × W × C or N × C × H × W, got {shape or 'a number'}"
+        )
+    if values.ndim == 3 and (values == values[:1]).all():
+        values = values[:1]  # a grey mask that was stored in colour
+    return torch.from_numpy(values.astype(np.float32))
+
+
+def _oriented(values: torch.Tensor, picture: images.Picture) -> torch.Tensor:
+    """The mask as (N, C, H, W)."""
+    count = picture.colours.shape[0]
+    if values.ndim == 3 and values.shape[0] == count > 1 != picture.colours.shape[1]:
+        return values[:, None]
+    return values[(None,) * (4 - values.ndim)]
+
+
+def looks_inverted(mask: torch.Tensor, picture: images.Picture) -> bool:
+    """Whether the picture shows that the mask is the other way round.
+
+    That is so where all pixels that it calls known have one colour, as holes have, while the missing ones have
+    several, and where the missing ones are most of the picture's edge or are strewn over it. A plain backdrop from
+    which an object is to be removed has one colour too, but it surrounds what is missing.
+    """
+    colours = picture.colours
+    known = (mask > 0.5).expand_as(colours)
+    seen = picture.visible
+    if seen is not None:
+        known = known & seen.expand_as(colours)
+    missing = ~known if seen is None else ~known & seen.expand_as(colours)
+    tolerance = _MARK_TOLERANCE if picture.lossy else 0.0
+    if not bool(known.any()) or not bool(missing.any()):
+        return False
+    if _spread(colours, known) > tolerance or _spread(colours, missing) <= max(tolerance, _MARK_TOLERANCE):
+        return False
+    holes = missing.any(dim=1, keepdim=True).float()
+    sides = (holes[..., 0, :], holes[..., -1, :], holes[..., :, 0], holes[..., :, -1])
+    edge = torch.cat([side.flatten() for side in sides])
+    # Of two neighbours both are missing as often as chance has it where holes are single pixels.
+    pairs = float((holes[..., 1:] * holes[..., :-1]).mean())
+    share = float(holes.mean())
+    return float(edge.mean()) > 0.5 or pairs < 1.5 * share**2 + 0.01 * share
+
+
+def _spread(colours: torch.Tensor, where: torch.Tensor) -> float:
+    """The largest difference within a channel among the pixels named, over the images."""
+    largest = 0.0
+    for image, chosen in zip(colours, where, strict=True):
+        for channel, kept in zip(image, chosen, strict=True):
+            values = channel[kept]
+            if values.numel():
+                largest = max(largest, float(values.max() - values.min()))
+    return largest
+
+
+def remark_on_holes(mask: torch.Tensor, inverting: Part = INVERT_MASK) -> None:
+    """Tell the user where a mask leaves nothing to fill, or nearly nothing to fill it from.
+
+    Parameters
+    ----------
+    mask : torch.Tensor
+        1 where pixels are known.
+    inverting : Part
+        What turns it round.
+    """
+    missing = 1 - float(mask.mean())
+    if missing == 0:
+        warnings.warn(
+            OptionWarning("the mask has no hole: there is nothing to fill; it must be ", POLARITY),
+            stacklevel=5,
+        )
+    elif missing > _MOSTLY_MISSING:
+        told = (
+            f"the mask says that {missing:.0%} of the pixels are missing; it must be {POLARITY}, the opposite of "
+            "OpenCV and scikit-image; ",
+            inverting,
+            " turns it round",
+        )
+        warnings.warn(OptionWarning(*told), stacklevel=5)
 
 
 def _check_mask_fits(mask: torch.Tensor, picture: images.Picture) -> None:
@@ -63,7 +199,7 @@ def _check_mask_fits(mask: torch.Tensor, picture: images.Picture) -> None:
     wanted = Argument("mask"), " must be ", kind, f" of the input's height and width ({height} × {width}), "
     if tuple(mask.shape[-2:]) != (height, width):
         got = f"{mask.shape[-2]} × {mask.shape[-1]}"
-        raise OptionError(*wanted, f"true where pixels are known; got {got}")
+        raise OptionError(*wanted, f"{POLARITY}; got {got}")
     if mask.shape[0] not in (1, count) or mask.shape[1] not in (1, channels):
         raise OptionError(
             *wanted, f"for all channels or each of the {channels}; got {mask.shape[1]} channels"
@@ -93,21 +229,28 @@ def _known_beside_colour(picture: images.Picture, colour: str | Sequence[float])
     return (~is_hole).float()
 
 
-def hints_of(hints: Any, colours: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The colours that hints give and where they give them: (N, 3, H, W) and (N, 1, H, W)."""
-    picture = images.load(hints, subject="hints")
-    count, _, height, width = colours.shape
-    given = picture.colours
+def hints_of(hints: Any, picture: images.Picture) -> tuple[torch.Tensor, torch.Tensor]:
+    """The colours that hints give and where they give them: (N, 3, H, W) and (N, 1, H, W).
+
+    Hints of floats have the range of the picture's values where that is floats too; others their own.
+    """
+    told = images.load(hints, subject="hints")
+    if told.samples is not None and picture.samples is not None:
+        told = on_range(told, replace(told.form, value_range=picture.form.value_range))
+    count, _, height, width = picture.colours.shape
+    given = told.colours
     if given.shape[1] != 3 or tuple(given.shape[-2:]) != (height, width):
         raise OptionError(
             Argument("hints"),
             f" must be a colour image of {height} × {width}, with alpha 0 where it is silent",
         )
-    if picture.alpha is None:
+    if told.alpha is None:
         raise ValueError("hints need an alpha channel that is 0 where they say nothing (RGBA)")
     if given.shape[0] not in (1, count):
         raise OptionError(Argument("hints"), f" must be one image or {count}, got {given.shape[0]}")
-    where = (picture.alpha >= 0.5).float()
+    where = (told.alpha >= 0.5).float()
     if not where.any():
         raise ValueError("the hints give no colour: their alpha is 0 everywhere")
+    if picture.visible is not None and bool((where * picture.visible).any()):
+        where = where * picture.visible  # the colour of what is transparent does not matter
     return given.expand(count, -1, -1, -1), where.expand(count, -1, -1, -1)

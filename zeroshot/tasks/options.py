@@ -64,14 +64,27 @@ class OptionType:
         return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+class ShareOfRange(float):
+    """A noise level as a share of the way from black to white, whatever these are in the values of an image."""
+
+
+def beyond_scale(name: str, value: float) -> OptionError:
+    """The error for a noise level that is larger than the way from black to white."""
+    advice = f"for 8-bit grey levels write {name}={value}/255"
+    return OptionError(Argument(name), f" must lie on the [0, 1] scale, got {value}; {advice}")
+
+
 @dataclass(frozen=True)
 class GreyLevels(OptionType):
     """A standard deviation: on the [0, 1] scale in Python, in 8-bit grey levels on the command line.
 
+    In Python it is in the units of the image, where floats lie beyond [0, 1] and their range was found.
+
     Attributes
     ----------
     estimated : bool
-        Whether None is a value, which has it estimated; "auto" on the command line.
+        Whether None is a value, which has it estimated; "auto" on the command line. Whether a level is larger than
+        the way from black to white is then seen when the image is there.
     """
 
     estimated: bool = True
@@ -83,9 +96,8 @@ class GreyLevels(OptionType):
             raise kind(Argument(name), f" must be a number on the [0, 1] scale or None, got {value!r}")
         if not value >= 0:
             raise OptionError(Argument(name), f" must be at least 0, got {value}")
-        if value > 1:
-            advice = f"for 8-bit grey levels write {name}={value}/255"
-            raise OptionError(Argument(name), f" must lie on the [0, 1] scale, got {value}; {advice}")
+        if value > 1 and not self.estimated:
+            raise beyond_scale(name, value)
 
     def parse(self, name: str, word: str) -> float | None:
         if self.estimated and word == "auto":
@@ -95,7 +107,7 @@ class GreyLevels(OptionType):
             auto = "'auto' or " * self.estimated
             wanted = f" must be {auto}a number of 8-bit grey levels from 0 to 255, got {word!r}"
             raise OptionError(Argument(name), wanted)
-        return value / 255
+        return ShareOfRange(value / 255)
 
     def typed(self, value: Any) -> str:
         return "auto" if value is None else f"{float(value) * 255:g}"
@@ -197,6 +209,15 @@ class Choice(OptionType):
         if word not in self.words:
             raise OptionError(Argument(name), f" must be {listed(self.words)}, got {word!r}")
         return word
+
+
+@dataclass(frozen=True)
+class Switch(OptionType):
+    """True or False; on the command line a flag, and one that begins with "no"."""
+
+    def check(self, name: str, value: Any) -> None:
+        if not isinstance(value, bool):
+            raise OptionTypeError(Argument(name), f" must be True or False, got {value!r}")
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.images import Picture
 from zeroshot.memory import require_room
-from zeroshot.noise import estimate_sigma, phase_planes
-from zeroshot.operators import Composition, Mask, Mosaic, Operator
+from zeroshot.noise import add_poisson, estimate_sigma, phase_planes
+from zeroshot.operators import Composition, Mask, Mosaic, Operator, fill_holes
 from zeroshot.problem import Problem
 from zeroshot.tasks.noise import unknown_data_term
 from zeroshot.tasks.noise_remarks import remark_on_noise
+from zeroshot.tasks.ranging import level_of
 from zeroshot.tasks.task import Options
 
 _LOSSY_FLOOR = 1 / 255
@@ -42,8 +45,9 @@ def posed(
     """
     y = picture.colours if y is None else y
     require_room(operator.input_shape(tuple(y.shape)), "the restored picture")
-    data_term = data_term_of(options)
+    data_term = data_term_of(options, picture)
     sigma = noise_level(y, operator, picture, options)
+    y = without_hidden(y, picture, operator, sigma, data_term)
     return Problem(y, operator, data_term, sigma, task, measured=measured_by(operator))
 
 
@@ -56,25 +60,78 @@ def measured_by(operator: Operator) -> torch.Tensor | None:
 def noise_level(y: torch.Tensor, operator: Operator, picture: Picture, options: Options) -> float:
     """The noise level that was given, else an estimate that looks only at pixels of one kind at a time."""
     if options["sigma"] is not None:
-        return float(options["sigma"])
-    last = _applied_last(operator)
+        return level_of(options["sigma"], picture)
+    last, known = _applied_last(operator), measured_by(operator)
+    if picture.visible is not None:
+        known = picture.visible.to(y) if known is None else known * picture.visible
     if isinstance(last, Mosaic):
-        estimate = estimate_sigma(phase_planes(y, last.period))
+        planes = None if known is None else phase_planes(known.expand_as(y), last.period)
+        estimate = estimate_sigma(phase_planes(y, last.period), planes)
     else:
-        measured = measured_by(operator)
-        estimate = estimate_sigma(y, measured)
-        remark_on_noise(y, measured, estimate, options)
+        estimate = estimate_sigma(y, known)
+        remark_on_noise(y, known, estimate, options)
     # Lossy compression hides noise from the estimate, and leaves errors of about a grey level of its own.
     return max(estimate, _LOSSY_FLOOR) if picture.lossy else estimate
 
 
-def data_term_of(options: Options) -> DataTerm:
-    """The data term that "data_term" and "peak" choose."""
-    chosen = options["data_term"]
+def without_hidden(
+    y: torch.Tensor, picture: Picture, operator: Operator, sigma: float, data_term: DataTerm
+) -> torch.Tensor:
+    """The measurement with what is fully transparent replaced by a smooth filling from what is seen.
+
+    What is stored in a transparent pixel is no measurement. Most priors want one everywhere, so that each gets what
+    one would expect there, with noise of the level of the picture, from a seed of its own: what is restored does not
+    depend on the colours that are hidden, and the noise is the same all over.
+
+    Parameters
+    ----------
+    y : torch.Tensor
+        (N, C, H, W), of the height and width of the picture.
+    picture : Picture
+        Says what is transparent.
+    operator : Operator
+        Of a mosaic each place in the pattern is filled by itself.
+    sigma : float
+        The level of the noise.
+    data_term : DataTerm
+        With :class:`Poisson` its law is that of the noise.
+    """
+    visible = picture.visible
+    if visible is None:
+        return y
+    last = _applied_last(operator)
+    seen, period = visible.to(y), last.period if isinstance(last, Mosaic) else 1
+    known = measured_by(operator)
+    filled = y.clone()
+    for down in range(period):
+        for right in range(period):
+            place = (..., slice(down, None, period), slice(right, None, period))
+            part = seen if known is None else seen * known
+            filled[place] = fill_holes(y[place], part.expand_as(y)[place])
+    generator = torch.Generator().manual_seed(0)
+    if isinstance(data_term, Poisson):
+        noisy = add_poisson(filled.clamp(min=0), 1 / data_term.gain, generator)
+    else:
+        noisy = filled + sigma * torch.randn(y.shape, generator=generator)
+    measured = torch.where(visible, y, noisy)
+    return measured if known is None else measured * known
+
+
+def data_term_of(options: Options, picture: Picture) -> DataTerm:
+    """The data term that "data_term" and "peak" choose, between the black and the white of the picture.
+
+    What is in the units of the image where its range was found is the photons that make the value 1, and what
+    :class:`Poisson` and :class:`Huber` hold.
+    """
+    chosen, unit = options["data_term"], picture.form.level_factor
+    if isinstance(chosen, Poisson):
+        return replace(chosen, gain=chosen.gain * unit, readout=chosen.readout * unit)
+    if isinstance(chosen, Huber):
+        return replace(chosen, delta=chosen.delta * unit)
     if isinstance(chosen, DataTerm):
         return chosen
     if chosen == "poisson":
-        return Poisson(gain=1 / float(options["peak"]))
+        return Poisson(gain=unit / float(options["peak"]))
     terms = {"gaussian": Gaussian(), "l1": L1(), "huber": Huber()}
     if not isinstance(chosen, str):
         raise unknown_data_term(chosen)

@@ -29,6 +29,9 @@ _OPERATOR = Option(
 )
 
 
+IN_OPERATOR = 'mask("file", invert=true)'
+
+
 def _operator(chosen: Any) -> Operator:
     from zeroshot.operators import as_operator, parse
 
@@ -36,11 +39,14 @@ def _operator(chosen: Any) -> Operator:
 
 
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
+    from zeroshot.tasks.masks import remark_on_holes
     from zeroshot.tasks.posing import measured_by, posed
 
     operator = _operator(options["operator"])
     operator.input_shape(tuple(picture.colours.shape))
     measured = measured_by(operator)
+    if measured is not None:
+        remark_on_holes(measured, IN_OPERATOR)
     y = picture.colours if measured is None else picture.colours * measured
     return posed("restore", picture, operator, options, y), picture
 

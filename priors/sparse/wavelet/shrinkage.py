@@ -251,7 +251,7 @@ class WaveletRun(Run):
 
     def __init__(self, prior: Wavelet, problem: Problem) -> None:
         self.device = problem.y.device
-        self.prior = prior
+        self.prior, self.problem = prior, problem
         self._size = problem.reference_shape[-2:]
         self._transform, self._frame = prior.frame_for(*self._size)
         self._radius = RADIUS[prior.transform]
@@ -285,7 +285,7 @@ class WaveletRun(Run):
             self._lower_noise()
             self.solver.advance()
             self.iteration += 1
-        image = self._frame.crop(self.solver.image, *self._size).clamp(0, 1)
+        image = self.problem.with_known(self._frame.crop(self.solver.image, *self._size).clamp(0, 1))
         self.solver.forget()
         return Estimate(image, self.solver.objective, self.iteration)
 

@@ -1,0 +1,179 @@
+"""The working range: which values of a picture stand for black and white, so that nothing measured lies beyond.
+
+Everything is restored on the scale from 0 to 1, to which priors confine their images. Floats whose content lies in
+[0, 1], up to noise, are taken as they are, and so are those on the scale of 8, 10, 12, 14 or 16 bits. All others,
+such as HDR, z-scores and differences from a background, are mapped there from their own least and largest value,
+and the result is mapped back. A range that was given is widened where values that are no noise lie beyond it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from zeroshot.spelling import OptionWarning, Wording
+
+if TYPE_CHECKING:
+    from zeroshot.images.picture import GivenForm, Picture
+
+Range = tuple[float, float]
+
+#: White where floats hold the values of integers: of 8, 10, 12, 14 and 16 bits.
+INTEGER_WHITES = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+#: How far beyond black or white, as a share of the range, is as good as there: rounding, and half a grey level.
+TOLERANCE = 0.002
+#: Up to this many standard deviations of the noise around it a value beyond the range is noise: of a million
+#: Gaussian values one lies beyond 4.9, and the standard deviation comes from few pixels.
+NOISE_DEVIATIONS = 6.5
+#: The same for means over SIDE × SIDE pixels, whose standard deviation is a fifth of that.
+MEAN_DEVIATIONS = 1.3
+SIDE = 5
+#: Below this share of white, black is 0 even where no value is as dark.
+_NEAR_BLACK = 0.25
+#: A range this close to 0 … 1 is not worth a word.
+_UNNOTICED = 0.01
+#: The second difference in both directions, of unit norm: what it leaves of a smooth image is noise.
+_SECOND_DIFFERENCE = torch.tensor([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6
+
+
+def working_range(
+    samples: torch.Tensor, form: GivenForm, measured: torch.Tensor | None = None, noise: float | None = None
+) -> GivenForm:
+    """The form with the range that the picture is worked on in.
+
+    Parameters
+    ----------
+    samples : torch.Tensor
+        (N, C, H, W), colours as they were given.
+    form : GivenForm
+        How they were given; a range that was found before is looked for again.
+    measured : torch.Tensor, optional
+        True where samples mean anything, broadcastable to them; what is transparent or a hole is not looked at.
+    noise : float, optional
+        The standard deviation of the noise in samples, where it is known.
+
+    Returns
+    -------
+    GivenForm
+        The form with its range; that of the type, or the one that was given, where it does.
+    """
+    form = form.asked()
+    if form.origin == "type" and not samples.dtype.is_floating_point:
+        return form
+    samples = samples if samples.dtype.is_floating_point else samples.double()
+    known = None if measured is None or bool(measured.all()) else measured
+    values = samples if known is None else samples[known.expand_as(samples)]
+    if values.numel() == 0:
+        return form
+    least, largest = (float(v) for v in values.double().aminmax())
+    low, high = form.value_range
+    if low <= least and largest <= high:
+        return form
+    extent = (least, largest)
+    if _fits(samples, known, form.value_range, extent, noise):
+        return form
+    if form.origin == "given":
+        wider = replace(form, value_range=(min(low, least), max(high, largest)), origin="widened")
+        return replace(wider, given_range=form.value_range, alpha_white=form.alpha_range[1])
+    for white in INTEGER_WHITES:
+        if white / 2 < largest and _fits(samples, known, (0.0, white), extent, noise):
+            return replace(form, value_range=(0.0, white), origin="found")
+    return replace(form, value_range=_around(least, largest), origin="found")
+
+
+def _around(least: float, largest: float) -> Range:
+    """Black and white for values that span this; black is 0 where that is near."""
+    if least == largest:
+        return (min(least, 0.0), max(largest, 0.0))
+    return (0.0 if 0 <= least < _NEAR_BLACK * largest else least, largest)
+
+
+def _fits(
+    samples: torch.Tensor,
+    known: torch.Tensor | None,
+    value_range: Range,
+    extent: Range,
+    noise: float | None,
+) -> bool:
+    """Whether what lies beyond the range, of values that span `extent`, is as far off as noise takes it."""
+    low, high = value_range
+    width = high - low
+    below, above = (low - extent[0]) / width, (extent[1] - high) / width
+    if max(below, above) <= (TOLERANCE if noise != 0 else 0):
+        return True
+    deviation = None if noise is None else noise / width
+    # Whatever the noise, it is not wider than the range.
+    if (deviation or 0) > 1 or max(below, above) > NOISE_DEVIATIONS * (
+        1.0 if deviation is None else deviation
+    ):
+        return False
+    unit = (samples.double() - low) / width
+    if known is not None:
+        # Holes take the middle of the range: nothing lies beyond there.
+        unit = torch.where(known, unit, 0.5)
+    unit = unit.float().reshape(-1, 1, *samples.shape[-2:])
+    return all(
+        excess <= TOLERANCE or _is_noise(side, excess, deviation)
+        for side, excess in ((1 - unit, below), (unit, above))
+    )
+
+
+def _is_noise(unit: torch.Tensor, excess: float, deviation: float | None) -> bool:
+    """Whether values above 1, by `excess` at most, are noise around values of at most 1.
+
+    The noise has the standard deviation that is named, or else the one that is seen around those values.
+    """
+    if min(unit.shape[-2:]) < SIDE:
+        return deviation is not None and excess <= NOISE_DEVIATIONS * deviation
+    if deviation is None:
+        near = functional.max_pool2d((unit > 1).float(), SIDE, 1, SIDE // 2) > 0
+        difference = functional.conv2d(unit, _SECOND_DIFFERENCE.to(unit)[None, None])
+        deviation = 1.4826 * float(difference[near[..., 1:-1, 1:-1]].abs().median().nan_to_num())
+    if excess > NOISE_DEVIATIONS * deviation:
+        return False
+    return float(functional.avg_pool2d(unit, SIDE, 1).max()) - 1 <= MEAN_DEVIATIONS * deviation
+
+
+def on_range(picture: Picture, form: GivenForm) -> Picture:
+    """The picture with its colours mapped to the range of another form."""
+    from zeroshot.images.picture import from_unit, to_unit
+
+    if form.value_range == picture.form.value_range:
+        return replace(picture, form=form)
+    if picture.samples is not None:
+        return replace(picture, colours=to_unit(picture.samples, form.value_range), form=form)
+    samples = from_unit(picture.colours, torch.float64, picture.form.value_range)
+    return replace(picture, colours=to_unit(samples, form.value_range), form=form)
+
+
+def share_range(pictures: list[Picture]) -> list[Picture]:
+    """The pictures on one range, that of all together, where one of them has a range that was found."""
+    if all(picture.form.origin != "found" for picture in pictures):
+        return pictures
+    ranges = [picture.form.value_range for picture in pictures]
+    whole = (min(low for low, _ in ranges), max(high for _, high in ranges))
+    return [
+        on_range(picture, replace(picture.form, value_range=whole, origin="found")) for picture in pictures
+    ]
+
+
+def say_range(picture: Picture) -> None:
+    """Tell the user, where black and white are not what was given or what the type says."""
+    form = picture.form
+    low, high = form.value_range
+    place = "" if form.source is None else f"{form.source.name}: "
+    if form.origin == "found" and max(abs(low), abs(high - 1)) > _UNNOTICED:
+        choose = Wording(
+            "; sigma is in the units of the image; say value_range=(black, white) to choose",
+            "; say --range LOW,HIGH to choose",
+        )
+        text = f"{place}float values beyond 0 and 1: taken as black {low:.6g}, white {high:.6g}"
+        warnings.warn(OptionWarning(text, choose), stacklevel=3)
+    elif form.origin == "widened":
+        asked = Wording("value_range", "--range")
+        text = f" leaves out measured values: the image is worked on from {low:.6g} to {high:.6g}"
+        warnings.warn(OptionWarning(place, asked, text), stacklevel=3)
