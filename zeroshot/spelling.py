@@ -137,7 +137,7 @@ _JOINERS = "\u200c\u200d"
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-def visible(text: str, keep: str = "") -> str:
+def visible(text: object, keep: str = "") -> str:
     r"""The text with every character that is not seen but obeyed as ``\uXXXX``.
 
     File names and what images say of themselves may hold anything: escape sequences that rewrite a terminal, line
@@ -145,16 +145,17 @@ def visible(text: str, keep: str = "") -> str:
 
     Parameters
     ----------
-    text : str
-        What is to be shown.
+    text : object
+        What is to be shown, as `str` writes it.
     keep : str
         Characters to leave as they are, such as line breaks.
     """
-    if text.isprintable():
-        return text
+    shown = str(text)
+    if shown.isprintable():
+        return shown
     kept = _JOINERS + keep
     return "".join(
-        _spelt(one) if one not in kept and unicodedata.category(one) in _UNSEEN else one for one in text
+        _spelt(one) if one not in kept and unicodedata.category(one) in _UNSEEN else one for one in shown
     )
 
 

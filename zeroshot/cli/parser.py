@@ -21,6 +21,7 @@ from zeroshot.cli import values
 from zeroshot.cli import weights as command_weights
 from zeroshot.cli.task_options import add_task_options
 from zeroshot.registry import __version__
+from zeroshot.spelling import visible
 from zeroshot.tasks import Task, tasks
 
 _MOST_THREADS = 1024
@@ -40,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
         message = " ".join(message.split())
         if ": must " in message:
             message = message.removeprefix("argument ").replace(": must ", " must ", 1)
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, f"{self.prog}: error: {visible(message)}\n")
 
 
 # --- converters --------------------------------------------------------------------------------------------

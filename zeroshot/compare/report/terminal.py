@@ -14,7 +14,8 @@ from zeroshot.compare.report.measures import (
     unmeasured,
     without_result,
 )
-from zeroshot.words import aligned, column_widths, printable
+from zeroshot.spelling import visible
+from zeroshot.words import aligned, column_widths
 
 
 def text_table(table: Table) -> str:
@@ -41,9 +42,7 @@ def text_table(table: Table) -> str:
         texts = [(m.name, m.text(table.mean(method, m.name))) for m in measures]
         marked = [text + ("*" if text == best[name] else " ") for name, text in texts]
         seconds = seconds_text(mean_seconds(table, method))
-        lines.append(
-            [printable(method), *marked, seconds, f"{images_done(table, method)}/{len(table.images)}"]
-        )
+        lines.append([visible(method), *marked, seconds, f"{images_done(table, method)}/{len(table.images)}"])
     heading, *rows = aligned(lines)
     rule = "  ".join("-" * width for width in column_widths(lines))
     return "\n".join([heading, rule, *rows])
@@ -58,4 +57,4 @@ def remarks(table: Table) -> list[str]:
     to_come, total = not_run(table)
     if to_come:
         lines.append(f"{to_come} of {total} runs are still to come: name all images and methods to make them")
-    return [printable(line) for line in (*lines, *unmeasured(table), *alike(table))]
+    return [visible(line) for line in (*lines, *unmeasured(table), *alike(table))]
