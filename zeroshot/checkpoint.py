@@ -22,7 +22,7 @@ from zeroshot.state_files import StateFileError, is_state_file, read_state, writ
 #: The layout of a checkpoint; another one is not continued.
 _FORMAT = 3
 
-_REMEDY = Wording("; delete it to start anew", "; --overwrite starts anew (or delete it)")
+_REMEDY = Wording("; delete it to start anew", "; --overwrite instead of --resume starts anew")
 
 
 class CheckpointError(Spelled, ValueError):

@@ -23,6 +23,9 @@ from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 
 LONGEST_NAME = 255  # bytes, on the usual file systems
 
+#: The names of all partial files.
+PARTIALS = ".zeroshot-*.part"
+
 #: What is written: the bytes, or a function that writes them into an empty file, which it may read and seek.
 Content = bytes | Callable[[BinaryIO], object]
 
@@ -137,6 +140,16 @@ def _synchronise_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def appended(path: Path) -> BinaryIO:
+    """A file to write to at its end, such as the log of a process; a link or a pipe in its place makes way."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with contextlib.suppress(FileNotFoundError):
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:  # a second name of somebody's file
+            os.unlink(path)
+    return os.fdopen(os.open(path, flags, 0o666), "ab")
 
 
 def remove_partials(path: Path) -> None:

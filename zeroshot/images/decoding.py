@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from PIL import Image
 
 from zeroshot.images.metadata import ImageError
+from zeroshot.images.native_messages import unheard
 
 MAX_PIXELS = 178_956_970  # where Pillow refuses by default as well
 
@@ -22,7 +23,7 @@ def library_errors(subject: object, complaint: str) -> Iterator[None]:
     for logger in loggers:
         logger.disabled = True
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), unheard():
             warnings.simplefilter("ignore")
             yield
     except (ImageError, MemoryError):
