@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -122,21 +122,28 @@ class Checkpoint(Listener):
         ValueError
             Where `content` is no state of such a run.
         """
-        with self._fitting():
+        with self.fitting():
             fresh, saved = loop.state_dict(), content["loop"]
             require_alike(saved, fresh)
             loop.load_state_dict(saved)
             require_alike(loop.state_dict(), saved)
 
     @contextmanager
-    def _fitting(self) -> Iterator[None]:
-        """Whatever a wrong state makes a run raise is a wrong state."""
+    def fitting(self, until: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Whatever a wrong state makes a run raise is a wrong state.
+
+        Parameters
+        ----------
+        until : callable
+            From when on an error is somebody else's.
+        """
         try:
             yield
-        except MemoryError:
-            raise
         except Exception as error:
-            if isinstance(error, RuntimeError) and tells_of_memory(str(error)):
+            is_about_memory = isinstance(error, MemoryError) or (
+                isinstance(error, RuntimeError) and tells_of_memory(str(error))
+            )
+            if is_about_memory or until():
                 raise
             reason = " ".join(str(error).split()) or type(error).__name__
             raise self._refused(f"does not fit this run ({reason})") from None

@@ -94,7 +94,7 @@ def _acquired(lock: Path, refusal: str, patient: bool) -> int | None:
             time.sleep(0.1)
             continue
         if not supported:
-            os.close(descriptor)
+            _release(lock, descriptor)
             return None
         if _is_still(descriptor, lock):
             return descriptor

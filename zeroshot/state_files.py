@@ -87,7 +87,8 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 def _order(tensor: torch.Tensor) -> list[int]:
     """The dimensions as they follow each other in memory; channels last stay last."""
-    return sorted(range(tensor.ndim), key=lambda dimension: -tensor.stride(dimension))
+    strides = tensor.stride()
+    return sorted(range(tensor.ndim), key=lambda dimension: -strides[dimension])
 
 
 def _encoded(value: Any, tensors: list[torch.Tensor], place: str) -> Any:
@@ -145,7 +146,7 @@ def read_state(path: Path) -> Any:
         try:
             with zipfile.ZipFile(file) as archive:
                 return _Reader(archive, file.seek(0, os.SEEK_END)).state()
-        except (OSError, MemoryError):
+        except (StateFileError, OSError, MemoryError):
             raise
         except Exception as error:  # zipfile and json raise anything at all on what is not their own
             raise StateFileError(f"is no state that was written whole ({type(error).__name__})") from None
@@ -204,7 +205,7 @@ class _Reader:
             raise StateFileError("holds a tensor of another size than it says")
         values = torch.empty(member.file_size, dtype=torch.uint8)
         with self._archive.open(member) as stream:
-            _fill(stream, memoryview(values.numpy()))
+            _fill(stream, memoryview(values.numpy()))  # type: ignore[arg-type]
         if kind == torch.bool and bool((values > 1).any()):
             raise StateFileError("holds truth values that are none")
         laid_out = values.view(kind).reshape([shape[dimension] for dimension in order])

@@ -92,6 +92,10 @@ class Watch:
             loop = begin(listeners)
             if checkpoint is not None and saved is not None:
                 checkpoint.continue_with(loop, saved)
+                known = len(history)
+                # What an optimiser was given is used no earlier than here; listeners fail on their own account.
+                with checkpoint.fitting(until=lambda: len(history) > known):
+                    loop.step()
             loop.complete()
             if checkpoint is not None and loop.reason != INTERRUPTED and not self.keep_checkpoint:
                 checkpoint.remove()

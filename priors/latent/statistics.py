@@ -150,8 +150,8 @@ def _write(path: Path, key: str, statistics: LatentStatistics) -> bool:
     try:
         if path == _cached(key):
             path.parent.mkdir(parents=True, exist_ok=True)
-        arrays = {"mean": statistics.mean.numpy(), "std": statistics.std.numpy()}
-        write_atomically(path, lambda file: np.savez(file, key=key, **arrays))
+        mean, std = statistics.mean.numpy(), statistics.std.numpy()
+        write_atomically(path, lambda file: np.savez(file, key=key, mean=mean, std=std))
     except OSError:
         return False
     return True
