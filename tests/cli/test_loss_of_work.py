@@ -53,12 +53,12 @@ def _process(arguments: list[str], before: str = "", **options: Any) -> subproce
 
 def _limit() -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4500, 4500))
 
 
 def test_a_full_disk_costs_no_more_than_what_does_not_fit(photo: Path) -> None:
-    """Of 1500 bytes: checkpoint, preview, maps and image are too large, the trace fits; each is told once."""
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    """Of 4500 bytes: checkpoint, preview, maps and image are too large, the trace fits; each is told once."""
+    noise = np.random.default_rng(0).integers(0, 256, (128, 128), dtype=np.uint8)
     Image.fromarray(noise).save(photo)
     folder = photo.parent / "out"
     folder.mkdir()
