@@ -16,7 +16,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from zeroshot.files import appended, write_atomically
+from zeroshot.locks import held, lock_file
 
 _NVIDIA = (
     "Nvidia Source Code License (non-commercial): https://github.com/NVlabs/stylegan3/blob/main/LICENSE.txt"
@@ -182,11 +185,8 @@ def fetch(name: str, progress: str = "bar", say: Callable[[str], None] | None = 
             return path
     path = cache_folder() / entry.file
     if not path.is_file():
-        # Not at the top, as it brings asyncio with it.
-        from filelock import FileLock
-
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{path.name}.lock")):
+        with held(lock_file(path), f"{path}: another process is downloading it", patient=True):
             # Another process may have fetched it meanwhile.
             if not path.is_file():
                 (say or _say)(f"{name}: {entry.domain}; from {entry.source}; terms: {entry.licence}")
@@ -264,7 +264,7 @@ def _download(entry: Entry, path: Path, progress: str) -> None:
         except OSError as error:
             failures.append(OSError(f"{address}: {error}"))
         else:
-            _record(path).write_text(_pooch().file_hash(str(part)) + "\n")
+            write_atomically(_record(path), f"{_pooch().file_hash(str(part))}\n".encode())
             _validator_file(part).unlink(missing_ok=True)
             os.replace(part, path)
             return
@@ -321,12 +321,19 @@ def _continues(headers: Any, have: int, known: str) -> bool:
     return place.startswith(f"bytes {have}-") and _validator(headers) in (None, known)
 
 
+def _part_file(part: Path, mode: str) -> BinaryIO:
+    """What was received so far, to be gone on with ("ab") or begun anew ("wb"); never through a link."""
+    if mode == "wb":
+        part.unlink(missing_ok=True)
+    return appended(part)
+
+
 def _append(answer: Any, part: Path, mode: str, have: int, progress: str) -> None:
     length, received = int(answer.headers.get("Content-Length", 0)), 0
-    with open(part, mode) as file, _progress_bar(progress, part.stem, length + have, have) as bar:
+    with _part_file(part, mode) as file, _progress_bar(progress, part.stem, length + have, have) as bar:
         name = _validator(answer.headers)
         if name:
-            _validator_file(part).write_text(name)
+            write_atomically(_validator_file(part), name.encode())
         for piece in answer.iter_content(1 << 16):
             file.write(piece)
             received += len(piece)
@@ -340,5 +347,5 @@ def _append(answer: Any, part: Path, mode: str, have: int, progress: str) -> Non
 def _progress_bar(progress: str, what: str, total: int, initial: int) -> Any:
     from tqdm import tqdm
 
-    hidden = progress != "bar" or not sys.stderr.isatty()
+    hidden = progress != "bar" or sys.stderr is None or not sys.stderr.isatty()
     return tqdm(total=total or None, initial=initial, unit="B", unit_scale=True, desc=what, disable=hidden)

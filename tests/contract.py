@@ -25,14 +25,15 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import io
 import json
 import math
 import re
+import tempfile
 import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,14 @@ import torch
 
 import zeroshot
 from zeroshot.estimate import Estimate
+from zeroshot.files import write_atomically
 from zeroshot.loop import Loop
 from zeroshot.metrics import Metric
 from zeroshot.operators import Downsample, Identity, Mask, Operator, from_functions
 from zeroshot.prior import Prior
 from zeroshot.problem import Problem
 from zeroshot.restoration import Restoration
+from zeroshot.state_files import read_state, write_state
 from zeroshot.stopping import Both, Either, MaxIterations, StoppingRule
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -57,11 +60,11 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 def through_a_file(state: Any) -> Any:
-    """A state as a checkpoint gives it back: written by PyTorch and read without trusting the file."""
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
+    """A state as a checkpoint gives it back."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state"
+        write_atomically(path, partial(write_state, state=state))
+        return read_state(path)
 
 
 def refusal(action: Callable[[], object], kinds: Any = (ValueError, TypeError)) -> str:

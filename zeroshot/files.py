@@ -1,22 +1,53 @@
-"""Files and folders of the user: written as a whole or not at all, and checked before any work starts."""
+"""Files and folders of the user: written as a whole or not at all, and checked before any work starts.
+
+All writing goes through :func:`write_atomically`. What a run that was killed while it wrote leaves behind is a file
+``.zeroshot-….part``, which the next run with the same target removes (:func:`remove_partials`).
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import secrets
+import stat
 import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 
 LONGEST_NAME = 255  # bytes, on the usual file systems
 
+#: The names of all partial files.
+PARTIALS = ".zeroshot-*.part"
 
-def write_atomically(path: str | os.PathLike, data: bytes, *, overwrite: bool = True) -> None:
+#: What is written: the bytes, or a function that writes them into an empty file, which it may read and seek.
+Content = bytes | Callable[[BinaryIO], object]
+
+_UNSUPPORTED = {errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
+
+
+def write_atomically(path: str | os.PathLike, content: Content, *, overwrite: bool = True) -> None:
     """Write beside the target and rename, so that nobody ever sees half a file; no trace after an error.
 
-    What a run that was killed left behind is replaced: the name of the partial file follows from the target's.
+    The partial file is created exclusively, under a name that nobody can guess, and reaches the disk before it
+    takes the target's name. No symbolic link is followed: a target that is one is replaced by the file, and
+    what it pointed to stays as it is. A new file has the permissions of any new file, one that is replaced keeps
+    its own.
+
+    Parameters
+    ----------
+    path : path
+        The target.
+    content : bytes or callable
+        What to write, or the function that writes it.
+    overwrite : bool
+        Whether a target that exists, be it made by another process meanwhile, is replaced.
 
     Raises
     ------
@@ -24,28 +55,155 @@ def write_atomically(path: str | os.PathLike, data: bytes, *, overwrite: bool = 
         In one line that names the target, where it cannot be written, or exists and may not be replaced.
     """
     path = Path(path)
-    partial = path.with_name(_partial_name(path.name))
     try:
-        partial.unlink(missing_ok=True)  # and created anew: a link of that name must not be followed
-        with partial.open("xb") as file:
-            file.write(data)
-        if path.exists() and not overwrite:
-            raise OutputExistsError(f"{path}: exists already", CHOOSE_ANOTHER)
-        os.replace(partial, path)
+        _write(path, content, overwrite)
     except OSError as error:
         if error.errno is None:
             raise
         raise OSError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _write(path: Path, content: Content, overwrite: bool) -> None:
+    mode = _mode_to_keep(path)
+    # Private until it has the permissions of the file that it replaces.
+    partial, descriptor = _create_partial(path, 0o666 if mode is None else 0o600)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            if mode is not None and hasattr(os, "fchmod"):
+                os.fchmod(descriptor, mode)
+            if callable(content):
+                content(file)
+            else:
+                file.write(content)
+            file.flush()
+            _synchronise(descriptor)
+        _put_in_place(partial, path, overwrite)
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+    _synchronise_folder(path.parent)
 
 
-def _partial_name(name: str) -> str:
-    partial = f".{name}.part"
-    if len(os.fsencode(partial)) <= LONGEST_NAME:
-        return partial
-    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()}.part"
+def _mode_to_keep(path: Path) -> int | None:
+    """The permissions of the file of that name, if it is one."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return stat.S_IMODE(found.st_mode) & 0o777 if stat.S_ISREG(found.st_mode) else None
+
+
+def _create_partial(path: Path, mode: int) -> tuple[Path, int]:
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    for _ in range(100):
+        partial = path.with_name(f"{_partial_prefix(path)}{secrets.token_hex(8)}.part")
+        with contextlib.suppress(FileExistsError):
+            return partial, os.open(partial, flags, mode)
+    raise FileExistsError(errno.EEXIST, "no free name for its partial file")
+
+
+def _partial_prefix(path: Path) -> str:
+    """What the names of all partial files of a target begin with; short whatever the target is called."""
+    return f".zeroshot-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}-"
+
+
+def _put_in_place(partial: Path, path: Path, overwrite: bool) -> None:
+    if overwrite:
+        os.replace(partial, path)
+        return
+    if os.path.lexists(path):
+        raise OutputExistsError(f"{path}: exists already", CHOOSE_ANOTHER)
+    try:
+        os.link(partial, path)  # unlike a rename, never in the place of another file
+    except FileExistsError:
+        raise OutputExistsError(f"{path}: exists already", CHOOSE_ANOTHER) from None
+    except OSError as error:  # a file system without second names
+        if error.errno not in _UNSUPPORTED:
+            raise
+        os.rename(partial, path)
+
+
+def _synchronise(descriptor: int) -> None:
+    """Wait until the disk has the file: a rename that survives a power cut must not name an empty one."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+
+
+def _synchronise_folder(folder: Path) -> None:
+    """Let the rename reach the disk, where the system can wait for that; the file is there either way."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def appended(path: Path) -> BinaryIO:
+    """A file to write to at its end, such as the log of a process; a link or a pipe in its place makes way."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with contextlib.suppress(FileNotFoundError):
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:  # a second name of somebody's file
+            os.unlink(path)
+    return os.fdopen(os.open(path, flags, 0o666), "ab")
+
+
+def remove_partials(path: Path) -> None:
+    """Remove what runs that were killed while they wrote `path` have left; for who has it locked."""
+    prefix = _partial_prefix(path)
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            if entry.name.startswith(prefix) and entry.name.endswith(".part"):
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file of that name and suffix; where this is too long a name, it is cut and a checksum added."""
+    name, longest = path.name + suffix, _longest_name(path.parent)
+    if len(os.fsencode(name)) <= longest:
+        return path.with_name(name)
+    ending = f"~{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}{suffix}"
+    kept = path.name
+    while len(os.fsencode(kept + ending)) > longest:
+        kept = kept[:-1]
+    return path.with_name(kept + ending)
+
+
+def _longest_name(folder: Path) -> int:
+    try:
+        return min(os.pathconf(folder, "PC_NAME_MAX"), LONGEST_NAME)
+    except (OSError, ValueError, AttributeError):
+        return LONGEST_NAME
+
+
+class Tolerance:
+    """Lets a run go on whose file cannot be written, for whatever reason: the first failure is a note.
+
+    Parameters
+    ----------
+    what : str
+        The file in words, as the note names it.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._told = False
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Catch what goes wrong within."""
+        try:
+            yield
+        except Exception as error:
+            if not self._told:
+                reason = str(error) or type(error).__name__
+                warnings.warn(f"{self._what} could not be written: {reason}", stacklevel=3)
+            self._told = True
 
 
 def require_writable(folder: Path) -> None:

@@ -20,6 +20,9 @@ from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
 from zeroshot.stopping import StoppingRule
 
+#: The reason of a run that was ended by Ctrl-C.
+INTERRUPTED = "interrupted"
+
 #: Steps between two states that a run may go back to.
 _KEPT_EVERY = 50
 #: Seconds of a step from which on it is worth breaking off.

@@ -7,6 +7,7 @@ it is made.
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,3 +130,35 @@ def prefixed(prefix: str, error: Exception) -> OptionError | OptionTypeError:
     """The error with words before its message, still an error of a value or of a type."""
     kind = OptionTypeError if isinstance(error, TypeError) else OptionError
     return kind(prefix, error.text if isinstance(error, Spelled) else str(error))
+
+
+#: What only joins letters within a word: Persian and Indic scripts and families of emoji need it.
+_JOINERS = "\u200c\u200d"
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def visible(text: object, keep: str = "") -> str:
+    r"""The text with every character that is not seen but obeyed as ``\uXXXX``.
+
+    File names and what images say of themselves may hold anything: escape sequences that rewrite a terminal, line
+    breaks that forge a line, marks that turn the direction of writing. In JSON the text still means the same.
+
+    Parameters
+    ----------
+    text : object
+        What is to be shown, as `str` writes it.
+    keep : str
+        Characters to leave as they are, such as line breaks.
+    """
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    kept = _JOINERS + keep
+    return "".join(
+        _spelt(one) if one not in kept and unicodedata.category(one) in _UNSEEN else one for one in shown
+    )
+
+
+def _spelt(character: str) -> str:
+    units = character.encode("utf-16-be", errors="surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))

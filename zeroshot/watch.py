@@ -8,32 +8,29 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import os
 import signal
 import sys
 import threading
 import time
-import warnings
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from zeroshot import images
+from zeroshot.checkpoint import Checkpoint
 from zeroshot.checks import require_positive
 from zeroshot.estimate import Estimate, History
-from zeroshot.loop import Listener, Loop
+from zeroshot.files import Tolerance
+from zeroshot.locks import locked
+from zeroshot.loop import INTERRUPTED, Listener, Loop
 from zeroshot.prior import Prior, Run
+from zeroshot.spelling import visible
 
 Callback = Callable[[Estimate, Run], None]
-
-#: The reason of a run that was ended by Ctrl-C.
-INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -79,25 +76,36 @@ class Watch:
             What a checkpoint must agree with to be continued.
         """
         history = History()
-        saved, checkpoint = None, None
-        if self.checkpoint is not None:
-            checkpoint = Checkpoint(self.checkpoint, fingerprint, self.checkpoint_seconds)
-            saved = checkpoint.load() if self.resume else None
-        with interruption() as interrupted:
+        checkpoint = self._checkpoint(fingerprint)
+        with ExitStack() as held:
+            # Before any work: a second run with the same files would undo the first.
+            for path in {Path(path) for path in (self.checkpoint, self.preview) if path is not None}:
+                held.enter_context(locked(path))
+            saved = checkpoint.load() if checkpoint is not None and self.resume else None
+            interrupted = held.enter_context(interruption())
             progress = Progress(self.progress, seconds, label)
+            held.callback(progress.close)
             listeners: list[Listener] = [Recording(history), progress]
             if self.preview is not None:
                 listeners.append(Preview(self.preview, self.preview_seconds, picture, history))
             listeners += [Told(callback) for callback in self.callbacks]
             listeners += [interrupted, *([] if checkpoint is None else [checkpoint])]
             loop = begin(listeners)
-            if saved is not None:
-                loop.load_state_dict(saved["loop"])
+            if checkpoint is not None and saved is not None:
+                checkpoint.continue_with(loop, saved)
+                known = len(history)
+                # What an optimiser was given is used no earlier than here; listeners fail on their own account.
+                with checkpoint.fitting(until=lambda: len(history) > known):
+                    loop.step()
             loop.complete()
-        progress.close()
-        if checkpoint is not None and loop.reason != INTERRUPTED and not self.keep_checkpoint:
-            checkpoint.remove()
+            if checkpoint is not None and loop.reason != INTERRUPTED and not self.keep_checkpoint:
+                checkpoint.remove()
         return loop, history
+
+    def _checkpoint(self, fingerprint: dict[str, Any]) -> Checkpoint | None:
+        if self.checkpoint is None:
+            return None
+        return Checkpoint(self.checkpoint, fingerprint, self.checkpoint_seconds)
 
 
 class Recording(Listener):
@@ -147,10 +155,11 @@ class Progress(Listener):
     """
 
     def __init__(self, shown: bool | None, seconds: float | None, label: str) -> None:
-        hidden = not (sys.stderr.isatty() or in_notebook()) if shown is None else not shown
-        self.label, self._seconds = label, seconds
+        seen = in_notebook() or (sys.stderr is not None and is_terminal(sys.stderr))
+        hidden = sys.stderr is None or (not seen if shown is None else not shown)
+        self.label, self._seconds = visible(label), seconds
         self._begun = False
-        self.bar = _bar_class()(total=seconds, desc=label, disable=hidden, bar_format=_FORM, leave=False)
+        self.bar = _bar_class()(total=seconds, desc=self.label, disable=hidden, bar_format=_FORM, leave=False)
 
     def stepped(self, loop: Loop, estimate: Estimate) -> None:
         """Show the state after a step, and beside the label where a run of several parts is."""
@@ -172,13 +181,23 @@ class Progress(Listener):
             if total is not None:
                 self.bar.reset(total=total)
         if stage := loop.run.stage():
-            self.bar.set_description_str(f"{self.label}, {stage}", refresh=False)
+            self.bar.set_description_str(f"{self.label}, {visible(stage)}", refresh=False)
         self.bar.set_postfix_str(f"iteration {estimate.iteration}, loss {estimate.loss:.3g}", refresh=False)
-        self.bar.update(max(0, min(position, self.bar.total or position) - self.bar.n))
+        with self._unless_gone():
+            self.bar.update(max(0, min(position, self.bar.total or position) - self.bar.n))
 
     def close(self) -> None:
         """Take the bar away."""
-        self.bar.close()
+        with self._unless_gone():
+            self.bar.close()
+
+    @contextmanager
+    def _unless_gone(self) -> Iterator[None]:
+        """A terminal that was closed ends the bar, not the run."""
+        try:
+            yield
+        except (OSError, ValueError):
+            self.bar.disable = True
 
 
 _FORM = "{desc}: {percentage:3.0f}%|{bar}"
@@ -206,16 +225,17 @@ class Preview(Listener):
         self.path, self.every = path, every
         self._picture, self._history = picture, history
         self._last = -math.inf
+        self._tolerated = Tolerance("the preview")
 
     def stepped(self, loop: Loop, estimate: Estimate) -> None:
         """Write a preview where one is due, and note it in the history."""
         if time.monotonic() - self._last < self.every:
             return
-        with _tolerated("the preview"):
+        with self._tolerated():
             picture = self._picture.with_colours(estimate.image.float().cpu())
             images.save(picture, self.path, overwrite=True)
-            self._last = time.monotonic()
             self._history.previews.append(len(self._history) - 1)
+        self._last = time.monotonic()
 
 
 class Interruption(Listener):
@@ -234,10 +254,12 @@ def interruption() -> Iterator[Interruption]:
     """Turn the first Ctrl-C into a request that the loop honours between two steps; a second one raises.
 
     Stopping inside a step would leave the weights half updated and the checkpoint useless. Signals reach the
-    main thread only; in other threads nothing is changed.
+    main thread only; in other threads nothing is changed, nor where Ctrl-C is ignored, as in jobs of a script that
+    go on in the background.
     """
     state = Interruption()
-    if threading.current_thread() is not threading.main_thread():
+    in_background = signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None)
+    if in_background or threading.current_thread() is not threading.main_thread():
         yield state
         return
 
@@ -253,105 +275,9 @@ def interruption() -> Iterator[Interruption]:
         signal.signal(signal.SIGINT, previous)
 
 
-@contextmanager
-def _tolerated(what: str) -> Iterator[None]:
-    """Report what could not be written, and go on."""
+def is_terminal(stream: Any) -> bool:
+    """Whether a stream is a terminal; one that is closed is none."""
     try:
-        yield
-    except (OSError, images.ImageError) as error:
-        warnings.warn(f"{what} could not be written: {error}", stacklevel=3)
-
-
-#: The layout of a checkpoint; another one is not continued.
-_FORMAT = 2
-
-
-class Checkpoint(Listener):
-    """A file that a run is saved to every `every` seconds, so that a kill at any moment leaves a whole one behind.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    fingerprint : dict
-        What makes this run this run: task, prior, settings, seed, input. A checkpoint with another
-        fingerprint is not continued.
-    every : float
-        Seconds between two saves.
-    """
-
-    def __init__(self, path: str | Path, fingerprint: dict[str, Any], every: float) -> None:
-        if not every >= 0:
-            raise ValueError(f"the seconds between checkpoints must be at least 0, got {every}")
-        self.path = Path(path)
-        if not self.path.parent.is_dir():
-            raise FileNotFoundError(f"the folder of the checkpoint does not exist: {self.path.parent}")
-        self.fingerprint = fingerprint
-        if self.path.exists() and not zipfile.is_zipfile(self.path):
-            raise ValueError(f"not a checkpoint of zeroshot, and not to be overwritten: {self.path}")
-        self.every = every
-        self._saved = time.monotonic()
-
-    def stepped(self, loop: Loop, estimate: Estimate) -> None:
-        """Save the run where it is due, and where it was interrupted."""
-        due = not loop.reason and time.monotonic() - self._saved >= self.every
-        if due or loop.reason == INTERRUPTED:
-            with _tolerated("the checkpoint"):
-                self.save({"loop": loop.state_dict()})
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Write `state`, replacing the last save in one step."""
-        # A fixed name: what a kill leaves behind is replaced by the next save.
-        temporary = self.path.with_name(f".{self.path.name}.part")
-        content = {"format": _FORMAT, "fingerprint": self.fingerprint, **state}
-        try:
-            with open(temporary, "wb") as file:
-                torch.save(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        self._saved = time.monotonic()
-
-    def load(self) -> dict[str, Any] | None:
-        """The saved state, or None where there is none yet.
-
-        Raises
-        ------
-        ValueError
-            Where the file is not a checkpoint, or one of another run; the message names the difference.
-        """
-        if not self.path.exists():
-            return None
-        try:
-            content = torch.load(self.path, map_location="cpu", weights_only=True)
-            found = content["fingerprint"]
-        except Exception as error:  # the unpickler raises anything at all on bytes that are not its own
-            raise ValueError(f"not a checkpoint of zeroshot: {self.path}") from error
-        if content.get("format") != _FORMAT:
-            raise ValueError(f"checkpoint {self.path} was written by another version of zeroshot")
-        difference = _first_difference(found, self.fingerprint)
-        if difference is not None:
-            name, there, here = difference
-            raise ValueError(
-                f"checkpoint {self.path} belongs to another run: its {name} is {there}, here it is {here}"
-            )
-        return content
-
-    def remove(self) -> None:
-        """Delete the file: the run has ended."""
-        self.path.unlink(missing_ok=True)
-
-
-def _first_difference(found: dict[str, Any], wanted: dict[str, Any]) -> tuple[str, Any, Any] | None:
-    """The first entry, by name, in which two nested dicts differ, with both values."""
-    for name in sorted({*found, *wanted}):
-        there, here = found.get(name), wanted.get(name)
-        if isinstance(there, dict) and isinstance(here, dict):
-            inner = _first_difference(there, here)
-            if inner is not None:
-                return (f"{name}.{inner[0]}", *inner[1:])
-        elif there != here:
-            return name, there, here
-    return None
+        return bool(stream.isatty())
+    except (AttributeError, ValueError, OSError):
+        return False

@@ -6,6 +6,11 @@ import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from zeroshot.spelling import visible
+
+#: A spreadsheet takes a text that begins with one of these for a formula, and runs it.
+_FORMULA_SIGNS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+
 
 def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
     """The lines with their columns aligned: names, which stand first, to the left, and all else to the right."""
@@ -24,9 +29,10 @@ def column_widths(lines: Sequence[Sequence[str]]) -> list[int]:
     return [max(map(_width, column)) for column in zip(*lines, strict=True)]
 
 
-def printable(text: object) -> str:
-    """The text on one line, without control characters and half characters of undecodable file names."""
-    return "".join("�" if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in str(text))
+def spreadsheet_text(text: str) -> str:
+    """The text so that a spreadsheet takes it for no formula, and a terminal for no command."""
+    shown = visible(text)
+    return "'" + shown if shown.lstrip().startswith(_FORMULA_SIGNS) else shown
 
 
 def _width(text: str) -> int:

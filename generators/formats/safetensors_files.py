@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import stat
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from zeroshot.files import write_atomically
 
 from ..generator import Generator
 from ..pggan import ProgressiveGAN
@@ -88,7 +86,7 @@ def save(generator: Generator, path: str | Path, *, overwrite: bool = False) -> 
     generator : Generator
         Of one of the published architectures.
     path : str or Path
-        The file; a temporary file beside it takes its place once whole.
+        The file, which appears when it is whole.
     overwrite : bool
         Whether an existing file is replaced.
 
@@ -115,24 +113,4 @@ def save(generator: Generator, path: str | Path, *, overwrite: bool = False) -> 
         "architecture": generator.architecture,
         "settings": json.dumps(generator.settings),  # type: ignore[attr-defined]
     }
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    try:
-        safetensors.torch.save_file(state, temporary, metadata)
-        os.chmod(temporary, _usual_mode(path))
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def _usual_mode(path: Path) -> int:
-    """The permissions of the file, or of a new one where there is none; temporary files are private."""
-    if path.exists():
-        return stat.S_IMODE(path.stat().st_mode)
-    # The mask can be read only by setting it, so a file is made to see.
-    probe = path.with_name(f".{path.name}.{secrets.token_hex(4)}.mode")
-    try:
-        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        return stat.S_IMODE(probe.stat().st_mode)
-    finally:
-        probe.unlink(missing_ok=True)
+    write_atomically(path, safetensors.torch.save(state, metadata), overwrite=overwrite)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from zeroshot.files import write_atomically
 from zeroshot.generators import Generator
 
 SLOPE = 0.2
@@ -150,13 +150,8 @@ def _write(path: Path, key: str, statistics: LatentStatistics) -> bool:
     try:
         if path == _cached(key):
             path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, key=key, mean=statistics.mean.numpy(), std=statistics.std.numpy())
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        mean, std = statistics.mean.numpy(), statistics.std.numpy()
+        write_atomically(path, lambda file: np.savez(file, key=key, mean=mean, std=std))
     except OSError:
         return False
     return True

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from zeroshot import synonyms
+from zeroshot.spelling import visible
 from zeroshot.words import likeliest
 
 _PIPE = "'-' is no picture: pictures are read from files and written to files; give their names"
@@ -90,7 +91,7 @@ class Parser(argparse.ArgumentParser):
         message = " ".join(message.split())
         if ": must " in message:
             message = message.removeprefix("argument ").replace(": must ", " must ", 1)
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, f"{self.prog}: error: {visible(message)}\n")
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):

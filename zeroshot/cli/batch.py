@@ -21,7 +21,7 @@ def over_images(jobs: Sequence[tuple[Path, _Job]], work: Callable[[_Job], int], 
     jobs : sequence of (Path, job)
         The file that a message names, and what `work` is called with.
     work : callable
-        Gives an exit code; that of an interruption ends it all.
+        Gives an exit code: another one than 0 counts as a failure, that of an interruption ends it all.
     advice : str
         How to go on after Ctrl-C.
 
@@ -45,6 +45,8 @@ def over_images(jobs: Sequence[tuple[Path, _Job]], work: Callable[[_Job], int], 
         else:
             if code == INTERRUPTED:
                 return code
+            if code:
+                failed.append(str(source))
     if failed:
         say(f"zeroshot: {len(failed)} of {len(jobs)} images failed: {', '.join(failed)}", sys.stderr)
     return 1 if failed else 0

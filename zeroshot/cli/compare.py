@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroshot.cli.arguments import Files
-from zeroshot.cli.messages import INTERRUPTED, say
+from zeroshot.cli.messages import INTERRUPTED, say, say_page
 from zeroshot.cli.task_options import add_damage_options, add_data_term, add_task, damage_values
 from zeroshot.cli.values import positive, whole
 
@@ -130,7 +130,7 @@ def run(options: argparse.Namespace) -> int:
         )
         return INTERRUPTED
     if not options.quiet:
-        say("\n".join(["", text_table(table), *remarks(table), ""]))
+        say_page("\n".join(["", text_table(table), *remarks(table), ""]))
         say(f"{options.report / 'report.html'}: the report")
     failed = [cell for cell in table.cells if cell.status in FAILURES]
     if failed:

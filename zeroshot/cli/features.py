@@ -11,6 +11,7 @@ from zeroshot import images
 from zeroshot.cli.messages import INTERRUPTED, say
 from zeroshot.cli.output_names import beside
 from zeroshot.cli.restore import prepare_solver
+from zeroshot.cli.results import reserved, save_image
 
 
 def add_parser(commands: Any, add_run_options: Any) -> None:
@@ -51,12 +52,18 @@ def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
     prepare_solver(options)
     options.output = options.output or beside(options.image, "features")
-    from zeroshot.cli.feature_inversion import invert_features
     from zeroshot.priors.latent.weights import extractor_for
 
     images.check_output(options.output, overwrite=options.overwrite, source=options.image)
     extractor = extractor_for(options.features)
     extractor.index(options.layer)
+    with reserved([options.output]):
+        return _invert(options, extractor)
+
+
+def _invert(options: argparse.Namespace, extractor: Any) -> int:
+    from zeroshot.cli.feature_inversion import invert_features
+
     result = invert_features(
         options.image,
         extractor,
@@ -68,10 +75,13 @@ def run(options: argparse.Namespace) -> int:
         device=options.device,
         progress=False if options.quiet else None,
     )
-    result.save(options.output, overwrite=options.overwrite)
+    written = save_image(result, options.output, overwrite=options.overwrite)
     if result.interrupted:
-        say(f"zeroshot: interrupted; the best image so far is {options.output}", sys.stderr)
+        if written:
+            say(f"zeroshot: interrupted; the best image so far is {options.output}", sys.stderr)
         return INTERRUPTED
+    if not written:
+        return 1
     if not options.quiet:
         say(
             f"{options.output}: {result.iterations} iterations in {result.seconds:.1f} s; {result.stopped_by}"

@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from zeroshot import images
-from zeroshot.files import require_writable
+from zeroshot.files import beside, require_writable
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 from zeroshot.tasks import tasks
 
 
 def checkpoint_of(output: Path) -> Path:
     """The file that the run for `output` is saved to while it goes on."""
-    return output.with_name(output.name + ".checkpoint")
+    return beside(output, ".checkpoint")
 
 
 def asks_for_folder(output: str) -> bool:

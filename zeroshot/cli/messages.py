@@ -1,16 +1,21 @@
-"""What the command line says: one line each, in its own words, on streams that may be narrow or gone."""
+"""What the command line says: one line each, in its own words, on streams that may be narrow, closed or gone.
+
+File names, what images say of themselves, and error messages may hold escape sequences: they are shown, not sent
+to the terminal.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from zeroshot.memory import tells_of_memory
-from zeroshot.spelling import for_command_line
+from zeroshot.spelling import for_command_line, visible
 
 # Errors that are told in one line. Anything else is a bug and keeps its traceback.
 FAILURES = (
@@ -40,7 +45,7 @@ def report(error: BaseException, subject: str = "") -> int:
     if _is_out_of_memory(error):
         message, code = "out of memory: try a smaller image, --prior tv or --set channels=16", 1
     elif isinstance(error, OSError) and error.strerror and error.filename is not None:
-        message, code = f"{error.filename}: {error.strerror}", 2
+        message, code = f"{os.fsdecode(error.filename)}: {error.strerror}", 2
     else:
         message = for_command_line(error) or type(error).__name__
         code = 1 if isinstance(error, RuntimeError) else 2
@@ -55,27 +60,76 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def say(text: str, stream: TextIO | None = None) -> None:
-    """Print at once; where nobody reads any more, go on in silence."""
+    """Print one line at once; where nobody reads any more, go on in silence."""
+    _print(visible(text), stream)
+
+
+def say_page(text: str) -> None:
+    """Print a text of several lines on standard output; names within it that may hold line breaks are made
+    visible by who puts them there.
+    """  # fmt: skip
+    _print(visible(text, keep="\n"), None)
+
+
+def _print(text: str, stream: TextIO | None) -> None:
     stream = stream or sys.stdout
     try:
         print(text, file=stream, flush=True)
-    except BrokenPipeError:
-        _silence(stream)
+    except (OSError, ValueError) as error:
+        _give_up(stream, error)
 
 
-def flush() -> None:
-    """Write out what argparse printed, so that a closed pipe does not complain when Python ends."""
+#: The streams of this process that could not be written to, but for pipes that nobody reads any more.
+_lost: set[str] = set()
+
+
+def _give_up(stream: TextIO, error: Exception) -> None:
+    """What else is printed goes nowhere; a disk that is full is told once, a reader who left is not."""
+    _silence(stream)
+    if stream is sys.stdout and isinstance(error, OSError) and error.errno not in (errno.EPIPE, errno.EIO):
+        _lost.add("standard output")
+        say(f"zeroshot: error: standard output: {error.strerror or error}", sys.stderr)
+
+
+def flush() -> bool:
+    """Write out what argparse printed, so that a closed pipe does not complain when Python ends.
+
+    Returns
+    -------
+    bool
+        Whether all that was printed has found its way.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
-            _silence(stream)
+        except (OSError, ValueError) as error:
+            _give_up(stream, error)
+    arrived = not _lost
+    _lost.clear()
+    return arrived
 
 
 def _silence(stream: TextIO) -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def open_closed_streams() -> None:
+    """Open what a daemon or ``>&-`` has closed on nothing.
+
+    A file that is opened next would take the number of standard error, and receive what libraries say there.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or stream.closed:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
 
 
 def tolerate_narrow_terminals() -> None:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from zeroshot import images
 from zeroshot.cli import files
 from zeroshot.cli.arguments import Files
-from zeroshot.cli.messages import say
-from zeroshot.words import aligned, printable
+from zeroshot.cli.messages import say, say_page
+from zeroshot.spelling import visible
+from zeroshot.words import aligned, spreadsheet_text
 
 if TYPE_CHECKING:
     import torch
@@ -102,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
         In one line, before anything is printed.
     """
     if options.list:
-        say(listing())
+        say_page(listing())
         return 0
     chosen = _chosen(options)
     pairs = _pairs(options, chosen)
@@ -114,11 +115,11 @@ def run(options: argparse.Namespace) -> int:
     lacking = _tell_failures(rows, options)
     means = _means(rows, [metric.name for metric in chosen])
     if options.json:
-        say(_as_json(rows, means, chosen))
+        say_page(_as_json(rows, means, chosen))
     elif options.csv:
-        say(_as_csv(rows, chosen))
+        say_page(_as_csv(rows, chosen))
     else:
-        say(_as_table(rows, means, chosen))
+        say_page(_as_table(rows, means, chosen))
     return 1 if lacking else 0
 
 
@@ -333,8 +334,8 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _as_table(rows: Sequence[Row], means: Sequence[Mean], chosen: Sequence[Metric]) -> str:
     head = ["image", *(metric.name for metric in chosen)]
-    table = [head, *([printable(row.pair.image), *_cells(row.values, chosen)] for row in rows)]
-    table += [[printable(mean.label), *_cells(mean.values, chosen)] for mean in means]
+    table = [head, *([visible(row.pair.image), *_cells(row.values, chosen)] for row in rows)]
+    table += [[visible(mean.label), *_cells(mean.values, chosen)] for mean in means]
     return "\n".join(aligned(table))
 
 
@@ -375,5 +376,6 @@ def _as_csv(rows: Sequence[Row], chosen: Sequence[Metric]) -> str:
     for row in rows:
         values = [row.values[name] for name in names]
         numbers = ["" if value is None else f"{value:.8g}" for value in values]
-        writer.writerow([row.pair.image, row.pair.reference or "", *numbers])
+        names_shown = [spreadsheet_text(str(name or "")) for name in (row.pair.image, row.pair.reference)]
+        writer.writerow([*names_shown, *numbers])
     return text.getvalue().rstrip("\n")

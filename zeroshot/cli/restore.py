@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import sys
 from pathlib import Path
@@ -12,8 +13,10 @@ from zeroshot.cli import files
 from zeroshot.cli.batch import over_images
 from zeroshot.cli.messages import INTERRUPTED, say
 from zeroshot.cli.output_names import beside, outputs_beside
+from zeroshot.cli.results import reserved, save_image, save_or_rescue
 from zeroshot.cli.task_options import task_values
 from zeroshot.files import make_folder, require_writable
+from zeroshot.locks import require_unlocked
 from zeroshot.spelling import Argument, OptionError
 from zeroshot.tasks import tasks
 
@@ -97,7 +100,8 @@ def _restore_single(options: argparse.Namespace) -> int:
             say(f"{output} is finished already")
         return 0
     try:
-        return _restore_one(options, source, output)
+        with reserved([output, options.trace, options.latent, options.maps]):
+            return _restore_one(options, source, output)
     except KeyboardInterrupt:
         checkpoint = files.checkpoint_of(output)
         if not checkpoint.exists():
@@ -135,8 +139,14 @@ def _outputs(options: argparse.Namespace) -> list[tuple[Path, Path]]:
 
 
 def _restore_each(options: argparse.Namespace, names: list[tuple[Path, Path]]) -> int:
+    for _, output in names:
+        require_unlocked(output)
+
     def restored(pair: tuple[Path, Path]) -> int:
-        return 0 if _is_finished(options, pair[1]) else _restore_one(options, *pair)
+        if _is_finished(options, pair[1]):
+            return 0
+        with reserved([pair[1]]):
+            return _restore_one(options, *pair)
 
     return over_images([(pair[0], pair) for pair in names], restored, advice="; --resume goes on from here")
 
@@ -147,9 +157,13 @@ def _is_finished(options: argparse.Namespace, output: Path) -> bool:
 
 def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int:
     from zeroshot.solve import solve
+    from zeroshot.state_files import is_state_file
+    from zeroshot.watch import interruption
 
     files.check_written(options, output)
     checkpoint = files.checkpoint_of(output)
+    if options.overwrite and not options.resume and not is_state_file(checkpoint):
+        checkpoint.unlink(missing_ok=True)  # it is too damaged to be known as one, or of an earlier version
     replace = options.overwrite or (options.resume and checkpoint.exists())
     restoration = solve(
         source,
@@ -171,22 +185,42 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
         samples=options.samples,
         **options.task_values,
     )
-    restoration.save(output, overwrite=replace)
-    if options.trace:
-        restoration.save_trace(options.trace)
-    if options.latent:
-        restoration.save_arrays(options.latent, overwrite=replace)
-    if options.maps:
-        make_folder(options.maps)
-        restoration.save_maps(options.maps, overwrite=replace)
+    with interruption():  # Ctrl-C comes too late now to lose the work
+        written = _write(options, restoration, output, overwrite=replace)
     if restoration.interrupted:
-        say(f"zeroshot: interrupted; the best image so far is {output}, --resume continues", sys.stderr)
+        if written:
+            goes_on = "--resume continues" if checkpoint.exists() else "it has no checkpoint"
+            say(f"zeroshot: interrupted; the best image so far is {output}, {goes_on}", sys.stderr)
         return INTERRUPTED
+    if not written:
+        return 1
     # Only now: an output that could not be written can still be had by --resume.
-    checkpoint.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        checkpoint.unlink(missing_ok=True)
     if not options.quiet:
         say(_summary(output, restoration))
     return 0
+
+
+def _write(options: argparse.Namespace, restoration: Any, output: Path, *, overwrite: bool) -> bool:
+    """Write all that was asked for, each whether the others could be written or not; whether all could."""
+    done = [save_image(restoration, output, overwrite=overwrite)]
+    if options.trace:
+        done.append(save_or_rescue(restoration.save_trace, options.trace, what="the trace"))
+    if options.latent:
+
+        def save_latent(path: Path) -> None:
+            restoration.save_arrays(path, overwrite=overwrite and path == options.latent)
+
+        done.append(save_or_rescue(save_latent, options.latent, what="the latent"))
+    if options.maps:
+
+        def save_maps(folder: Path) -> None:
+            make_folder(folder)
+            restoration.save_maps(folder, overwrite=overwrite and folder == options.maps)
+
+        done.append(save_or_rescue(save_maps, options.maps, what="what --maps asks for"))
+    return all(done)
 
 
 def _summary(output: Path, restoration: Any) -> str:

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from zeroshot.cli.messages import say
-from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
+from zeroshot.cli.messages import say, say_page
+from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError, visible
 
 
 def add_parser(commands: Any) -> None:
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "list":
         for name in zoo.names():
             entry = zoo.ENTRIES[name]
-            say(
+            say_page(
                 f"{name}: {entry.domain}; alignment: {entry.alignment}\n    {entry.licence}\n    {entry.source}"
             )
         return 0
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "inspect":
         facts = describe(generator)
         width = max(map(len, facts))
-        say("\n".join(f"{name:<{width}}  {value}" for name, value in facts.items()))
+        say_page("\n".join(f"{name:<{width}}  {visible(value)}" for name, value in facts.items()))
         return 0
     formats.save(generator, options.output, overwrite=options.overwrite)
     say(f"{options.output}: {generator.architecture}, {options.output.stat().st_size / 2**20:.1f} MiB")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import multiprocessing.spawn
+import multiprocessing.util
 import os
 import pickle
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -26,6 +28,7 @@ from zeroshot.compare.worker import MARK, Setup, UnguardedScriptError, serve
 from zeroshot.memory import tells_of_memory
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_KNOWS_SAFE_PATH = sys.version_info >= (3, 11)
 _SECONDS_TO_END = 10.0
 # Starting Python and its libraries is no part of a restoration, and may take long on a busy machine.
 _LEAST_SECONDS_TO_LOAD = 120.0
@@ -120,7 +123,7 @@ class WorkerProcess:
         pipe, far_end = spawn.Pipe()
         process = spawn.Process(target=serve, args=(far_end, self._log))
         script = contextlib.nullcontext() if runs_script else _hidden_script()
-        with _environment(self._setup.threads), script, _interrupts_held_back():
+        with _environment(self._setup.threads), _safe_path(), script, _interrupts_held_back():
             process.start()
             self._process, self._pipe = process, pipe
         far_end.close()
@@ -271,7 +274,7 @@ class _NotLoadedError(Exception):
 def _environment(threads: int | None) -> Iterator[None]:
     """The environment that a new process is to inherit."""
     wanted = {} if threads is None else dict.fromkeys(_THREAD_VARIABLES, str(threads))
-    # From Python 3.11 on, a file in the current folder does not stand in for a module of the library.
+    # A file in the current folder does not stand in for a module of the library; see also _safe_path.
     wanted |= {MARK: "1", "PYTHONSAFEPATH": "1"}
     # multiprocessing's tracker frees the semaphores of a process that was killed, and need not tell the user so.
     filters = filter(None, [os.environ.get("PYTHONWARNINGS"), "ignore:resource_tracker"])
@@ -286,6 +289,39 @@ def _environment(threads: int | None) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _safe_path() -> Iterator[None]:
+    """Let new processes forget the current folder before they import anything, on a Python without a safe path.
+
+    They are those that multiprocessing starts here: the worker and, on POSIX, the tracker of its resources.
+    """
+    if _KNOWS_SAFE_PATH:
+        yield
+        return
+    owner: Any = multiprocessing.spawn if sys.platform == "win32" else multiprocessing.util
+    name = "get_command_line" if sys.platform == "win32" else "spawnv_passfds"
+    original = getattr(owner, name)
+
+    def started(*arguments: Any, **options: Any) -> Any:
+        if name == "get_command_line":
+            return _without_current_folder(original(*arguments, **options))
+        path, command, *rest = arguments
+        return original(path, _without_current_folder(command), *rest, **options)
+
+    setattr(owner, name, started)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+def _without_current_folder(command: Sequence[str]) -> list[str]:
+    """A command `python … -c PROGRAM …` whose program first takes the current folder off the path."""
+    program = [*command].index("-c") + 1
+    first = "import sys; sys.path[:] = [place for place in sys.path if place]; "
+    return [*command[:program], first + command[program], *command[program + 1 :]]
 
 
 @contextlib.contextmanager

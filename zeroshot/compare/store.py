@@ -16,15 +16,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from zeroshot.compare.records import Cell
-from zeroshot.files import make_folder, require_writable, write_atomically
+from zeroshot.files import PARTIALS, make_folder, require_writable, write_atomically
+from zeroshot.locks import InUseError, held
 from zeroshot.spelling import Spelled, Text, Wording
 
 _FORMAT = 1
@@ -129,6 +128,11 @@ class Store:
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise NotADirectoryError(f"the report is a folder, but this is a file: {self.folder}")
+        for name in self.FOLDERS:
+            if (self.folder / name).is_symlink():
+                raise ComparisonError(
+                    f"{self.folder / name} is a symbolic link, which is not followed: remove it"
+                )
         if not self.folder.is_dir() or (self.folder / _RECORD).is_file():
             return
         if any(path.name != _LOCK for path in self.folder.iterdir()):
@@ -191,15 +195,20 @@ class Store:
         """
         self.require_ours()
         make_folder(self.folder)
-        lock = FileLock(self.folder / _LOCK, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise ComparisonError(f"another comparison is at work in {self.folder}") from None
-        try:
+        with ExitStack() as lock:
+            try:
+                lock.enter_context(held(self.folder / _LOCK, "in use"))
+            except InUseError:
+                raise ComparisonError(f"another comparison is at work in {self.folder}") from None
+            self._remove_partials()
             yield
-        finally:
-            lock.release()
+
+    def _remove_partials(self) -> None:
+        """Remove what a comparison that was killed had half written."""
+        for folder in (self.folder, *(self.folder / name for name in self.FOLDERS)):
+            for partial in folder.rglob(PARTIALS) if folder != self.folder else folder.glob(PARTIALS):
+                with contextlib.suppress(OSError):
+                    partial.unlink()
 
     # --- cells ---
 

@@ -24,6 +24,7 @@ import torch
 from zeroshot.compare.attempt import attempt, is_out_of_memory, prepare, reason_of
 from zeroshot.compare.method import Method
 from zeroshot.compare.specification import method_from
+from zeroshot.files import appended
 
 #: Set in the environment of a worker, where compare() must not be called.
 MARK = "ZEROSHOT_COMPARE_WORKER"
@@ -106,7 +107,7 @@ def _leave_the_terminal(log: Path) -> None:
         os.setsid()
         # Ctrl-C is for the parent, which held it back until this process had left the terminal.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    with open(os.devnull, "rb") as nothing, log.open("ab") as file:
+    with open(os.devnull, "rb") as nothing, appended(log) as file:
         os.dup2(nothing.fileno(), 0)
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

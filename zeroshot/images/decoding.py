@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from PIL import Image
 
 from zeroshot.images.errors import ImageError
+from zeroshot.images.native_messages import unheard
 
 MAX_PIXELS = 178_956_970  # where Pillow refuses by default as well
 _side_limit: ContextVar[tuple[int, str] | None] = ContextVar("side_limit", default=None)
@@ -35,7 +36,7 @@ def library_errors(subject: object, complaint: str) -> Iterator[None]:
     for logger in loggers:
         logger.disabled = True
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), unheard():
             warnings.simplefilter("ignore")
             yield
     except (ImageError, MemoryError):

@@ -12,9 +12,7 @@ from typing import Any
 from zeroshot.compare.records import Cell, Table
 from zeroshot.compare.report.measures import images_done, mean_seconds, peak_memory
 from zeroshot.files import write_atomically
-
-#: A spreadsheet takes a text that begins with one of these for a formula, and runs it.
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n")
+from zeroshot.words import spreadsheet_text
 
 
 def write_csv(table: Table, folder: str | os.PathLike) -> list[Path]:
@@ -92,8 +90,7 @@ def _means(table: Table) -> list[list[Any]]:
 def _encoded(rows: list[list[Any]]) -> bytes:
     buffer = io.StringIO(newline="")
     csv.writer(buffer, lineterminator="\n").writerows([[_field(value) for value in row] for row in rows])
-    # A file name that is no text in the system's encoding has half characters, which UTF-8 does not know.
-    return buffer.getvalue().encode("utf-8", errors="replace")
+    return buffer.getvalue().encode()
 
 
 def _field(value: Any) -> str:
@@ -101,5 +98,4 @@ def _field(value: Any) -> str:
         return ""
     if isinstance(value, int | float):
         return repr(float(value)) if isinstance(value, float) else str(value)
-    text = str(value).replace("\0", "�")
-    return "'" + text if text.startswith(_FORMULA_SIGNS) else text
+    return spreadsheet_text(str(value))

@@ -20,7 +20,7 @@ from zeroshot.compare.records import Cell, Table, option_text
 from zeroshot.compare.report import measures
 from zeroshot.compare.report.pictures import Row, data_uri
 from zeroshot.compare.report.plots import Plot
-from zeroshot.words import printable
+from zeroshot.spelling import visible
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _templates() -> Environment:
         loader=PackageLoader(__package__),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=lambda value: value if isinstance(value, Markup) else printable(value),
+        finalize=lambda value: value if isinstance(value, Markup) else visible(value),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

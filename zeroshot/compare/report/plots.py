@@ -22,7 +22,7 @@ from zeroshot.compare.report.measures import Measure, is_done, main_psnr, percep
 from zeroshot.compare.report.measures import measure as measure_named
 from zeroshot.compare.report.plot_labels import beside_points, in_margin
 from zeroshot.files import write_atomically
-from zeroshot.words import printable
+from zeroshot.spelling import visible
 
 #: Dark enough for white paper, and apart for those who see few colours (after Okabe and Ito).
 _COLOURS = ("#000000", "#0062a3", "#b34a00", "#00755a", "#9b3f7b", "#5b5b00", "#555555", "#7a1f1f")
@@ -77,7 +77,7 @@ def image_plot(table: Table, image: str, folder: Path) -> Plot | None:
         return None
     number = table.images.index(image) + 1
     name = f"psnr-over-time-{number:02d}-{file_stem(image)}.png"
-    return _over_time(curves, folder / name, f"PSNR over time: {printable(image)}")
+    return _over_time(curves, folder / name, f"PSNR over time: {visible(image)}")
 
 
 def summary_plots(table: Table, folder: Path) -> list[Plot]:
@@ -184,7 +184,7 @@ def _over_time(curves: Sequence[_Curve], path: Path, title: str) -> Plot:
             [_COLOURS[curve.style % len(_COLOURS)] for curve in curves],
         )
         ends = "; ".join(
-            f"{printable(c.method)} {measure.text(c.values[-1])} {measure.unit} after {c.seconds[-1]:.3g} s"
+            f"{visible(c.method)} {measure.text(c.values[-1])} {measure.unit} after {c.seconds[-1]:.3g} s"
             for c in curves
         )
         return Plot(path.name, _saved(figure, path), title, f"{title}. At the end: {ends}.")
@@ -229,14 +229,14 @@ def _plane(table: Table, distortion: Measure, perception: Measure, path: Path) -
         axis.set_ylabel(f"{perception.heading}   ({toward})")
         beside_points(figure, axis, [(x, y) for *_, x, y in points], [_label(m) for m, *_ in points])
         listed = "; ".join(
-            f"{printable(method)} at {distortion.text(x)} {distortion.unit} and {perception.text(y)}"
+            f"{visible(method)} at {distortion.text(x)} {distortion.unit} and {perception.text(y)}"
             for method, _, x, y in points
         )
         return Plot(path.name, _saved(figure, path), title, f"{title}, means of all images: {listed}.")
 
 
 def _label(method: str) -> str:
-    name = printable(method)
+    name = visible(method)
     return name if len(name) <= 28 else name[:27] + "…"
 
 

@@ -16,7 +16,8 @@ from zeroshot.compare.report.measures import (
     unmeasured,
     without_result,
 )
-from zeroshot.words import aligned, column_widths, printable
+from zeroshot.spelling import visible
+from zeroshot.words import aligned, column_widths
 
 
 def text_table(table: Table) -> str:
@@ -46,9 +47,7 @@ def text_table(table: Table) -> str:
         marked = [text + ("*" if stars and text == best[name] else " ") for name, text in texts]
         label = method if stars else f"{method} (as {same[method]})"
         seconds = seconds_text(mean_seconds(table, method))
-        lines.append(
-            [printable(label), *marked, seconds, f"{images_done(table, method)}/{len(table.images)}"]
-        )
+        lines.append([visible(label), *marked, seconds, f"{images_done(table, method)}/{len(table.images)}"])
     heading, *rows = aligned(lines)
     rule = "  ".join("-" * width for width in column_widths(lines))
     return "\n".join([heading, rule, *rows])
@@ -63,4 +62,4 @@ def remarks(table: Table) -> list[str]:
     to_come, total = not_run(table)
     if to_come:
         lines.append(f"{to_come} of {total} runs are still to come: name all images and methods to make them")
-    return [printable(line) for line in (*lines, *unmeasured(table), *alike(table), *guided(table))]
+    return [visible(line) for line in (*lines, *unmeasured(table), *alike(table), *guided(table))]
