@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,26 @@ import torch
 from tests import pictures
 
 pytest.register_assert_rewrite("tests.contract")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--random-order",
+        metavar="SEED",
+        help="shuffle the files, and the tests in each: the same seed, the same order (make test-random)",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle where that is asked for; the tests of a file stay together, since they share what is slow to make."""
+    seed = config.getoption("--random-order")
+    if seed is not None:
+
+        def drawn(name: str) -> float:
+            return random.Random(f"{seed} {name}").random()
+
+        items.sort(key=lambda item: (drawn(str(item.path)), str(item.path), drawn(item.nodeid)))
 
 
 @pytest.fixture(scope="package")
@@ -48,7 +69,11 @@ def grey(photograph: torch.Tensor) -> torch.Tensor:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much less a run has checked for want of the folder `shared`."""
+    """Say what came of the fuzzers, and how much less a run has checked for want of the folder `shared`."""
+    for report in (*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])):
+        for name, value in report.user_properties:
+            if name == "fuzzed":
+                terminalreporter.write_line(value)
     skipped = terminalreporter.stats.get("skipped", [])
     count = sum("shared" in report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple))
     if count:

@@ -13,7 +13,22 @@ import numpy as np
 from tests.fuzz.damage import EXTREMES, Draw, choose, damaged, deflated_zeros, noise, spliced, whole
 from tests.fuzz.judging import Case, call, command, quiet
 
-_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".PNG", ".TIF", "", ".txt", ".npy", ".eps")
+_SUFFIXES = (
+    ".png",
+    ".tif",
+    ".tiff",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".bmp",
+    ".gif",
+    ".PNG",
+    ".TIF",
+    "",
+    ".txt",
+    ".npy",
+    ".eps",
+)
 
 
 # --- whole files -------------------------------------------------------------------------------------------
@@ -55,7 +70,8 @@ def _pngs(grey: np.ndarray, colour: np.ndarray) -> dict[str, bytes]:
     words.add_text("Title", "a ramp")
     words.add_text("Comment", "squeezed " * 20, zip=True)
     words.add_itxt("Description", "Rampe, auf und ab", "de", zip=True)
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = bytes(12)  # the second at which it was made
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "turned"
     rgb = Image.fromarray(colour)
@@ -72,7 +88,7 @@ def _pngs(grey: np.ndarray, colour: np.ndarray) -> dict[str, bytes]:
         "palette.png": _saved(palette, "PNG", transparency=3),
         "alpha.png": _saved(Image.fromarray(alpha), "PNG"),
         "greyalpha.png": _saved(Image.fromarray(alpha[..., 2:]), "PNG"),
-        "told.png": _saved(rgb, "PNG", pnginfo=words, icc_profile=profile, exif=exif),
+        "told.png": _saved(rgb, "PNG", pnginfo=words, icc_profile=bytes(profile), exif=exif),
         "moving.png": _saved(rgb, "PNG", save_all=True, append_images=[rgb.rotate(90).resize(rgb.size)]),
     }
 
@@ -95,7 +111,9 @@ def _by_pillow(grey: np.ndarray, colour: np.ndarray) -> dict[str, bytes]:
         "palette.bmp": _saved(rgb.quantize(16), "BMP"),
         "alpha.bmp": _saved(rgb.convert("RGBA"), "BMP"),
         "still.gif": _saved(rgb.quantize(16), "GIF"),
-        "moving.gif": _saved(rgb.quantize(16), "GIF", save_all=True, append_images=[rgb.rotate(9).quantize(16)]),
+        "moving.gif": _saved(
+            rgb.quantize(16), "GIF", save_all=True, append_images=[rgb.rotate(9).quantize(16)]
+        ),
         "picture.ppm": _saved(rgb, "PPM"),
         "picture.eps": _saved(rgb, "EPS"),
         "picture.ico": _saved(rgb.resize((16, 16)), "ICO"),
@@ -166,7 +184,12 @@ def _png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
 def _png_of(chunks: list[tuple[bytes, bytes]]) -> bytes:
     parts = [b"\x89PNG\r\n\x1a\n"]
     for name, content in chunks:
-        parts += [struct.pack(">I", len(content)), name, content, struct.pack(">I", zlib.crc32(name + content))]
+        parts += [
+            struct.pack(">I", len(content)),
+            name,
+            content,
+            struct.pack(">I", zlib.crc32(name + content)),
+        ]
     return b"".join(parts)
 
 
@@ -182,7 +205,9 @@ def _bend_png(draw: Draw, data: bytes, bombs: list[bytes]) -> tuple[bytes, str]:
         head = list(struct.unpack(">IIBBBBB", chunks[0][1]))
         for _ in range(whole(draw, 1, 3)):
             index = whole(draw, 0, 7)
-            head[index] = choose(draw, EXTREMES) if index < 2 else choose(draw, (0, 1, 2, 3, 4, 6, 7, 8, 16, 32, 255))
+            head[index] = (
+                choose(draw, EXTREMES) if index < 2 else choose(draw, (0, 1, 2, 3, 4, 6, 7, 8, 16, 32, 255))
+            )
         chunks[0] = (b"IHDR", struct.pack(">IIBBBBB", *head))
     elif way == "order":
         draw.shuffle(chunks)
@@ -194,7 +219,10 @@ def _bend_png(draw: Draw, data: bytes, bombs: list[bytes]) -> tuple[bytes, str]:
     elif way == "content":
         chunks[place] = (name, damaged(draw, content, 1)[0])
     elif way == "rename":
-        new = choose(draw, (b"IDAT", b"PLTE", b"tRNS", b"IEND", b"fdAT", b"acTL", b"sBIT", b"gAMA", b"cICP", noise(draw, 4)))
+        new = choose(
+            draw,
+            (b"IDAT", b"PLTE", b"tRNS", b"IEND", b"fdAT", b"acTL", b"sBIT", b"gAMA", b"cICP", noise(draw, 4)),
+        )
         chunks[place] = (new, content)
     elif way == "text bomb":
         bomb = choose(draw, bombs)
@@ -210,7 +238,12 @@ def _bend_png(draw: Draw, data: bytes, bombs: list[bytes]) -> tuple[bytes, str]:
         pixels = zlib.compress(noise(draw, whole(draw, 0, 40)))
         chunks = [(name, pixels if name == b"IDAT" else content) for name, content in chunks]
     elif way == "exif":
-        chunks[1:1] = [(b"eXIf", choose(draw, (b"", b"MM\0*", b"II*\0\x08\0\0\0\xff\xff", noise(draw, 300), bytes(70000))))]
+        chunks[1:1] = [
+            (
+                b"eXIf",
+                choose(draw, (b"", b"MM\0*", b"II*\0\x08\0\0\0\xff\xff", noise(draw, 300), bytes(70000))),
+            )
+        ]
     elif way == "frames":
         control = struct.pack(">II", choose(draw, EXTREMES), choose(draw, EXTREMES))
         frame = struct.pack(">IIIIIHHBB", 0, *(choose(draw, EXTREMES) for _ in range(4)), 1, 1, 0, 0)
@@ -249,27 +282,37 @@ def _bend_tiff(draw: Draw, data: bytes, bombs: list[bytes]) -> tuple[bytes, str]
     elif way == "tag":
         struct.pack_into(order + "H", bent, at, choose(draw, _TAGS))
     elif way == "type":
-        struct.pack_into(order + "H", bent, at + 2, choose(draw, (0, 1, 2, 3, 4, 5, 7, 11, 12, 13, 16, 18, 255)))
+        struct.pack_into(
+            order + "H", bent, at + 2, choose(draw, (0, 1, 2, 3, 4, 5, 7, 11, 12, 13, 16, 18, 255))
+        )
     elif way == "count":
         struct.pack_into(order + offset, bent, at + 4, choose(draw, EXTREMES))
     elif way == "entries":
         struct.pack_into(order + count, bent, place, choose(draw, EXTREMES) & 0xFFFF)
     elif way == "loop":
-        struct.pack_into(order + offset, bent, link, choose(draw, (place, place, place + 1, 0, 4, len(data), 0xFFFFFFF0)))
+        struct.pack_into(
+            order + offset, bent, link, choose(draw, (place, place, place + 1, 0, 4, len(data), 0xFFFFFFF0))
+        )
     elif way == "chain":
         bent = _chained(draw, bent, order, offset, count, place, link)
     elif way == "first":
-        struct.pack_into(order + offset, bent, 8 if big else 4, choose(draw, (*EXTREMES, len(data), len(data) - 4)))
+        struct.pack_into(
+            order + offset, bent, 8 if big else 4, choose(draw, (*EXTREMES, len(data), len(data) - 4))
+        )
     elif way == "words":
         struct.pack_into(order + "HH", bent, at, 270, 2)
         struct.pack_into(order + offset + offset, bent, at + 4, len(bent) + 5_000_000, len(bent))
         bent += b"\x1b[31m\x9b2J" * 50_000
     elif way == "strip bomb":
-        return _with_strip(draw, bytes(bent), order, offset, entry, start, entries, choose(draw, bombs)), "TIFF: strip bomb"
+        return _with_strip(
+            draw, bytes(bent), order, offset, entry, start, entries, choose(draw, bombs)
+        ), "TIFF: strip bomb"
     return bytes(bent), f"TIFF: {way}"
 
 
-def _chained(draw: Draw, bent: bytearray, order: str, offset: str, count: str, place: int, link: int) -> bytearray:
+def _chained(
+    draw: Draw, bent: bytearray, order: str, offset: str, count: str, place: int, link: int
+) -> bytearray:
     """Many directories behind each other, the last with a link back, or none."""
     directory = bytes(bent[place : link + struct.calcsize(offset)])
     many = choose(draw, (2, 50, 2000))
@@ -310,7 +353,9 @@ def _bend_jpeg(draw: Draw, data: bytes, bombs: list[bytes]) -> tuple[bytes, str]
         place += 2 + length
     rest = data[place:]
     index = whole(draw, 0, len(segments))
-    way = choose(draw, ("size", "repeat", "remove", "order", "length", "exif", "profile", "content", "marker"))
+    way = choose(
+        draw, ("size", "repeat", "remove", "order", "length", "exif", "profile", "content", "marker")
+    )
     frames = [number for number, segment in enumerate(segments) if segment[1] in (0xC0, 0xC1, 0xC2)]
     if way == "size" and frames:
         head = bytearray(segments[frames[0]])
@@ -329,7 +374,10 @@ def _bend_jpeg(draw: Draw, data: bytes, bombs: list[bytes]) -> tuple[bytes, str]
     elif way == "length":
         segments[index] = segments[index][:2] + struct.pack(">H", whole(draw, 0, 65536)) + segments[index][4:]
     elif way == "exif":
-        content = choose(draw, (b"Exif\0\0II*\0\x08\0\0\0" + noise(draw, 200), b"Exif\0\0MM\0*" + bytes(60000), b"Exif\0\0"))
+        content = choose(
+            draw,
+            (b"Exif\0\0II*\0\x08\0\0\0" + noise(draw, 200), b"Exif\0\0MM\0*" + bytes(60000), b"Exif\0\0"),
+        )
         segments.insert(0, b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content)
     elif way == "profile":
         for number in range(whole(draw, 1, 255)):
@@ -377,7 +425,10 @@ def case(draw: Draw, prepared: Path, folder: Path) -> Case:
             data = data + other.read_bytes() if joined else spliced(draw, data, other.read_bytes())
             said = f"{'with' if joined else 'spliced with'} {other.name}"
         else:
-            data, said = choose(draw, (b"", data[:1], data[:4], noise(draw, 300), b"\0" * 300)), "next to nothing"
+            data, said = (
+                choose(draw, (b"", data[:1], data[:4], noise(draw, 300), b"\0" * 300)),
+                "next to nothing",
+            )
     suffix = source.suffix if draw.random() < 0.85 else choose(draw, _SUFFIXES)
     path = folder / f"picture{suffix}"
     path.write_bytes(data)

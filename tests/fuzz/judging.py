@@ -25,7 +25,9 @@ from typing import Any
 _BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LONGEST_LINE = 2000
 _NOTE = re.compile(r"zeroshot( [a-z-]+)*: ")
-_OF_MEMORY = re.compile(r"out of memory|MemoryError|not enough memory|can't allocate|bad_alloc", re.IGNORECASE)
+_OF_MEMORY = re.compile(
+    r"out of memory|MemoryError|not enough memory|can't allocate|bad_alloc", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ class Streams:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(ValueError, OSError):
                 stream.flush()
-        texts = [(self.folder / name).read_bytes().decode("utf-8", "backslashreplace") for name in ("out", "err")]
+        texts = [
+            (self.folder / name).read_bytes().decode("utf-8", "backslashreplace") for name in ("out", "err")
+        ]
         return texts[0], texts[1]
 
 
@@ -105,12 +109,12 @@ class Guard:
 
 _PROGRAMS = {
     "os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty",
-    "pty.spawn", "os.startfile", "webbrowser.open", "os.kill", "os.chmod", "os.chown",
+    "pty.spawn", "os.startfile", "webbrowser.open", "os.kill",
 }  # fmt: skip
 #: What changes files, and how many of its arguments are paths.
 _CHANGES = {
     "os.remove": 1, "os.rename": 2, "os.rmdir": 1, "os.mkdir": 1, "os.truncate": 1, "os.link": 2, "os.symlink": 2,
-    "os.utime": 1, "shutil.rmtree": 1, "shutil.move": 2, "shutil.copyfile": 2, "os.mkfifo": 1,
+    "os.utime": 1, "os.chmod": 1, "os.chown": 1, "shutil.rmtree": 1, "shutil.move": 2, "shutil.copyfile": 2, "os.mkfifo": 1,
 }  # fmt: skip
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -273,7 +277,9 @@ def _moves_the_terminal(letter: str) -> bool:
 def _last_of(text: str) -> str:
     """The last frames of a traceback in our own code, in one line."""
     lines = [line.strip() for line in text.strip().splitlines()]
-    frames = [line for line in lines if line.startswith("File ") and "zeroshot" in line or "generators" in line]
+    frames = [
+        line for line in lines if (line.startswith("File ") and "zeroshot" in line) or "generators" in line
+    ]
     where = [re.sub(r'File ".*/([^/]+/[^/]+)", line (\d+), in (.*)', r"\1:\2 \3", line) for line in frames]
     return " < ".join([lines[-1][:200], *where[-2:][::-1]])
 

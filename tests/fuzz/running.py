@@ -95,7 +95,9 @@ class Fuzzer:
         (place / "temporary").mkdir()
 
         def act(report: Callable[[dict[str, object]], None]) -> None:
-            case = self.module.case(np.random.default_rng([KINDS.index(self.kind), seed]), self.prepared, folder)
+            case = self.module.case(
+                np.random.default_rng([KINDS.index(self.kind), seed]), self.prepared, folder
+            )
             report({"what": case.what})
             outcome, faults = judging.judge(case, folder, judging.Streams(place))
             report({"outcome": outcome, "faults": faults})
@@ -189,6 +191,9 @@ def _import_everything() -> None:
     import zeroshot
 
     torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+        torch.ones(2, device="meta").div(2)  # loads the compiler
     for module in pkgutil.walk_packages(zeroshot.__path__, "zeroshot."):
         if not module.name.endswith("__main__"):
             try:
@@ -208,7 +213,11 @@ def fuzzer(kind: str) -> Iterator[Fuzzer]:
 
 
 def run_many(
-    kind: str, first: int, count: int, seconds: float | None = None, heard: Callable[[Result], None] | None = None
+    kind: str,
+    first: int,
+    count: int,
+    seconds: float | None = None,
+    heard: Callable[[Result], None] | None = None,
 ) -> Tally:
     """Run `count` cases from the seed `first` on, or as many as begin within `seconds`."""
     tally, began = Tally(kind), time.monotonic()
