@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import random
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests import pictures
+from tests.doubles import Clock
+
+# Help is wrapped to the width of the terminal, and tests read it; so do the programs that they start.
+os.environ["COLUMNS"] = "80"
+os.environ.pop("ZEROSHOT_TRACEBACK", None)
 
 pytest.register_assert_rewrite("tests.contract")
 
@@ -49,6 +58,28 @@ def published_generators(shared: Path) -> Path:
     if not folder.is_dir():
         pytest.skip("needs the published weights in the folder `shared`")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def as_if_it_were_the_first() -> Iterator[None]:
+    """What the process shares is for every test as it was for the first: what is drawn, and on how many threads."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 – whoever draws from it gets the same in any order
+    torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    yield
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time of this process, in the hands of the test: no load of the machine changes what a budget allows."""
+    clock = Clock()
+    for name in ("monotonic", "perf_counter", "process_time"):
+        monkeypatch.setattr(time, name, clock.look)
+    monkeypatch.setattr(time, "sleep", clock.sleep)
+    return clock
 
 
 @pytest.fixture

@@ -29,7 +29,19 @@ _WORDS = (
     "\udcff", "\ud800", "é" * 200, "e\u0301", "NUL", "con", "a=b=c", "#ff00ff", "#xyz", "@file", "zeroshot", "tv", "dip", "bm3d", "TV",
 )  # fmt: skip
 _TASKS = ("denoise", "inpaint", "sr", "colorize", "demosaic", "deblur", "restore")
-_DENOISERS = ("tv", "wavelet", "dct", "bilateral", "domain_transform", "fourier", "nlm", "huber_tv", "bm3d", "perona_malik", "coherence")
+_DENOISERS = (
+    "tv",
+    "wavelet",
+    "dct",
+    "bilateral",
+    "domain_transform",
+    "fourier",
+    "nlm",
+    "huber_tv",
+    "bm3d",
+    "perona_malik",
+    "coherence",
+)
 _FOR_ALL = ("tv", "wavelet", "huber_tv", "tv", "nltv", "tgv")
 _SLOW = ("dip", "auto", "pnp", "red", "ksvd", "nltv", "tgv", "ncsr", "gsr", "nnm", "wnnm", "completion", "pulse", "mgan", "inversion",
          "latent")  # fmt: skip
@@ -278,7 +290,7 @@ def _task(line: _Line) -> None:
     line.flag(0.3, "--quiet")
     _run_options(line, prior)
     # Last, and so the one that counts: whatever was asked for ends soon.
-    line.words += ["--seconds", "0.3"]
+    line.words += ["--seconds", "0.1"]
 
 
 def _task_options(line: _Line, task: str) -> None:
@@ -309,7 +321,9 @@ def _task_options(line: _Line, task: str) -> None:
     elif task == "restore":
         right = ("identity", "downsample(2)", "blur(gaussian=1)", 'mask("{mask}") @ blur(disk=1)', "mosaic(RGGB) @ downsample(2)",
                  "grayscale @ downsample(2, kernel=box)", "stack(grayscale, downsample(2))", 'blur("{kernel}")')  # fmt: skip
-        text = choose(draw, right).replace("{mask}", files["mask.png"]).replace("{kernel}", files["kernel.png"])
+        text = (
+            choose(draw, right).replace("{mask}", files["mask.png"]).replace("{kernel}", files["kernel.png"])
+        )
         line.words += ["--operator", text if draw.random() < 0.4 else _operator(draw, files)]
 
 
@@ -320,10 +334,28 @@ def _run_options(line: _Line, prior: str) -> None:
         name = choose(draw, settings)
         value = settings[name]
         if line.bend or draw.random() < 0.5:
-            value = choose(draw, (*_NUMBERS, "(1, 2)", "[1]", "{}", "'x'", "bm3d", "none", "reference", "fast", "haar", "db2", "[" * 200))
+            value = choose(
+                draw,
+                (
+                    *_NUMBERS,
+                    "(1, 2)",
+                    "[1]",
+                    "{}",
+                    "'x'",
+                    "bm3d",
+                    "none",
+                    "reference",
+                    "fast",
+                    "haar",
+                    "db2",
+                    "[" * 200,
+                ),
+            )
         line.words += ["--set", f"{name}={value}" if not line.bent() else line.any_word()]
     line.maybe(0.2, "--seed", "0", "1", "7", str(2**63 - 1))
-    line.maybe(0.1, "--device", "auto", "cpu", *(("cuda", "cuda:99", "meta", "mps", "cpu:1") if line.bend else ()))
+    line.maybe(
+        0.1, "--device", "auto", "cpu", *(("cuda", "cuda:99", "meta", "mps", "cpu:1") if line.bend else ())
+    )
     line.maybe(0.05, "--threads", "1", "2", *(("0", "1025") if line.bend else ()))
 
 

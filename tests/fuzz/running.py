@@ -7,6 +7,7 @@ nothing of those before it, a hang or a blow-up is one failed case, and a seed a
 from __future__ import annotations
 
 import faulthandler
+import gc
 import importlib
 import json
 import os
@@ -86,6 +87,7 @@ class Fuzzer:
         judging.GUARD.install()
         # In a process of its own, since PyTorch's threads do not survive a fork.
         self._in_fork(lambda report: self.module.prepare(self.prepared), prepares=True)
+        gc.freeze()  # or each case would touch, and so copy, all that is shared
 
     def run(self, seed: int, keep: Path | None = None, tell: Callable[[str], None] | None = None) -> Result:
         """Run the case of one seed; `keep` keeps its folder, `tell` hears what it printed."""
