@@ -1,6 +1,7 @@
 """Run every script in ../shared/cases and print which pass: ``make cases``.
 
-A script prints lines that begin with PASS or FAIL; one that fails, ends with an error or says neither is a FAIL.
+A script prints lines that begin with PASS or FAIL; one that fails,
+ends with an error or says neither is a FAIL.
 """
 
 from __future__ import annotations

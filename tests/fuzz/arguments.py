@@ -1,6 +1,7 @@
 """Command lines of every kind of mistake: wrong types, numbers beyond reason, odd words, files that are none.
 
-A command is grown from tables of what each command takes, most of it right, and bent in one or several places.
+A command is grown from tables of what each command takes, most of it right,
+and bent in one or several places.
 The pictures are tiny; where a run could be long by right, it is given a budget.
 """
 
@@ -19,14 +20,19 @@ from tests.fuzz.judging import Case, command, quiet
 # --- words -------------------------------------------------------------------------------------------------
 
 _NUMBERS = (
-    "0", "1", "2", "3", "4", "8", "16", "17", "-1", "-0", "0.5", "1.5", "25", "255", "256", "1000000", "1e8", "1e308", "1e999",
-    "-1e9", "nan", "inf", "-inf", "NaN", "1e-300", "0x10", "1_000", "٣", "１", "1,5", "1/3", "+3", " 2 ", "2.0", "00", "1e", "--1",
+    "0", "1", "2", "3", "4", "8", "16", "17", "-1", "-0", "0.5", "1.5", "25", "255", "256", "1000000", "1e8",
+    "1e308", "1e999",
+    "-1e9", "nan", "inf", "-inf", "NaN", "1e-300", "0x10", "1_000", "٣", "１", "1,5", "1/3", "+3", " 2 ",
+    "2.0", "00", "1e", "--1",
     "9" * 400, "0." + "0" * 400 + "1", str(2**31), str(2**63), str(2**64), "1j", "True", "None",
 )  # fmt: skip
 _WORDS = (
-    "", " ", "auto", "none", "alpha", "x" * 300, "ä", "日本", "\u202ered", "\x1b[31mred", "\x9b2J", "\n", "a\nb", "a\tb", "\0"[:0] + "\x07",
-    "%s", "%(prog)s", "{0}", "$HOME", "`id`", "$(id)", "; ls", "' or 1", '"', "\\", "../..", "~", "*", "?", "-", "--", "=", ",", ":", "@",
-    "\udcff", "\ud800", "é" * 200, "e\u0301", "NUL", "con", "a=b=c", "#ff00ff", "#xyz", "@file", "zeroshot", "tv", "dip", "bm3d", "TV",
+    "", " ", "auto", "none", "alpha", "x" * 300, "ä", "日本", "\u202ered", "\x1b[31mred", "\x9b2J", "\n",
+        "a\nb", "a\tb", "\0"[:0] + "\x07",
+    "%s", "%(prog)s", "{0}", "$HOME", "`id`", "$(id)", "; ls", "' or 1", '"', "\\", "../..", "~", "*", "?",
+    "-", "--", "=", ",", ":", "@",
+    "\udcff", "\ud800", "é" * 200, "e\u0301", "NUL", "con", "a=b=c", "#ff00ff", "#xyz", "@file", "zeroshot",
+    "tv", "dip", "bm3d", "TV",
 )  # fmt: skip
 _TASKS = ("denoise", "inpaint", "sr", "colorize", "demosaic", "deblur", "restore")
 _DENOISERS = (
@@ -43,7 +49,8 @@ _DENOISERS = (
     "coherence",
 )
 _FOR_ALL = ("tv", "wavelet", "huber_tv", "tv", "nltv", "tgv")
-_SLOW = ("dip", "auto", "pnp", "red", "ksvd", "nltv", "tgv", "ncsr", "gsr", "nnm", "wnnm", "completion", "pulse", "mgan", "inversion",
+_SLOW = ("dip", "auto", "pnp", "red", "ksvd", "nltv", "tgv", "ncsr", "gsr", "nnm", "wnnm", "completion",
+    "pulse", "mgan", "inversion",
          "latent")  # fmt: skip
 _PATTERNS = (
     "RGGB",
@@ -75,10 +82,14 @@ _METRICS = (
     "psnr,",
     "all",
 )
-_KERNELS = ("gaussian=1.6", "motion=5, angle=30", "motion=5", "disk=2", "gaussian=0", "gaussian=-1", "gaussian=1e8", "gaussian=nan",
-            "motion=1000000", "motion=0", "disk=1e9", "gaussian", "gaussian=1)@(identity", "gaussian=1, disk=2", "box", "bicubic",
-            "lanczos3", "1.6", "gauss=2", "angle=3", "gaussian=(1,2)", "gaussian=[", "motion=5,angle=inf", "disk=0.1", "=",
-            "gaussian=1" + "0" * 50, "gaussian=1/0", "gaussian='1'", "gaussian=True", "lambda: 0", "__import__('os')")  # fmt: skip
+_KERNELS = ("gaussian=1.6", "motion=5, angle=30", "motion=5", "disk=2", "gaussian=0", "gaussian=-1",
+    "gaussian=1e8", "gaussian=nan",
+            "motion=1000000", "motion=0", "disk=1e9", "gaussian", "gaussian=1)@(identity",
+            "gaussian=1, disk=2", "box", "bicubic",
+            "lanczos3", "1.6", "gauss=2", "angle=3", "gaussian=(1,2)", "gaussian=[", "motion=5,angle=inf",
+                "disk=0.1", "=",
+            "gaussian=1" + "0" * 50, "gaussian=1/0", "gaussian='1'", "gaussian=True", "lambda: 0",
+            "__import__('os')")  # fmt: skip
 
 # --- operators ---------------------------------------------------------------------------------------------
 
@@ -113,17 +124,25 @@ def _expression(draw: Draw, files: dict[str, str], depth: int = 0) -> str:
         ),
     )
     return choose(draw, (
-        "identity", "identity()", "identity(2)", "grayscale", "grayscale(bt709)", f"grayscale([{number}, 0.5, 0.1])", "grayscale([])",
-        f"mosaic({choose(draw, _PATTERNS)})", "mosaic()", f"mosaic([{number}])", f"downsample({number})", f"downsample(2, kernel={choose(draw, ('box', 'lanczos3', 'gaussian', 'sinc'))})",
-        f"downsample(2, kernel=gaussian, sigma={number})", f"downsample(scale={number})", f"blur(gaussian={number})", f"blur(motion={number}, angle={number})",
-        f"blur(disk={number})", "blur()", f"blur(gaussian=1, boundary={choose(draw, ('valid', 'circular', 'reflect', 'replicate', 'wrap', '7'))})",
-        f'mask("{choose(draw, files.values())}")', f'blur("{choose(draw, files.values())}")', f'downsample(2, kernel="{choose(draw, files.values())}")',
-        "mask", "mask(3)", "blr(1)", f"blur(gaussian=1, gaussian={number})", "blur(**{})", "blur(*[1])", f"{number}", "[identity]",
+        "identity", "identity()", "identity(2)", "grayscale", "grayscale(bt709)",
+        f"grayscale([{number}, 0.5, 0.1])", "grayscale([])",
+        f"mosaic({choose(draw, _PATTERNS)})", "mosaic()", f"mosaic([{number}])", f"downsample({number})",
+        f"downsample(2, kernel={choose(draw, ('box', 'lanczos3', 'gaussian', 'sinc'))})",
+        f"downsample(2, kernel=gaussian, sigma={number})", f"downsample(scale={number})",
+        f"blur(gaussian={number})", f"blur(motion={number}, angle={number})",
+        f"blur(disk={number})", "blur()",
+        f"blur(gaussian=1, boundary={choose(draw, ('valid', 'circular', 'reflect', 'replicate', 'wrap', '7'))})",
+        f'mask("{choose(draw, files.values())}")', f'blur("{choose(draw, files.values())}")',
+        f'downsample(2, kernel="{choose(draw, files.values())}")',
+        "mask", "mask(3)", "blr(1)", f"blur(gaussian=1, gaussian={number})", "blur(**{})", "blur(*[1])",
+        f"{number}", "[identity]",
     ))  # fmt: skip
 
 
-_BITS = ("@", "@ @", "(", ")", "))", "((((", ",", "'", '"', "#", "\\", "\n", "lambda x: x", "import os", "{}", "f''", "b''", "...", "1 if 1 else 2",
-         "identity" * 3, "blur(", "=", ":=", "\x1b[31m", "\u202e", "９", "ｉdentity", "0o", "1e", "not", "await x", "x[0]", "x.y", "~", "-")  # fmt: skip
+_BITS = ("@", "@ @", "(", ")", "))", "((((", ",", "'", '"', "#", "\\", "\n", "lambda x: x", "import os", "{}",
+    "f''", "b''", "...", "1 if 1 else 2",
+         "identity" * 3, "blur(", "=", ":=", "\x1b[31m", "\u202e", "９", "ｉdentity", "0o", "1e", "not",
+             "await x", "x[0]", "x.y", "~", "-")  # fmt: skip
 
 
 def _operator(draw: Draw, files: dict[str, str]) -> str:
@@ -136,7 +155,8 @@ def _operator(draw: Draw, files: dict[str, str]) -> str:
             text = text[:at] + choose(draw, _BITS) + text[at + whole(draw, 0, 3) :]
     elif way < 0.3:
         many = choose(draw, (20, 150, 2000))
-        text = choose(draw, ("(" * many + text + ")" * many, " @ ".join([text] * min(many, 150)), "-" * many + "1", text + " @ identity" * many,
+        text = choose(draw, ("(" * many + text + ")" * many, " @ ".join([text] * min(many, 150)),
+            "-" * many + "1", text + " @ identity" * many,
                              "blur(gaussian=" + "-" * many + "1)", "stack(" * many + ")" * many))  # fmt: skip
     return text
 
@@ -168,8 +188,10 @@ def _files(draw: Draw, folder: Path) -> dict[str, str]:
         ):
             Image.fromarray(pixels).save(folder / f"{name}.png")
         Image.fromarray(colour).save(folder / "photo.jpg")
-    np.save(folder / "kernel.npy", choose(draw, (np.ones((3, 3)) / 9, np.ones((2, 2)), np.zeros((3, 3)), np.full((3, 3), np.nan), np.ones(5),
-                                                 np.array(["a"]), np.ones((3, 3), complex), -np.ones((3, 3)), np.ones((0, 0)))))  # fmt: skip
+    np.save(folder / "kernel.npy", choose(draw, (np.ones((3, 3)) / 9, np.ones((2, 2)), np.zeros((3, 3)),
+        np.full((3, 3), np.nan), np.ones(5),
+                                                 np.array(["a"]), np.ones((3, 3), complex), -np.ones((3, 3)),
+                                                 np.ones((0, 0)))))  # fmt: skip
     np.savez(folder / "arrays.npz", latent=np.zeros((1, 2)), kernel=np.ones((3, 3)))
     (folder / "text.png").write_text("no picture")
     (folder / "empty.png").touch()
@@ -191,8 +213,10 @@ def _files(draw: Draw, folder: Path) -> dict[str, str]:
     (folder / ("l" * 246 + ".png")).write_bytes((folder / "grey.png").read_bytes())
     names = {path.name: str(path) for path in folder.iterdir()}
     return {
-        **names, "missing": str(folder / "missing.png"), "beneath a file": str(folder / "grey.png" / "x.png"), "null": "/dev/null",
-        "zero": "/dev/zero", "full": "/dev/full", "root": "/", "empty": "", "url": "http://127.0.0.1:9/x.png", "nul": "a\ufffdb.png",
+        **names, "missing": str(folder / "missing.png"), "beneath a file": str(folder / "grey.png" / "x.png"),
+        "null": "/dev/null",
+        "zero": "/dev/zero", "full": "/dev/full", "root": "/", "empty": "", "url": "http://127.0.0.1:9/x.png",
+        "nul": "a\ufffdb.png",
         "proc": "/proc/self/mem",
     }  # fmt: skip
 
@@ -223,7 +247,8 @@ class _Line:
 
     def any_word(self) -> str:
         draw = self.draw
-        return choose(draw, (choose(draw, _NUMBERS), choose(draw, _WORDS), choose(draw, list(self.files.values())),
+        return choose(draw, (choose(draw, _NUMBERS), choose(draw, _WORDS),
+            choose(draw, list(self.files.values())),
                              noise(draw, 6).decode("latin-1").replace("\0", "0")))  # fmt: skip
 
     def add(self, flag: str, *right: str) -> None:
@@ -319,8 +344,10 @@ def _task_options(line: _Line, task: str) -> None:
         line.add("--kernel", *_KERNELS, files["kernel.npy"], files["kernel.png"])
         line.maybe(0.4, "--boundary", "reflect", "circular", "replicate", "valid")
     elif task == "restore":
-        right = ("identity", "downsample(2)", "blur(gaussian=1)", 'mask("{mask}") @ blur(disk=1)', "mosaic(RGGB) @ downsample(2)",
-                 "grayscale @ downsample(2, kernel=box)", "stack(grayscale, downsample(2))", 'blur("{kernel}")')  # fmt: skip
+        right = ("identity", "downsample(2)", "blur(gaussian=1)", 'mask("{mask}") @ blur(disk=1)',
+            "mosaic(RGGB) @ downsample(2)",
+                 "grayscale @ downsample(2, kernel=box)", "stack(grayscale, downsample(2))",
+                 'blur("{kernel}")')  # fmt: skip
         text = (
             choose(draw, right).replace("{mask}", files["mask.png"]).replace("{kernel}", files["kernel.png"])
         )
@@ -438,8 +465,10 @@ def _align(line: _Line) -> None:
     draw = line.draw
     line.words += ["align", line.file("colour.png", "photo.jpg")]
     line.output()
-    line.add("--landmarks", "3,3 9,3 6,6 4,9 8,9", "3,3 9,3 6,6 4,9 8,9", line.files["points.json"], "1,1 1,1 1,1 1,1 1,1", "nan,1 2,2 3,3 4,4 5,5",
-             "1e30,0 0,1e30 5,5 6,6 7,7", "1,2 3,4", "0,0 0,0 0,0 0,0 1e-30,0", "3,3 9,3 6,6 4,9 8")  # fmt: skip
+    line.add("--landmarks", "3,3 9,3 6,6 4,9 8,9", "3,3 9,3 6,6 4,9 8,9", line.files["points.json"],
+        "1,1 1,1 1,1 1,1 1,1", "nan,1 2,2 3,3 4,4 5,5",
+             "1e30,0 0,1e30 5,5 6,6 7,7", "1,2 3,4", "0,0 0,0 0,0 0,0 1e-30,0",
+             "3,3 9,3 6,6 4,9 8")  # fmt: skip
     line.maybe(0.5, "--size", "16", "32", "8", "1000000", "0", "7.5")
     line.maybe(0.2, "--back", line.files["colour.png"])
     line.maybe(0.2, "--border", "0.1", "0", "1", "5")
@@ -469,8 +498,10 @@ def _compare(line: _Line) -> None:
     """Mistakes only: what is right would start processes of its own."""
     line.words += ["compare", line.file("colour.png", "folder", "text.png")]
     line.add("--task", *_TASKS)
-    line.add("--methods", "nope", "tv[", "tv[x=1]", "tv[iterations=]", "onnx:missing.onnx", "python:missing.py:X", "torchscript:text.png", "=tv",
-             "a=tv,a=dip", "", ",", "opencv:x.pb", "spandrel:", "python:", 'onnx:"a, b', "tv[[[]]]", "\x1b[31m", "a" * 5000)  # fmt: skip
+    line.add("--methods", "nope", "tv[", "tv[x=1]", "tv[iterations=]", "onnx:missing.onnx",
+        "python:missing.py:X", "torchscript:text.png", "=tv",
+             "a=tv,a=dip", "", ",", "opencv:x.pb", "spandrel:", "python:", 'onnx:"a, b', "tv[[[]]]",
+             "\x1b[31m", "a" * 5000)  # fmt: skip
     line.words += ["--report", str(line.folder / "out")]
     line.maybe(0.3, "--metrics", *_METRICS)
     line.maybe(0.3, "--timeout", "10", "0")
@@ -493,7 +524,8 @@ def _anything(line: _Line) -> None:
 
 
 _COMMANDS: tuple[tuple[float, Callable[[_Line], None]], ...] = (
-    (0.5, _task), (0.08, _restricted), (0.12, _degrade), (0.06, _metrics), (0.04, _background), (0.05, _align), (0.04, _edit),
+    (0.5, _task), (0.08, _restricted), (0.12, _degrade), (0.06, _metrics), (0.04, _background),
+    (0.05, _align), (0.04, _edit),
     (0.02, _features), (0.04, _compare), (0.05, _anything),
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Checkpoints that were damaged, cut, filled with other values, or taken from another run, and then continued.
 
-A file whose bytes were bent must be refused, or give the very pixels that the run would have given; one that was
+A file whose bytes were bent must be refused,
+or give the very pixels that the run would have given; one that was
 made up with all its checksums right may give any picture, but no more than that.
 """
 
@@ -24,9 +25,12 @@ _RUNS = {
     "tv": ["denoise", "--prior", "tv", "--sigma", "10", "--set", "iterations=12"],
     "wavelet": ["sr", "--prior", "wavelet", "--scale", "2", "--set", "iterations=8"],
     "pnp": ["deblur", "--prior", "pnp", "--kernel", "gaussian=1", "--sigma", "5", "--set", "iterations=8"],
-    "dip": ["denoise", "--prior", "dip", "--sigma", "10", "--set", "iterations=8", "--set", "channels=4", "--set", "guide=none"],
-    "samples": ["denoise", "--prior", "dip", "--sigma", "10", "--set", "iterations=4", "--set", "channels=4", "--samples", "2"],
-    "tiles": ["denoise", "--prior", "tv", "--sigma", "10", "--set", "iterations=6", "--tile", "32", "--overlap", "8"],
+    "dip": ["denoise", "--prior", "dip", "--sigma", "10", "--set", "iterations=8", "--set", "channels=4",
+        "--set", "guide=none"],
+    "samples": ["denoise", "--prior", "dip", "--sigma", "10", "--set", "iterations=4", "--set", "channels=4",
+        "--samples", "2"],
+    "tiles": ["denoise", "--prior", "tv", "--sigma", "10", "--set", "iterations=6", "--tile", "32",
+        "--overlap", "8"],
 }  # fmt: skip
 
 
@@ -106,8 +110,10 @@ def _other_value(draw: Draw, value: Any) -> Any:
     if isinstance(value, torch.Tensor) and draw.random() < 0.7:
         flat = value.reshape(-1)
         return choose(draw, (
-            value[None], flat, flat[:-1], value[..., :0], value.double(), value.to(torch.int8), value.to(torch.complex64),
-            torch.full_like(value, float("nan")) if value.is_floating_point() else value + 1, value.to_sparse(),
+            value[None], flat, flat[:-1], value[..., :0], value.double(), value.to(torch.int8),
+            value.to(torch.complex64),
+            torch.full_like(value, float("nan")) if value.is_floating_point() else value + 1,
+            value.to_sparse(),
             torch.zeros((1,) * 9), torch.zeros(()), value.expand(3, *value.shape),
         ))  # fmt: skip
     if isinstance(value, bool | int | float) and draw.random() < 0.6:

@@ -141,7 +141,8 @@ def _tiffs(ramp: np.ndarray, grey: np.ndarray, colour: np.ndarray) -> dict[str, 
     return {
         "grey.tif": written(grey),
         "deep.tif": written(deep, compression="zlib"),
-        "deepcolour.tif": written(np.dstack([deep] * 3), photometric="rgb", compression="zlib", predictor=True),
+        "deepcolour.tif": written(np.dstack([deep] * 3), photometric="rgb", compression="zlib",
+            predictor=True),
         "float.tif": written(ramp),
         "floatcolour.tif": written(np.dstack([ramp] * 3), photometric="rgb", compression="zlib"),
         "half.tif": written(ramp.astype(np.float16)),
@@ -155,7 +156,8 @@ def _tiffs(ramp: np.ndarray, grey: np.ndarray, colour: np.ndarray) -> dict[str, 
         "pages.tif": written(np.stack([deep] * 4), photometric="minisblack"),
         "tiled.tif": written(np.kron(colour, np.ones((2, 2, 1), np.uint8)), photometric="rgb", tile=(16, 16)),
         "planes.tif": written(np.moveaxis(colour, -1, 0), photometric="rgb", planarconfig="separate"),
-        "extra.tif": written(np.dstack([colour, grey, grey]), photometric="rgb", extrasamples=("unassalpha", 0)),
+        "extra.tif": written(np.dstack([colour, grey, grey]), photometric="rgb", extrasamples=("unassalpha",
+            0)),
         "rows.tif": written(grey, rowsperstrip=2, compression="zlib", description="rows " * 10),
         "imagej.tif": _imagej(deep),
     }  # fmt: skip
@@ -255,7 +257,8 @@ def _bend_png(draw: Draw, data: bytes, bombs: list[bytes]) -> tuple[bytes, str]:
 
 
 #: Tags whose values decide how much is read, and from where.
-_TAGS = (254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 284, 305, 317, 320, 322, 323, 324, 325, 330,
+_TAGS = (254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 284, 305, 317, 320, 322, 323, 324,
+    325, 330,
          338, 339, 347, 512, 530, 700, 34665, 34675, 50838, 50839)  # fmt: skip
 
 
@@ -269,7 +272,8 @@ def _bend_tiff(draw: Draw, data: bytes, bombs: list[bytes]) -> tuple[bytes, str]
     entries = struct.unpack_from(order + count, data, place)[0]
     start = place + struct.calcsize(count)
     link = start + entry * entries
-    way = choose(draw, ("value", "value", "value", "tag", "type", "count", "entries", "loop", "chain", "strip bomb",
+    way = choose(draw, ("value", "value", "value", "tag", "type", "count", "entries", "loop", "chain",
+        "strip bomb",
                         "first", "words"))  # fmt: skip
     at = start + entry * whole(draw, 0, entries)
     if way in ("value", "count", "type"):
@@ -465,7 +469,8 @@ def _by_command(draw: Draw, path: Path, what: str) -> Case:
         ["denoise", str(path), "-o", str(output.with_suffix(".tif")), "--prior", "bilateral", "--quiet"],
         ["metrics", str(path), str(path), "--metrics", "psnr"],
         ["degrade", str(path), "-o", str(output), "--task", "denoise", "--sigma", "10"],
-        ["inpaint", str(path), "-o", str(output), "--mask", str(path), "--prior", "tv", "--set", "iterations=3"],
+        ["inpaint", str(path), "-o", str(output), "--mask", str(path), "--prior", "tv", "--set",
+            "iterations=3"],
     ))  # fmt: skip
     written = Path(words[3]) if "-o" in words else None
     allowed = frozenset() if written is None else frozenset({written.name, f"{written.name}.checkpoint"})

@@ -165,7 +165,8 @@ def _called(draw: Draw) -> bytes:
         found + given + b"}\x92",
         found + given + b"R" + b"}b",
         found + b"N\x85R" + unicode + b"b",
-        b"\x82\x01", b"\x84\xff\xff\xff\x7f", b"Psprung\n", unicode + b"Q", b"\x97", b"h\x00h\x01R", b"\x94h\x00b",
+        b"\x82\x01", b"\x84\xff\xff\xff\x7f", b"Psprung\n", unicode + b"Q", b"\x97", b"h\x00h\x01R",
+        b"\x94h\x00b",
     ))  # fmt: skip
 
 
@@ -230,7 +231,8 @@ def _bend_archive(draw: Draw, data: bytes) -> tuple[bytes, str]:
     at = whole(draw, 0, len(entries))
     name, content = entries[at]
     compression = zipfile.ZIP_STORED
-    way = choose(draw, ("pickle", "pickle", "pickle", "missing", "rename", "twice", "deflated", "bomb", "content", "claims",
+    way = choose(draw, ("pickle", "pickle", "pickle", "missing", "rename", "twice", "deflated", "bomb",
+        "content", "claims",
                         "many", "array head"))  # fmt: skip
     if way == "pickle":
         for index, (there, inside) in enumerate(entries):
@@ -286,7 +288,8 @@ def _bend_array(draw: Draw, data: bytes) -> tuple[bytes, str]:
         draw,
         ("<f4", "<f8", "|O", "<U99", "|V0", "|S0", "<i8", "<c16", "<M8[s]", "f4,f4", "<f4x", "|b1", "<f2"),
     )
-    shape = choose(draw, ("()", "(0,)", "(10,)", "(2, 6, 10)", "(1000000000,)", "(-1,)", "(2, 0, 10)", "(99999999999999999999,)",
+    shape = choose(draw, ("()", "(0,)", "(10,)", "(2, 6, 10)", "(1000000000,)", "(-1,)", "(2, 0, 10)",
+        "(99999999999999999999,)",
                           "(1,) * 9", "(True,)", "(10.0,)", "None", "(1," + "1," * 70 + ")"))  # fmt: skip
     order = choose(draw, ("False", "True", "None", "__import__('os')"))
     head = f"{{'descr': {kind!r}, 'fortran_order': {order}, 'shape': {shape}, }}\n".encode()
@@ -308,7 +311,8 @@ def _bend_safetensors(draw: Draw, data: bytes) -> tuple[bytes, str]:
     if not names or "__metadata__" not in head:
         return damaged(draw, data)
     name = choose(draw, names)
-    way = choose(draw, ("shape", "dtype", "offsets", "remove", "add", "setting", "setting", "setting", "metadata", "length",
+    way = choose(draw, ("shape", "dtype", "offsets", "remove", "add", "setting", "setting", "setting",
+        "metadata", "length",
                         "nested", "text"))  # fmt: skip
     value = choose(
         draw,
