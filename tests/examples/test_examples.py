@@ -40,7 +40,7 @@ def load(name: str) -> ModuleType:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_an_example_writes_before_and_after(name: str, tmp_path: Path, clock: Clock) -> None:
-    clock.tick = 0.02
+    clock.tick = 0.1
     output = tmp_path / "pair.png"
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -151,7 +151,7 @@ class Fuzzer:
         taken = (usage.ru_maxrss << 10) - _resident()
         fault = ""
         if os.WIFSIGNALED(status):
-            fault = _DEATHS.get(number := os.WTERMSIG(status), f"died of signal {number}")
+            fault = _death(os.WTERMSIG(status))
         elif os.WEXITSTATUS(status) not in (0, 99):
             fault = f"the process ended itself with {os.WEXITSTATUS(status)}"
         elif taken > MOST_MEMORY:
@@ -159,11 +159,11 @@ class Fuzzer:
         return said, fault
 
 
-_DEATHS = {
-    signal.SIGXCPU: f"took more than {PROCESSOR_SECONDS} s of processor time",
-    signal.SIGALRM: f"did not end within {WALL_SECONDS} s",
-    signal.SIGKILL: "was killed",
-}
+def _death(number: int) -> str:
+    return {
+        signal.SIGXCPU: f"took more than {PROCESSOR_SECONDS} s of processor time",
+        signal.SIGALRM: f"did not end within {WALL_SECONDS} s",
+    }.get(signal.Signals(number), f"died of signal {number}")
 
 
 def _limit(place: Path) -> None:
