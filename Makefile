@@ -12,7 +12,7 @@ TYPES := rm -rf $(VENV)/types && mkdir -p $(VENV)/types/zeroshot && \
 	ln -s $(CURDIR)/zeroshot/* $(VENV)/types/zeroshot && \
 	ln -s $(CURDIR)/priors $(CURDIR)/generators $(VENV)/types/zeroshot
 
-.PHONY: demo test test-slow bench bench-dip golden lint format stubs clean
+.PHONY: demo test test-slow test-random cases bench bench-dip golden lint format stubs clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "zeroshot needs Python 3.10 or newer")'
@@ -53,6 +53,18 @@ test: lint
 
 test-slow: lint
 	$(BIN)/pytest -q -m slow
+
+# Three random orders (SEED=7 for others): on one process, on two, and with another process keeping a core busy.
+SEED ?= 1
+test-random: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q --random-order $(SEED)-a
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q --random-order $(SEED)-b -n 2 --dist loadfile
+	$(BIN)/python -c 'while True: pass' & busy=$$!; trap "kill $$busy" EXIT; \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q --random-order $(SEED)-c -n 2 --dist loadfile
+
+# The scripts of ../shared/cases, each a fault that was found and what is right.
+cases: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.cases
 
 bench: $(VENV)/.installed-dev
 	$(INSTALL) -e '.[bench]'

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import os
+import random
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests import pictures
+from tests.doubles import Clock
+
+# Help is wrapped to the width of the terminal, and tests read it; so do the programs that they start.
+os.environ["COLUMNS"] = "80"
+os.environ.pop("ZEROSHOT_TRACEBACK", None)
 
 pytest.register_assert_rewrite("tests.contract")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--random-order",
+        metavar="SEED",
+        help="shuffle the files, and the tests in each: the same seed, the same order (make test-random)",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle where that is asked for; the tests of a file stay together, since they share what is slow to make."""
+    seed = config.getoption("--random-order")
+    if seed is not None:
+
+        def drawn(name: str) -> float:
+            return random.Random(f"{seed} {name}").random()
+
+        items.sort(key=lambda item: (drawn(str(item.path)), str(item.path), drawn(item.nodeid)))
 
 
 @pytest.fixture(scope="package")
@@ -30,6 +60,28 @@ def published_generators(shared: Path) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def as_if_it_were_the_first() -> Iterator[None]:
+    """What the process shares is for every test as it was for the first: what is drawn, and on how many threads."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 – whoever draws from it gets the same in any order
+    torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    yield
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time of this process, in the hands of the test: no load of the machine changes what a budget allows."""
+    clock = Clock()
+    for name in ("monotonic", "perf_counter", "process_time"):
+        monkeypatch.setattr(time, name, clock.look)
+    monkeypatch.setattr(time, "sleep", clock.sleep)
+    return clock
+
+
 @pytest.fixture
 def generator() -> torch.Generator:
     return pictures.seeded()
@@ -48,7 +100,11 @@ def grey(photograph: torch.Tensor) -> torch.Tensor:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how much less a run has checked for want of the folder `shared`."""
+    """Say what came of the fuzzers, and how much less a run has checked for want of the folder `shared`."""
+    for report in (*terminalreporter.stats.get("passed", []), *terminalreporter.stats.get("failed", [])):
+        for name, value in report.user_properties:
+            if name == "fuzzed":
+                terminalreporter.write_line(value)
     skipped = terminalreporter.stats.get("skipped", [])
     count = sum("shared" in report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple))
     if count:

@@ -1,4 +1,4 @@
-"""What stands in for the real thing in tests: a quick prior, a term without its proximal map, Ctrl-C, a whole run."""
+"""What stands in for the real thing in tests: a quick prior, a clock, a term without its proximal map, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -99,6 +99,23 @@ class DriftingPrior(Prior):
 def drifting(**settings: Any) -> DriftingPrior:
     """A short run that draws nothing at random unless it is told to."""
     return DriftingPrior(**{"rate": 0.1, "iterations": 10, "noise": 0.0, **settings})
+
+
+class Clock:
+    """Time that goes on by `tick` seconds whenever somebody looks at it, and by as long as anybody sleeps.
+
+    So a budget ends after as many looks whatever else the machine has to do.
+    """
+
+    def __init__(self, tick: float = 0.001) -> None:
+        self.now, self.tick = 1000.0, tick
+
+    def look(self) -> float:
+        self.now += self.tick
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 class WithoutProx(Huber):

@@ -7,6 +7,15 @@ class UnsafePickleError(ValueError):
     """The file asks for something that data does not need; the message names it."""
 
 
+#: What a file may put into a message is cut here.
+_LONGEST = 300
+
+
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or the name of its class where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    """The first line of an error's message, or the name of its class where it has none.
+
+    The message may quote the file: it is cut after 300 letters, and what would move a terminal is escaped.
+    """
+    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.doubles import Clock
 from zeroshot import metrics
 from zeroshot.compare import Table, compare
 from zeroshot.compare import comparison as comparison_module
@@ -147,22 +147,22 @@ def test_what_a_method_does_not_support_is_no_failure(pictures: dict, tmp_path: 
 
 
 def test_looking_at_intermediate_images_takes_no_time(
-    pictures: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pictures: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     from zeroshot.compare import attempt
 
-    monkeypatch.setattr(attempt, "psnr", lambda image, truth: time.sleep(0.2) or 30.0)
+    monkeypatch.setattr(attempt, "psnr", lambda image, truth: clock.sleep(100.0) or 30.0)
 
     def restore(image: np.ndarray, task: Case) -> np.ndarray:
         for _ in range(3):
-            time.sleep(0.01)
+            clock.sleep(1.0)
             task.show(image)
         task.note("iterations", np.int64(3))
         return image
 
     cell = run({"one": pictures["one"]}, tmp_path, method("shows", restore)).cells[0]
     assert cell.seconds is not None
-    assert 0.03 <= cell.seconds < 0.2
+    assert 3 <= cell.seconds < 4
     assert len(cell.curve) == 4
     assert [point.seconds for point in cell.curve] == sorted(point.seconds for point in cell.curve)
     assert cell.curve[-1].seconds == cell.seconds

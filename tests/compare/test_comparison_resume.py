@@ -273,7 +273,7 @@ def test_a_killed_command_goes_on_and_leaves_no_process_behind(tmp_path: Path) -
             assert ours.status == "done"
 
 
-def wait_for(condition: Any, seconds: float = 120.0) -> None:
+def wait_for(condition: Any, seconds: float = 300.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import zeroshot
+from tests.doubles import Clock
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 #: Those that need more than an image have tests of their own.
@@ -39,7 +40,8 @@ def load(name: str) -> ModuleType:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_an_example_writes_before_and_after(name: str, tmp_path: Path) -> None:
+def test_an_example_writes_before_and_after(name: str, tmp_path: Path, clock: Clock) -> None:
+    clock.tick = 0.1
     output = tmp_path / "pair.png"
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -6,7 +6,6 @@ import json
 import pickle
 import subprocess
 import sys
-import time
 import types
 import zipfile
 
@@ -187,10 +186,8 @@ def test_a_network_of_networks_that_share_their_parts_is_refused(tmp_path, monke
         one = module({"a": one, "b": one})
     path = tmp_path / "shared.pkl"
     path.write_bytes(pickle.dumps({"G_ema": one}, 4))
-    began = time.perf_counter()
     with pytest.raises(ValueError, match=r"shared\.pkl: the file uses one M twice"):
-        load(path)
-    assert time.perf_counter() - began < 1
+        load(path)  # whoever follows every way to a part takes 2 ** 60 of them
 
 
 def test_nested_keys_are_refused_before_they_are_hashed():

@@ -144,3 +144,19 @@ def test_the_package_reads_files_without_importing_their_libraries_first(tmp_pat
         "assert generators.describe(generators.load(sys.argv[1]))['image_size'] == (8, 8)\n"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "ours.safetensors")], check=True)
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J", "\u202e", "\x9b31m", "w" * 5000])
+def test_what_a_file_says_of_itself_stays_on_one_short_line(name, make_generator, tmp_path):
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    path = tmp_path / "ours.safetensors"
+    save(make_generator("skip"), path)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    save_file({**load_file(path), name: torch.zeros(1)}, path, metadata)
+    with pytest.raises(ValueError, match=r"^ours\.safetensors: ") as caught:
+        load(path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 500

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import gc
-import time
 import weakref
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 import torch
 
 import zeroshot
-from tests.doubles import drifting, interrupt_at
+from tests.doubles import Clock, drifting, interrupt_at
 from zeroshot import watch
 from zeroshot.estimate import Estimate
 from zeroshot.operators import Identity
@@ -164,12 +163,12 @@ def test_a_tile_that_diverges_is_set_back_and_leaves_the_others_alone() -> None:
     assert spoilt.image[:, 80:].min() > good.image[:, 80:].max()
 
 
-def test_each_tile_gets_its_share_of_the_time(image: np.ndarray) -> None:
-    began = time.monotonic()
+def test_each_tile_gets_its_share_of_the_time(image: np.ndarray, clock: Clock) -> None:
+    began = clock.now
     result = zeroshot.solve(
         image, "denoise", drifting(iterations=10**9), sigma=0.1, tile=48, seconds=1.5, seed=1
     )
-    assert time.monotonic() - began < 6
+    assert clock.now - began < 2
     rows = result.findings["tiles"]
     assert len(rows) >= 5
     assert all("share of the time" in row["stopped_by"] for row in rows[:5])
@@ -240,6 +239,8 @@ def test_a_tile_is_forgotten_before_the_next_begins(image: np.ndarray, prior: st
         assert sum(known() is not None for known in runs) <= 1
 
     job: dict[str, Any] = {"settings": _NETWORK} if prior == "dip" else {}
+    # With the first optimiser of a process PyTorch loads its compiler, which keeps the frames of who asked for it.
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)])
     gc.disable()
     try:
         chosen = "dip" if prior == "dip" else drifting()

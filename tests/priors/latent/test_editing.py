@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import numpy as np
 import pytest
 import torch
@@ -99,3 +101,41 @@ def test_files_that_do_not_fit_say_so(tmp_path, pair):
         pair[0].moved(torch.ones(9), 1)
     with pytest.raises(ValueError, match="different generators"):
         pair[0].between(InvertedImage(torch.zeros(1, 12)), 0.5)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (\n",
+        b"{'descr': '|O', 'fortran_order': False, 'shape': (2,), }\n",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (10000000000000,), }\n",
+        b"((((((((((\n",
+    ],
+)
+def test_arrays_with_broken_heads_are_refused_in_one_line(tmp_path, head):
+    broken = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + bytes(80)
+    (tmp_path / "smile.npy").write_bytes(broken)
+    with pytest.raises(ValueError, match=r"^smile\.npy is no \.npy file of numbers$"):
+        load_direction(tmp_path / "smile.npy")
+    with zipfile.ZipFile(tmp_path / "me.npz", "w") as archive:
+        archive.writestr("latent.npy", broken)
+    with pytest.raises(ValueError, match=r"^me\.npz is no \.npz file of arrays$"):
+        InvertedImage.load(tmp_path / "me.npz")
+
+
+def test_an_archive_that_unpacks_to_many_times_its_size_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("latent.npy", bytes(1 << 26))
+    with pytest.raises(ValueError, match=r"^bomb\.npz is no \.npz file of arrays$"):
+        InvertedImage.load(tmp_path / "bomb.npz")
+
+
+def test_names_out_of_a_file_do_not_move_the_terminal(tmp_path):
+    np.savez(tmp_path / "odd.npz", **{"\x1b[31mred": np.zeros(3), "w" * 900: np.zeros(1)})
+    with pytest.raises(ValueError, match="holds no latent") as caught:
+        InvertedImage.load(tmp_path / "odd.npz")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+    np.savez(tmp_path / "flat.npz", latent=np.zeros(3))
+    with pytest.raises(ValueError, match="holds no latents, one a row, but 1 axes"):
+        InvertedImage.load(tmp_path / "flat.npz")
