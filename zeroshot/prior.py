@@ -85,7 +85,7 @@ class Run(ABC):
         """Where a run of several parts is, such as "tile 3/12", for the progress bar; usually empty."""
         return ""
 
-    def share(self) -> float | None:
+    def share_done(self) -> float | None:
         """How much of a run of several parts is done, from 0 to 1, for the progress bar; None where nobody knows."""
         return None
 

@@ -165,7 +165,7 @@ class Progress(Listener):
         """Show the state after a step, and beside the label where a run of several parts is."""
         if self.bar.disable:
             return
-        share = loop.run.share()
+        share = loop.run.share_done()
         position: float
         total: float | None
         if self._seconds is not None:

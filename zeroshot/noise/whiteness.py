@@ -111,9 +111,11 @@ def stripes(image: torch.Tensor) -> Stripes | None:
         (C, H, W), nominally in [0, 1].
     """
     plane = image.detach().mean(dim=0)
+    directions: tuple[tuple[Literal["rows", "columns"], torch.Tensor], ...]
+    directions = (("columns", plane), ("rows", plane.T))
     found = [
         Stripes(name, count, level)
-        for name, values in (("columns", plane), ("rows", plane.T))
+        for name, values in directions
         for count, level in [_stripes(values)]
         if count >= max(LEAST_STRIPES, 0.02 * values.shape[1])
     ]

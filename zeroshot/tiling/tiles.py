@@ -251,7 +251,7 @@ class TilesRun(Run):
         """Which tile it is, of how many."""
         return f"tile {min(len(self._done) + 1, len(self._waiting))}/{len(self._waiting)}"
 
-    def share(self) -> float:
+    def share_done(self) -> float:
         """The tiles that are done, and the part of the one at hand that its rule tells of."""
         most = None if self._part is None else self._part.rule.most_iterations
         begun = 0.0 if self._part is None or most is None else min(1.0, self._part.iteration / most)

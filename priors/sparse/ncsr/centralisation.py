@@ -52,7 +52,7 @@ def find_similar(
     bandwidth : float
         In squared intensities.
     """
-    rows, columns = corners_shape(*image.shape[-2:], size)
+    rows, columns = corners_shape(image.shape[-2], image.shape[-1], size)
     down, along = torch.arange(rows).repeat_interleave(columns), torch.arange(columns).repeat(rows)
     place = torch.stack([down, along], dim=1).to(image) * (PLACE * image.std(correction=0))
     features = torch.cat([pixel_rows(image, size), place], dim=1)
