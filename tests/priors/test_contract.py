@@ -135,10 +135,14 @@ KNOWN: dict[str, dict[str, Any]] = {
     # A weight that is given has the units of the image.
     "tv, given weight": {"batch_tolerance": 0.02, "scale_tolerance": None, "offset_tolerance": None},
     "auto": {"resumed_after": (1, 4, 8)},
-    **{
-        name: {"resumed_after": (2,), "steps": 3}
-        for name in ("wavelet, undecimated", "wavelet, spun", "pnp, outliers")
+    # The inner splitting of robust data terms has a penalty in the units of the image, and ends after four turns.
+    "pnp, outliers": {
+        "resumed_after": (2,),
+        "steps": 3,
+        "scale_tolerance": 0.03,
+        "offset_tolerance": 0.03,
     },
+    **{name: {"resumed_after": (2,), "steps": 3} for name in ("wavelet, undecimated", "wavelet, spun")},
     "inversion, tuned": {"free": ("label",), "resumed_after": (1, 2, 4)},
     "mgan": {"is_random": True, "free": ("label", "layer")},
     "mgan, style": {"is_random": True, "free": ("label", "layer")},

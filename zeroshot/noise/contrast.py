@@ -26,7 +26,8 @@ SLACK = 1.05
 def contrasts(images: torch.Tensor, sigma: float = 0.0) -> torch.Tensor:
     """The contrast of each image, as the power of two next above it: 1 for whole photographs, which fill [0, 1].
 
-    It is the range of the means over 5 × 5 pixels, less what the noise adds to it, the widest of the channels. A
+    It is the range of the means over 5 × 5 pixels, less what the noise adds to it, or twice the standard deviation
+    without the noise where fine texture makes that larger, in the widest of the channels. A
     power of two loses no digit in scaling and leaves the constants of ordinary photographs as they are.
 
     Parameters
@@ -45,7 +46,10 @@ def contrasts(images: torch.Tensor, sigma: float = 0.0) -> torch.Tensor:
     means = functional.avg_pool2d(images, window, stride=1)
     spread = (means.amax(dim=(2, 3)) - means.amin(dim=(2, 3))).amax(dim=1)
     noise = NOISE_LEVELS * sigma / math.sqrt(window[0] * window[1])
-    found = [max(value - noise, sigma) / SLACK for value in spread.tolist()]
+    variance = images.double().var(dim=(2, 3), correction=0).amax(dim=1) - sigma**2
+    texture = 2 * variance.clamp(min=0).sqrt()
+    pairs = zip(spread.tolist(), texture.tolist(), strict=True)
+    found = [max(width - noise, fine, sigma) / SLACK for width, fine in pairs]
     # Rounding errors of a constant image are no contrast.
     rounding = 1e-6 * float(images.abs().max())
     powers = [max(2.0 ** math.ceil(math.log2(value)), LEAST) if value > rounding else 1.0 for value in found]

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import torch
 
 from zeroshot.data_terms import DataTerm, Gaussian
-from zeroshot.noise import contrasts
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.downsample import Downsample
 from zeroshot.operators.operator import Operator
@@ -127,7 +126,7 @@ class DataStep:
 
     def _curvature(self) -> float:
         """A typical second derivative of d, by which the penalty on z = A x is scaled."""
-        step = 1e-2 * float(contrasts(self._y).max())
+        step = 1e-2
         level = self._y.clamp(0, 1).mean().clamp(min=step)
         ahead, here, behind = (
             self._data_term.penalty(level + shift, level).item() for shift in (step, 0.0, -step)

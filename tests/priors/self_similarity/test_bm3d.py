@@ -131,7 +131,9 @@ def literal_filter(
         else:
             power = group_of(pilot, corners) ** 2
             factor = power / (power + level**2)
-        weight = 1 / max((factor**2).sum(), 1 if pilot is None else 1e-6)
+        # The mean of a group stays.
+        factor[0, 0, 0] = 1
+        weight = 1 / (factor**2).sum()
         across = haar_pyramid(np.eye(len(corners)))
         estimates = np.einsum("ki,kab->iab", across, factor * spectrum)
         for (i, j), estimate in zip(corners, estimates, strict=True):
