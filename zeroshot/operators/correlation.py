@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import torch
-from scipy.fft import next_fast_len
 from torch import nn
 
 from zeroshot.operators.axis import AxisCorrelation
@@ -91,7 +90,7 @@ class Correlation(nn.Module):
 
     def _correlate_fourier(self, x: torch.Tensor) -> torch.Tensor:
         height, width = self._extended_size((x.shape[-2], x.shape[-1]))
-        fast = [next_fast_len(height, real=True), next_fast_len(width, real=True)]
+        fast = _fast_size(height, width)
         for axis in (0, 1):
             x = extend(x, axis - 2, self.before[axis], self.after[axis], self.boundary)
         spectrum = torch.fft.rfft2(x, s=fast) * self._transfer(fast).conj()
@@ -102,7 +101,7 @@ class Correlation(nn.Module):
 
     def _transpose_fourier(self, z: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         height, width = self._extended_size(size)
-        fast = [next_fast_len(height, real=True), next_fast_len(width, real=True)]
+        fast = _fast_size(height, width)
         if self.stride > 1:
             sparse = z.new_zeros((*z.shape[:2], z.shape[2] * self.stride, z.shape[3] * self.stride))
             sparse[..., :: self.stride, :: self.stride] = z
@@ -172,3 +171,10 @@ def _separable_terms(
     # The signs are chosen so that a kernel without negative weights has factors without.
     signs = np.where(left[:, :rank].sum(axis=0) < 0, -1.0, 1.0)
     return list((left[:, :rank] * roots * signs).T), list(right[:rank] * (roots * signs)[:, None])
+
+
+def _fast_size(height: int, width: int) -> list[int]:
+    # Imported here: it takes longer to load than a small picture to restore, and most operators need none of it.
+    from scipy.fft import next_fast_len
+
+    return [next_fast_len(height, real=True), next_fast_len(width, real=True)]
