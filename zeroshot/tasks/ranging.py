@@ -62,7 +62,8 @@ def on_working_range(picture: Picture, task: Task, options: dict[str, Any]) -> P
 
         samples = from_unit(picture.colours, form.dtype, picture.form.value_range).double()
     low, high = form.value_range
-    if low <= float(samples.min()) and float(samples.max()) <= high:
+    inside = low <= float(samples.min()) and float(samples.max()) <= high
+    if inside and form.origin != "type":
         return picture
     default = next((option.default for option in task.options if option.name == "sigma"), None)
     sigma, noise = options.get("sigma", default), None
