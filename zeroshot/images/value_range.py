@@ -3,8 +3,9 @@
 Everything is restored on the scale from 0 to 1, to which priors confine their images. Floats whose content lies in
 [0, 1], up to noise, are taken as they are, and so are those on the scale of 8, 10, 12, 14 or 16 bits. All others,
 such as HDR, z-scores and differences from a background, are mapped there from their own least and largest value,
-and the result is mapped back; so are floats that span less than a grey level of 8 bits, such as lengths in metres
-or a reflectance of 1e-6, to which no threshold of a prior would fit. A range that was given is widened where values that are no noise lie beyond it.
+and the result is mapped back; so are floats that span less than a grey level of 8 bits, such as lengths in metres,
+to which no threshold of a prior would fit. A range that was given is widened where values that are no noise lie
+beyond it.
 """
 
 from __future__ import annotations
