@@ -30,7 +30,7 @@ from zeroshot.restoration import Restoration
 from zeroshot.spelling import OptionError
 from zeroshot.stopping import StoppingRule
 from zeroshot.tasks import make_problem, task_named
-from zeroshot.tasks.ranging import on_working_range
+from zeroshot.tasks.ranging import on_working_range, without_missing
 from zeroshot.tiling.planning import Tiling, description, is_tiled
 from zeroshot.watch import INTERRUPTED, Callback, Watch
 
@@ -147,7 +147,7 @@ def solve(
     request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, tiling)
     deadline = deadline_of_call(seconds, called)
     with kept(deadline):
-        loaded = images.load(image, value_range=value_range)
+        loaded = images.load(without_missing(image, options), value_range=value_range)
         picture = on_working_range(loaded, task_named(task), options)
         say_range(picture)
         _check_preview(preview, image)

@@ -128,3 +128,31 @@ def test_pictures_that_belong_together_share_one_range():
 
 def test_inputs_that_differ_by_their_range_have_different_checksums():
     assert load(PHOTOGRAPH * 5).sha256() != load(PHOTOGRAPH * 10).sha256()
+
+
+@pytest.mark.parametrize(
+    ("factor", "offset"), [(1e-6, 0), (1e-6, 5e-6), (1e-12, 0), (2e-6, -1e-6), (1e-3, 0.25)], ids=str
+)
+def test_floats_that_span_next_to_nothing_have_a_scale_of_their_own(factor, offset):
+    array = PHOTOGRAPH.astype(np.float64) * factor + offset
+    picture = load(array)
+    assert picture.form.origin == "found"
+    assert float(picture.colours.max()) == pytest.approx(1, abs=1e-5)
+    np.testing.assert_array_equal(picture.as_given(), array)
+    with pytest.warns(UserWarning, match="span next to nothing between 0 and 1: taken as black"):
+        say_range(picture)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.full((16, 16), 1e-6),
+        np.full((16, 16), 0.5) + np.eye(16) * 1e-8,
+        np.eye(16) / 255,
+        PHOTOGRAPH / 100,
+        np.zeros((16, 16)),
+    ],
+    ids=["constant", "rounding", "one grey level", "dark", "black"],
+)
+def test_dark_and_constant_floats_are_taken_as_they_are(array):
+    assert load(array).form.origin == "type"

@@ -80,3 +80,9 @@ def test_small_images_tell_nothing(shape: tuple[int, ...]) -> None:
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     assert correlated_noise(image) is None
     assert stripes(image) is None
+
+
+def test_a_few_lines_of_a_building_are_no_stripes() -> None:
+    pixels = np.full((192, 192), 120.0) + np.random.default_rng(0).normal(0, 2, (192, 192))
+    pixels[:, 16::64] += 12
+    assert stripes(as_image(np.clip(np.round(pixels), 0, 255).astype(np.uint8))[0]) is None

@@ -173,3 +173,23 @@ def test_red_sharpens_as_before() -> None:
     blurred = with_noise(Blur.gaussian(1.5)(truth), 2 / 255)
     problem = Problem(blurred, Blur.gaussian(1.5), sigma=2 / 255, task="deblur")
     assert decibels(solved(problem, "red"), truth) >= decibels(problem.initial(), truth) + 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *sorted(
+            {*CLASSIC, "completion"}
+            - {"bilateral", "coherence", "domain_transform", "fourier", "perona_malik"}
+        ),
+        "dip",
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_known_pixels_of_inpainting_come_back_to_the_bit(name: str, channels: int) -> None:
+    random = np.random.default_rng(0)
+    image = random.random((24, 26, channels)).astype(np.float32)
+    known = random.random(image.shape[:2]) < 0.6
+    settings = {**QUICK.get(name, {}), **({"iterations": 5} if name == "dip" else {})}
+    result = zeroshot.solve(image, "inpaint", name, mask=known, settings=settings, progress=False)
+    np.testing.assert_array_equal(np.asarray(result)[known], image[known])

@@ -167,3 +167,12 @@ def test_the_mask_of_an_operator_is_remarked_on(tmp_path):
     text = f'mask("{tmp_path / "m.png"}")'
     with pytest.warns(UserWarning, match="93% of the pixels are missing.*invert=true"):
         zeroshot.solve(DAMAGED, task="restore", prior="tv", operator=text, progress=False)
+
+
+def test_hot_pixels_of_a_black_frame_do_not_turn_their_mask():
+    random = np.random.default_rng(0)
+    frame = np.zeros((64, 64), np.uint8)
+    hot = random.random(frame.shape) < 0.01
+    frame[hot] = random.integers(50, 256, int(hot.sum()))
+    assert not looks_inverted(tensor_of(~hot), images.load(frame))
+    assert (inpainted(frame, ~hot) == 0).all()

@@ -160,3 +160,35 @@ def test_degrade_works_between_black_and_white():
         made = degrade(5 * CLEAN - 1, "denoise", sigma=0.1)
     assert 0 <= float(made.truth.min()) <= float(made.truth.max()) <= 1
     assert quietly(made.measurement, task="denoise", prior="tv", **made.options).before.form.origin == "type"
+
+
+@pytest.mark.parametrize("prior", ["tv", "bm3d", "wavelet"])
+@pytest.mark.parametrize(("factor", "offset"), [(1e-6, 0), (1e-9, 5e-9)])
+def test_denoising_is_the_same_on_the_faintest_scale(prior, factor, offset):
+    expected = np.asarray(quietly(CLEAN + NOISE, task="denoise", prior=prior, sigma=0.05))
+    image = (CLEAN + NOISE).astype(np.float64) * factor + offset
+    result = quietly(image, task="denoise", prior=prior, sigma=0.05 * factor)
+    assert result.sigma == pytest.approx(0.05 * factor, rel=1e-6)
+    assert np.sqrt(np.mean(((result.image - offset) / factor - expected) ** 2)) < 0.006
+
+
+@pytest.mark.parametrize("of", [np.asarray, torch.from_numpy], ids=["array", "tensor"])
+@pytest.mark.parametrize("factor", [1, 1e-6, 300])
+def test_nan_may_stand_where_the_mask_says_that_pixels_are_missing(of, factor):
+    known = np.random.default_rng(1).random(CLEAN.shape) < 0.7
+    damaged = np.where(known, CLEAN * factor, np.nan).astype(np.float32)
+    damaged[~known & (np.arange(64) < 20)] = np.inf
+    restored = np.asarray(quietly(of(damaged), task="inpaint", prior="tv", mask=known))
+    np.testing.assert_array_equal(restored[known], damaged[known])
+    np.testing.assert_array_equal(
+        restored, np.asarray(quietly(np.where(known, damaged, 0), task="inpaint", prior="tv", mask=known))
+    )
+
+
+def test_nan_where_the_mask_knows_pixels_is_refused():
+    damaged = CLEAN.copy()
+    damaged[3, 4:6] = np.nan
+    known = np.ones(CLEAN.shape, bool)
+    known[3, 4] = False
+    with pytest.raises(ValueError, match="2 of 4096 values are NaN"):
+        quietly(damaged, task="inpaint", prior="tv", mask=known)

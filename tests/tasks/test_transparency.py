@@ -122,3 +122,14 @@ def test_where_nothing_or_everything_is_seen_all_is_as_without_alpha():
     np.testing.assert_array_equal(restored(opaque, task="denoise", prior="tv", sigma=0.08)[..., :3], plain)
     opaque[..., 3] = 0
     np.testing.assert_array_equal(restored(opaque, task="denoise", prior="tv", sigma=0.08)[..., :3], plain)
+
+
+def test_outliers_do_not_depend_on_hidden_colours():
+    salted = NOISY.copy()
+    salted[np.random.default_rng(2).random(SEEN.shape) < 0.03] = 255
+    results = [
+        restored(cut_out(salted, hidden), task="denoise", prior="wavelet", outliers="auto")[SEEN]
+        for hidden in HIDDEN.values()
+    ]
+    for other in results[1:]:
+        np.testing.assert_array_equal(other, results[0])

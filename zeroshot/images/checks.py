@@ -113,7 +113,7 @@ def check_finite(samples: torch.Tensor, words: SourceWording) -> None:
     if samples.dtype.is_floating_point:
         bad = int((~torch.isfinite(samples)).sum())
         if bad:
-            mask = ", or inpaint them: put 0 there and give a mask that is false (black) there"
+            mask = ", or inpaint them with a mask that is false (black) there"
             advice = mask if words.subject == "image" else ""
             raise ImageError(
                 f"{words.place}{bad} of {samples.numel()} values{words.of} are NaN or infinite; "

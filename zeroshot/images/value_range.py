@@ -3,7 +3,9 @@
 Everything is restored on the scale from 0 to 1, to which priors confine their images. Floats whose content lies in
 [0, 1], up to noise, are taken as they are, and so are those on the scale of 8, 10, 12, 14 or 16 bits. All others,
 such as HDR, z-scores and differences from a background, are mapped there from their own least and largest value,
-and the result is mapped back. A range that was given is widened where values that are no noise lie beyond it.
+and the result is mapped back; so are floats that span less than a grey level of 8 bits, such as lengths in metres,
+to which no threshold of a prior would fit. A range that was given is widened where values that are no noise lie
+beyond it.
 """
 
 from __future__ import annotations
@@ -34,6 +36,10 @@ MEAN_DEVIATIONS = 1.3
 SIDE = 5
 #: Below this share of white, black is 0 even where no value is as dark.
 _NEAR_BLACK = 0.25
+#: Floats that span less than this share of 0 … 1 have a scale of their own.
+LEAST_SPAN = 1 / 256
+#: Below this share of the values themselves a span is their rounding.
+_LEAST_RELATIVE_SPAN = 1e-5
 #: A range this close to 0 … 1 is not worth a word.
 _UNNOTICED = 0.01
 #: The second difference in both directions, of unit norm: what it leaves of a smooth image is noise.
@@ -71,6 +77,8 @@ def working_range(
         return form
     least, largest = (float(v) for v in values.double().aminmax())
     low, high = form.value_range
+    if form.origin == "type" and _is_faint(least, largest):
+        return replace(form, value_range=_around(least, largest), origin="found")
     if low <= least and largest <= high:
         return form
     extent = (least, largest)
@@ -83,6 +91,12 @@ def working_range(
         if white / 2 < largest and _fits(samples, known, (0.0, white), extent, noise):
             return replace(form, value_range=(0.0, white), origin="found")
     return replace(form, value_range=_around(least, largest), origin="found")
+
+
+def _is_faint(least: float, largest: float) -> bool:
+    """Whether values span so little of 0 … 1 that this cannot be their scale."""
+    largest_magnitude = max(abs(least), abs(largest))
+    return largest_magnitude <= 1 and _LEAST_RELATIVE_SPAN * largest_magnitude < largest - least < LEAST_SPAN
 
 
 def _around(least: float, largest: float) -> Range:
@@ -171,7 +185,8 @@ def say_range(picture: Picture) -> None:
             "; sigma is in the units of the image; say value_range=(black, white) to choose",
             "; say --range LOW,HIGH to choose",
         )
-        text = f"{place}float values beyond 0 and 1: taken as black {low:.6g}, white {high:.6g}"
+        beside = "that span next to nothing between" if _is_faint(low, high) else "beyond"
+        text = f"{place}float values {beside} 0 and 1: taken as black {low:.6g}, white {high:.6g}"
         warnings.warn(OptionWarning(text, choose), stacklevel=3)
     elif form.origin == "widened":
         asked = Wording("value_range", "--range")

@@ -27,8 +27,9 @@ LEAST_LEVEL = 8 / 255
 _LEAST_PATCHES, _MAX_PATCHES = 200, 40_000
 #: Stripes go through all of that many bands of the image.
 _BANDS = 4
-#: The weakest stripes worth a word, on the [0, 1] scale, and in how many rows or columns.
-LEAST_STRIPE, LEAST_STRIPES = 1.5 / 255, 8
+#: The weakest stripes worth a word, on the [0, 1] scale, and in how many rows or columns: clapboard and the blocks of
+#: compression make a few.
+LEAST_STRIPE, LEAST_STRIPES, LEAST_STRIPED_SHARE = 1.5 / 255, 8, 0.06
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def stripes(image: torch.Tensor) -> Stripes | None:
         Stripes(name, count, level)
         for name, values in directions
         for count, level in [_stripes(values)]
-        if count >= max(LEAST_STRIPES, 0.02 * values.shape[1])
+        if count >= max(LEAST_STRIPES, LEAST_STRIPED_SHARE * values.shape[1])
     ]
     return max(found, key=lambda stripe: stripe.count, default=None)
 

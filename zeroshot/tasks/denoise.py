@@ -36,7 +36,9 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
 
     operator: Operator = Identity()
     if options["outliers"] == "auto":
-        found = outliers(picture.colours)
+        found = outliers(_seen(picture))
+        if picture.visible is not None:
+            found &= picture.visible
         count = int(found.sum())
         share = f"{count} of {found.numel()} pixels stand out of their neighbours"
         warnings.warn(
@@ -46,6 +48,15 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
         if count:
             operator = Mask((~found).float())
     return posed("denoise", picture, operator, options, operator(picture.colours)), picture
+
+
+def _seen(picture: Picture) -> torch.Tensor:
+    """The colours, with a filling from what is seen in place of what is transparent."""
+    from zeroshot.operators import fill_holes
+
+    if picture.visible is None:
+        return picture.colours
+    return fill_holes(picture.colours, picture.visible.to(picture.colours).expand_as(picture.colours))
 
 
 def _check(options: Mapping[str, Any]) -> None:

@@ -21,6 +21,8 @@ from zeroshot.spelling import Argument, OptionError, OptionWarning, Part, Wordin
 _MARK_TOLERANCE = 2.5 / 255
 #: Where more of a picture is missing the mask is probably the other way round.
 _MOSTLY_MISSING = 0.75
+#: Fewer single pixels than that are hot pixels of a dark frame, and no remains of a picture.
+_LEAST_STREWN = 0.03
 INVERT_MASK = Wording("invert_mask=True", "--invert-mask")
 KEEP_MASK = Wording("invert_mask=False", "--no-invert-mask")
 
@@ -153,7 +155,8 @@ def looks_inverted(mask: torch.Tensor, picture: images.Picture) -> bool:
     # Of two neighbours both are missing as often as chance has it where holes are single pixels.
     pairs = float((holes[..., 1:] * holes[..., :-1]).mean())
     share = float(holes.mean())
-    return float(edge.mean()) > 0.5 or pairs < 1.5 * share**2 + 0.01 * share
+    strewn = pairs < 1.5 * share**2 + 0.01 * share
+    return float(edge.mean()) > 0.5 or (strewn and share >= _LEAST_STREWN)
 
 
 def _spread(colours: torch.Tensor, where: torch.Tensor) -> float:

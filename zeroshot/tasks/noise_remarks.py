@@ -79,7 +79,8 @@ def _on_stripes(striped: Stripes) -> Text:
 
 def _on_correlation(found: Levels, sigma: float) -> Text:
     what = (
-        "the noise is not white (grain, or noise that was enlarged, demosaicked or compressed): its level is "
+        "the noise is not white (grain, or noise that was enlarged, demosaicked or compressed), unless one texture "
+        "covers the picture: its level is "
     )
     return Text(
         what, _levels(found.fine), " pixel by pixel and ", _levels(found.coarse), " over a few pixels",

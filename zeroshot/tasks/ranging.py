@@ -38,6 +38,40 @@ def level_of(sigma: float, picture: Picture) -> float:
     return level
 
 
+def without_missing(image: Any, options: dict[str, Any]) -> Any:
+    """An array or tensor with 0 for NaN and infinity where the mask says that pixels are missing.
+
+    Where the mask knows one of them, or there is no mask, the image is left as it is, and refused when it is loaded.
+    """
+    import numpy as np
+    import torch
+
+    from zeroshot import images
+    from zeroshot.tasks.masks import mask_of
+
+    if options.get("mask") is None:
+        return image
+    if isinstance(image, np.ndarray) and image.dtype.kind == "f":
+        finite: Any = np.isfinite(image)
+        filled = np.where(finite, image, image.dtype.type(0))
+        told: Any = finite.astype(np.float32)
+    elif isinstance(image, torch.Tensor) and image.is_floating_point():
+        finite = torch.isfinite(image)
+        filled, told = torch.where(finite, image, torch.zeros_like(image)), finite.float()
+    else:
+        return image
+    if bool(finite.all()):
+        return image
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            known, _ = mask_of(images.load(filled), options["mask"], options.get("invert_mask"))
+            measured = images.load(told, subject="mask").colours
+    except (ValueError, TypeError, OSError):  # the image or the mask will be refused with the reason
+        return image
+    return image if bool((known * (1 - measured)).any()) else filled
+
+
 def on_working_range(picture: Picture, task: Task, options: dict[str, Any]) -> Picture:
     """The picture on the range in which its measured values lie, see :mod:`zeroshot.images.value_range`.
 
@@ -62,7 +96,8 @@ def on_working_range(picture: Picture, task: Task, options: dict[str, Any]) -> P
 
         samples = from_unit(picture.colours, form.dtype, picture.form.value_range).double()
     low, high = form.value_range
-    if low <= float(samples.min()) and float(samples.max()) <= high:
+    inside = low <= float(samples.min()) and float(samples.max()) <= high
+    if inside and form.origin != "type":
         return picture
     default = next((option.default for option in task.options if option.name == "sigma"), None)
     sigma, noise = options.get("sigma", default), None

@@ -10,6 +10,7 @@ import torch
 
 from zeroshot.colour import FULL_RANGE_LUMA_NOISE, from_opponent, full_range_luma, to_opponent
 from zeroshot.estimate import Estimate
+from zeroshot.operators import Mask
 from zeroshot.patches import pixel_rows
 from zeroshot.prior import Run
 from zeroshot.priors.sparse.ncsr.centralisation import Centralisation, find_similar
@@ -100,6 +101,7 @@ class CentralisedRestorationRun(Run):
         self._energy = max(problem.operator.norm(tuple(problem.y.shape)) ** 2, 1e-6)
         self.seed = int(torch.randint(2**31, (), generator=generator))
         self.begun, self.iteration = self.image, 0
+        self._exact = self._exact_pixels(problem)
         self._parts: list[_Part] = []
         self.clusters = 0
 
@@ -190,7 +192,16 @@ class CentralisedRestorationRun(Run):
 
     def _as_image(self) -> torch.Tensor:
         image = self.image if self._colours is None else self.image + self._colours
-        return (image * self._contrast).clamp(0, 1)
+        image = (image * self._contrast).clamp(0, 1)
+        return image if self._exact is None else torch.where(self._exact, self._problem.y, image)
+
+    @staticmethod
+    def _exact_pixels(problem: Problem) -> torch.Tensor | None:
+        """Where the measurement is the image itself and without noise, of y's shape; None: nowhere."""
+        if problem.sigma or not isinstance(problem.operator, Mask):
+            return None
+        known = (problem.operator.mask > 0.5).expand_as(problem.y)
+        return known if problem.held_out is None else known & (problem.held_out < 0.5)
 
     def findings(self) -> dict[str, Any]:
         """The noise level, the iterations made, the clusters, and which channels were restored."""
