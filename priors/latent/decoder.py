@@ -15,6 +15,7 @@ from zeroshot.prior import Prior
 from zeroshot.priors.latent.run import AveragedLatentRun
 from zeroshot.priors.latent.weights import generator_for
 from zeroshot.problem import Problem
+from zeroshot.solvers.optimiser import Adam
 from zeroshot.stopping import HeldOut, StoppingRule
 
 
@@ -108,7 +109,7 @@ class LatentDecoderRun(AveragedLatentRun):
         self._crop = (..., slice(0, height), slice(0, width))
         shape = (1, *decoder.latent_shape(height, width))
         self.tensors["latent"] = torch.zeros(shape, device=self.device)
-        self.optimiser = torch.optim.Adam(self.tensors.values(), lr=prior.learning_rate)
+        self.optimiser = Adam(self.tensors.values(), lr=prior.learning_rate)
 
     def image(self) -> torch.Tensor:
         """The decoded latent without what goes beyond the image."""

@@ -19,6 +19,7 @@ from zeroshot.priors.latent.perceptual import perceptual_misfit, require_percept
 from zeroshot.priors.latent.run import LatentRun
 from zeroshot.priors.latent.weights import generator_for, label_misfit, misfit, statistics_file
 from zeroshot.problem import Problem
+from zeroshot.solvers.optimiser import Adam
 from zeroshot.stopping import MaxIterations, StoppingRule
 
 _SPACES = ("z", "w", "w+")
@@ -183,7 +184,7 @@ class InversionRun(LatentRun):
 
     def _optimise_latent(self) -> None:
         self.tensors.requires_grad_()
-        self.optimiser = torch.optim.Adam(self.tensors.values(), lr=self._prior.learning_rate)
+        self.optimiser = Adam(self.tensors.values(), lr=self._prior.learning_rate)
 
     def _optimise_weights(self) -> None:
         self.tensors.requires_grad_(False)
@@ -192,7 +193,7 @@ class InversionRun(LatentRun):
             for name, parameter in self.network.named_parameters()
             if not name.startswith("mapping_network.")
         }
-        self.optimiser = torch.optim.Adam(self._weights.values(), lr=self._prior.tuning_learning_rate)
+        self.optimiser = Adam(self._weights.values(), lr=self._prior.tuning_learning_rate)
 
     def _leave_tuning(self) -> None:
         """Back before the pivot: the weights as they were given, and the latent free again."""

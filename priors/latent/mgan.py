@@ -19,6 +19,7 @@ from zeroshot.priors.latent.perceptual import perceptual_misfit, require_percept
 from zeroshot.priors.latent.run import AveragedLatentRun
 from zeroshot.priors.latent.weights import generator_for, label_misfit, misfit, statistics_file
 from zeroshot.problem import Problem
+from zeroshot.solvers.optimiser import Adam
 from zeroshot.stopping import HeldOut, StoppingRule
 
 #: By task, chosen over six real faces, four at a time, and the 32 × 32 generator of faces that has seen none of
@@ -162,7 +163,7 @@ class MultiCodeRun(AveragedLatentRun):
             # The layers after the composition have styles of their own.
             shape = (1, self._space.layers, self._space.length)
             self.tensors["tail"] = torch.zeros(shape, device=self.device)
-        self.optimiser = torch.optim.Adam(self.tensors.values(), lr=prior.learning_rate)
+        self.optimiser = Adam(self.tensors.values(), lr=prior.learning_rate)
 
     def _features(self) -> Features:
         """H(zₙ) of every code."""

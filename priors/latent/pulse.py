@@ -17,9 +17,10 @@ from zeroshot.priors.latent.sphere import geodesic_cross, learning_rate_factor, 
 from zeroshot.priors.latent.statistics import SAMPLES, LatentStatistics, latent_statistics
 from zeroshot.priors.latent.weights import generator_for, label_misfit, misfit, statistics_file
 from zeroshot.problem import Problem
+from zeroshot.solvers.optimiser import Adam
 
 _OPTIMISERS: dict[str, Any] = {
-    "adam": torch.optim.Adam,
+    "adam": Adam,
     "sgd": torch.optim.SGD,
     "adamax": torch.optim.Adamax,
 }

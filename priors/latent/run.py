@@ -13,6 +13,7 @@ from zeroshot.generators import Generator
 from zeroshot.prior import Run
 from zeroshot.priors.latent.weights import own_copy
 from zeroshot.problem import Problem
+from zeroshot.solvers.optimiser import Optimiser
 
 
 class LatentRun(Run):
@@ -25,14 +26,14 @@ class LatentRun(Run):
     ----------
     tensors : torch.nn.ParameterDict
         What is optimised, by name.
-    optimiser : torch.optim.Optimizer
+    optimiser : Optimiser or torch.optim.Optimizer
         Its learning rates are those of a `learning_rate_factor` of 1.
     iteration : int
         How many steps have been made.
     """
 
     state: ClassVar[tuple[str, ...]] = ("tensors", "optimiser", "iteration", "safety")
-    optimiser: torch.optim.Optimizer
+    optimiser: Optimiser | torch.optim.Optimizer
 
     def __init__(self, problem: Problem, generator: Generator) -> None:
         self.device = problem.y.device
@@ -69,7 +70,7 @@ class LatentRun(Run):
         factor = self.learning_rate_factor(self.iteration) * self.safety
         for group in self.optimiser.param_groups:
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         with torch.enable_grad():
             image = self.as_asked(self.image())
             loss = self.objective(image)

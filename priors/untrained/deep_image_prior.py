@@ -24,6 +24,7 @@ from zeroshot.priors.untrained.settings import CHEAPER, DeepImageSettings, setti
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.solvers.muon import Muon
+from zeroshot.solvers.optimiser import Adam, Optimiser
 from zeroshot.stopping import HeldOut, StoppingRule, WindowedMovingVariance
 
 #: How much of a budget the guide may take.
@@ -215,7 +216,7 @@ class DeepImageRun(Run):
         for _ in range(2):
             began = time.perf_counter()
             self.network(z).mean().backward()
-            self.network.zero_grad(set_to_none=True)
+            self.network.zero_grad()
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
         share = height * width / (self.frame.outer[0] * self.frame.outer[1])
@@ -245,10 +246,10 @@ class DeepImageRun(Run):
         channels = self.z.shape[1]
         return Perturbation(self.z, channels, prior.perturbation, prior.perturbation_noise, self.generator)
 
-    def _make_optimiser(self) -> torch.optim.Optimizer:
+    def _make_optimiser(self) -> Optimiser:
         prior = self.prior
         if prior.optimiser == "adam":
-            return torch.optim.Adam(self.network.parameters(), lr=prior.learning_rate)
+            return Adam(self.network.parameters(), lr=prior.learning_rate)
         head = self.network.head.weight
         kernels = [p for p in self.network.parameters() if p.ndim == 4 and p is not head]
         others = [p for p in self.network.parameters() if p.ndim != 4 or p is head]
@@ -258,7 +259,7 @@ class DeepImageRun(Run):
         z = self.z if self.perturbation is None else self.z + self.perturbation.draw()
         output = self.frame.crop(self.network(z))
         loss = self.problem.loss(output)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         loss.backward()
         self.iteration += 1
         value = float(loss.detach())

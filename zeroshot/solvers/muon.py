@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from zeroshot.solvers.optimiser import Optimiser, adam_step
+
 #: Coefficients of the quintic iteration that drives singular values towards one (Jordan et al., 2024).
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 
@@ -77,7 +79,7 @@ def _product_of_quintics(gram: torch.Tensor, iterations: int) -> torch.Tensor:
     return product / norm
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(Optimiser):
     """Muon on the convolution kernels, Adam on normalisations, biases and the kernels of the image head.
 
     Parameters
@@ -111,22 +113,22 @@ class Muon(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.99),
     ) -> None:
         groups: list[dict[str, Any]] = [
-            {"params": list(kernels), "lr": lr, "rule": "muon"},
-            {"params": list(others), "lr": adam_lr, "rule": "adam"},
+            {"params": list(kernels), "lr": lr, "momentum": momentum, "rule": "muon"},
+            {"params": list(others), "lr": adam_lr, "betas": betas, "rule": "adam"},
         ]
-        super().__init__(groups, {"momentum": momentum, "betas": betas})
+        super().__init__(groups)
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+    def step(self) -> None:
         """Update every parameter that has a gradient."""
         for group in self.param_groups:
-            parameters = [p for p in group["params"] if p.grad is not None]
             if group["rule"] == "muon":
-                self._step_muon(parameters, group)
+                self._step_muon(group)
             else:
-                self._step_adam(parameters, group)
+                adam_step(group, self.state)
 
-    def _step_muon(self, parameters: list[torch.nn.Parameter], group: dict[str, Any]) -> None:
+    def _step_muon(self, group: dict[str, Any]) -> None:
+        parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
         if not parameters:
             return
         averages: list[torch.Tensor] = []
@@ -149,32 +151,3 @@ class Muon(torch.optim.Optimizer):
             rate = group["lr"] * max(1.0, rows / columns) ** 0.5
             steps = updates.reshape(len(members), *shape).unbind()
             torch._foreach_add_([parameters[i] for i in members], list(steps), alpha=-rate)
-
-    def _step_adam(self, parameters: list[torch.nn.Parameter], group: dict[str, Any]) -> None:
-        if not parameters:
-            return
-        beta1, beta2 = group["betas"]
-        first: list[torch.Tensor] = []
-        second: list[torch.Tensor] = []
-        gradients: list[torch.Tensor] = []
-        for parameter in parameters:
-            assert parameter.grad is not None
-            state = self.state[parameter]
-            if "first" not in state:
-                state["first"] = torch.zeros_like(parameter)
-                state["second"] = torch.zeros_like(parameter)
-                state["count"] = 0
-            state["count"] += 1
-            first.append(state["first"])
-            second.append(state["second"])
-            gradients.append(parameter.grad)
-        count = self.state[parameters[0]]["count"]
-        torch._foreach_lerp_(first, gradients, 1 - beta1)
-        torch._foreach_mul_(second, beta2)
-        torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
-        denominator = torch._foreach_sqrt(second)
-        torch._foreach_div_(denominator, (1 - beta2**count) ** 0.5)
-        torch._foreach_add_(denominator, 1e-8)
-        torch._foreach_addcdiv_(
-            list[torch.Tensor](parameters), first, denominator, -group["lr"] / (1 - beta1**count)
-        )

@@ -1,0 +1,123 @@
+"""Optimisers of networks and latents: what they share, and Adam.
+
+They do what those of :mod:`torch.optim` do. The first of those in a process makes PyTorch load its compiler, which
+takes seconds; these load nothing, so that a run with little time begins with its first step.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+
+class Optimiser(ABC):
+    """Groups of parameters, each with its learning rate "lr", and what is remembered of each parameter.
+
+    Attributes
+    ----------
+    param_groups : list of dict
+        "params", "lr" and what else a group holds, as in :class:`torch.optim.Optimizer`.
+    state : dict
+        Parameter → what is remembered of it: tensors and numbers by name.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]]) -> None:
+        self.param_groups = groups
+        self.state: dict[torch.Tensor, dict[str, Any]] = defaultdict(dict)
+
+    @abstractmethod
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self._parameters():
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a continued run needs: the state by the place of the parameter, and the groups' numbers."""
+        places = {parameter: place for place, parameter in enumerate(self._parameters())}
+        return {
+            "state": {places[parameter]: dict(held) for parameter, held in self.state.items()},
+            "param_groups": [
+                {name: value for name, value in group.items() if name != "params"}
+                for group in self.param_groups
+            ],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state` was taken; its tensors become the optimiser's own."""
+        parameters = self._parameters()
+        self.state.clear()
+        for place, held in state["state"].items():
+            parameter = parameters[place]
+            self.state[parameter] = {
+                name: value.to(parameter.device) if isinstance(value, torch.Tensor) else value
+                for name, value in held.items()
+            }
+        for group, numbers in zip(self.param_groups, state["param_groups"], strict=True):
+            group.update(numbers)
+
+    def _parameters(self) -> list[torch.Tensor]:
+        return [parameter for group in self.param_groups for parameter in group["params"]]
+
+
+class Adam(Optimiser):
+    """Steps of −lr · m̂ / (√v̂ + 1e-8), with m̂ and v̂ the running means of gradient and squared gradient, unbiased.
+
+    Parameters
+    ----------
+    parameters : iterable of torch.Tensor
+    lr : float
+        Learning rate.
+    betas : tuple of float
+        Decay of the two means.
+
+    References
+    ----------
+    D. P. Kingma and J. Ba: Adam: a method for stochastic optimization, ICLR 2015.
+    """
+
+    def __init__(
+        self, parameters: Iterable[torch.Tensor], *, lr: float, betas: tuple[float, float] = (0.9, 0.999)
+    ) -> None:
+        super().__init__([{"params": list(parameters), "lr": lr, "betas": betas}])
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        for group in self.param_groups:
+            adam_step(group, self.state)
+
+
+def adam_step(group: dict[str, Any], states: dict[torch.Tensor, dict[str, Any]]) -> None:
+    """One step of :class:`Adam` for the parameters of a group, all together."""
+    parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+    if not parameters:
+        return
+    beta1, beta2 = group["betas"]
+    first: list[torch.Tensor] = []
+    second: list[torch.Tensor] = []
+    gradients: list[torch.Tensor] = []
+    for parameter in parameters:
+        state = states[parameter]
+        if "first" not in state:
+            state["first"] = torch.zeros_like(parameter)
+            state["second"] = torch.zeros_like(parameter)
+            state["count"] = 0
+        state["count"] += 1
+        first.append(state["first"])
+        second.append(state["second"])
+        gradients.append(parameter.grad)
+    count = states[parameters[0]]["count"]
+    torch._foreach_lerp_(first, gradients, 1 - beta1)
+    torch._foreach_mul_(second, beta2)
+    torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
+    denominator = torch._foreach_sqrt(second)
+    torch._foreach_div_(denominator, (1 - beta2**count) ** 0.5)
+    torch._foreach_add_(denominator, 1e-8)
+    torch._foreach_addcdiv_(parameters, first, denominator, -group["lr"] / (1 - beta1**count))
