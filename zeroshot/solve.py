@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from inspect import signature
@@ -20,6 +19,7 @@ from zeroshot.deadline import GRACE, Deadline, deadline_of_call, kept, seconds_l
 from zeroshot.estimate import History
 from zeroshot.images.value_range import say_range
 from zeroshot.loop import Listener, Loop
+from zeroshot.notes import note
 from zeroshot.operators.operator import Operator
 from zeroshot.prediction import worse_than_first_estimate
 from zeroshot.prior import Prior, configured_prior
@@ -357,7 +357,7 @@ class Posed:
         """
         image = loop.result()
         if loop.cut_short and not loop.iteration:
-            warnings.warn(loop.reason, stacklevel=4)
+            note(loop.reason)
             return image, ""
         problem = self.problem.to(image.device)
         worse = worse_than_first_estimate(problem, image)
@@ -369,7 +369,7 @@ class Posed:
             text = f"{worse}, for want of time: this is {got} instead"
         else:
             text = f"{worse}: make more iterations, or take another prior, which knows such pictures"
-        warnings.warn(text, stacklevel=4)
+        note(text)
         return image, text
 
     def untouched(self, reason: str) -> Restoration:

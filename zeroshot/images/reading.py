@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +26,7 @@ from zeroshot.images.metadata import ImageError, Metadata
 from zeroshot.images.picture import GivenForm, Picture, full_range, to_unit
 from zeroshot.images.pillow import metadata_of, pixels_of, turn_upright
 from zeroshot.images.value_range import on_range, working_range
+from zeroshot.notes import note
 
 
 def load(source: Any, *, value_range: tuple[float, float] | None = None, subject: str = "image") -> Picture:
@@ -86,7 +86,7 @@ def _from_pil(image: Image.Image, value_range: tuple[float, float] | None, words
         metadata, orientation = metadata_of(image)
         pixels, remarks = pixels_of(image)
     for remark in remarks:
-        warnings.warn(remark, stacklevel=3)
+        note(remark)
     deep = image.mode == "F" or image.mode.startswith("I")
     mode = image.mode if deep and pixels.ndim == 2 else None
     pixels = turn_upright(pixels, orientation)

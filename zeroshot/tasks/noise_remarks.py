@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from zeroshot.noise import Levels, Stripes, correlated_noise, outliers, stripes
+from zeroshot.notes import note
 from zeroshot.spelling import Argument, OptionWarning, Part, Text, Wording
 
 #: Photographs have a few pixels that stand out by themselves: those that are worth a word are many, or clear.
@@ -37,7 +37,7 @@ def remark_on_noise(
         found = _remarks(y[index], mask, sigma, options)
         if found:
             joined = [part for remark in found for part in ("; ", remark)][1:]
-            warnings.warn(OptionWarning(*joined), stacklevel=6)
+            note(OptionWarning(*joined))
             return
 
 
