@@ -29,6 +29,7 @@ from zeroshot.operators import Identity
 from zeroshot.polling import polling
 from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
+from zeroshot.stopping import MaxIterations
 from zeroshot.tiling import Samples, Tiles
 
 #: Far more operations than fit into any budget of these tests.
@@ -72,6 +73,7 @@ class StrangerRun(Run):
         if self.iteration:
             time.sleep(0.11)
         self.iteration += 1
+        self.image = self.image.clone()
         return Estimate(self.image, 1.0, self.iteration)
 
 
@@ -180,3 +182,33 @@ def test_every_prior_reports_on_a_run_that_had_no_time(prior: str) -> None:
     assert result.iterations == 0
     if task == "denoise":
         np.testing.assert_allclose(result.image, noisy, atol=1e-6)
+
+
+@pytest.mark.parametrize("prior", ["alone", "samples"])
+def test_far_from_the_end_only_the_first_steps_look_at_the_clock(
+    prior: str, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    monkeypatch.setattr("zeroshot.polling._look", looks.append)
+    single = Stranger(quick=1000)
+    loop = Loop(
+        problem,
+        single if prior == "alone" else Samples(single, 2),
+        MaxIterations(5),
+        generator=seeded(),
+        seconds=1e6,
+    )
+    loop.step()
+    after_first = len(looks)
+    assert after_first > 0
+    loop.complete()
+    assert len(looks) == after_first
+
+
+def test_without_a_deadline_nothing_looks_at_the_clock(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    monkeypatch.setattr("zeroshot.polling._look", looks.append)
+    Loop(problem, Samples(Stranger(quick=1000), 2), MaxIterations(3), generator=seeded()).complete()
+    assert not looks

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from zeroshot.images.metadata import ImageError, Metadata
+from zeroshot.images.errors import ImageError
+from zeroshot.images.metadata import Metadata
 from zeroshot.notes import note
 
 # Which values stand for black and white: those of the caller, or the full range of the type.

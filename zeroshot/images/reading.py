@@ -21,8 +21,9 @@ from zeroshot.images.checks import (
     checked_range,
 )
 from zeroshot.images.decoding import library_errors
+from zeroshot.images.errors import ImageError
 from zeroshot.images.formats import read
-from zeroshot.images.metadata import ImageError, Metadata
+from zeroshot.images.metadata import Metadata
 from zeroshot.images.picture import GivenForm, Picture, full_range, to_unit
 from zeroshot.images.pillow import metadata_of, pixels_of, turn_upright
 from zeroshot.images.value_range import on_range, working_range

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from zeroshot.files import write_atomically
+from zeroshot.images.errors import ImageError
 from zeroshot.images.files import check_output
 from zeroshot.images.formats import dtype_for, encode
 from zeroshot.images.kinds import SUFFIXES
-from zeroshot.images.metadata import ImageError, provenance_text
+from zeroshot.images.metadata import provenance_text
 from zeroshot.images.picture import Picture
 from zeroshot.notes import note
 
