@@ -22,6 +22,8 @@ from zeroshot.deadline import OutOfTime, seconds_left
 _LONG_STEP = 0.1
 #: Such steps are watched where fewer than this many fit into the time that is left.
 _LAST_STEPS = 10
+#: How many steps are watched in any case: nobody knows yet how long they take.
+_FIRST_STEPS = 3
 
 _polls: ContextVar[bool] = ContextVar("_polls", default=False)
 _BACKWARD = (torch.Tensor.backward, torch.autograd.grad, torch.autograd.backward)
@@ -46,23 +48,25 @@ def polling(first: bool = False) -> Iterator[None]:
 
 
 class StepWatch:
-    """Breaks off the steps for which looking at the clock is worth its price: long ones, when the time runs out."""
+    """Breaks off steps where looking at the clock is worth its price: the first, and long ones near the end."""
 
     def __init__(self) -> None:
-        self._longest = 0.0
+        self._made, self._longest = 0, 0.0
 
     @contextmanager
     def step(self, first: bool = False) -> Iterator[bool]:
         """Make one step, or a round of them, within; gives whether it may be broken off.
 
-        The `first` one may in any case, since nobody knows how long it will take.
+        Of a `first` one there is nothing to return yet, see :func:`polling`.
         """
         left, began = seconds_left(), time.monotonic()
-        if first or (self._longest > _LONG_STEP and left < _LAST_STEPS * self._longest):
+        is_last = self._longest > _LONG_STEP and left < _LAST_STEPS * self._longest
+        if self._made < _FIRST_STEPS or is_last:
             with polling(first):
                 yield left < math.inf
         else:
             yield False
+        self._made += 1
         self._longest = max(self._longest, time.monotonic() - began)
 
 
