@@ -19,6 +19,7 @@ from zeroshot.polling import StepWatch, polling
 from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
 from zeroshot.stopping import StoppingRule
+from zeroshot.words import counted
 
 #: The reason of a run that was ended by Ctrl-C.
 INTERRUPTED = "interrupted"
@@ -203,7 +204,7 @@ class Loop:
         if self.rule.update(estimate):
             self.end(self.rule.reason or repr(self.rule))
         elif self.run.finished:
-            self.end(f"finished after {_iterations(estimate.iteration)}: nothing is left to do")
+            self.end(f"finished after {counted(estimate.iteration, 'iteration')}: nothing is left to do")
         elif self._deadline is not None and seconds_left() <= 0:
             self._end_for_time()
         self.run.keep_with_best(self.rule.best(), estimate)
@@ -294,10 +295,6 @@ class _NotBegun(Run):
     def step(self) -> Estimate:
         """The image as it is."""
         return Estimate(self.image, 0.0, 0)
-
-
-def _iterations(count: int) -> str:
-    return f"{count} iteration{'s' * (count != 1)}"
 
 
 def all_finite(state: Any) -> bool:

@@ -14,7 +14,7 @@ from zeroshot.cli import files
 from zeroshot.cli.arguments import Files
 from zeroshot.cli.batch import over_images
 from zeroshot.cli.messages import say
-from zeroshot.cli.output_names import beside, lossless, outputs_beside
+from zeroshot.cli.output_names import lossless, output_beside, outputs_beside
 from zeroshot.cli.task_options import add_damage_options, add_task, damage_values
 from zeroshot.cli.values import value_range, whole
 from zeroshot.files import make_folder, require_writable
@@ -136,7 +136,7 @@ def _jobs(options: argparse.Namespace) -> list[_Job]:
     truth = None if options.truth is None else Path(options.truth)
     if len(sources) == 1 and not options.inputs[0].is_dir():
         source = sources[0]
-        given = options.output or str(beside(source, _OUTCOME))
+        given = options.output or str(output_beside(source, _OUTCOME))
         output = Path(given) / lossless(source) if _is_folder(given) else Path(given)
         if truth is not None and _is_folder(options.truth):
             truth = truth / source.name

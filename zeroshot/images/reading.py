@@ -36,11 +36,11 @@ def load(source: Any, *, value_range: tuple[float, float] | None = None, subject
     Parameters
     ----------
     source : path, PIL.Image.Image, numpy.ndarray or torch.Tensor
-        A file is PNG, JPEG, TIFF, WebP or BMP. An array is H×W, H×W×1, H×W×2 (grey and alpha), H×W×3 or H×W×4
-        of bool, uint8, uint16, float16, float32 or float64; a tensor is H×W, C×H×W or N×C×H×W with C from 1
-        to 4 of the same types or bfloat16. Floats in [0, 1], up to noise, are taken as they are; for others black
-        and white are found, see :mod:`zeroshot.images.value_range`. Files and PIL images are turned upright by
-        their EXIF orientation.
+        A file is PNG, JPEG, TIFF, WebP or BMP, or AVIF where Pillow reads it. An array is H×W, H×W×1, H×W×2 (grey and
+        alpha), H×W×3 or H×W×4 of bool, uint8, uint16, float16, float32 or float64; a tensor is H×W, C×H×W or N×C×H×W
+        with C from 1 to 4 of the same types or bfloat16. Floats in [0, 1], up to noise, are taken as they are; for
+        others black and white are found, see :mod:`zeroshot.images.value_range`. Files and PIL images are turned
+        upright by their EXIF orientation.
     value_range : tuple of float, optional
         The values of black and white, where they are not 0 and 1 for floats or 0 and the largest value of an
         integer type: (0, 255) for floats on that scale, (0, 4095) for 12-bit counts in 16 bits. Alpha is not
