@@ -33,13 +33,13 @@ import numpy as np
 from PIL import Image, features
 
 from zeroshot.images.decoding import check_size, library_errors
+from zeroshot.images.errors import ImageError
 from zeroshot.images.exif import is_sound
 from zeroshot.images.kinds import read_bytes
 from zeroshot.images.metadata import (
     JPEG_SEGMENT_LIMIT,
     PROVENANCE_MARK,
     XMP_HEADER,
-    ImageError,
     Metadata,
     bmp_with_provenance,
     clean_xmp,
