@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 from zeroshot.files import appended, write_atomically
 from zeroshot.locks import held, lock_file
+from zeroshot.terminal import is_terminal
 
 _NVIDIA = (
     "Nvidia Source Code License (non-commercial): https://github.com/NVlabs/stylegan3/blob/main/LICENSE.txt"
@@ -347,5 +348,5 @@ def _append(answer: Any, part: Path, mode: str, have: int, progress: str) -> Non
 def _progress_bar(progress: str, what: str, total: int, initial: int) -> Any:
     from tqdm import tqdm
 
-    hidden = progress != "bar" or sys.stderr is None or not sys.stderr.isatty()
+    hidden = progress != "bar" or not is_terminal(sys.stderr)
     return tqdm(total=total or None, initial=initial, unit="B", unit_scale=True, desc=what, disable=hidden)

@@ -14,7 +14,6 @@ import torch
 import zeroshot
 from tests.pictures import seeded
 from zeroshot.deadline import (
-    GRACE,
     Deadline,
     OutOfTime,
     counting_start_up,
@@ -29,6 +28,7 @@ from zeroshot.operators import Identity
 from zeroshot.polling import polling
 from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
+from zeroshot.stopping import MaxIterations
 from zeroshot.tiling import Samples, Tiles
 
 #: Far more operations than fit into any budget of these tests.
@@ -45,10 +45,12 @@ class Stranger(Prior):
     quick: int = 0
     endless: str = "step"
     iterations: int = ENDLESS
+    seconds_to_start: float = 0.0
 
     def start(self, problem: Problem, generator: torch.Generator) -> StrangerRun:
         if self.endless == "start":
             _work_on(problem.y.clone())
+        time.sleep(self.seconds_to_start)
         return StrangerRun(self, problem, generator)
 
 
@@ -72,6 +74,7 @@ class StrangerRun(Run):
         if self.iteration:
             time.sleep(0.11)
         self.iteration += 1
+        self.image = self.image.clone()
         return Estimate(self.image, 1.0, self.iteration)
 
 
@@ -111,12 +114,12 @@ def test_a_later_step_that_does_not_end_gives_the_image_of_the_one_before(proble
 
 def test_the_nearest_of_the_deadlines_holds_and_ends_with_its_block() -> None:
     assert seconds_left() == math.inf
-    with kept(Deadline(100.0)):
-        with kept(Deadline(10.0, grace=GRACE)), kept(None), kept(Deadline(50.0)):
-            assert 9 < seconds_left() <= 10 < seconds_left(first=True) <= 10 + GRACE
-            give_back(5.0)
-            assert 14 < seconds_left() <= 15
-        assert 100 < seconds_left() <= 105
+    with kept(Deadline(9000.0)):
+        with kept(Deadline(1000.0, grace=500.0)), kept(None), kept(Deadline(5000.0)):
+            assert 900 < seconds_left() <= 1000 < seconds_left(first=True) <= 1500
+            give_back(500.0)
+            assert 1400 < seconds_left() <= 1500
+        assert 9400 < seconds_left() <= 9500
     assert seconds_left() == math.inf
 
 
@@ -142,7 +145,9 @@ def test_operations_are_watched_inside_only() -> None:
 
 
 def test_samples_that_got_no_time_are_left_out_and_counted(problem: Problem) -> None:
-    loop = Loop(problem, Samples(Stranger(quick=1), 1000), generator=seeded(), seconds=1.0).complete()
+    # A third of the time suffices to begin fifty of them at the most.
+    single = Stranger(quick=1, seconds_to_start=0.02)
+    loop = Loop(problem, Samples(single, 1000), generator=seeded(), seconds=3.0).complete()
     run = loop.run
     done = run.findings()["samples"]
     assert 1 <= done < 1000
@@ -180,3 +185,34 @@ def test_every_prior_reports_on_a_run_that_had_no_time(prior: str) -> None:
     assert result.iterations == 0
     if task == "denoise":
         np.testing.assert_allclose(result.image, noisy, atol=1e-6)
+
+
+@pytest.mark.parametrize("prior", ["alone", "samples"])
+def test_far_from_the_end_only_the_first_steps_look_at_the_clock(
+    prior: str, problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    monkeypatch.setattr("zeroshot.polling._look", looks.append)
+    single = Stranger(quick=1000)
+    loop = Loop(
+        problem,
+        single if prior == "alone" else Samples(single, 2),
+        MaxIterations(8),
+        generator=seeded(),
+        seconds=1e6,
+    )
+    for _ in range(4):
+        loop.step()
+    after_first = len(looks)
+    assert after_first > 0
+    loop.complete()
+    assert len(looks) == after_first
+
+
+def test_without_a_deadline_nothing_looks_at_the_clock(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[bool] = []
+    monkeypatch.setattr("zeroshot.polling._look", looks.append)
+    Loop(problem, Samples(Stranger(quick=1000), 2), MaxIterations(3), generator=seeded()).complete()
+    assert not looks

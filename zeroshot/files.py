@@ -13,12 +13,12 @@ import os
 import secrets
 import stat
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from zeroshot.notes import note
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 
 LONGEST_NAME = 255  # bytes, on the usual file systems
@@ -202,7 +202,7 @@ class Tolerance:
         except Exception as error:
             if not self._told:
                 reason = str(error) or type(error).__name__
-                warnings.warn(f"{self._what} could not be written: {reason}", stacklevel=3)
+                note(f"{self._what} could not be written: {reason}")
             self._told = True
 
 

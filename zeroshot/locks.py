@@ -106,8 +106,11 @@ def _open(lock: Path) -> int:
     flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | flags, 0o666)
-    except PermissionError:  # of another user, who was killed
-        descriptor = os.open(lock, os.O_RDONLY | flags)
+    except PermissionError as refused:  # of another user, who was killed
+        try:
+            descriptor = os.open(lock, os.O_RDONLY | flags)
+        except OSError:
+            raise OSError(f"{lock}: cannot be made: {refused.strerror}") from None
     except OSError as error:
         if lock.is_symlink():
             raise OSError(f"{lock} is a symbolic link where a lock should be: remove it") from None

@@ -15,20 +15,17 @@ import torch
 
 from zeroshot.deadline import Deadline, OutOfTime, kept, seconds_left
 from zeroshot.estimate import Estimate
-from zeroshot.polling import polling
+from zeroshot.polling import StepWatch, polling
 from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
 from zeroshot.stopping import StoppingRule
+from zeroshot.words import counted
 
 #: The reason of a run that was ended by Ctrl-C.
 INTERRUPTED = "interrupted"
 
 #: Steps between two states that a run may go back to.
 _KEPT_EVERY = 50
-#: Seconds of a step from which on it is worth breaking off.
-_LONG_STEP = 0.1
-#: Such steps are watched where fewer than this many fit into the time that is left.
-_LAST_STEPS = 10
 
 
 class Listener:
@@ -112,7 +109,7 @@ class Loop:
         self.rule.start(problem)
         self.image = problem.initial()
         self.reason, self.loss, self.iteration, self.cut_short = "", 0.0, 0, False
-        self._restarts, self._steps, self._longest = 0, 0, 0.0
+        self._restarts, self._steps, self._watch = 0, 0, StepWatch()
         # With measurements held out a denoiser is no longer the answer by itself.
         self.run: Run = self._begun(prior.suited(problem), generator)
         self._good: dict[str, Any] = {**self._snapshot(), "image": self.image}
@@ -191,20 +188,15 @@ class Loop:
 
     def _step_in_time(self) -> Estimate:
         """One step of the run, broken off when the time is up where it would go on for long."""
-        began, left = time.monotonic(), seconds_left()
-        if left <= 0 and self._steps:
+        if seconds_left() <= 0 and self._steps:
             raise OutOfTime
-        long = self._longest > _LONG_STEP and left < _LAST_STEPS * self._longest
-        if self.run.minds_time or not (long or self._steps == 0):
-            estimate = self.run.step()
-        else:
-            if self._steps and left < math.inf:
+        if self.run.minds_time:
+            return self.run.step()
+        with self._watch.step(first=self._steps == 0) as may_break_off:
+            if may_break_off and self._steps:
                 # A step that is broken off may have begun to change it.
                 self.image = self.image.clone()
-            with polling(first=self._steps == 0):
-                estimate = self.run.step()
-        self._longest = max(self._longest, time.monotonic() - began)
-        return estimate
+            return self.run.step()
 
     def _judge(self, estimate: Estimate) -> None:
         self._steps += 1
@@ -212,7 +204,7 @@ class Loop:
         if self.rule.update(estimate):
             self.end(self.rule.reason or repr(self.rule))
         elif self.run.finished:
-            self.end(f"finished after {_iterations(estimate.iteration)}: nothing is left to do")
+            self.end(f"finished after {counted(estimate.iteration, 'iteration')}: nothing is left to do")
         elif self._deadline is not None and seconds_left() <= 0:
             self._end_for_time()
         self.run.keep_with_best(self.rule.best(), estimate)
@@ -303,10 +295,6 @@ class _NotBegun(Run):
     def step(self) -> Estimate:
         """The image as it is."""
         return Estimate(self.image, 0.0, 0)
-
-
-def _iterations(count: int) -> str:
-    return f"{count} iteration{'s' * (count != 1)}"
 
 
 def all_finite(state: Any) -> bool:

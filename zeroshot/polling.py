@@ -5,6 +5,8 @@ Priors need nothing for it, those of other packages neither: what they do with t
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,6 +17,13 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from zeroshot.deadline import OutOfTime, seconds_left
+
+#: Seconds of a step from which on it is worth breaking off.
+_LONG_STEP = 0.1
+#: Such steps are watched where fewer than this many fit into the time that is left.
+_LAST_STEPS = 10
+#: How many steps are watched in any case: nobody knows yet how long they take.
+_FIRST_STEPS = 3
 
 _polls: ContextVar[bool] = ContextVar("_polls", default=False)
 _BACKWARD = (torch.Tensor.backward, torch.autograd.grad, torch.autograd.backward)
@@ -27,7 +36,7 @@ def polling(first: bool = False) -> Iterator[None]:
     With `first` there is nothing to return yet, and the deadline's grace is added. An operation takes about ten
     microseconds longer inside. Where no deadline is kept nothing is done.
     """
-    if _polls.get() or seconds_left() == float("inf"):
+    if _polls.get() or seconds_left() == math.inf:
         yield
         return
     token = _polls.set(True)
@@ -36,6 +45,29 @@ def polling(first: bool = False) -> Iterator[None]:
             yield
     finally:
         _polls.reset(token)
+
+
+class StepWatch:
+    """Breaks off steps where looking at the clock is worth its price: the first, and long ones near the end."""
+
+    def __init__(self) -> None:
+        self._made, self._longest = 0, 0.0
+
+    @contextmanager
+    def step(self, first: bool = False) -> Iterator[bool]:
+        """Make one step, or a round of them, within; gives whether it may be broken off.
+
+        Of a `first` one there is nothing to return yet, see :func:`polling`.
+        """
+        left, began = seconds_left(), time.monotonic()
+        is_last = self._longest > _LONG_STEP and left < _LAST_STEPS * self._longest
+        if self._made < _FIRST_STEPS or is_last:
+            with polling(first):
+                yield left < math.inf
+        else:
+            yield False
+        self._made += 1
+        self._longest = max(self._longest, time.monotonic() - began)
 
 
 def _look(first: bool) -> None:

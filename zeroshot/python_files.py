@@ -23,7 +23,7 @@ def module_in(path: Path) -> ModuleType:
     """
     path = path.resolve()
     # Two files of one name are two modules; data classes look theirs up by its name.
-    name = f"zeroshot_method_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    name = f"zeroshot_user_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]
     if str(path.parent) not in sys.path:

@@ -17,7 +17,7 @@ from zeroshot.display import png, slider
 from zeroshot.estimate import History
 from zeroshot.files import write_atomically
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
-from zeroshot.words import noise_level
+from zeroshot.words import counted, noise_level
 
 #: Of a batch, so many runs are plotted.
 _MOST_COLUMNS = 4
@@ -173,7 +173,7 @@ class Restoration:
 
     def _course(self) -> str:
         """What was done, how long it took, and the noise."""
-        count = f"{self.iterations} iteration{'s' * (self.iterations != 1)}"
+        count = counted(self.iterations, "iteration")
         noise = f", sigma {self.noise_level}" if self.sigma else ""
         done = f"{self.provenance.get('task')} with {self.provenance.get('prior')}"
         return f"{done}, {count} in {self.seconds:.1f} s{noise}"

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import math
 import time
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from zeroshot import images, synonyms
-from zeroshot.checks import is_number, require_positive, require_whole
-from zeroshot.deadline import GRACE, Deadline, deadline_of_call, kept, seconds_left
-from zeroshot.estimate import History
+from zeroshot.checks import is_number
+from zeroshot.deadline import deadline_of_call, kept
 from zeroshot.images.value_range import say_range
-from zeroshot.loop import Listener, Loop
 from zeroshot.operators.operator import Operator
-from zeroshot.prediction import worse_than_first_estimate
-from zeroshot.prior import Prior, configured_prior
+from zeroshot.prior import Prior
 from zeroshot.problem import Problem
-from zeroshot.provenance import described
-from zeroshot.registry import __version__, prior_class
+from zeroshot.registry import prior_class
+from zeroshot.request import Request, joined, restored_in_turn
 from zeroshot.restoration import Restoration
 from zeroshot.spelling import OptionError
 from zeroshot.stopping import StoppingRule
 from zeroshot.tasks import make_problem, task_named
 from zeroshot.tasks.ranging import on_working_range, without_missing
-from zeroshot.tiling.planning import Tiling, description, is_tiled
-from zeroshot.watch import INTERRUPTED, Callback, Watch
+from zeroshot.tiling.planning import Tiling
+from zeroshot.watch import Callback, Watch
 
 
 def solve(
@@ -163,7 +157,7 @@ def solve(
             share.posed(part, *make_problem(task, part, _options_of(options, index, count)))
             for index, part in enumerate(map(picture.part, range(count)))
         ]
-        return _joined(picture, _restored_in_turn(parts))
+        return joined(picture, restored_in_turn(parts))
 
 
 def solve_problem(
@@ -261,192 +255,3 @@ def resolve_device(device: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ValueError(f"there is no device {str(device)!r} here; use 'cpu' or 'auto'") from error
     return found
-
-
-@dataclass(frozen=True)
-class Request:
-    """What :func:`solve` was asked for, less the image."""
-
-    task: str
-    prior: str | Prior
-    settings: dict[str, Any] | None
-    stopping: StoppingRule | None
-    seconds: float | None
-    seed: int
-    device: torch.device
-    watch: Watch
-    tiling: Tiling
-
-    def __post_init__(self) -> None:
-        if self.settings is not None and not isinstance(self.settings, dict):
-            kind = type(self.settings).__name__
-            raise TypeError(f"settings must be a dict of hyper-parameters, got {kind}")
-        if self.stopping is not None and not isinstance(self.stopping, StoppingRule):
-            raise TypeError(
-                f"stopping must be a StoppingRule such as MaxIterations(500), got {self.stopping!r}"
-            )
-        require_positive(self, "seconds", none="allowed")
-        require_whole(self, "seed", least=0)
-        if self.seed >= 2**63:
-            raise ValueError(f"seed must be a whole number below 2⁶³, got {self.seed!r}")
-
-    def posed(
-        self, given: images.Picture, problem: Problem, inner: images.Picture, options: dict[str, Any]
-    ) -> Posed:
-        """A problem with the prior that is to solve it; nothing is computed yet.
-
-        Raises
-        ------
-        ValueError
-            Where the prior does not support the problem.
-        """
-        prior = configured_prior(self.prior, problem, self.settings)
-        prior = self.tiling.applied(prior, problem, self.stopping, self.device)
-        if self.seconds is not None:
-            prior = prior.within(self.seconds)
-        prior.require_support(problem)
-        return Posed(self, given, inner, problem, prior, options)
-
-
-@dataclass(frozen=True)
-class Posed:
-    """One image, ready to be restored."""
-
-    request: Request
-    before: images.Picture
-    picture: images.Picture
-    problem: Problem
-    prior: Prior
-    options: dict[str, Any]
-
-    def restored(self, deadline: Deadline | None) -> Restoration:
-        """Run the optimisation, until the deadline at the latest."""
-        request, problem = self.request, self.problem.to(self.request.device)
-
-        def begin(listeners: Sequence[Listener]) -> Loop:
-            generator = torch.Generator().manual_seed(request.seed)
-            rule = None if is_tiled(self.prior) else request.stopping
-            return Loop(problem, self.prior, rule, generator=generator, seconds=deadline, listeners=listeners)
-
-        provenance = self.provenance()
-        loop, history = request.watch.run(
-            begin, self.prior, problem.task, request.seconds, self.picture, provenance
-        )
-        run = loop.run
-        image, verdict = self._judged(loop)
-        ended: dict[str, Any] = {
-            "stopped_by": "; ".join(filter(None, [loop.reason, run.remark(), verdict])),
-            "iterations": loop.iteration,
-            "seconds_allowed": request.seconds,
-        }
-        if findings := run.findings():
-            ended["findings"] = described(findings)
-        # No wall-clock time in the provenance: the same run must give the same file, byte for byte.
-        return replace(
-            self._as_restoration(image, provenance | ended),
-            seconds=loop.seconds,
-            history=history,
-            maps={name: image.float().cpu() for name, image in run.maps().items()},
-            arrays={name: array.detach().cpu() for name, array in run.arrays().items()},
-        )
-
-    def _judged(self, loop: Loop) -> tuple[torch.Tensor, str]:
-        """The image to return, and what its user must know of it, who is warned.
-
-        What was cut short and is worse than the first estimate is not returned in its place.
-        """
-        image = loop.result()
-        if loop.cut_short and not loop.iteration:
-            warnings.warn(loop.reason, stacklevel=4)
-            return image, ""
-        problem = self.problem.to(image.device)
-        worse = worse_than_first_estimate(problem, image)
-        if worse is None:
-            return image, ""
-        if loop.cut_short:
-            image = problem.initial()
-            got = "the input itself" if problem.is_denoising else "the first estimate"
-            text = f"{worse}, for want of time: this is {got} instead"
-        else:
-            text = f"{worse}: make more iterations, or take another prior, which knows such pictures"
-        warnings.warn(text, stacklevel=4)
-        return image, text
-
-    def untouched(self, reason: str) -> Restoration:
-        """The operator's first estimate, for an image whose turn did not come for this reason."""
-        ended = {
-            "stopped_by": reason,
-            "iterations": 0,
-            "seconds_allowed": self.request.seconds,
-        }
-        return self._as_restoration(self.problem.initial(), self.provenance() | ended)
-
-    def provenance(self) -> dict[str, Any]:
-        """How the run is made, JSON-able: what a checkpoint must agree with to be continued."""
-        request, single = self.request, self.prior.innermost()
-        rule = request.stopping or single.suited(self.problem).default_stopping(self.problem)
-        return {
-            "zeroshot": __version__,
-            "torch": str(torch.__version__),
-            "task": request.task,
-            "options": {name: described(value) for name, value in self.options.items()},
-            "operator": described(self.problem.operator),
-            "data_term": repr(self.problem.data_term),
-            "sigma": self.problem.sigma,
-            "value_range": list(self.before.form.value_range),
-            "value_range_origin": self.before.form.origin,
-            "prior": single.name,
-            "settings": {name: described(value) for name, value in single.settings().items()},
-            "stopping": repr(rule),
-            **description(self.prior),
-            "seed": request.seed,
-            "device": str(request.device),
-            "threads": torch.get_num_threads(),
-            "input_sha256": self.before.sha256(),
-        }
-
-    def _as_restoration(self, image: torch.Tensor, provenance: dict[str, Any]) -> Restoration:
-        sigma = self.problem.sigma
-        return Restoration(
-            self.picture.with_colours(image.float().cpu()),
-            provenance["stopped_by"],
-            provenance["iterations"],
-            0.0,
-            History(),
-            None if sigma is None else sigma / self.before.form.level_factor,
-            provenance,
-            before=self.before,
-        )
-
-
-def _restored_in_turn(parts: list[Posed]) -> list[Restoration]:
-    """Each image of a batch; after Ctrl-C, or without time, those left are only given their first estimate."""
-    done: list[Restoration] = []
-    for index, part in enumerate(parts):
-        left = seconds_left()
-        if done and done[-1].interrupted:
-            done.append(part.untouched(f"{INTERRUPTED} before its turn"))
-        elif left <= 0:
-            done.append(part.untouched("the time was up before its turn, so that this is the first estimate"))
-        else:
-            share = None if left == math.inf else Deadline(left / (len(parts) - index), grace=GRACE)
-            done.append(part.restored(share))
-    return done
-
-
-def _joined(picture: images.Picture, parts: list[Restoration]) -> Restoration:
-    """The restorations of a batch as one."""
-    colours = torch.cat([part.picture.colours for part in parts])
-    first = parts[0]
-    reasons = sorted({part.stopped_by for part in parts})
-    return Restoration(
-        picture.with_colours(colours),
-        reasons[0] if len(reasons) == 1 else "several reasons: " + "; ".join(reasons),
-        sum(part.iterations for part in parts),
-        sum(part.seconds for part in parts),
-        first.history,
-        None if first.sigma is None else float(np.mean([part.sigma for part in parts])),
-        first.provenance | {"batch": [part.provenance for part in parts]},
-        before=picture,
-        parts=tuple(parts),
-    )

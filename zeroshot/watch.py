@@ -29,6 +29,7 @@ from zeroshot.locks import locked
 from zeroshot.loop import INTERRUPTED, Listener, Loop
 from zeroshot.prior import Prior, Run
 from zeroshot.spelling import visible
+from zeroshot.terminal import is_terminal
 
 Callback = Callable[[Estimate, Run], None]
 
@@ -155,7 +156,7 @@ class Progress(Listener):
     """
 
     def __init__(self, shown: bool | None, seconds: float | None, label: str) -> None:
-        seen = in_notebook() or (sys.stderr is not None and is_terminal(sys.stderr))
+        seen = in_notebook() or is_terminal(sys.stderr)
         hidden = sys.stderr is None or (not seen if shown is None else not shown)
         self.label, self._seconds = visible(label), seconds
         self._begun = False
@@ -273,11 +274,3 @@ def interruption() -> Iterator[Interruption]:
         yield state
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def is_terminal(stream: Any) -> bool:
-    """Whether a stream is a terminal; one that is closed is none."""
-    try:
-        return bool(stream.isatty())
-    except (AttributeError, ValueError, OSError):
-        return False

@@ -70,6 +70,17 @@ def unknown(what: str, name: str, known: Iterable[str], meant: str | None = None
     return f"there is no {what} {name!r}{hint}; there are: {', '.join(names)}"
 
 
+def shortened(text: str, longest: int = 60) -> str:
+    """The text on one line of at most so many letters, for messages that quote what they were given."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= longest else flat[: longest - 1] + "…"
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things: "1 iteration", "2 iterations"."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def noise_level(sigma: float, value_range: tuple[float, float]) -> str:
     """A standard deviation on the [0, 1] scale, in all units that somebody may think in.
 

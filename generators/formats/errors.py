@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from zeroshot.spelling import visible
+from zeroshot.words import shortened
+
 
 class UnsafePickleError(ValueError):
     """The file asks for something that data does not need; the message names it."""
@@ -17,5 +20,4 @@ def first_line(error: BaseException) -> str:
     The message may quote the file: it is cut after 300 letters, and what would move a terminal is escaped.
     """
     line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    return shortened(visible(line), _LONGEST)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from zeroshot.generators import Generator
+from zeroshot.operators.plane_files import read_array
 
 #: An archive may unpack to so many times its size, and so many bytes more.
 _MOST_GROWTH, _SLACK = 20, 1 << 24
@@ -167,15 +168,9 @@ def load_direction(path: str | Path) -> torch.Tensor:
     FileNotFoundError, ValueError
         Where there is no such file, or it holds no array of numbers.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file of a direction {path}")
-    try:
-        array = np.load(path, allow_pickle=False)
-    except Exception:  # numpy raises anything at all on bytes that are not its own
-        raise ValueError(f"{path.name} is no .npy file of numbers") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim == 0:
-        raise ValueError(f"{path.name} is no .npy file of numbers")
+    array = read_array(path, "direction")
+    if array.dtype.kind not in "fiu" or array.ndim == 0:
+        raise ValueError(f"the direction file holds no list of real numbers: {path}")
     return torch.from_numpy(array.astype(np.float32))
 
 
@@ -184,4 +179,4 @@ def _require_small(path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > _MOST_GROWTH * path.stat().st_size + _SLACK:
-        raise ValueError("a bomb")
+        raise ValueError("it unpacks to far more than its size")

@@ -26,7 +26,7 @@ def is_python(weights: Any) -> bool:
 
 
 def generator_from(weights: str) -> Generator:
-    """The generator that the function returns; the same one as long as the file is.
+    """The generator that the function returns; the same one however often it is asked for.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from PIL import Image
 
 import zeroshot
 from tests.cli.commands import run
-from zeroshot.cli.output_names import beside, folder_beside, outputs_beside
+from zeroshot.cli.output_names import folder_beside, output_beside, outputs_beside
 
 FAST = ["--prior", "tv", "--quiet"]
 
@@ -36,7 +36,7 @@ def photo(tmp_path: Path) -> Path:
     ],
 )
 def test_an_output_lies_beside_its_input_and_loses_nothing(source: str, output: str) -> None:
-    assert beside(Path(source), "denoised") == Path(output)
+    assert output_beside(Path(source), "denoised") == Path(output)
 
 
 def test_every_task_has_a_word_for_what_it_has_done() -> None:
@@ -126,3 +126,18 @@ def test_background_without_o(photo: Path, capsys: pytest.CaptureFixture[str]) -
     code, _, err = run(["background", *sorted(frames.iterdir()), "--quiet"], capsys)
     assert code == 2
     assert "give the folder that receives the frames" in err
+
+
+def test_the_output_of_the_longest_names_is_shortened_and_written(tmp_path: Path, capsys) -> None:
+    letters = "ä" * 125 + "b"
+    source = tmp_path / f"{letters}.png"
+    Image.fromarray(np.full((24, 24), 90, np.uint8)).save(source)
+    assert len(source.name.encode()) == 255
+    code, _, err = run(["denoise", source, *FAST], capsys)
+    assert code == 0, err
+    output = output_beside(source, "denoised")
+    assert output.is_file()
+    assert len(output.name.encode()) <= 255
+    assert output.name.endswith(".denoised.png")
+    folder = folder_beside(tmp_path / ("c" * 250), "denoised")
+    assert len(folder.name) == 255

@@ -90,7 +90,7 @@ def check_normal(result: AttemptResult) -> int:
     assert result.image is not None
     assert np.array_equal(result.image, np.zeros((8, 8), np.float32))
     assert result.seconds is not None
-    assert result.seconds < 5
+    assert result.seconds < 200
     assert result.memory_mib is not None
     assert 50 < result.memory_mib < 2000
     assert result.notes["threads"] == 1

@@ -107,7 +107,7 @@ def test_kernel_file_for_shrinking(tmp_path: Path, photograph: torch.Tensor) -> 
         ('mask("missing.npy")', "there is no file 'missing.npy' to read the mask from"),
         ("mask(mask.png)", "neither a number nor a word nor a text in quotes"),
         ("mask(7)", "is the name of an image or .npy file in quotes, got 7"),
-        ("mosaic(5)", "a mosaic pattern is a name or rows of letters, got 5"),
+        ("mosaic(5)", "a mosaic pattern is a name or rows of filters, got 5"),
         ("identity + identity", "is not an operator; known are"),
         ("__import__('os').system('true')", "is not an operator"),
         ("identity(**{'a': 1})", "write the options as name=value"),

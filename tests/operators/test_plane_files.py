@@ -193,3 +193,15 @@ def test_large_kernels_are_those_of_the_formula():
     assert np.sqrt((weights * (rows[:, None] ** 2 + columns[None, :] ** 2)).sum()) == pytest.approx(
         np.sqrt((200**2 + 1) / 12), rel=1e-3
     )
+
+
+@pytest.mark.parametrize(
+    "descr", ["(\n", "((((((\n", "{'descr': '<f4', 'fortran_order': False, 'shape': (\n"]
+)
+def test_a_head_that_python_cannot_read_is_no_array(tmp_path: Path, descr: str) -> None:
+    path = tmp_path / "mask.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(descr).to_bytes(2, "little") + descr.encode() + bytes(80))
+    with pytest.raises(
+        ValueError, match=r"^the mask file is no \.npy file, as numpy\.save writes them: .*mask\.npy$"
+    ):
+        mask_file(path)

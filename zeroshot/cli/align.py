@@ -8,7 +8,7 @@ from typing import Any
 
 from zeroshot import images
 from zeroshot.cli.messages import say
-from zeroshot.cli.output_names import beside
+from zeroshot.cli.output_names import output_beside
 from zeroshot.registry import __version__
 
 
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
     alignment = read_landmarks(options.landmarks)
     outcome = "aligned" if options.back is None else "merged"
-    options.output = options.output or beside(options.photograph, outcome)
+    options.output = options.output or output_beside(options.photograph, outcome)
     images.check_output(options.output, overwrite=options.overwrite, source=options.photograph)
     picture = images.load(options.photograph)
     say_range(picture)

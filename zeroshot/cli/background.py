@@ -17,6 +17,7 @@ from zeroshot.cli.output_names import folder_beside
 from zeroshot.cli.values import number
 from zeroshot.files import make_folder, require_writable
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
+from zeroshot.terminal import is_terminal
 
 #: The folders that the output folder receives, and what is in them.
 PARTS = ("background", "foreground", "mask")
@@ -157,7 +158,7 @@ def _separate(pictures: list[images.Picture], options: argparse.Namespace) -> An
     frames = torch.cat([picture.colours for picture in pictures])
     relative = 1.0 if options.weight is None else options.weight
     weight = relative / math.sqrt(max(frames[0].numel(), frames.shape[0]))
-    hidden = options.quiet or not sys.stderr.isatty()
+    hidden = options.quiet or not is_terminal(sys.stderr)
     with tqdm(desc="background", disable=hidden, leave=False) as bar:
 
         def show(iteration: int, residual: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +14,11 @@ from zeroshot.cli import files
 from zeroshot.cli.arguments import Files
 from zeroshot.cli.batch import over_images
 from zeroshot.cli.messages import say
-from zeroshot.cli.output_names import beside, lossless, outputs_beside
+from zeroshot.cli.output_names import lossless, output_beside, outputs_beside
 from zeroshot.cli.task_options import add_damage_options, add_task, damage_values
 from zeroshot.cli.values import value_range, whole
 from zeroshot.files import make_folder, require_writable
+from zeroshot.notes import note
 from zeroshot.registry import __version__
 from zeroshot.spelling import flag
 from zeroshot.tasks import task_named
@@ -136,7 +136,7 @@ def _jobs(options: argparse.Namespace) -> list[_Job]:
     truth = None if options.truth is None else Path(options.truth)
     if len(sources) == 1 and not options.inputs[0].is_dir():
         source = sources[0]
-        given = options.output or str(beside(source, _OUTCOME))
+        given = options.output or str(output_beside(source, _OUTCOME))
         output = Path(given) / lossless(source) if _is_folder(given) else Path(given)
         if truth is not None and _is_folder(options.truth):
             truth = truth / source.name
@@ -202,7 +202,7 @@ def _degrade_one(job: _Job, options: argparse.Namespace, damage: dict[str, Any])
 
     picture = images.load(job.source, value_range=options.value_range)
     if picture.alpha is not None and bool((picture.alpha < 1).any()) and options.mask != "alpha":
-        warnings.warn(f"{job.source}: transparency is left out", stacklevel=2)
+        note(f"{job.source}: transparency is left out")
     result = degrade(picture, options.task, seed=options.seed, quantise=options.quantise, **damage)
     plain = picture.without_alpha()
     if job.companion is not None:
@@ -213,11 +213,11 @@ def _degrade_one(job: _Job, options: argparse.Namespace, damage: dict[str, Any])
         record = {"zeroshot": __version__, "truth_for": job.output.name, **_origin(result)}
         true = plain.with_colours(result.truth)
         images.save(true, job.truth, overwrite=options.overwrite, provenance=record)
-    dtype, note = _depth(result.measurement, job.output)
+    dtype, remark = _depth(result.measurement, job.output)
     damaged = _in_depth(plain.with_colours(result.measurement), dtype)
     images.save(damaged, job.output, overwrite=options.overwrite, provenance=result.provenance)
     if not options.quiet:
-        _tell(job, result, note, damaged.form)
+        _tell(job, result, remark, damaged.form)
     return 0
 
 
@@ -287,7 +287,7 @@ def _is_exact(measurement: torch.Tensor, dtype: torch.dtype) -> bool:
 # --- what is said ------------------------------------------------------------------------------------------
 
 
-def _tell(job: _Job, result: Degraded, note: str, form: GivenForm) -> None:
+def _tell(job: _Job, result: Degraded, remark: str, form: GivenForm) -> None:
     truth = " × ".join(map(str, result.truth.shape[-2:]))
     size = " × ".join(map(str, result.measurement.shape[-2:]))
     kind = "grey" if result.measurement.shape[1] == 1 else "colour"
@@ -297,8 +297,8 @@ def _tell(job: _Job, result: Degraded, note: str, form: GivenForm) -> None:
     say(f"{job.output}: {size} {kind}{origin}")
     if job.companion is not None:
         say(f"{job.beside}: the {job.companion}")
-    if note:
-        say(f"zeroshot: note: {job.output}: {note}", sys.stderr)
+    if remark:
+        say(f"zeroshot: note: {job.output}: {remark}", sys.stderr)
     words = restoring_command(job.output, result, job.beside)
     if _keeps_range(form):
         # The noise would have another one found in the damaged image.

@@ -8,7 +8,7 @@ from typing import Any
 
 from zeroshot import images
 from zeroshot.cli.messages import say
-from zeroshot.cli.output_names import beside
+from zeroshot.cli.output_names import output_beside
 from zeroshot.registry import __version__
 
 
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("edit needs --direction, --towards or --mix: what to change")
     if options.latent.suffix != ".npz":
         raise ValueError(f"edit takes the .npz file that --latent wrote, got {options.latent}")
-    options.output = options.output or beside(options.latent, "edited")
+    options.output = options.output or output_beside(options.latent, "edited")
     if (options.mix is None) != (options.layers is None):
         raise ValueError("--mix and --layers go together: whose styles, and in which layers")
     layers = None if options.layers is None else _range(options.layers)

@@ -9,7 +9,7 @@ from typing import Any
 
 from zeroshot import images
 from zeroshot.cli.messages import INTERRUPTED, say
-from zeroshot.cli.output_names import beside
+from zeroshot.cli.output_names import output_beside
 from zeroshot.cli.restore import prepare_solver
 from zeroshot.cli.results import reserved, save_image
 
@@ -51,7 +51,7 @@ def add_parser(commands: Any, add_run_options: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
     prepare_solver(options)
-    options.output = options.output or beside(options.image, "features")
+    options.output = options.output or output_beside(options.image, "features")
     from zeroshot.priors.latent.weights import extractor_for
 
     images.check_output(options.output, overwrite=options.overwrite, source=options.image)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zeroshot.files import beside
+
 #: Suffixes of formats that lose nothing and hold what a restored image carries.
 _LOSSLESS = (".png", ".tif", ".tiff")
 
@@ -17,10 +19,10 @@ def lossless(source: Path) -> str:
     return source.name if source.suffix.lower() in _LOSSLESS else source.stem + ".png"
 
 
-def beside(source: Path, outcome: str) -> Path:
-    """The output for one image."""
+def output_beside(source: Path, outcome: str) -> Path:
+    """The output for one image; where that is too long a name, it is cut."""
     name = Path(lossless(source))
-    return source.with_name(f"{name.stem}.{outcome}{name.suffix}")
+    return beside(source.with_name(name.stem), f".{outcome}{name.suffix}")
 
 
 def folder_beside(folder: Path, outcome: str) -> Path:
@@ -35,7 +37,7 @@ def folder_beside(folder: Path, outcome: str) -> Path:
     whole = folder if folder.name not in ("", "..") else folder.resolve()
     if not whole.name:
         raise ValueError(f"nothing lies beside {folder}: give a folder with -o")
-    return whole.with_name(f"{whole.name}.{outcome}")
+    return beside(whole, f".{outcome}")
 
 
 def outputs_beside(images: dict[Path, list[Path]], outcome: str) -> list[tuple[Path, Path]]:
@@ -56,7 +58,7 @@ def outputs_beside(images: dict[Path, list[Path]], outcome: str) -> list[tuple[P
     pairs: list[tuple[Path, Path]] = []
     for given, found in images.items():
         if found == [given]:
-            pairs.append((given, beside(given, outcome)))
+            pairs.append((given, output_beside(given, outcome)))
         else:
             folder = folder_beside(given, outcome)
             pairs += [(image, folder / lossless(image)) for image in found]

@@ -12,13 +12,14 @@ from typing import Any
 from zeroshot.cli import files
 from zeroshot.cli.batch import over_images
 from zeroshot.cli.messages import INTERRUPTED, say
-from zeroshot.cli.output_names import beside, outputs_beside
+from zeroshot.cli.output_names import output_beside, outputs_beside
 from zeroshot.cli.results import reserved, save_image, save_or_rescue
 from zeroshot.cli.task_options import task_values
 from zeroshot.files import make_folder, require_writable
 from zeroshot.locks import require_unlocked
 from zeroshot.spelling import Argument, OptionError
 from zeroshot.tasks import tasks
+from zeroshot.words import counted
 
 
 def run(options: argparse.Namespace) -> int:
@@ -79,7 +80,7 @@ def prepare_solver(options: argparse.Namespace) -> None:
 
 def _restore_single(options: argparse.Namespace) -> int:
     source = options.inputs[0]
-    given = options.output or str(beside(source, tasks()[options.command].outcome))
+    given = options.output or str(output_beside(source, tasks()[options.command].outcome))
     output, wants_folder = Path(given), files.asks_for_folder(given)
     if wants_folder or output.is_dir():
         output = output / source.name
@@ -231,5 +232,5 @@ def _summary(output: Path, restoration: Any) -> str:
     listed = ", ".join(f"{row['prior']} {row['held_out_loss']:.3g}" for row in judged)
     losses = f" (held-out loss: {listed})" if listed else ""
     chosen = f"chose {restoration.findings['chosen']}{losses}; " if ranking else ""
-    count = f"{restoration.iterations} iteration{'s' * (restoration.iterations != 1)}"
+    count = counted(restoration.iterations, "iteration")
     return f"{output}: {chosen}{count} in {restoration.seconds:.1f} s{noise}; {restoration.stopped_by}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from zeroshot.cli.arguments import Parser
+from zeroshot.notes import note
 from zeroshot.spelling import Spelled, for_command_line
 from zeroshot.tasks import Option, Task, task_named, tasks
 from zeroshot.tasks.noise import DATA_TERM, NOISE
@@ -131,4 +131,4 @@ def _converter(option: Option) -> Callable[[str], Any]:
 def _remark_on_units(values: dict[str, Any]) -> None:
     levels = 255 * (values.get("sigma") or 0)
     if 0 < levels < 1:
-        warnings.warn(f"--sigma {levels:g} is in 8-bit grey levels, from 0 to 255", stacklevel=3)
+        note(f"--sigma {levels:g} is in 8-bit grey levels, from 0 to 255")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from zeroshot.compare.report.measures import measure, seconds_text
 from zeroshot.compare.store import Existing, Plan
 from zeroshot.compare.store_images import ImageStore
 from zeroshot.compare.worker import MARK, UnguardedScriptError
+from zeroshot.notes import note
 from zeroshot.spelling import OptionError, Wording
 from zeroshot.tasks import task_named
 from zeroshot.tasks.degrade import check
@@ -360,7 +360,7 @@ class _Comparison:
             try:
                 self._write_report()
             except Exception as error:
-                warnings.warn(f"the report could not be written yet: {error}", stacklevel=2)
+                note(f"the report could not be written yet: {error}")
                 self.reported = time.monotonic()
 
     def _write_report(self) -> None:

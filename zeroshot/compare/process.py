@@ -10,7 +10,6 @@ import os
 import pickle
 import signal
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -26,6 +25,7 @@ from zeroshot.compare.method import Method
 from zeroshot.compare.records import Status
 from zeroshot.compare.worker import MARK, Setup, UnguardedScriptError, serve
 from zeroshot.memory import tells_of_memory
+from zeroshot.notes import note
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _KNOWS_SAFE_PATH = sys.version_info >= (3, 11)
@@ -240,10 +240,9 @@ class MethodRunner:
         self._runner.close()
 
     def _stay(self, reason: str) -> Runner:
-        warnings.warn(
+        note(
             f"method {self._method.name!r} cannot be sent to a process of its own ({one_line(reason)}): it runs "
-            "in this one, without timeout or protection from crashes",
-            stacklevel=2,
+            "in this one, without timeout or protection from crashes"
         )
         return InProcess(self._method, self._threads)
 

@@ -94,12 +94,13 @@ class ImageStore(Store):
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: torch.from_numpy(file[name]) for name in file.files}
+            measurement = arrays["measurement"]
         except Exception as error:  # numpy raises anything at all on bytes that are not its own
             raise ComparisonError(
                 f"{path} cannot be read: {error}; remove it to have it made again"
             ) from None
         options = {n.removeprefix(_OPTION): value for n, value in arrays.items() if n.startswith(_OPTION)}
-        return arrays["measurement"], arrays.get("truth"), options
+        return measurement, arrays.get("truth"), options
 
     def _measurement_file(self, image: str) -> Path:
         return self.folder / "measurements" / f"{slug(image)}.npz"

@@ -1,7 +1,7 @@
 from .decoding import MAX_PIXELS, largest_side
+from .errors import ImageError
 from .files import check_not_input, check_output, read_provenance
 from .kinds import SUFFIXES
-from .metadata import ImageError
 from .picture import GivenForm, Picture
 from .reading import load
 from .writing import save

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from zeroshot.images.metadata import ImageError
+from zeroshot.images.errors import ImageError
 from zeroshot.images.picture import GivenForm
 from zeroshot.spelling import Wording
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
-import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
 
@@ -31,13 +28,8 @@ def largest_side(pixels: int, what: str) -> Iterator[None]:
 @contextlib.contextmanager
 def library_errors(subject: object, complaint: str) -> Iterator[None]:
     """Let the decoders' and encoders' warnings pass silently and re-raise their errors in one line."""
-    loggers = [logging.getLogger(name) for name in ("tifffile", "PIL.TiffImagePlugin")]
-    disabled = [logger.disabled for logger in loggers]
-    for logger in loggers:
-        logger.disabled = True
     try:
-        with warnings.catch_warnings(), unheard():
-            warnings.simplefilter("ignore")
+        with unheard():
             yield
     except (ImageError, MemoryError):
         raise
@@ -48,27 +40,6 @@ def library_errors(subject: object, complaint: str) -> Iterator[None]:
         if reason.startswith("cannot identify image file"):  # Pillow's words name an object in memory
             reason = "its header is not understood"
         raise ImageError(f"{subject}: {complaint}: {reason}") from None
-    finally:
-        for logger, before in zip(loggers, disabled, strict=True):
-            logger.disabled = before
-
-
-@contextlib.contextmanager
-def quiet_standard_error() -> Iterator[None]:
-    """Keep from the terminal what C libraries print there by themselves, beside the errors that they return."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # the standard error is closed: there is nothing to keep it from
-        yield
-        return
-    silence = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(silence, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(silence)
-        os.close(kept)
 
 
 def _too_many(what: str = "") -> str:

@@ -11,7 +11,6 @@ from fractions import Fraction
 from PIL import Image
 
 from zeroshot.images.errors import ImageError
-from zeroshot.images.tiff_directories import directory_at, first_place
 
 X_RESOLUTION, Y_RESOLUTION, DESCRIPTION = 0x011A, 0x011B, 270
 ORIENTATION, EXIF_IFD, EXIF_WIDTH, EXIF_HEIGHT, GPS_IFD = 0x0112, 0x8769, 0xA002, 0xA003, 0x8825
@@ -28,6 +27,9 @@ def is_sound(exif: bytes) -> bool:
 
     Thousands of entries may each announce the same megabytes, and be read as often.
     """
+    # With NumPy, which who only looks for provenance does not need.
+    from zeroshot.images.tiff_directories import directory_at, first_place
+
     try:
         places, announced = [first_place(exif)], 0
         for place in places:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from zeroshot.images.decoding import library_errors
+from zeroshot.images.errors import ImageError
 from zeroshot.images.kinds import SUFFIXES, read_bytes
-from zeroshot.images.metadata import ImageError, find_provenance
+from zeroshot.images.metadata import find_provenance
 from zeroshot.spelling import CHOOSE_ANOTHER
 
 

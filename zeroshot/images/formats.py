@@ -25,7 +25,6 @@ resolution is so too.
 from __future__ import annotations
 
 import struct
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -34,13 +33,13 @@ import numpy as np
 from PIL import Image, features
 
 from zeroshot.images.decoding import check_size, library_errors
+from zeroshot.images.errors import ImageError
 from zeroshot.images.exif import is_sound
 from zeroshot.images.kinds import read_bytes
 from zeroshot.images.metadata import (
     JPEG_SEGMENT_LIMIT,
     PROVENANCE_MARK,
     XMP_HEADER,
-    ImageError,
     Metadata,
     bmp_with_provenance,
     clean_xmp,
@@ -62,6 +61,7 @@ from zeroshot.images.pillow import (
 from zeroshot.images.png import encode_png, read_png
 from zeroshot.images.tiff import read_tiff
 from zeroshot.images.tiff_writing import encode_tiff
+from zeroshot.notes import note
 
 LARGEST_JPEG_DPI = 65535
 LONGEST_SIDE = {"JPEG": 65535, "WEBP": 16383}
@@ -93,7 +93,7 @@ def read(path: Path) -> tuple[np.ndarray, Metadata]:
         text = str(error)
         raise ImageError(text if text.startswith(str(path)) else f"{path}: {text}") from None
     for remark in remarks:
-        warnings.warn(f"{path}: {remark}", stacklevel=3)
+        note(f"{path}: {remark}")
     return turn_upright(pixels, orientation), metadata
 
 

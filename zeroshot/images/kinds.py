@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from zeroshot.images.metadata import PNG_SIGNATURE, ImageError
+from zeroshot.images.errors import ImageError
+from zeroshot.images.metadata import PNG_SIGNATURE
 
 SUFFIXES = {
     ".png": "PNG",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from xml.sax.saxutils import escape, unescape
 
-from zeroshot.images.errors import ImageError as ImageError
+from zeroshot.images.errors import ImageError
 from zeroshot.images.exif import EXIF_HEIGHT, EXIF_WIDTH, edit_exif, scaled_resolution
 
 PROVENANCE_TIFF_TAG = 65111  # in the range that TIFF leaves to private use

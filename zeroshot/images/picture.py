@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +12,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from zeroshot.images.metadata import ImageError, Metadata
+from zeroshot.images.errors import ImageError
+from zeroshot.images.metadata import Metadata
+from zeroshot.notes import note
 
 # Which values stand for black and white: those of the caller, or the full range of the type.
 Values = Literal["given", "full"]
@@ -254,7 +255,7 @@ class Picture:
                 pixels = self.pixels(self.form.dtype)
                 image = _pil_of_deep_grey(pixels, mode)
             else:
-                warnings.warn(f"PIL has no colour or alpha beside mode {mode}; 8 bits are left", stacklevel=3)
+                note(f"PIL has no colour or alpha beside mode {mode}; 8 bits are left")
                 image = Image.fromarray(self.pixels(torch.uint8, "full"))
         else:
             image = Image.fromarray(self.pixels(torch.uint8))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,11 +21,13 @@ from zeroshot.images.checks import (
     checked_range,
 )
 from zeroshot.images.decoding import library_errors
+from zeroshot.images.errors import ImageError
 from zeroshot.images.formats import read
-from zeroshot.images.metadata import ImageError, Metadata
+from zeroshot.images.metadata import Metadata
 from zeroshot.images.picture import GivenForm, Picture, full_range, to_unit
 from zeroshot.images.pillow import metadata_of, pixels_of, turn_upright
 from zeroshot.images.value_range import on_range, working_range
+from zeroshot.notes import note
 
 
 def load(source: Any, *, value_range: tuple[float, float] | None = None, subject: str = "image") -> Picture:
@@ -35,11 +36,11 @@ def load(source: Any, *, value_range: tuple[float, float] | None = None, subject
     Parameters
     ----------
     source : path, PIL.Image.Image, numpy.ndarray or torch.Tensor
-        A file is PNG, JPEG, TIFF, WebP or BMP. An array is H×W, H×W×1, H×W×2 (grey and alpha), H×W×3 or H×W×4
-        of bool, uint8, uint16, float16, float32 or float64; a tensor is H×W, C×H×W or N×C×H×W with C from 1
-        to 4 of the same types or bfloat16. Floats in [0, 1], up to noise, are taken as they are; for others black
-        and white are found, see :mod:`zeroshot.images.value_range`. Files and PIL images are turned upright by
-        their EXIF orientation.
+        A file is PNG, JPEG, TIFF, WebP or BMP, or AVIF where Pillow reads it. An array is H×W, H×W×1, H×W×2 (grey and
+        alpha), H×W×3 or H×W×4 of bool, uint8, uint16, float16, float32 or float64; a tensor is H×W, C×H×W or N×C×H×W
+        with C from 1 to 4 of the same types or bfloat16. Floats in [0, 1], up to noise, are taken as they are; for
+        others black and white are found, see :mod:`zeroshot.images.value_range`. Files and PIL images are turned
+        upright by their EXIF orientation.
     value_range : tuple of float, optional
         The values of black and white, where they are not 0 and 1 for floats or 0 and the largest value of an
         integer type: (0, 255) for floats on that scale, (0, 4095) for 12-bit counts in 16 bits. Alpha is not
@@ -86,7 +87,7 @@ def _from_pil(image: Image.Image, value_range: tuple[float, float] | None, words
         metadata, orientation = metadata_of(image)
         pixels, remarks = pixels_of(image)
     for remark in remarks:
-        warnings.warn(remark, stacklevel=3)
+        note(remark)
     deep = image.mode == "F" or image.mode.startswith("I")
     mode = image.mode if deep and pixels.ndim == 2 else None
     pixels = turn_upright(pixels, orientation)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from zeroshot.images.decoding import check_single, check_size, quiet_standard_error
+from zeroshot.images.decoding import check_single, check_size
 from zeroshot.images.errors import ImageError
 from zeroshot.images.exif import (
     DESCRIPTION,
@@ -352,8 +352,7 @@ def _pixels_through_pillow(page: Page) -> tuple[np.ndarray, list[str]]:
         kind, _, place = page.directory.entries[ORIENTATION]
         struct.pack_into(page.directory.layout.order + ("I" if kind == 4 else "H"), data, place, 1)
     image = open_with_pillow(bytes(data), "TIFF")
-    with quiet_standard_error():
-        image.load()
+    image.load()
     if image.mode == "CMYK":
         return np.asarray(image), []
     return pixels_of(image)

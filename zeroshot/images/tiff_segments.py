@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import TiffImagePlugin
 
-from zeroshot.images.decoding import quiet_standard_error
-from zeroshot.images.metadata import ImageError
+from zeroshot.images.errors import ImageError
 
 NONE, LZW, DEFLATE, PACKBITS, OLD_DEFLATE, LZMA, ZSTD = 1, 5, 8, 32773, 32946, 34925, 50000
 #: What is decompressed here; the rest is left to Pillow where it can.
@@ -189,8 +188,7 @@ def _through_libtiff(segment: bytes, rows: int, row_bytes: int, compression: int
     header = b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4)
     # Not by Image.open, whose own limit on pixels would count these bytes.
     image = TiffImagePlugin.TiffImageFile(io.BytesIO(header + segment))
-    with quiet_standard_error():
-        return image.tobytes()
+    return image.tobytes()
 
 
 def _unpacked(raw: bytes, rows: int, row_bytes: int, samples: int, bits: int, dtype: np.dtype) -> np.ndarray:

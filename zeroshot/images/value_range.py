@@ -10,13 +10,13 @@ beyond it.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
 
+from zeroshot.notes import note
 from zeroshot.spelling import OptionWarning, Wording
 
 if TYPE_CHECKING:
@@ -187,8 +187,8 @@ def say_range(picture: Picture) -> None:
         )
         beside = "that span next to nothing between" if _is_faint(low, high) else "beyond"
         text = f"{place}float values {beside} 0 and 1: taken as black {low:.6g}, white {high:.6g}"
-        warnings.warn(OptionWarning(text, choose), stacklevel=3)
+        note(OptionWarning(text, choose))
     elif form.origin == "widened":
         asked = Wording("value_range", "--range")
         text = f" leaves out measured values: the image is worked on from {low:.6g} to {high:.6g}"
-        warnings.warn(OptionWarning(place, asked, text), stacklevel=3)
+        note(OptionWarning(place, asked, text))

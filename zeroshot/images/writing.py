@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,13 @@ import numpy as np
 import torch
 
 from zeroshot.files import write_atomically
+from zeroshot.images.errors import ImageError
 from zeroshot.images.files import check_output
 from zeroshot.images.formats import dtype_for, encode
 from zeroshot.images.kinds import SUFFIXES
-from zeroshot.images.metadata import ImageError, provenance_text
+from zeroshot.images.metadata import provenance_text
 from zeroshot.images.picture import Picture
+from zeroshot.notes import note
 
 
 def save(
@@ -56,7 +57,7 @@ def save(
     text = None if provenance is None else provenance_text(provenance)
     kind = SUFFIXES[path.suffix.lower()]
     if kind == "JPEG" and picture.alpha is not None:
-        warnings.warn(f"{path}: JPEG has no transparency; the picture is laid on white", stacklevel=2)
+        note(f"{path}: JPEG has no transparency; the picture is laid on white")
         picture = _on_white(picture)
     pixels = _pixels_to_write(picture, kind)
     try:

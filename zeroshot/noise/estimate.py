@@ -65,7 +65,7 @@ def estimate_sigma(image: torch.Tensor, mask: torch.Tensor | None = None) -> flo
     Dense texture fills all dimensions. Noise, though, is everywhere and texture is not: of the energies that the
     patches have in those i dimensions, the 2 % quantile is that of noise alone, whose law is χ² with i degrees
     of freedom. Where the σ² that it tells, averaged over eight classes of brightness, is less than 0.95 of the
-    estimate, it is taken. scikit-image's grass comes out at 5.4 (8.9 by the eigenvalues), gravel at 3.1 (5.2).
+    estimate, it is taken.
 
     Borders and other fillings of one value, in any channel, are left out, and so are channels of one value
     throughout, unless what remains are the lines of a drawing, or noise so weak that it is rounded to such areas.

@@ -26,6 +26,7 @@ from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
 from zeroshot.operators.plane_files import kernel_file, mask_file
 from zeroshot.operators.stack import Stack
+from zeroshot.words import shortened
 
 _LONGEST = 10_000
 #: Operators in one text, and operators or options within each other.
@@ -51,13 +52,13 @@ def parse(text: str) -> Operator:
             f"an operator is a text such as 'mosaic(RGGB) @ downsample(2)', got {str(text)[:60]!r}"
         )
     advice = "write for example 'mosaic(RGGB) @ downsample(2)', with file names in quotes"
-    complaint = f"cannot read the operator {_shortened(text)!r}; {advice}"
+    complaint = f"cannot read the operator {shortened(text)!r}; {advice}"
     tree = _tree(text, complaint)
     try:
         count = sum(isinstance(node, ast.Call | ast.MatMult) for node in ast.walk(tree))
         if count > _MOST_OPERATORS:
             raise ValueError(
-                f"an operator is made of at most {_MOST_OPERATORS} others, got {_shortened(text)!r}"
+                f"an operator is made of at most {_MOST_OPERATORS} others, got {shortened(text)!r}"
             )
         return _operator(tree)
     except RecursionError:
@@ -73,7 +74,7 @@ def blur_kernel(text: str) -> torch.Tensor:
         If the text is none of these, or the kernel would be too large.
     """
     wanted = "write gaussian=SIGMA, motion=LENGTH, angle=DEGREES or disk=RADIUS"
-    complaint = f"cannot read the kernel {_shortened(text)!r}; {wanted}"
+    complaint = f"cannot read the kernel {shortened(text)!r}; {wanted}"
     options: dict[str, Any] = {}
     for part in text.split(","):
         name, equals, value = (piece.strip() for piece in part.partition("="))
@@ -109,16 +110,14 @@ def _operator(node: ast.expr) -> Operator:
                 raise ValueError(f"{name}(**…) is not an operator; write the options as name=value")
             options[keyword.arg] = _value(keyword.value)
         return _build(name, [read(argument) for argument in node.args], options)
-    raise ValueError(
-        f"{_shortened(ast.unparse(node))!r} is not an operator; known are {', '.join(_BUILDERS)}"
-    )
+    raise ValueError(f"{shortened(ast.unparse(node))!r} is not an operator; known are {', '.join(_BUILDERS)}")
 
 
 def _value(node: ast.expr) -> Any:
     """A number, a word, a quoted text, or a list of them."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str | int | float):
         if not isinstance(node.value, str) and not abs(node.value) <= _LARGEST_NUMBER:
-            raise ValueError(f"{_shortened(ast.unparse(node))} is too large a number for an operator")
+            raise ValueError(f"{shortened(ast.unparse(node))} is too large a number for an operator")
         return node.value
     if isinstance(node, ast.Name):
         return node.id
@@ -136,7 +135,7 @@ def _value(node: ast.expr) -> Any:
             if right == 0:
                 raise ValueError(f"{ast.unparse(node)!r} divides by zero")
             return left / right
-    raise ValueError(f"{_shortened(ast.unparse(node))!r} is neither a number nor a word nor a text in quotes")
+    raise ValueError(f"{shortened(ast.unparse(node))!r} is neither a number nor a word nor a text in quotes")
 
 
 def _build(name: str, arguments: list[Any], options: dict[str, Any]) -> Operator:
@@ -237,14 +236,9 @@ def _read(what: str, file: Any, reader: Callable[[str], Any]) -> Any:
     if not isinstance(file, str):
         raise ValueError(f"a {what} is the name of an image or .npy file in quotes, got {file!r}")
     if not os.path.exists(file):
-        raise ValueError(f"there is no file {_shortened(file)!r} to read the {what} from")
+        raise ValueError(f"there is no file {shortened(file)!r} to read the {what} from")
     try:
         return reader(file)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"cannot read the {what} from {file!r}: {reason}") from None
-
-
-def _shortened(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= 60 else flat[:57] + "…"

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from zeroshot.words import shortened
+
 BAYER = ("RGGB", "BGGR", "GRBG", "GBRG")
 XTRANS = ("GBGGRG", "RGRBGB", "GBGGRG", "GRGGBG", "BGBRGR", "GRGGBG")
 #: Layouts repeat after at most this many rows and columns.
@@ -54,7 +56,7 @@ def layout_of(pattern: Any) -> tuple[str, tuple[str, ...]]:
         if len(pattern) == 4:  # 0 1 1 2, as EXIF has it
             pattern = [pattern[:2], pattern[2:]]
         else:
-            raise ValueError(f"a mosaic layout is rows of filters, got {_shortened(pattern)}; {_FORMS}")
+            raise ValueError(f"a mosaic layout is rows of filters, got {shortened(repr(pattern))}; {_FORMS}")
     return _named(tuple("".join(_letter(filter_) for filter_ in row) for row in pattern))
 
 
@@ -71,9 +73,7 @@ def _of_text(text: str) -> tuple[str, tuple[str, ...]]:
         top, bottom = (row[0] * 2 + row[1] * 2 for row in (bayer[:2], bayer[2:]))
         return f"quad-{found[2]}", (top, top, bottom, bottom)
     _refuse_ambiguous(text, name)
-    written = re.sub(
-        "red|green|blue", lambda word: _WORDS[word[0].lower()], text.strip(), flags=re.IGNORECASE
-    )
+    written = _words_as_letters(text)
     if re.search(r"\]\s*,?\s*\[", written):  # [R,G][G,B], where commas do not part rows
         rows = [re.sub(r"[\s,\[\]'\"]", "", row) for row in re.split(r"\]\s*,?\s*\[", written)]
     elif re.search(r"[/;|\n]", written):
@@ -94,7 +94,7 @@ def _square(letters: str, text: str) -> list[str]:
     side = math.isqrt(len(letters))
     if side < 2 or side * side != len(letters) or not set(letters.upper()) <= set("RGB0123"):
         _refuse_letters(letters)
-        raise ValueError(f"unknown mosaic pattern {_shortened(text)}; {_FORMS}")
+        raise ValueError(f"unknown mosaic pattern {shortened(repr(text))}; {_FORMS}")
     return [letters[i : i + side] for i in range(0, len(letters), side)]
 
 
@@ -108,11 +108,11 @@ def _refuse_ambiguous(text: str, name: str) -> None:
         )
     short = re.search(r"bayer-?(rg|bg|gr|gb)(?![rgb])", name)
     if short:
-        first = short[1].upper()
+        first, quoted = short[1].upper(), shortened(repr(text))
         here = next(bayer for bayer in BAYER if bayer.startswith(first))
         opencv = next(bayer for bayer in BAYER if bayer[2:][::-1] == first)
         raise ValueError(
-            f"{_shortened(text)} means {here} with cameras (GenICam, V4L2), whose names tell the first two filters, "
+            f"{quoted} means {here} with cameras (GenICam, V4L2), whose names tell the first two filters, "
             f"and {opencv} in OpenCV, whose names tell those of the second row and column; write the four letters"
         )
 
@@ -147,7 +147,7 @@ def _refuse_letters(letters: str) -> None:
 def _named(rows: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     if not rows or not rows[0] or len({len(row) for row in rows}) != 1:
         raise ValueError(
-            f"a mosaic layout is rows of equal length made of R, G and B, got {_shortened(rows)}; {_FORMS}"
+            f"a mosaic layout is rows of equal length made of R, G and B, got {shortened(repr(rows))}; {_FORMS}"
         )
     if max(len(rows), len(rows[0])) > LARGEST_PERIOD:
         raise ValueError(
@@ -159,8 +159,3 @@ def _named(rows: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     if len(rows) == len(rows[0]) == 2 and joined in BAYER:
         return joined.lower(), rows
     return "[" + ", ".join(row.lower() for row in rows) + "]", rows
-
-
-def _shortened(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else text[:57] + "…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -62,39 +62,42 @@ def read_array(path: str | os.PathLike, subject: str, largest_side: int | None =
     FileNotFoundError, ValueError
         In one line that names the file.
     """
+    wrong = f"the {subject} file is no .npy file, as numpy.save writes them: {path}"
     try:
-        with open(path, "rb") as file:
-            version = np.lib.format.read_magic(file)
-            read = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, _, dtype = read(file)
-            if dtype.kind not in "biufc":
-                kind = "Python objects" if dtype.hasobject else f"values of type {dtype}"
-                raise ValueError(f"the {subject} file holds {kind}, not numbers: {path}")
-            size = " × ".join(map(str, shape))
-            announced, held = math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size - file.tell()
-            if largest_side is not None and max(shape, default=0) > largest_side:
-                limit = f"{largest_side} × {largest_side}"
-                raise ValueError(f"the {subject} file is too large ({size}); the limit is {limit}: {path}")
-            if announced > held:
-                raise ValueError(f"the {subject} file is truncated: {size} values announced: {path}")
-            file.seek(0)
-            return np.lib.format.read_array(file, allow_pickle=False)
+        file = open(path, "rb")  # noqa: SIM115 - closed by the block below
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no such {subject} file: {path}") from None
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        SyntaxError,
-        TypeError,
-        OverflowError,
-        RecursionError,
-        MemoryError,
-    ) as error:
-        if str(path) in str(error):
-            raise
-        raise ValueError(f"the {subject} file is no .npy file, as numpy.save writes them: {path}") from None
+    except OSError:
+        raise ValueError(wrong) from None
+    with file:
+        try:
+            shape, dtype = _head(file)
+        except (
+            Exception
+        ):  # NumPy raises anything at all on bytes that are not its own, even errors of a tokenizer
+            raise ValueError(wrong) from None
+        if dtype.kind not in "biufc":
+            kind = "Python objects" if dtype.hasobject else f"values of type {dtype}"
+            raise ValueError(f"the {subject} file holds {kind}, not numbers: {path}")
+        size = " × ".join(map(str, shape))
+        announced, held = math.prod(shape) * dtype.itemsize, os.fstat(file.fileno()).st_size - file.tell()
+        if largest_side is not None and max(shape, default=0) > largest_side:
+            limit = f"{largest_side} × {largest_side}"
+            raise ValueError(f"the {subject} file is too large ({size}); the limit is {limit}: {path}")
+        if announced > held:
+            raise ValueError(f"the {subject} file is truncated: {size} values announced: {path}")
+        file.seek(0)
+        try:
+            return np.lib.format.read_array(file, allow_pickle=False)
+        except (OSError, ValueError):
+            raise ValueError(wrong) from None
+
+
+def _head(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of the array in a .npy file that is at its beginning."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if any(length < 0 for length in shape):
+        raise ValueError("a negative length")
+    return shape, dtype

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from zeroshot.notes import note
 from zeroshot.spelling import Argument, OptionError, OptionWarning
 from zeroshot.tasks.noise import NOISY, kinds_of_noise
 from zeroshot.tasks.options import Choice, Option
@@ -41,10 +41,7 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
             found &= picture.visible
         count = int(found.sum())
         share = f"{count} of {found.numel()} pixels stand out of their neighbours"
-        warnings.warn(
-            OptionWarning(Argument("outliers", "auto"), f": {share}", " and are filled in" * (count > 0)),
-            stacklevel=4,
-        )
+        note(OptionWarning(Argument("outliers", "auto"), f": {share}", " and are filled in" * (count > 0)))
         if count:
             operator = Mask((~found).float())
     return posed("denoise", picture, operator, options, operator(picture.colours)), picture

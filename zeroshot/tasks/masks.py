@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL import Image, ImageColor
 
 from zeroshot import images
 from zeroshot.images.value_range import on_range
+from zeroshot.notes import note
 from zeroshot.operators.mask_values import POLARITY, known_of
 from zeroshot.operators.plane_files import mask_file, mask_image
 from zeroshot.spelling import Argument, OptionError, OptionWarning, Part, Wording
@@ -68,7 +68,7 @@ def mask_of(
             KEEP_MASK,
             " takes it as it is",
         )
-        warnings.warn(OptionWarning(*found), stacklevel=5)
+        note(OptionWarning(*found))
         invert = True
     return _inverted_if(values, invert), picture
 
@@ -108,7 +108,7 @@ def _read(mask: Any) -> torch.Tensor:
             mask_image(values) if has_alpha and values.dtype in (np.uint8, np.uint16) else known_of(values)
         )
     if found.remark:
-        warnings.warn(found.remark, stacklevel=6)
+        note(found.remark)
     values = found.known
     # Arrays put their channels last, tensors first.
     if values.ndim == 3 and not is_tensor and values.shape[2] <= 4 < values.shape[0]:
@@ -182,10 +182,7 @@ def remark_on_holes(mask: torch.Tensor, inverting: Part = INVERT_MASK) -> None:
     """
     missing = 1 - float(mask.mean())
     if missing == 0:
-        warnings.warn(
-            OptionWarning("the mask has no hole: there is nothing to fill; it must be ", POLARITY),
-            stacklevel=5,
-        )
+        note(OptionWarning("the mask has no hole: there is nothing to fill; it must be ", POLARITY))
     elif missing > _MOSTLY_MISSING:
         told = (
             f"the mask says that {missing:.0%} of the pixels are missing; it must be {POLARITY}, the opposite of "
@@ -193,7 +190,7 @@ def remark_on_holes(mask: torch.Tensor, inverting: Part = INVERT_MASK) -> None:
             inverting,
             " turns it round",
         )
-        warnings.warn(OptionWarning(*told), stacklevel=5)
+        note(OptionWarning(*told))
 
 
 def _check_mask_fits(mask: torch.Tensor, picture: images.Picture) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from zeroshot.noise import Levels, Stripes, correlated_noise, outliers, stripes
+from zeroshot.notes import note
 from zeroshot.spelling import Argument, OptionWarning, Part, Text, Wording
 
 #: Photographs have a few pixels that stand out by themselves: those that are worth a word are many, or clear.
 _CLEAR_CONTRAST = 5.0
 _LEAST_CLEAR, _LEAST_CLEAR_SHARE = 10, 1e-4
+#: Coarse noise that the estimate already comes near to needs no word.
+_LEAST_GAIN = 1.5
 
 
 def remark_on_noise(
@@ -37,7 +39,7 @@ def remark_on_noise(
         found = _remarks(y[index], mask, sigma, options)
         if found:
             joined = [part for remark in found for part in ("; ", remark)][1:]
-            warnings.warn(OptionWarning(*joined), stacklevel=6)
+            note(OptionWarning(*joined))
             return
 
 
@@ -54,13 +56,9 @@ def _remarks(
     if striped is not None and striped.level > sigma / 4:
         remarks.append(_on_stripes(striped))
     correlated = None if striped is not None else correlated_noise(image, known)
-    if correlated is not None and correlated.coarse > LEAST_GAIN * sigma:
+    if correlated is not None and correlated.coarse > _LEAST_GAIN * sigma:
         remarks.append(_on_correlation(correlated, sigma))
     return remarks
-
-
-#: Coarse noise that the estimate already comes near to needs no word.
-LEAST_GAIN = 1.5
 
 
 def _on_outliers(count: int, pixels: int, options: Mapping[str, Any]) -> Text:

@@ -29,7 +29,8 @@ _OPERATOR = Option(
 )
 
 
-IN_OPERATOR = 'mask("file", invert=true)'
+#: How a mask within an operator is turned round.
+_INVERTED_MASK = 'mask("file", invert=true)'
 
 
 def _operator(chosen: Any) -> Operator:
@@ -46,7 +47,7 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     operator.input_shape(tuple(picture.colours.shape))
     measured = measured_by(operator)
     if measured is not None:
-        remark_on_holes(measured, IN_OPERATOR)
+        remark_on_holes(measured, _INVERTED_MASK)
     y = picture.colours if measured is None else picture.colours * measured
     return posed("restore", picture, operator, options, y), picture
 

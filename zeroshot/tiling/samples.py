@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -12,7 +11,7 @@ import torch
 from zeroshot.checks import require_whole
 from zeroshot.deadline import OutOfTime, seconds_left
 from zeroshot.estimate import Estimate
-from zeroshot.polling import polling
+from zeroshot.polling import StepWatch, polling
 from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
 from zeroshot.stopping import StoppingRule
@@ -110,6 +109,7 @@ class SamplesRun(Run):
         self._start = functools.partial(prior.start, problem)
         self._runs = self._begun()
         self._estimates: list[Estimate] = []
+        self._watch = StepWatch()
         #: The deviation that belongs to the best mean so far, where the rule keeps one.
         self._deviation: torch.Tensor | None = None
 
@@ -159,16 +159,18 @@ class SamplesRun(Run):
             del self._runs[len(self._estimates) :]
 
     def _make_further_steps(self) -> None:
-        bounded = seconds_left() < math.inf
         try:
-            with polling():
+            with self._watch.step() as may_break_off:
                 for index, run in enumerate(self._runs):
-                    if not run.finished:
-                        if bounded:
-                            # A step that is broken off may have begun to change the image of the one before.
-                            kept = self._estimates[index]
-                            self._estimates[index] = replace(kept, image=kept.image.clone())
-                        self._estimates[index] = run.step()
+                    if run.finished:
+                        continue
+                    if seconds_left() <= 0:
+                        break
+                    if may_break_off:
+                        # A step that is broken off may have begun to change the image of the one before.
+                        kept = self._estimates[index]
+                        self._estimates[index] = replace(kept, image=kept.image.clone())
+                    self._estimates[index] = run.step()
         except OutOfTime:
             pass
 

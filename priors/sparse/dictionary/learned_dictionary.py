@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -11,6 +10,7 @@ from torch.nn import functional
 
 from zeroshot.data_terms import Gaussian
 from zeroshot.estimate import Estimate
+from zeroshot.notes import note
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask, fill_holes
 from zeroshot.prior import Run
@@ -231,8 +231,7 @@ def _warn_of_large_holes(known: torch.Tensor, size: int) -> None:
     covered = functional.max_pool2d(known, size, stride=1)
     blank = 1 - covered.mean().item()
     if blank > 0:
-        warnings.warn(
+        note(
             f"{blank:.1%} of the patches of {size} × {size} pixels hold no known pixel; holes that large are "
-            f"filled smoothly: dictionary learning suits scattered pixels, scratches and text",
-            stacklevel=3,
+            f"filled smoothly: dictionary learning suits scattered pixels, scratches and text"
         )

@@ -95,7 +95,7 @@ def test_files_that_do_not_fit_say_so(tmp_path, pair):
     np.save(tmp_path / "smile.npy", np.ones((1, 10)))
     assert pair[0].moved(load_direction(tmp_path / "smile.npy"), 1).latent.shape == pair[0].latent.shape
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"no \.npy file of numbers"):
+    with pytest.raises(ValueError, match=r"the direction file holds Python objects, not numbers: "):
         load_direction(tmp_path / "objects.npy")
     with pytest.raises(ValueError, match=r"shape \(10,\) or \(6, 10\), got \(9,\)"):
         pair[0].moved(torch.ones(9), 1)
@@ -115,7 +115,10 @@ def test_files_that_do_not_fit_say_so(tmp_path, pair):
 def test_arrays_with_broken_heads_are_refused_in_one_line(tmp_path, head):
     broken = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + bytes(80)
     (tmp_path / "smile.npy").write_bytes(broken)
-    with pytest.raises(ValueError, match=r"^smile\.npy is no \.npy file of numbers$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^the direction file (is no \.npy file|holds Python objects|is truncated).*smile\.npy$",
+    ):
         load_direction(tmp_path / "smile.npy")
     with zipfile.ZipFile(tmp_path / "me.npz", "w") as archive:
         archive.writestr("latent.npy", broken)
