@@ -206,6 +206,23 @@ class Tolerance:
             self._told = True
 
 
+def require_file(path: str | os.PathLike) -> None:
+    """Refuse what is there but no file: a pipe would be waited for, and a device may never end.
+
+    Raises
+    ------
+    OSError
+        Where it is a pipe, a device or a socket; what is missing, or a folder, is for who opens it to tell.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        advice = "is a pipe or a device, not a file; write what it gives to a file first"
+        raise OSError(errno.EINVAL, advice, os.fspath(path))
+
+
 def require_writable(folder: Path) -> None:
     """Write and remove a file in `folder`: permissions alone do not tell (read-only mounts, /proc, quotas).
 

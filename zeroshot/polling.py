@@ -17,6 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from zeroshot.deadline import OutOfTime, seconds_left
 
 _polls: ContextVar[bool] = ContextVar("_polls", default=False)
+#: What leaving ``torch.no_grad()`` calls: were it cut short, gradients would stay off for the whole process.
+_SETTINGS = (torch._C._set_grad_enabled,)
 _BACKWARD = (torch.Tensor.backward, torch.autograd.grad, torch.autograd.backward)
 
 
@@ -53,7 +55,8 @@ class _Calls(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        _look(self._first)
+        if func not in _SETTINGS:
+            _look(self._first)
         if func not in _BACKWARD:
             return func(*args, **(kwargs or {}))
         # One call from here, however many operations.

@@ -160,3 +160,11 @@ def test_degrade_works_between_black_and_white():
         made = degrade(5 * CLEAN - 1, "denoise", sigma=0.1)
     assert 0 <= float(made.truth.min()) <= float(made.truth.max()) <= 1
     assert quietly(made.measurement, task="denoise", prior="tv", **made.options).before.form.origin == "type"
+
+
+@pytest.mark.parametrize("prior", ["nlm", "perona_malik", "tv"])
+@pytest.mark.parametrize("sigma", [1e-300, 1e-40])
+def test_a_noise_level_whose_variance_is_no_number_is_none(prior, sigma):
+    result = quietly(CLEAN, task="denoise", prior=prior, sigma=sigma)
+    assert result.sigma == 0
+    np.testing.assert_allclose(result.image, CLEAN, atol=2e-3)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zeroshot import files
+
 #: Suffixes of formats that lose nothing and hold what a restored image carries.
 _LOSSLESS = (".png", ".tif", ".tiff")
 
@@ -20,7 +22,7 @@ def lossless(source: Path) -> str:
 def beside(source: Path, outcome: str) -> Path:
     """The output for one image."""
     name = Path(lossless(source))
-    return source.with_name(f"{name.stem}.{outcome}{name.suffix}")
+    return files.beside(source.with_name(name.stem), f".{outcome}{name.suffix}")
 
 
 def folder_beside(folder: Path, outcome: str) -> Path:
@@ -35,7 +37,7 @@ def folder_beside(folder: Path, outcome: str) -> Path:
     whole = folder if folder.name not in ("", "..") else folder.resolve()
     if not whole.name:
         raise ValueError(f"nothing lies beside {folder}: give a folder with -o")
-    return whole.with_name(f"{whole.name}.{outcome}")
+    return files.beside(whole, f".{outcome}")
 
 
 def outputs_beside(images: dict[Path, list[Path]], outcome: str) -> list[tuple[Path, Path]]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from zeroshot import images
+from zeroshot.files import require_file
 from zeroshot.operators import kernels
 from zeroshot.operators.mask_values import Known, known_in_picture, known_of
 
@@ -63,6 +64,7 @@ def read_array(path: str | os.PathLike, subject: str, largest_side: int | None =
         In one line that names the file.
     """
     try:
+        require_file(path)
         with open(path, "rb") as file:
             version = np.lib.format.read_magic(file)
             read = (
