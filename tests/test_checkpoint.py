@@ -22,6 +22,7 @@ import zeroshot
 from tests.doubles import DriftingPrior, interrupt_at
 from zeroshot.checkpoint import Checkpoint, require_alike
 from zeroshot.state_files import read_state, write_state
+from zeroshot.tasks.options import ShareOfRange
 
 FINGERPRINT = {"task": "denoise", "settings": {"channels": 16}}
 CONTENT = {
@@ -220,6 +221,15 @@ def test_the_checkpoint_of_another_run_is_named_by_what_differs(saved: Path) -> 
         ValueError, match=r"belongs to another run: its settings\.channels is 16, here it is 32"
     ):
         other.load()
+
+
+@pytest.mark.parametrize("sigma", [ShareOfRange(10 / 255), np.float64(0.04), 1])
+def test_a_number_of_any_class_is_the_number_that_was_saved(tmp_path: Path, sigma: float) -> None:
+    path = tmp_path / "run.checkpoint"
+    Checkpoint(path, {"options": {"sigma": sigma}}, 0).save(CONTENT)
+    assert same(Checkpoint(path, {"options": {"sigma": sigma}}, 0).load(), CONTENT)
+    with pytest.raises(ValueError, match=r"its options\.sigma is"):
+        Checkpoint(path, {"options": {"sigma": sigma + 1}}, 0).load()
 
 
 def test_what_no_file_holds_is_named_and_the_last_save_stays(saved: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -142,6 +143,17 @@ def test_operations_are_watched_inside_only() -> None:
         torch.ones(2).add(1)
     with polling():
         torch.ones(2).add(1)
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, lambda: torch.set_grad_enabled(False)])
+def test_gradients_come_back_where_the_time_ends_without_them(off: Callable[[], Any]) -> None:
+    deadline = Deadline(0.05, grace=0.0)
+    with kept(deadline), polling():
+        with pytest.raises(OutOfTime), off():
+            while True:
+                torch.zeros(1).add(1)
+        assert torch.is_grad_enabled()
+    assert torch.is_grad_enabled()
 
 
 def test_samples_that_got_no_time_are_left_out_and_counted(problem: Problem) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,8 +38,8 @@ class Checkpoint(Listener):
     path : str or Path
         The file.
     fingerprint : dict
-        What makes this run this run: task, prior, settings, seed, input. A checkpoint with another
-        fingerprint is not continued.
+        What makes this run this run, as JSON can hold it: task, prior, settings, seed, input. A checkpoint with
+        another fingerprint is not continued.
     every : float
         Seconds between two saves.
 
@@ -59,7 +60,8 @@ class Checkpoint(Listener):
                 f"not a checkpoint of this version of zeroshot, and not to be overwritten: {self.path}",
                 _REMEDY,
             )
-        self.fingerprint = fingerprint
+        # As it comes back from a file: a number is a number there, whatever its class was.
+        self.fingerprint = json.loads(json.dumps(fingerprint))
         self.every = every
         self._tolerated = Tolerance("the checkpoint")
         self._tried = time.monotonic()

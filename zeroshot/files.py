@@ -32,6 +32,10 @@ Content = bytes | Callable[[BinaryIO], object]
 _UNSUPPORTED = {errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 
 
+class NotWrittenError(OSError):
+    """A file that was asked for could not be written, such as to a full disk."""
+
+
 def write_atomically(path: str | os.PathLike, content: Content, *, overwrite: bool = True) -> None:
     """Write beside the target and rename, so that nobody ever sees half a file; no trace after an error.
 
@@ -52,7 +56,8 @@ def write_atomically(path: str | os.PathLike, content: Content, *, overwrite: bo
     Raises
     ------
     OSError
-        In one line that names the target, where it cannot be written, or exists and may not be replaced.
+        In one line that names the target: :class:`NotWrittenError` where it cannot be written, or another where it
+        exists and may not be replaced.
     """
     path = Path(path)
     try:
@@ -60,7 +65,7 @@ def write_atomically(path: str | os.PathLike, content: Content, *, overwrite: bo
     except OSError as error:
         if error.errno is None:
             raise
-        raise OSError(f"{path}: cannot be written: {error.strerror or error}") from None
+        raise NotWrittenError(f"{path}: cannot be written: {error.strerror or error}") from None
 
 
 def _write(path: Path, content: Content, overwrite: bool) -> None:
@@ -204,6 +209,23 @@ class Tolerance:
                 reason = str(error) or type(error).__name__
                 note(f"{self._what} could not be written: {reason}")
             self._told = True
+
+
+def require_file(path: str | os.PathLike) -> None:
+    """Refuse what is there but no file: a pipe would be waited for, and a device may never end.
+
+    Raises
+    ------
+    OSError
+        Where it is a pipe, a device or a socket; what is missing, or a folder, is for who opens it to tell.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        advice = "is a pipe or a device, not a file; write what it gives to a file first"
+        raise OSError(errno.EINVAL, advice, os.fspath(path))
 
 
 def require_writable(folder: Path) -> None:

@@ -26,6 +26,8 @@ _LAST_STEPS = 10
 _FIRST_STEPS = 3
 
 _polls: ContextVar[bool] = ContextVar("_polls", default=False)
+#: What leaving ``torch.no_grad()`` calls: were it cut short, gradients would stay off for the whole process.
+_SETTINGS = (torch._C._set_grad_enabled,)
 _BACKWARD = (torch.Tensor.backward, torch.autograd.grad, torch.autograd.backward)
 
 
@@ -85,7 +87,8 @@ class _Calls(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        _look(self._first)
+        if func not in _SETTINGS:
+            _look(self._first)
         if func not in _BACKWARD:
             return func(*args, **(kwargs or {}))
         # One call from here, however many operations.

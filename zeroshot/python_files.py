@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+#: What ends a script, beside errors: it must not end who runs it, as if all were done.
+ENDINGS = (SystemExit, GeneratorExit)
+
 
 def module_in(path: Path) -> ModuleType:
     """The module in this file; the same one however often it is asked for.
@@ -38,7 +41,7 @@ def module_in(path: Path) -> ModuleType:
     except ImportError:
         del sys.modules[name]
         raise
-    except Exception as error:
+    except (Exception, *ENDINGS) as error:
         del sys.modules[name]
         raise ValueError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
     return module

@@ -14,7 +14,8 @@ import collections
 import io
 import pickle
 import pickletools
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
@@ -139,6 +140,18 @@ _MOST_OPCODES = 500_000
 _MEMO_SLACK = 1024
 
 
+def _operations(file: BinaryIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]]:
+    """What :func:`pickletools.genops` finds, without the warnings of Python about escapes in foreign text."""
+    operations = pickletools.genops(file)
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            operation = next(operations, None)
+        if operation is None:
+            return
+        yield operation
+
+
 def scan(file: BinaryIO, persistent: str = "refused") -> int:
     """The length of the pickle that begins here, broken ones and those that reach outside themselves refused.
 
@@ -156,7 +169,7 @@ def scan(file: BinaryIO, persistent: str = "refused") -> int:
     """
     count, start, last = 0, file.tell(), 0
     try:
-        for opcode, given, place in pickletools.genops(file):
+        for opcode, given, place in _operations(file):
             argument: Any = given
             count, last = count + 1, place or 0
             if opcode.name in ("EXT1", "EXT2", "EXT4"):

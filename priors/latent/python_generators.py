@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from zeroshot.generators import Generator
-from zeroshot.python_files import module_in
+from zeroshot.python_files import ENDINGS, module_in
 from zeroshot.words import unknown
 
 PREFIX = "python:"
@@ -61,7 +61,7 @@ def _made(path: Path, name: str) -> Generator:
         made = function()
     except (ValueError, OSError, ImportError):
         raise
-    except Exception as error:
+    except (Exception, *ENDINGS) as error:
         raise ValueError(f"{subject} failed: {type(error).__name__}: {error}") from error
     if not isinstance(made, nn.Module):
         raise ValueError(f"{subject} must return a generator or a torch module, got {type(made).__name__}")

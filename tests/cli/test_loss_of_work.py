@@ -85,6 +85,24 @@ def test_a_full_disk_costs_no_more_than_what_does_not_fit(photo: Path) -> None:
     assert not list(folder.rglob("*.part"))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["degrade", "--task", "denoise", "--sigma", "5"],
+        ["align", "--landmarks", "40,40 80,40 60,60 45,80 75,80", "--size", "128"],
+    ],
+)
+def test_a_full_disk_is_a_failure_and_no_bad_input(photo: Path, words: list[str]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (128, 128), dtype=np.uint8)
+    Image.fromarray(noise).save(photo)
+    output = photo.with_name("o.png")
+    arguments = [words[0], str(photo), *words[1:], "-o", str(output)]
+    result = _process(arguments, preexec_fn=_limit)
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "cannot be written: File too large" in result.stderr
+    assert [path.name for path in photo.parent.iterdir() if path.name != photo.name] == []
+
+
 @pytest.mark.parametrize("error", [OSError("no space left on device"), RuntimeError("odd"), KeyError("odd")])
 def test_an_image_that_cannot_be_written_is_saved_elsewhere(
     photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception

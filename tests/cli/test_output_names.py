@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,19 @@ def photo(tmp_path: Path) -> Path:
 )
 def test_an_output_lies_beside_its_input_and_loses_nothing(source: str, output: str) -> None:
     assert output_beside(Path(source), "denoised") == Path(output)
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".png", "é" * 125 + ".png", "a" * 251 + ".jpg"])
+def test_an_input_of_the_longest_name_has_an_output_as_well(
+    photo: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = photo.rename(photo.with_name(name)) if name.endswith("png") else photo.with_name(name)
+    if not source.exists():
+        Image.open(photo).save(source, "JPEG")
+        photo.unlink()
+    assert run(["denoise", source, "--prior", "tv", "--quiet"], capsys)[0] == 0
+    (output,) = (path for path in source.parent.iterdir() if path.name.endswith(".denoised.png"))
+    assert len(os.fsencode(output.name)) <= 255
 
 
 def test_every_task_has_a_word_for_what_it_has_done() -> None:

@@ -130,6 +130,8 @@ def test_a_missing_file_is_named(tmp_path):
     [
         ("x = (", ValueError, "cannot be run: SyntaxError"),
         ("1 / 0", ValueError, "cannot be run: ZeroDivisionError"),
+        ("raise SystemExit(0)", ValueError, "cannot be run: SystemExit: 0"),
+        ("def Copy(): raise SystemExit(0)", ValueError, "cannot be built: SystemExit: 0"),
         ("import a_library_that_is_missing", ImportError, "a_library_that_is_missing"),
     ],
 )

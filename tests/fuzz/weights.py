@@ -474,5 +474,6 @@ def _restore(draw: Draw, path: Path, folder: Path, what: str) -> Case:
         "--seconds",
         "0.5",
     ]
-    allowed = frozenset({output.name, f"{output.name}.checkpoint"})
+    # Beside the weights lie the statistics of their latents, which take long to draw.
+    allowed = frozenset({output.name, f"{output.name}.checkpoint", f"{path.name}.latents.npz"})
     return Case(f"sr --prior {prior} with {what}", command(words, output), allowed)

@@ -192,3 +192,11 @@ def test_nan_where_the_mask_knows_pixels_is_refused():
     known[3, 4] = False
     with pytest.raises(ValueError, match="2 of 4096 values are NaN"):
         quietly(damaged, task="inpaint", prior="tv", mask=known)
+
+
+@pytest.mark.parametrize("prior", ["nlm", "perona_malik", "tv"])
+@pytest.mark.parametrize("sigma", [1e-300, 1e-40])
+def test_a_noise_level_whose_variance_is_no_number_is_none(prior, sigma):
+    result = quietly(CLEAN, task="denoise", prior=prior, sigma=sigma)
+    assert result.sigma == 0
+    np.testing.assert_allclose(result.image, CLEAN, atol=2e-3)

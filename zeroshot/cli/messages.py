@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
+from zeroshot.files import NotWrittenError
 from zeroshot.memory import tells_of_memory
 from zeroshot.spelling import for_command_line, visible
 
@@ -48,7 +49,7 @@ def report(error: BaseException, subject: str = "") -> int:
         message, code = f"{os.fsdecode(error.filename)}: {error.strerror}", 2
     else:
         message = for_command_line(error) or type(error).__name__
-        code = 1 if isinstance(error, RuntimeError) else 2
+        code = 1 if isinstance(error, RuntimeError | NotWrittenError) else 2
     if subject and subject not in message:
         message = f"{subject}: {message}"
     say(f"zeroshot: error: {message}", sys.stderr)

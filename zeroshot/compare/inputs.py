@@ -18,6 +18,7 @@ from zeroshot import images
 from zeroshot.compare.attempt import Job
 from zeroshot.compare.store import require_distinct
 from zeroshot.compare.store_images import ImageStore, as_picture
+from zeroshot.files import require_file
 from zeroshot.images.picture import Picture
 from zeroshot.images.value_range import share_range
 from zeroshot.problem import Problem
@@ -153,6 +154,7 @@ def _checksum(image: Any) -> str:
     if isinstance(image, str | os.PathLike):
         digest = hashlib.sha256()
         try:
+            require_file(image)
             with open(image, "rb") as file:
                 while piece := file.read(1 << 20):
                     digest.update(piece)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from zeroshot.files import require_file
 from zeroshot.images.errors import ImageError
 from zeroshot.images.metadata import PNG_SIGNATURE
 
@@ -62,6 +63,7 @@ def read_bytes(path: Path) -> tuple[str, bytes]:
     try:
         if path.is_dir():
             raise ImageError(f"{path}: is a folder, not an image file")
+        require_file(path)
         with path.open("rb") as file:
             head = file.read(16)
             kind = _kind(head)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from zeroshot.files import write_atomically
+from zeroshot.files import NotWrittenError, write_atomically
 from zeroshot.images.errors import ImageError
 from zeroshot.images.files import check_output
 from zeroshot.images.formats import dtype_for, encode
@@ -18,6 +18,10 @@ from zeroshot.images.kinds import SUFFIXES
 from zeroshot.images.metadata import provenance_text
 from zeroshot.images.picture import Picture
 from zeroshot.notes import note
+
+
+class ImageNotWrittenError(ImageError, NotWrittenError):
+    """An image that is ready could not be written, such as to a full disk."""
 
 
 def save(
@@ -66,6 +70,8 @@ def save(
         raise ImageError(f"{path}: {error}") from None
     try:
         write_atomically(path, data, overwrite=overwrite)
+    except NotWrittenError as error:
+        raise ImageNotWrittenError(str(error)) from None
     except OSError as error:
         raise ImageError(str(error)) from None
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from zeroshot import images
+from zeroshot.files import require_file
 from zeroshot.operators import kernels
 from zeroshot.operators.mask_values import Known, known_in_picture, known_of
 
@@ -63,6 +64,7 @@ def read_array(path: str | os.PathLike, subject: str, largest_side: int | None =
         In one line that names the file.
     """
     wrong = f"the {subject} file is no .npy file, as numpy.save writes them: {path}"
+    require_file(path)
     try:
         file = open(path, "rb")  # noqa: SIM115 - closed by the block below
     except FileNotFoundError:
@@ -72,9 +74,7 @@ def read_array(path: str | os.PathLike, subject: str, largest_side: int | None =
     with file:
         try:
             shape, dtype = _head(file)
-        except (
-            Exception
-        ):  # NumPy raises anything at all on bytes that are not its own, even errors of a tokenizer
+        except Exception:  # NumPy raises anything at all on bytes that are not its own
             raise ValueError(wrong) from None
         if dtype.kind not in "biufc":
             kind = "Python objects" if dtype.hasobject else f"values of type {dtype}"

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from zeroshot.tasks.task import Task
 
 
+#: Its square, the variance, is still a number of the engine, whose floats are of 32 bits; what is less is none.
+_NO_NOISE = 1e-18
+
+
 def level_of(sigma: float, picture: Picture) -> float:
     """A noise level as the caller gives it, between the black and the white that are worked with.
 
@@ -24,9 +28,11 @@ def level_of(sigma: float, picture: Picture) -> float:
     as given; on the command line it always is between black and white.
     """
     form = picture.form
-    if isinstance(sigma, ShareOfRange) and form.origin == "found":
-        return float(sigma)
-    level = float(sigma) * form.level_factor
+    level = float(sigma)
+    if not (isinstance(sigma, ShareOfRange) and form.origin == "found"):
+        level *= form.level_factor
+    if level < _NO_NOISE:
+        return 0.0
     if level > 1 and form.origin != "found":
         raise beyond_scale("sigma", sigma)
     if level > 1:

@@ -161,6 +161,8 @@ def test_priors_for_other_networks_say_so(tmp_path, prior, match):
         ("def make():\n    return nn.Conv2d(3, 3, 3)\n", "make", r"latent does not show.*Generator\.wrap"),
         ("def make():\n    return None\n", "mak", "function in mine.py 'mak'.*make"),
         ("1 / 0\n", "make", "cannot be run: ZeroDivisionError"),
+        ("raise SystemExit(0)\n", "make", "cannot be run: SystemExit: 0"),
+        ("def make():\n    raise SystemExit(0)\n", "make", "failed: SystemExit: 0"),
     ],
 )
 def test_functions_that_return_no_generator(tmp_path, body, name, match):

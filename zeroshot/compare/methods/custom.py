@@ -10,7 +10,7 @@ import numpy as np
 
 from zeroshot.compare.method import Case
 from zeroshot.compare.methods.learned import existing_file
-from zeroshot.python_files import module_in
+from zeroshot.python_files import ENDINGS, module_in
 from zeroshot.words import unknown
 
 
@@ -76,7 +76,7 @@ def custom_method(target: str, label: str | None = None, **options: Any) -> Cust
         restorer = made(**options)
     except (ValueError, TypeError, OSError, ImportError):
         raise
-    except Exception as error:
+    except (Exception, *ENDINGS) as error:
         raise ValueError(f"{subject} cannot be built: {type(error).__name__}: {error}") from error
     if not callable(getattr(restorer, "restore", None)):
         raise ValueError(f"{subject} is no method: it has no restore(image, case)")
