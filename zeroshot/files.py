@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from zeroshot.callers import level_of_caller
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 
 LONGEST_NAME = 255  # bytes, on the usual file systems
@@ -202,7 +203,7 @@ class Tolerance:
         except Exception as error:
             if not self._told:
                 reason = str(error) or type(error).__name__
-                warnings.warn(f"{self._what} could not be written: {reason}", stacklevel=3)
+                warnings.warn(f"{self._what} could not be written: {reason}", stacklevel=level_of_caller())
             self._told = True
 
 

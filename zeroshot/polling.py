@@ -18,6 +18,9 @@ from zeroshot.deadline import OutOfTime, seconds_left
 
 _polls: ContextVar[bool] = ContextVar("_polls", default=False)
 _BACKWARD = (torch.Tensor.backward, torch.autograd.grad, torch.autograd.backward)
+#: What sets a mode of torch back where a block is left. Were it stopped, as it passes through here on the way out of
+#: a step whose time is up, then the mode would stay: no gradients for whoever comes next.
+_MODES = frozenset({"_set_grad_enabled", "_enter_autocast", "_exit_autocast"})
 
 
 @contextmanager
@@ -53,6 +56,8 @@ class _Calls(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if getattr(func, "__name__", "") in _MODES:
+            return func(*args, **(kwargs or {}))
         _look(self._first)
         if func not in _BACKWARD:
             return func(*args, **(kwargs or {}))

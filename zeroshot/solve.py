@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from zeroshot import images, synonyms
+from zeroshot.callers import level_of_caller
 from zeroshot.checks import is_number, require_positive, require_whole
 from zeroshot.deadline import GRACE, Deadline, deadline_of_call, kept, seconds_left
 from zeroshot.estimate import History
@@ -357,7 +358,7 @@ class Posed:
         """
         image = loop.result()
         if loop.cut_short and not loop.iteration:
-            warnings.warn(loop.reason, stacklevel=4)
+            warnings.warn(loop.reason, stacklevel=level_of_caller())
             return image, ""
         problem = self.problem.to(image.device)
         worse = worse_than_first_estimate(problem, image)
@@ -369,7 +370,7 @@ class Posed:
             text = f"{worse}, for want of time: this is {got} instead"
         else:
             text = f"{worse}: make more iterations, or take another prior, which knows such pictures"
-        warnings.warn(text, stacklevel=4)
+        warnings.warn(text, stacklevel=level_of_caller())
         return image, text
 
     def untouched(self, reason: str) -> Restoration:

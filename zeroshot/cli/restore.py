@@ -118,7 +118,8 @@ def _restore_many(options: argparse.Namespace) -> int:
     written += [("a checkpoint", files.checkpoint_of(output)) for _, output in names]
     inputs = [("an input", source) for source, _ in names]
     files.require_apart([*inputs, *files.read_files(options)], written)
-    for folder in sorted({output.parent for _, output in names}):
+    # Beside an image that is not there nothing is made; its turn says so.
+    for folder in sorted({output.parent for source, output in names if options.output or source.exists()}):
         make_folder(folder)
         require_writable(folder)
     return _restore_each(options, names)
@@ -145,6 +146,8 @@ def _restore_each(options: argparse.Namespace, names: list[tuple[Path, Path]]) -
     def restored(pair: tuple[Path, Path]) -> int:
         if _is_finished(options, pair[1]):
             return 0
+        if not pair[0].exists():
+            raise FileNotFoundError(f"{pair[0]}: there is no such file")
         with reserved([pair[1]]):
             return _restore_one(options, *pair)
 

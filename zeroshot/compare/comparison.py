@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from zeroshot.callers import level_of_caller
 from zeroshot.compare.attempt import AttemptResult
 from zeroshot.compare.compared_methods import ComparedMethod, compared_methods
 from zeroshot.compare.inputs import Given, Inputs, Source, printable_options, sources
@@ -360,7 +361,7 @@ class _Comparison:
             try:
                 self._write_report()
             except Exception as error:
-                warnings.warn(f"the report could not be written yet: {error}", stacklevel=2)
+                warnings.warn(f"the report could not be written yet: {error}", stacklevel=level_of_caller())
                 self.reported = time.monotonic()
 
     def _write_report(self) -> None:

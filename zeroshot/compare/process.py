@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import torch
 
+from zeroshot.callers import level_of_caller
 from zeroshot.compare.attempt import AttemptResult, Job, attempt, one_line, prepare, reason_of
 from zeroshot.compare.method import Method
 from zeroshot.compare.records import Status
@@ -243,7 +244,7 @@ class MethodRunner:
         warnings.warn(
             f"method {self._method.name!r} cannot be sent to a process of its own ({one_line(reason)}): it runs "
             "in this one, without timeout or protection from crashes",
-            stacklevel=2,
+            stacklevel=level_of_caller(),
         )
         return InProcess(self._method, self._threads)
 

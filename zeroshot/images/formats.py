@@ -33,6 +33,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, features
 
+from zeroshot.callers import level_of_caller
 from zeroshot.images.decoding import check_size, library_errors
 from zeroshot.images.exif import is_sound
 from zeroshot.images.kinds import read_bytes
@@ -93,7 +94,7 @@ def read(path: Path) -> tuple[np.ndarray, Metadata]:
         text = str(error)
         raise ImageError(text if text.startswith(str(path)) else f"{path}: {text}") from None
     for remark in remarks:
-        warnings.warn(f"{path}: {remark}", stacklevel=3)
+        warnings.warn(f"{path}: {remark}", stacklevel=level_of_caller())
     return turn_upright(pixels, orientation), metadata
 
 

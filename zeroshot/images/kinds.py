@@ -61,6 +61,8 @@ def read_bytes(path: Path) -> tuple[str, bytes]:
     try:
         if path.is_dir():
             raise ImageError(f"{path}: is a folder, not an image file")
+        if path.is_fifo() or path.is_socket():  # nobody may ever write into it
+            raise ImageError(f"{path}: is a pipe, not an image file; give the file's own name")
         with path.open("rb") as file:
             head = file.read(16)
             kind = _kind(head)

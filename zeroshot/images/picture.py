@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from zeroshot.callers import level_of_caller
 from zeroshot.images.metadata import ImageError, Metadata
 
 # Which values stand for black and white: those of the caller, or the full range of the type.
@@ -254,7 +255,10 @@ class Picture:
                 pixels = self.pixels(self.form.dtype)
                 image = _pil_of_deep_grey(pixels, mode)
             else:
-                warnings.warn(f"PIL has no colour or alpha beside mode {mode}; 8 bits are left", stacklevel=3)
+                warnings.warn(
+                    f"PIL has no colour or alpha beside mode {mode}; 8 bits are left",
+                    stacklevel=level_of_caller(),
+                )
                 image = Image.fromarray(self.pixels(torch.uint8, "full"))
         else:
             image = Image.fromarray(self.pixels(torch.uint8))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from zeroshot.callers import level_of_caller
 from zeroshot.images.checks import (
     TORCH_DTYPES,
     SourceWording,
@@ -86,7 +87,7 @@ def _from_pil(image: Image.Image, value_range: tuple[float, float] | None, words
         metadata, orientation = metadata_of(image)
         pixels, remarks = pixels_of(image)
     for remark in remarks:
-        warnings.warn(remark, stacklevel=3)
+        warnings.warn(remark, stacklevel=level_of_caller())
     deep = image.mode == "F" or image.mode.startswith("I")
     mode = image.mode if deep and pixels.ndim == 2 else None
     pixels = turn_upright(pixels, orientation)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from zeroshot.callers import level_of_caller
 from zeroshot.spelling import OptionWarning, Wording
 
 if TYPE_CHECKING:
@@ -172,8 +173,8 @@ def say_range(picture: Picture) -> None:
             "; say --range LOW,HIGH to choose",
         )
         text = f"{place}float values beyond 0 and 1: taken as black {low:.6g}, white {high:.6g}"
-        warnings.warn(OptionWarning(text, choose), stacklevel=3)
+        warnings.warn(OptionWarning(text, choose), stacklevel=level_of_caller())
     elif form.origin == "widened":
         asked = Wording("value_range", "--range")
         text = f" leaves out measured values: the image is worked on from {low:.6g} to {high:.6g}"
-        warnings.warn(OptionWarning(place, asked, text), stacklevel=3)
+        warnings.warn(OptionWarning(place, asked, text), stacklevel=level_of_caller())

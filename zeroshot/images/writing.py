@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from zeroshot.callers import level_of_caller
 from zeroshot.files import write_atomically
 from zeroshot.images.files import check_output
 from zeroshot.images.formats import dtype_for, encode
@@ -56,7 +57,9 @@ def save(
     text = None if provenance is None else provenance_text(provenance)
     kind = SUFFIXES[path.suffix.lower()]
     if kind == "JPEG" and picture.alpha is not None:
-        warnings.warn(f"{path}: JPEG has no transparency; the picture is laid on white", stacklevel=2)
+        warnings.warn(
+            f"{path}: JPEG has no transparency; the picture is laid on white", stacklevel=level_of_caller()
+        )
         picture = _on_white(picture)
     pixels = _pixels_to_write(picture, kind)
     try:

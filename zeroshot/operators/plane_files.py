@@ -62,6 +62,8 @@ def read_array(path: str | os.PathLike, subject: str, largest_side: int | None =
     FileNotFoundError, ValueError
         In one line that names the file.
     """
+    if Path(path).is_fifo():  # nobody may ever write into it
+        raise ValueError(f"the {subject} file is a pipe: {path}")
     try:
         with open(path, "rb") as file:
             version = np.lib.format.read_magic(file)

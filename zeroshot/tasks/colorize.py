@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from zeroshot.callers import level_of_caller
 from zeroshot.checks import is_number
 from zeroshot.spelling import Argument, OptionWarning, Wording
 from zeroshot.tasks.noise import CLEAN
@@ -61,7 +62,7 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     if options["hints"] is None:
         without = "colorize without ", Argument("hints", ...)
         guess = ": the measurement says nothing about colour, so this prior can only guess"
-        warnings.warn(OptionWarning(*without, guess), stacklevel=4)
+        warnings.warn(OptionWarning(*without, guess), stacklevel=level_of_caller())
         return posed("colorize", picture, grayscale, options, grey), picture
     hints, given = hints_of(options["hints"], picture)
     sigma, data_term = noise_level(grey, Identity(), picture, options), data_term_of(options, picture)

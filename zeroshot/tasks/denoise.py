@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from zeroshot.callers import level_of_caller
 from zeroshot.spelling import Argument, OptionError, OptionWarning
 from zeroshot.tasks.noise import NOISY, kinds_of_noise
 from zeroshot.tasks.options import Choice, Option
@@ -41,7 +42,7 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
         share = f"{count} of {found.numel()} pixels stand out of their neighbours"
         warnings.warn(
             OptionWarning(Argument("outliers", "auto"), f": {share}", " and are filled in" * (count > 0)),
-            stacklevel=4,
+            stacklevel=level_of_caller(),
         )
         if count:
             operator = Mask((~found).float())

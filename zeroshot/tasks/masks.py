@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageColor
 
 from zeroshot import images
+from zeroshot.callers import level_of_caller
 from zeroshot.images.value_range import on_range
 from zeroshot.operators.mask_values import POLARITY, known_of
 from zeroshot.operators.plane_files import mask_file, mask_image
@@ -66,7 +67,7 @@ def mask_of(
             KEEP_MASK,
             " takes it as it is",
         )
-        warnings.warn(OptionWarning(*found), stacklevel=5)
+        warnings.warn(OptionWarning(*found), stacklevel=level_of_caller())
         invert = True
     return _inverted_if(values, invert), picture
 
@@ -106,7 +107,7 @@ def _read(mask: Any) -> torch.Tensor:
             mask_image(values) if has_alpha and values.dtype in (np.uint8, np.uint16) else known_of(values)
         )
     if found.remark:
-        warnings.warn(found.remark, stacklevel=6)
+        warnings.warn(found.remark, stacklevel=level_of_caller())
     values = found.known
     # Arrays put their channels last, tensors first.
     if values.ndim == 3 and not is_tensor and values.shape[2] <= 4 < values.shape[0]:
@@ -181,7 +182,7 @@ def remark_on_holes(mask: torch.Tensor, inverting: Part = INVERT_MASK) -> None:
     if missing == 0:
         warnings.warn(
             OptionWarning("the mask has no hole: there is nothing to fill; it must be ", POLARITY),
-            stacklevel=5,
+            stacklevel=level_of_caller(),
         )
     elif missing > _MOSTLY_MISSING:
         told = (
@@ -190,7 +191,7 @@ def remark_on_holes(mask: torch.Tensor, inverting: Part = INVERT_MASK) -> None:
             inverting,
             " turns it round",
         )
-        warnings.warn(OptionWarning(*told), stacklevel=5)
+        warnings.warn(OptionWarning(*told), stacklevel=level_of_caller())
 
 
 def _check_mask_fits(mask: torch.Tensor, picture: images.Picture) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from zeroshot.callers import level_of_caller
 from zeroshot.noise import Levels, Stripes, correlated_noise, outliers, stripes
 from zeroshot.spelling import Argument, OptionWarning, Part, Text, Wording
 
@@ -37,7 +38,7 @@ def remark_on_noise(
         found = _remarks(y[index], mask, sigma, options)
         if found:
             joined = [part for remark in found for part in ("; ", remark)][1:]
-            warnings.warn(OptionWarning(*joined), stacklevel=6)
+            warnings.warn(OptionWarning(*joined), stacklevel=level_of_caller())
             return
 
 
