@@ -141,6 +141,15 @@ def test_operations_are_watched_inside_only() -> None:
         torch.ones(2).add(1)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, lambda: torch.autocast("cpu")])
+def test_what_is_cut_short_leaves_the_modes_of_torch_as_they_were(mode) -> None:
+    before = torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")
+    with kept(Deadline(0.05)), pytest.raises(OutOfTime), polling(), mode():
+        while True:
+            torch.ones(2).add(1)
+    assert (torch.is_grad_enabled(), torch.is_autocast_enabled("cpu")) == before
+
+
 def test_samples_that_got_no_time_are_left_out_and_counted(problem: Problem) -> None:
     loop = Loop(problem, Samples(Stranger(quick=1), 1000), generator=seeded(), seconds=1.0).complete()
     run = loop.run

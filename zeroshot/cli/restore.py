@@ -17,7 +17,6 @@ from zeroshot.cli.results import reserved, save_image, save_or_rescue
 from zeroshot.cli.task_options import task_values
 from zeroshot.files import make_folder, require_writable
 from zeroshot.locks import require_unlocked
-from zeroshot.spelling import Argument, OptionError
 from zeroshot.tasks import tasks
 
 
@@ -39,10 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_options(options: argparse.Namespace) -> None:
-    given = options.task_values
-    if "peak" in given and given.get("data_term") != "poisson":
-        raise OptionError(Argument("peak", ...), " goes with ", Argument("data_term", "poisson"))
-    tasks()[options.command].completed(given)
+    tasks()[options.command].completed(options.task_values)
     if options.latent is not None and options.latent.suffix != ".npz":
         raise ValueError(f"--latent must be the name of a .npz file, got {options.latent}")
 
