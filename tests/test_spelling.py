@@ -87,7 +87,7 @@ def test_the_engine_says_the_same_in_both_ways(tmp_path: Path) -> None:
         ),
         (
             raised(write_atomically, tmp_path / "a.png", b"", overwrite=False),
-            "a.png: exists already; choose another name or allow overwriting",
+            "a.png: exists already; choose another name or pass overwrite=True",
             "a.png: exists already; choose another name or use --overwrite",
         ),
         (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -102,3 +104,38 @@ def test_two_places_are_too_many(noisy: np.ndarray) -> None:
     for call in (lambda: zeroshot.denoise(noisy, 0.1, "tv"), lambda: zeroshot.denoise(noisy, 0.1, sigma=0.1)):
         with pytest.raises(TypeError, match=r"denoise\(image, sigma, …\) takes one sigma"):
             call()
+
+
+def noisy_square() -> np.ndarray:
+    return np.random.default_rng(0).integers(90, 160, (24, 24), dtype=np.uint8)
+
+
+def test_a_masked_array_is_refused_with_both_ways_out():
+    masked = np.ma.masked_greater(noisy_square(), 150)
+    with pytest.raises(ValueError, match=r"is masked, with \d+ of 576 .*array\.data.*array\.filled\(0\)"):
+        zeroshot.denoise(masked, prior="dct")
+    assert zeroshot.denoise(np.ma.masked_greater(noisy_square(), 200), prior="dct").image.shape == (24, 24)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"preview": 5}, TypeError, "preview must be the path of a file, got 5"),
+        ({"checkpoint": 5}, TypeError, "checkpoint must be the path of a file, got 5"),
+        ({"progress": "no"}, TypeError, "progress must be True or False, got 'no'"),
+        ({"resume": "no"}, TypeError, "resume must be True or False, got 'no'"),
+        ({"peak": 30}, ValueError, "peak=… goes with data_term='poisson'"),
+        ({"sigma": "auto"}, TypeError, "or None, which has it estimated, got 'auto'"),
+        ({"verbose": True}, ValueError, "there is no argument 'verbose': write progress=…"),
+    ],
+)
+def test_what_is_no_value_of_an_argument_is_answered_by_its_name(arguments, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        zeroshot.denoise(noisy_square(), prior="dct", **arguments)
+
+
+def test_a_warning_is_at_the_line_of_the_caller_however_it_is_called():
+    for call in (zeroshot.denoise, lambda image, **how: zeroshot.solve(image, "denoise", **how)):
+        with pytest.warns(UserWarning, match="value_range") as caught:
+            call(noisy_square().astype(np.float32), prior="dct")
+        assert {Path(warning.filename).name for warning in caught} == {Path(__file__).name}

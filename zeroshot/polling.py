@@ -29,6 +29,9 @@ _polls: ContextVar[bool] = ContextVar("_polls", default=False)
 #: What leaving ``torch.no_grad()`` calls: were it cut short, gradients would stay off for the whole process.
 _SETTINGS = (torch._C._set_grad_enabled,)
 _BACKWARD = (torch.Tensor.backward, torch.autograd.grad, torch.autograd.backward)
+#: What sets a mode of torch back where a block is left. Were it stopped, as it passes through here on the way out of
+#: a step whose time is up, then the mode would stay: no gradients for whoever comes next.
+_MODES = frozenset({"_set_grad_enabled", "_enter_autocast", "_exit_autocast"})
 
 
 @contextmanager

@@ -125,6 +125,7 @@ def solve(
     ((64, 64, 3), dtype('uint8'))
     """
     called = time.monotonic()
+    _check_kinds({"preview": preview, "checkpoint": checkpoint}, {"progress": progress, "resume": resume})
     task = task_named(task).name
     _refuse_misplaced(task, prior, options)
     watch = Watch(
@@ -216,6 +217,16 @@ def _refuse_misplaced(task: str, prior: str | Prior, options: dict[str, Any]) ->
         meant = synonyms.canonical(name, arguments, synonyms.OPTIONS)
         if meant is not None and name not in known:
             raise OptionError(f"there is no argument {name!r}: write {meant}=…")
+
+
+def _check_kinds(paths: dict[str, Any], switches: dict[str, Any]) -> None:
+    """Refuse what is no path, and words such as "no" that would count as yes."""
+    for name, value in paths.items():
+        if value is not None and not isinstance(value, str | os.PathLike):
+            raise TypeError(f"{name} must be the path of a file, got {value!r}")
+    for name, value in switches.items():
+        if value is not None and not isinstance(value, bool | np.bool_):
+            raise TypeError(f"{name} must be True or False, got {value!r}")
 
 
 def _check_preview(preview: str | Path | None, image: Any) -> None:

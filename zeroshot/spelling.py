@@ -109,7 +109,7 @@ class OutputExistsError(Spelled, FileExistsError):
 
 #: What to do about a file that exists.
 CHOOSE_ANOTHER = Wording(
-    "; choose another name or allow overwriting", "; choose another name or use --overwrite"
+    "; choose another name or pass overwrite=True", "; choose another name or use --overwrite"
 )
 
 

@@ -53,6 +53,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "pattern": ("bayer", "cfa", "bayer_pattern"),
     "mask": ("holes",),
     "hints": ("scribbles", "strokes"),
+    "progress": ("verbose", "show_progress", "quiet"),
     "prior": ("method", "model", "algorithm"),
     "settings": ("set", "setting", "parameters", "params"),
     "seconds": ("time", "timeout", "budget", "max_time", "time_budget"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +126,53 @@ def test_a_file_that_is_called_like_a_pattern_is_itself(
     (folder / "p1.png").write_bytes(b"not this one")
     assert run(["denoise", "p[1].png", *FAST.split()], capsys)[0] == 0
     assert (folder / "p[1].denoised.png").exists()
+
+
+def test_nothing_is_made_beside_images_that_are_not_there(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(f"denoise 1/3.png none.png {FAST}".split(), capsys)
+    assert code == 1
+    assert "1/3.png: there is no such file" in err
+    assert "none.png: there is no such file" in err
+    assert {path.name for path in folder.iterdir()} == {"photo.png", "photo.jpg"}
+
+
+def test_a_level_on_the_other_scale_is_answered_with_the_one_that_is_meant(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, _, err = run(f"denoise photo.png --sigma 0.1 {FAST}".split(), capsys)
+    assert code == 0
+    assert err.count("note") == 1
+    assert "0.1 of the range from black to white is --sigma 25.5" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "info pipe.png",
+        f"denoise pipe.png {FAST}",
+        f"inpaint photo.png --mask pipe.png {FAST}",
+        f"inpaint photo.png --mask pipe.npy {FAST}",
+        f"deblur photo.png --kernel pipe.npy {FAST}",
+        "metrics photo.png pipe.png",
+    ],
+)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_into_which_nobody_writes_is_not_waited_for(
+    words: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("pipe.png", "pipe.npy"):
+        os.mkfifo(folder / name)
+    code, _, err = run(words.split(), capsys)
+    assert code in (1, 2)
+    assert "is a pipe" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_help_fits_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for command in ("denoise", "inpaint", "restore", "compare", "degrade", "metrics", "weights", "align"):
+        code, out, _ = run([command, "--help-all"], capsys)
+        assert code == 0
+        assert [line for line in out.splitlines() if len(line) > 80] == []

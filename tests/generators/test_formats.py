@@ -26,7 +26,7 @@ def test_a_saved_generator_comes_back_whole(any_generator, tmp_path):
     assert torch.equal(loaded.synthesis(latent), any_generator.synthesis(latent))
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
     assert not loaded.training
-    with pytest.raises(FileExistsError, match="allow overwriting"):
+    with pytest.raises(FileExistsError, match="pass overwrite=True"):
         save(any_generator, path)
     save(any_generator, path, overwrite=True)
     assert [file.name for file in tmp_path.iterdir()] == ["ours.safetensors"]

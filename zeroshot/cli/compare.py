@@ -35,9 +35,9 @@ goes on.
 
 The same command again goes on where it was interrupted; finished runs are not
 repeated. More methods and images may be named then: what was there before stays
-in the table, and only the new runs are made. Other options, another budget, seed
-or number of threads need another folder, or --overwrite; --timeout and --memory
-may change.
+in the table, and only the new runs are made. Other options, another budget,
+seed or number of threads need another folder, or --overwrite; --timeout and
+--memory may change.
 """
 _EXAMPLES = (
     "zeroshot compare photos/ --task sr --scale 4 --methods bicubic,tv --report out",

@@ -17,7 +17,6 @@ from zeroshot.cli.results import reserved, save_image, save_or_rescue
 from zeroshot.cli.task_options import task_values
 from zeroshot.files import make_folder, require_writable
 from zeroshot.locks import require_unlocked
-from zeroshot.spelling import Argument, OptionError
 from zeroshot.tasks import tasks
 from zeroshot.words import counted
 
@@ -40,10 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check_options(options: argparse.Namespace) -> None:
-    given = options.task_values
-    if "peak" in given and given.get("data_term") != "poisson":
-        raise OptionError(Argument("peak", ...), " goes with ", Argument("data_term", "poisson"))
-    tasks()[options.command].completed(given)
+    tasks()[options.command].completed(options.task_values)
     if options.latent is not None and options.latent.suffix != ".npz":
         raise ValueError(f"--latent must be the name of a .npz file, got {options.latent}")
 
@@ -119,7 +115,8 @@ def _restore_many(options: argparse.Namespace) -> int:
     written += [("a checkpoint", files.checkpoint_of(output)) for _, output in names]
     inputs = [("an input", source) for source, _ in names]
     files.require_apart([*inputs, *files.read_files(options)], written)
-    for folder in sorted({output.parent for _, output in names}):
+    # Beside an image that is not there nothing is made; its turn says so.
+    for folder in sorted({output.parent for source, output in names if options.output or source.exists()}):
         make_folder(folder)
         require_writable(folder)
     return _restore_each(options, names)
@@ -146,6 +143,8 @@ def _restore_each(options: argparse.Namespace, names: list[tuple[Path, Path]]) -
     def restored(pair: tuple[Path, Path]) -> int:
         if _is_finished(options, pair[1]):
             return 0
+        if not pair[0].exists():
+            raise FileNotFoundError(f"{pair[0]}: there is no such file")
         with reserved([pair[1]]):
             return _restore_one(options, *pair)
 

@@ -64,6 +64,11 @@ def checked_range(value_range: tuple[float, float] | None) -> tuple[float, float
 def check_array(array: np.ndarray, words: SourceWording) -> None:
     """Refuse an array that is not H×W or H×W×C with 1 to 4 channels of an accepted type."""
     shape = " × ".join(map(str, array.shape))
+    if isinstance(array, np.ma.MaskedArray) and (masked := np.ma.count_masked(array)):
+        raise ImageError(
+            f"{words.the('array')} {words.are} masked, with {masked} of {array.size} values left out: pass array.data "
+            "for all of them, or inpaint array.filled(0) with the mask ~array.mask"
+        )
     if array.ndim == 4:
         raise ImageError(
             f"{words.the('array')} {words.have} 4 axes ({shape}); pass a batch as a torch tensor N×C×H×W"

@@ -33,9 +33,8 @@ def check_output(path: str | os.PathLike, *, overwrite: bool, source: Path | Non
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise ImageError(
-            f"{path}: the suffix {path.suffix!r} names no known format; use one of {', '.join(SUFFIXES)}"
-        )
+        fault = f"the suffix {path.suffix!r} names no known format" if path.suffix else "has no suffix"
+        raise ImageError(f"{path}: {fault}; use one of {', '.join(SUFFIXES)}")
     folder = path.parent
     if not folder.is_dir():
         raise ImageError(f"{path}: the folder {folder} does not exist")

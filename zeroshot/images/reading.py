@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from zeroshot.callers import level_of_caller
 from zeroshot.images.checks import (
     TORCH_DTYPES,
     SourceWording,

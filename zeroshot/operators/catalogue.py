@@ -18,10 +18,10 @@ class Notation(NamedTuple):
 #: What :func:`zeroshot.operators.parse` reads.
 NOTATIONS = (
     Notation("identity", "identity", "nothing"),
-    Notation("mask", 'mask("mask.png")', "image or .npy, white where known; invert=true"),
-    Notation("downsample", "downsample(4, kernel=lanczos3)", 'also kernel=gaussian, sigma=1.6; "k.png"'),
+    Notation("mask", 'mask("mask.png")', "white is known; also .npy, invert=true"),
+    Notation("downsample", "downsample(4, kernel=lanczos3)", 'or kernel=gaussian, sigma=1.6; "k.png"'),
     Notation("grayscale", "grayscale, grayscale(bt709)", "also grayscale([0.3, 0.6, 0.1])"),
-    Notation("mosaic", "mosaic(RGGB), mosaic(quad-rggb)", 'also xtrans, or rows: mosaic(["RG", "GB"])'),
+    Notation("mosaic", "mosaic(RGGB), mosaic(quad-rggb)", 'also xtrans; rows: mosaic(["RG","GB"])'),
     Notation("blur", 'blur(gaussian=1.6), blur("kernel.png")', "also motion=15, angle=30; disk=3"),
     Notation("stack", 'stack(grayscale, mask("hints.png"))', "several measurements of one image"),
     Notation("blur", "blur(disk=3, boundary=valid)", "also circular, replicate"),

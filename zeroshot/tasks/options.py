@@ -93,7 +93,8 @@ class GreyLevels(OptionType):
     def check(self, name: str, value: Any) -> None:
         if not is_number(value):
             kind = OptionError if isinstance(value, float) else OptionTypeError
-            raise kind(Argument(name), f" must be a number on the [0, 1] scale or None, got {value!r}")
+            way = ", which has it estimated" if value == "auto" and self.estimated else ""
+            raise kind(Argument(name), f" must be a number on the [0, 1] scale or None{way}, got {value!r}")
         if not value >= 0:
             raise OptionError(Argument(name), f" must be at least 0, got {value}")
         if value > 1 and not self.estimated:

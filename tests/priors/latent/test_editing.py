@@ -63,7 +63,7 @@ def test_an_inversion_is_saved_and_comes_back_as_the_image_it_was(tame, tmp_path
     result = zeroshot.solve(image, "denoise", prior, sigma=0.0)
     path = tmp_path / "face.npz"
     result.save_arrays(path)
-    with pytest.raises(FileExistsError, match="allow overwriting"):
+    with pytest.raises(FileExistsError, match="pass overwrite=True"):
         result.save_arrays(path)
     loaded = InvertedImage.load(path)
     assert len(loaded.noise) == (0 if noise == "stored" else len(tame.noise_shapes))
