@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -154,6 +156,26 @@ def test_gradients_come_back_where_the_time_ends_without_them(off: Callable[[], 
                 torch.zeros(1).add(1)
         assert torch.is_grad_enabled()
     assert torch.is_grad_enabled()
+
+
+def test_a_deadline_within_autocast_leaves_it_off() -> None:
+    with kept(Deadline(0.05, grace=0.0)), pytest.raises(OutOfTime), polling(), torch.autocast("cpu"):
+        while True:
+            torch.zeros(1).add(1)
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_watching_what_is_differentiated_does_not_load_the_compiler() -> None:
+    code = (
+        "import sys, torch\n"
+        "from zeroshot.deadline import Deadline, kept\n"
+        "from zeroshot.polling import polling\n"
+        "x = torch.ones(3, requires_grad=True)\n"
+        "with kept(Deadline(60.0)), polling():\n"
+        "    (x * x).sum().backward()\n"
+        "raise SystemExit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_samples_that_got_no_time_are_left_out_and_counted(problem: Problem) -> None:

@@ -26,12 +26,14 @@ _LAST_STEPS = 10
 _FIRST_STEPS = 3
 
 _polls: ContextVar[bool] = ContextVar("_polls", default=False)
-#: What leaving ``torch.no_grad()`` calls: were it cut short, gradients would stay off for the whole process.
-_SETTINGS = (torch._C._set_grad_enabled,)
+#: What ``torch.no_grad()`` and ``torch.autocast()`` call on the way in and out: were it cut short, the mode would stay
+#: for the whole process.
+_SETTINGS = (
+    torch._C._set_grad_enabled,
+    torch.amp.autocast_mode._enter_autocast,
+    torch.amp.autocast_mode._exit_autocast,
+)
 _BACKWARD = (torch.Tensor.backward, torch.autograd.grad, torch.autograd.backward)
-#: What sets a mode of torch back where a block is left. Were it stopped, as it passes through here on the way out of
-#: a step whose time is up, then the mode would stay: no gradients for whoever comes next.
-_MODES = frozenset({"_set_grad_enabled", "_enter_autocast", "_exit_autocast"})
 
 
 @contextmanager
@@ -105,6 +107,11 @@ class _Kernels(TorchDispatchMode):
     def __init__(self, first: bool) -> None:
         super().__init__()
         self._first = first
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Nothing is compiled under a deadline; to make sure of that PyTorch would load its compiler, for seconds.
+        return False
 
     def __torch_dispatch__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None

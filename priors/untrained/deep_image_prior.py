@@ -33,8 +33,6 @@ _GUIDE_SHARE = 0.4
 _GUIDE_LIMIT = 0.7
 #: Side of the part of the image on which the network is timed, and that under a budget of a few seconds.
 _PROBE, _SMALL_PROBE, _FEW_SECONDS = 256, 128, 10.0
-#: How long the network takes forward and backward, as a multiple of the way forward.
-_FORWARD = 3.0
 
 
 def working_precision(requested: str, device: torch.device) -> torch.dtype:
@@ -181,7 +179,8 @@ class DeepImageRun(Run):
         budget = min(math.inf if prior.budget is None else prior.budget, seconds_left())
         if prior.guide == "none" or budget == math.inf:
             return prior.guide
-        step = self._seconds_of_a_step(reduction, in_haste=budget < _FEW_SECONDS)
+        probe = _SMALL_PROBE if budget < _FEW_SECONDS else _PROBE
+        step = self._seconds_of_a_step(reduction, probe)
         return affordable(prior.guide, self.problem, _GUIDE_SHARE * budget, step)
 
     def _make_guide(self) -> torch.Tensor:
@@ -203,13 +202,11 @@ class DeepImageRun(Run):
             return None
         return self._keep_known(self.guide), f"the {self.guide_kind} guide"
 
-    def _seconds_of_a_step(self, reduction: int, in_haste: bool) -> float:
+    def _seconds_of_a_step(self, reduction: int, probe: int) -> float:
         """About how long this device takes for the network, forward and backward, from a part of the image.
 
-        The weights stay as they are. In haste the way forward alone is timed, on a smaller part: the first way back
-        under a deadline loads PyTorch's compiler, which takes seconds.
+        The weights stay as they are.
         """
-        probe = _SMALL_PROBE if in_haste else _PROBE
         multiple = self.network.size_multiple
         height, width = (min(length, math.ceil(probe / multiple) * multiple) for length in self.frame.outer)
         channels = self.prior.input_channels(self.problem.reference_shape[1])
@@ -223,7 +220,7 @@ class DeepImageRun(Run):
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
         share = height * width / (self.frame.outer[0] * self.frame.outer[1])
-        return (time.perf_counter() - began) * (_FORWARD if in_haste else 1.0) / share
+        return (time.perf_counter() - began) / share
 
     def _make_input(self, reduction: int, guide: torch.Tensor | None) -> torch.Tensor:
         prior = self.prior

@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from zeroshot.callers import level_of_caller
 from zeroshot.compare.attempt import AttemptResult
 from zeroshot.compare.compared_methods import ComparedMethod, compared_methods
 from zeroshot.compare.inputs import Given, Inputs, Source, printable_options, sources

@@ -20,7 +20,6 @@ from typing import Any, Protocol
 
 import torch
 
-from zeroshot.callers import level_of_caller
 from zeroshot.compare.attempt import AttemptResult, Job, attempt, one_line, prepare, reason_of
 from zeroshot.compare.method import Method
 from zeroshot.compare.records import Status

@@ -32,7 +32,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, features
 
-from zeroshot.callers import level_of_caller
 from zeroshot.images.decoding import check_size, library_errors
 from zeroshot.images.errors import ImageError
 from zeroshot.images.exif import is_sound

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from zeroshot.callers import level_of_caller
 from zeroshot.images.checks import (
     TORCH_DTYPES,
     SourceWording,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from zeroshot.callers import level_of_caller
 from zeroshot.checks import is_number
 from zeroshot.notes import note
 from zeroshot.spelling import Argument, OptionWarning, Wording

@@ -12,7 +12,6 @@ import torch
 from PIL import Image, ImageColor
 
 from zeroshot import images
-from zeroshot.callers import level_of_caller
 from zeroshot.images.value_range import on_range
 from zeroshot.notes import note
 from zeroshot.operators.mask_values import POLARITY, known_of

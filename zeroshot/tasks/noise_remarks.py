@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from zeroshot.callers import level_of_caller
 from zeroshot.noise import Levels, Stripes, correlated_noise, outliers, stripes
 from zeroshot.notes import note
 from zeroshot.spelling import Argument, OptionWarning, Part, Text, Wording

@@ -59,7 +59,7 @@ def without_missing(image: Any, options: dict[str, Any]) -> Any:
         return image
     if isinstance(image, np.ndarray) and image.dtype.kind == "f":
         finite: Any = np.isfinite(image)
-        filled = np.where(finite, image, image.dtype.type(0))
+        filled: Any = np.where(finite, image, image.dtype.type(0))
         told: Any = finite.astype(np.float32)
     elif isinstance(image, torch.Tensor) and image.is_floating_point():
         finite = torch.isfinite(image)
