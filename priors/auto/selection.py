@@ -187,6 +187,8 @@ class ModelSelectionRun(Run):
             try:
                 self._advance()
             except FAILURES as error:
+                if not self.choosing and self.chosen is None:
+                    raise  # no candidate is left
                 self._fail(error)
         image = self._shown()
         return Estimate(image, self._problem.loss(image).item(), self.iteration)

@@ -61,7 +61,7 @@ def test_it_notes_how_it_ended(noisy):
     assert notes["iterations"] == 3
     assert "3 iterations" in notes["stopped_by"]
     assert notes["sigma"] == SIGMA
-    assert "guide" not in notes
+    assert notes["guide"] == "none"
     method_from("dip[iterations=1,channels=8,scales=2,guide=tv]").restore(
         noisy, case_of(noisy, note=notes.__setitem__)
     )

@@ -42,6 +42,8 @@ LEAST_SPAN = 1 / 256
 _LEAST_RELATIVE_SPAN = 1e-5
 #: A range this close to 0 … 1 is not worth a word.
 _UNNOTICED = 0.01
+#: Up to this share beyond black or white it is the overshoot of an interpolation, not a range of its own.
+_OVERSHOOT = 0.05
 #: The second difference in both directions, of unit norm: what it leaves of a smooth image is noise.
 _SECOND_DIFFERENCE = torch.tensor([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6
 
@@ -84,7 +86,8 @@ def working_range(
     extent = (least, largest)
     if _fits(samples, known, form.value_range, extent, noise):
         return form
-    if form.origin == "given":
+    overshoots = low - _OVERSHOOT <= least and largest <= high + _OVERSHOOT
+    if form.origin == "given" or overshoots:
         wider = replace(form, value_range=(min(low, least), max(high, largest)), origin="widened")
         return replace(wider, given_range=form.value_range, alpha_white=form.alpha_range[1])
     for white in INTEGER_WHITES:
@@ -177,6 +180,8 @@ def share_range(pictures: list[Picture]) -> list[Picture]:
 
 def say_range(picture: Picture) -> None:
     """Tell the user, where black and white are not what was given or what the type says."""
+    from zeroshot.images.picture import full_range
+
     form = picture.form
     low, high = form.value_range
     place = "" if form.source is None else f"{form.source.name}: "
@@ -188,7 +193,7 @@ def say_range(picture: Picture) -> None:
         beside = "that span next to nothing between" if _is_faint(low, high) else "beyond"
         text = f"{place}float values {beside} 0 and 1: taken as black {low:.6g}, white {high:.6g}"
         note(OptionWarning(text, choose))
-    elif form.origin == "widened":
+    elif form.origin == "widened" and form.given_range != full_range(form.dtype):
         asked = Wording("value_range", "--range")
         text = f" leaves out measured values: the image is worked on from {low:.6g} to {high:.6g}"
         note(OptionWarning(place, asked, text))

@@ -102,14 +102,14 @@ def _of_shades(values: np.ndarray, levels: np.ndarray, shares: np.ndarray, white
     """A mask of unsigned whole numbers."""
     middle = (levels > 0.1 * white) & (levels < 0.9 * white)
     few = len(levels) <= _MOST_LABELS
+    if len(levels) == 2 and levels[0] <= white // 2 < levels[1]:
+        return Known(values > white // 2)
     if levels[-1] < white / 2 or (few and (shares[middle] >= _SHARE_OF_LABEL).any()):
         shown = ", ".join(f"{level:g}" for level in levels[:6]) + (" …" if len(levels) > 6 else "")
         raise ValueError(
             f"the mask holds the values {shown}, like the labels of several classes; say which of them are known, for "
             f"example mask == {levels[-1]:g}, or write a mask of 0 (missing) and 255 (known)"
         )
-    if len(levels) == 2:
-        return Known(values > white // 2)
     between = float(shares[middle].sum())
     if between > _SHARE_OF_PICTURE:
         raise ValueError(
