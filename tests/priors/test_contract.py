@@ -124,17 +124,19 @@ TURNS: dict[str, float | None] = {
 }
 #: Case → what the contract has to know of it.
 KNOWN: dict[str, dict[str, Any]] = {
-    **{name: {"is_random": True} for name in ("dip", "dip, muon, pool", "ksvd", "ksvd, holes")},
+    **{name: {"is_random": True} for name in ("ksvd", "ksvd, holes")},
+    # The guide may be None.
+    **{name: {"is_random": True, "free": ("guide",)} for name in ("dip", "dip, muon, pool")},
     # The mean of a group is one of its singular values, which hard thresholding mostly keeps.
     **{name: {"offset_tolerance": 0.01} for name in ("gsr", "gsr, holes")},
     # It shows what is held out, and is refused with a rule that holds out.
-    "dip, guided": {"is_random": True, "held_out_tolerance": 1.0},
+    "dip, guided": {"is_random": True, "free": ("guide",), "held_out_tolerance": 1.0},
     "ncsr, sr": {"resumed_after": (1,), "steps": 3},
     # One step and one weight are chosen for the whole batch, which shows far from the minimum.
     **{name: {"batch_tolerance": 0.02} for name in ("nltv", "tgv")},
     # A weight that is given has the units of the image.
     "tv, given weight": {"batch_tolerance": 0.02, "scale_tolerance": None, "offset_tolerance": None},
-    "auto": {"resumed_after": (1, 4, 8)},
+    "auto": {"resumed_after": (1, 4, 8), "begins_again": True},
     # The inner splitting of robust data terms has a penalty in the units of the image, and ends after four turns.
     "pnp, outliers": {
         "resumed_after": (2,),

@@ -355,5 +355,5 @@ def test_defaults_follow_the_problem_and_settings_go_over_them(photograph: torch
     blurred = Problem(grey, Blur.gaussian(1.0), sigma=0.01, task="deblur")
     assert LearnedDictionary.for_problem(blurred).stride == 2
     assert LearnedDictionary.for_problem(inpainting(grey), sweeps=2).sweeps == 2
-    with pytest.raises(ValueError, match="no setting 'size' .*it has: patch, atoms"):
+    with pytest.raises(ValueError, match=r"no setting 'size' .*it has: patch, atoms"):
         LearnedDictionary.for_problem(denoising(grey), size=8)

@@ -20,6 +20,12 @@ from zeroshot.problem import Problem
 SMALL: dict[str, Any] = {"channels": 8, "scales": 3, "input_depth": 4}
 
 
+@pytest.mark.parametrize("guide", [3, -1.0, True, "nope", ("tv",)])
+def test_a_guide_of_a_wrong_kind_is_refused_by_name(guide: object) -> None:
+    with pytest.raises(ValueError, match="guide"):
+        DeepImagePrior(guide=guide)  # type: ignore[arg-type]
+
+
 def test_a_guide_widens_the_input_and_is_not_the_answer() -> None:
     y = uniform(1, 3, 32, 32)
     problem = Problem(y, Identity(), sigma=0.1, task="denoise")
