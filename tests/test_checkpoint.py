@@ -291,8 +291,10 @@ def _mutations(state: Any) -> list[Any]:
 
 @pytest.mark.parametrize(
     ("prior", "settings"),
-    [(DriftingPrior(), None), ("dip", {"iterations": 6, "channels": 8})],
-    ids=["drifting", "dip"],
+    [
+        pytest.param(DriftingPrior(), None, id="drifting"),
+        pytest.param("dip", {"iterations": 6, "channels": 8}, id="dip", marks=pytest.mark.slow),
+    ],
 )
 def test_a_state_that_does_not_fit_the_run_is_refused_in_one_line(
     tmp_path: Path, prior: Any, settings: Any

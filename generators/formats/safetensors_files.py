@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroshot.files import write_atomically
+from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 
 from ..generator import Generator
 from ..pggan import ProgressiveGAN
@@ -73,7 +74,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     if path.suffix != ".safetensors":
         raise ValueError(f"generators are written as .safetensors, got {path.name}")
     if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists; choose another name or allow overwriting")
+        raise OutputExistsError(f"{path} exists", CHOOSE_ANOTHER)
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"the folder of the output does not exist: {path.absolute().parent}")
 

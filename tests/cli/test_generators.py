@@ -125,7 +125,7 @@ def test_editing_what_was_inverted(weights, tmp_path, capsys):
         ([], "edit needs --direction, --towards or --mix"),
         (["--mix", latents[1]], "--mix and --layers go together"),
         (["--mix", latents[1], "--layers", "a-b"], "--layers must be a number or FIRST-LAST"),
-        (["--direction", tmp_path / "none.npy"], "no file of a direction"),
+        (["--direction", tmp_path / "none.npy"], "no such direction file"),
     ):
         code, _, err = run([*edit, "-o", tmp_path / "bad.png", *bad], capsys)
         assert code == 2
