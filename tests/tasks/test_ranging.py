@@ -200,3 +200,8 @@ def test_a_noise_level_whose_variance_is_no_number_is_none(prior, sigma):
     result = quietly(CLEAN, task="denoise", prior=prior, sigma=sigma)
     assert result.sigma == 0
     np.testing.assert_allclose(result.image, CLEAN, atol=2e-3)
+
+
+def test_a_given_range_that_values_leave_is_told_also_where_it_is_that_of_the_type():
+    with pytest.warns(UserWarning, match="leaves out measured values"):
+        zeroshot.solve(CLEAN * 5, task="denoise", prior="tv", sigma=0.01, value_range=(0, 1), progress=False)

@@ -193,7 +193,9 @@ def say_range(picture: Picture) -> None:
         beside = "that span next to nothing between" if _is_faint(low, high) else "beyond"
         text = f"{place}float values {beside} 0 and 1: taken as black {low:.6g}, white {high:.6g}"
         note(OptionWarning(text, choose))
-    elif form.origin == "widened" and form.given_range != full_range(form.dtype):
+    elif form.origin == "widened" and not (
+        form.given_range == full_range(form.dtype) and max(-low, high - 1) <= _OVERSHOOT
+    ):
         asked = Wording("value_range", "--range")
         text = f" leaves out measured values: the image is worked on from {low:.6g} to {high:.6g}"
         note(OptionWarning(place, asked, text))

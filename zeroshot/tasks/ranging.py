@@ -53,7 +53,6 @@ def without_missing(image: Any, options: dict[str, Any]) -> Any:
     import torch
 
     from zeroshot import images
-    from zeroshot.tasks.masks import mask_of
 
     if options.get("mask") is None:
         return image
@@ -69,10 +68,8 @@ def without_missing(image: Any, options: dict[str, Any]) -> Any:
     if bool(finite.all()):
         return image
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            known, _ = mask_of(images.load(filled), options["mask"], options.get("invert_mask"))
-            measured = images.load(told, subject="mask").colours
+        known = _known(images.load(filled), options)
+        measured = images.load(told, subject="mask").colours
     except (ValueError, TypeError, OSError):  # the image or the mask will be refused with the reason
         return image
     return image if bool((known * (1 - measured)).any()) else filled
@@ -124,15 +121,20 @@ def on_working_range(picture: Picture, task: Task, options: dict[str, Any]) -> P
 
 def _measured(picture: Picture, options: dict[str, Any]) -> torch.Tensor | None:
     """True where the picture is seen and the mask, if any, knows it."""
-    from zeroshot.tasks.masks import mask_of
-
-    visible, mask = picture.visible, options.get("mask")
-    if mask is None:
+    visible = picture.visible
+    if options.get("mask") is None:
         return visible
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            known = mask_of(picture, mask, options.get("invert_mask"))[0] > 0.5
+        known = _known(picture, options) > 0.5
     except (ValueError, TypeError, OSError):  # the task itself will say why
         return visible
     return known if visible is None else known & visible
+
+
+def _known(picture: Picture, options: dict[str, Any]) -> torch.Tensor:
+    """1 where the mask knows a pixel; what there is to say of the mask the task itself will say."""
+    from zeroshot.tasks.masks import mask_of
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return mask_of(picture, options["mask"], options.get("invert_mask"))[0]
