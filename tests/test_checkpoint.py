@@ -341,6 +341,8 @@ def test_states_of_another_build_are_named_by_place() -> None:
         {"run": {"x": torch.ones(2, 3), "step": 1, "best": torch.zeros(1)}, "columns": {"loss": [1.0, 2.0]}},
         model,
     )
+    # A run that keeps its best image begins with an empty one.
+    require_alike({"best": torch.ones(1, 3, 4, 4)}, {"best": torch.empty(0)})
     for state, words in (
         ({"columns": {}}, "state has no 'run'"),
         ({**model, "run": {**model["run"], "x": torch.zeros(3, 2)}}, r"\['x'\] is torch.float32 \(3, 2\)"),

@@ -162,7 +162,7 @@ class Checkpoint(Listener):
 def require_alike(state: Any, model: Any, place: str = "state") -> None:
     """Refuse a state that is built in another way than `model`, where both have something.
 
-    What one of them does not have yet (None, an empty dict or list, a longer list) is not compared.
+    What one of them does not have yet (None, an empty tensor, dict or list, a longer list) is not compared.
 
     Raises
     ------
@@ -173,6 +173,8 @@ def require_alike(state: Any, model: Any, place: str = "state") -> None:
         return
     numbers = (int, float)
     if isinstance(model, torch.Tensor) or isinstance(state, torch.Tensor):
+        if any(isinstance(one, torch.Tensor) and one.numel() == 0 for one in (state, model)):
+            return
         shapes = [
             f"{one.dtype} {tuple(one.shape)}" if isinstance(one, torch.Tensor) else type(one).__name__
             for one in (state, model)

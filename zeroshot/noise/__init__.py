@@ -1,11 +1,12 @@
-"""The noise of a measurement: its level, estimated from one image, and whether it is white; pixels that stand out;
-synthetic noise; variance stabilisation.
+"""The noise of a measurement: what it is (:class:`NoiseModel`); its level, estimated from one image, and whether it is
+white; pixels that stand out; synthetic noise; variance stabilisation.
 
 All noise levels are standard deviations on the [0, 1] scale: the literature's sigma = 25 is 25/255 here.
 """
 
 from zeroshot.noise.contrast import contrasts
 from zeroshot.noise.estimate import QUANTISATION, estimate_sigma, phase_planes
+from zeroshot.noise.model import NoiseModel
 from zeroshot.noise.outliers import outliers
 from zeroshot.noise.synthesis import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
 from zeroshot.noise.whiteness import Levels, Stripes, correlated_noise, stripes
@@ -13,6 +14,7 @@ from zeroshot.noise.whiteness import Levels, Stripes, correlated_noise, stripes
 __all__ = [
     "QUANTISATION",
     "Levels",
+    "NoiseModel",
     "Stripes",
     "add_gaussian",
     "add_poisson",
