@@ -7,7 +7,7 @@ from abc import abstractmethod
 import torch
 
 from zeroshot.checks import is_number
-from zeroshot.noise import contrasts
+from zeroshot.noise import NoiseModel, contrasts
 from zeroshot.prior import Prior
 
 
@@ -44,6 +44,22 @@ class Denoiser(Prior):
         torch.Tensor
             The new estimate, (N, C, H, W), not clipped.
         """
+
+    def coloured_passes(self, noise: NoiseModel) -> int:
+        """How many passes an image with stationary noise that is not white takes."""
+        return self.passes(noise.equivalent_sigma)
+
+    def refine_coloured(
+        self, noisy: torch.Tensor, estimate: torch.Tensor, noise: NoiseModel, index: int
+    ) -> torch.Tensor:
+        """Pass number `index` on stationary noise that is not white, by default as on white noise of its level.
+
+        Parameters
+        ----------
+        noise : NoiseModel
+            Stationary; the others are those of :meth:`refine`.
+        """
+        return self.refine(noisy, estimate, noise.equivalent_sigma, index)
 
     def scaled_passes(self, sigma: float, contrast: torch.Tensor) -> int:
         """The most passes that images of this noise level and of these contrasts take."""

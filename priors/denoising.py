@@ -16,6 +16,7 @@ from zeroshot.estimate import Estimate
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.denoiser import Denoiser
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay
+from zeroshot.priors.sigma_maps import SigmaMapRun
 from zeroshot.problem import Problem
 from zeroshot.stopping import Finished, StoppingRule
 
@@ -30,6 +31,7 @@ class DenoisingPrior(Denoiser):
 
     #: Whether plug and play with it gains on the operator's first estimate.
     suits_plug_and_play: ClassVar[bool] = True
+    knows_sigma_maps: ClassVar[bool] = True
 
     @classmethod
     def for_problem(cls, problem: Problem, **settings: Any) -> DenoisingPrior:
@@ -70,6 +72,12 @@ class DenoisingPrior(Denoiser):
             )
         return self.suited(problem).supports(problem)
 
+    def begin(self, problem: Problem, generator: torch.Generator) -> Run:
+        """As for every prior, and with a map of noise levels a run at several of them."""
+        if problem.sigma_map is not None and self.denoises(problem):
+            return SigmaMapRun(self, problem)
+        return super().begin(problem, generator)
+
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
         """The passes of the denoiser."""
         return DenoisingRun(self, problem)
@@ -82,8 +90,7 @@ class DenoisingPrior(Denoiser):
 class DenoisingRun(Run):
     """The passes of a denoiser, one a step.
 
-    With the Poisson data term the variance of the noise is made constant first, and the result is mapped
-    back.
+    Where the noise depends on the intensity its variance is made constant first, and the result is mapped back.
     """
 
     state = ("estimate", "index")
@@ -92,10 +99,22 @@ class DenoisingRun(Run):
         self.device = problem.y.device
         self._prior, self._problem = prior, problem
         self._noisy, self._sigma = problem.stabilised()
+        self._noise = problem.coloured_noise()
         self._contrast = problem.contrasts()
-        self._passes = prior.scaled_passes(self._sigma, self._contrast) if self._sigma > 0 else 0
+        self._passes = self._count() if self._sigma > 0 else 0
         self.estimate = self._noisy
         self.index = 0
+
+    def _count(self) -> int:
+        if self._noise is None:
+            return self._prior.scaled_passes(self._sigma, self._contrast)
+        return self._prior.coloured_passes(self._noise)
+
+    def _pass(self) -> torch.Tensor:
+        noisy, estimate = self._noisy, self.estimate
+        if self._noise is None:
+            return self._prior.scaled_pass(noisy, estimate, self._sigma, self.index, self._contrast)
+        return self._prior.refine_coloured(noisy, estimate, self._noise, self.index)
 
     @property
     def finished(self) -> bool:
@@ -106,9 +125,7 @@ class DenoisingRun(Run):
     def step(self) -> Estimate:
         """Make the next pass; after the last one the image stays."""
         if self.index < self._passes:
-            self.estimate = self._prior.scaled_pass(
-                self._noisy, self.estimate, self._sigma, self.index, self._contrast
-            )
+            self.estimate = self._pass()
             self.index += 1
         image = self._problem.unstabilised(self.estimate).clamp(0, 1)
         return Estimate(image, self._problem.loss(image).item(), max(self.index, 1))

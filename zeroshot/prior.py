@@ -151,6 +151,8 @@ class Prior(ABC):
         What it is, in one line.
     TASK_DEFAULTS : mapping of str to mapping
         Task → the hyper-parameters that differ there from the fields' defaults, each with its source.
+    knows_sigma_maps : bool
+        Whether it denoises with a noise level that differs from place to place.
     finds_latent : bool
         Whether the arrays of its runs hold a latent that can be edited.
     bytes_per_value : int or None
@@ -162,6 +164,7 @@ class Prior(ABC):
     summary: ClassVar[str]
     TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     finds_latent: ClassVar[bool] = False
+    knows_sigma_maps: ClassVar[bool] = False
     bytes_per_value: ClassVar[int | None] = None
 
     @classmethod
@@ -217,6 +220,9 @@ class Prior(ABC):
     def require_support(self, problem: Problem) -> None:
         """Raise a ValueError with the reason where the prior does not support the problem."""
         reason = self.supports(problem)
+        mapped = problem.is_denoising and self.innermost().knows_sigma_maps
+        if reason is None and problem.sigma_map is not None and not mapped:
+            reason = "it knows one noise level for the whole image; bm3d, dct, nlm and wavelet take an image of levels"
         if reason is not None:
             raise ValueError(f"prior {self.innermost().name!r} cannot do this: {reason}")
 

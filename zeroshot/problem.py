@@ -14,7 +14,7 @@ import torch
 
 from zeroshot.checks import is_number, require_number
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
-from zeroshot.noise import contrasts, estimate_sigma, stabilisation
+from zeroshot.noise import NoiseModel, contrasts, estimate_sigma, stabilisation
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.operator import Operator
@@ -46,6 +46,11 @@ class Problem:
         1 at measurements kept aside for validation, of y's shape; None: nothing is kept aside.
     contrast : torch.Tensor or None
         That of the whole image that this is a part of, see :meth:`contrasts`; None measures it.
+    noise : NoiseModel or None
+        What the noise in y is; None: white Gaussian noise of level `sigma`, or what the data term says.
+    sigma_map : torch.Tensor or None
+        Standard deviation of the white noise at every value, broadcastable to y, where it differs from place to
+        place; `sigma` is then its root mean square.
     """
 
     y: torch.Tensor
@@ -57,11 +62,17 @@ class Problem:
     measured: torch.Tensor | None = None
     held_out: torch.Tensor | None = None
     contrast: torch.Tensor | None = None
+    noise: NoiseModel | None = None
+    sigma_map: torch.Tensor | None = None
     _weight: torch.Tensor | None = field(init=False, repr=False, default=None)
     _contrasts: torch.Tensor | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         require_number(self, "sigma", none="allowed")
+        if self.noise is not None and self.noise.is_white:
+            # The special case that costs nothing.
+            object.__setattr__(self, "sigma", self.noise.sigma)
+            object.__setattr__(self, "noise", None)
         if not self.reference_shape:
             object.__setattr__(self, "reference_shape", tuple(self.operator.input_shape(tuple(self.y.shape))))
         object.__setattr__(self, "_weight", self._fitted())
@@ -135,7 +146,8 @@ class Problem:
     @property
     def is_clean(self) -> bool:
         """Whether the measurement is said to be the image itself: whole, undamaged and without noise."""
-        return self.is_denoising and isinstance(self.data_term, Gaussian) and self.sigma == 0
+        plain = self.noise is None and self.sigma_map is None and isinstance(self.data_term, Gaussian)
+        return self.is_denoising and plain and self.sigma == 0
 
     # --- which values count, and how noisy they are ---
 
@@ -173,11 +185,15 @@ class Problem:
         """Standard deviation of the noise in y: what the noise law says, is known or is estimated from y.
 
         With the Poisson data term it is the root mean square over the values that count of what the law
-        predicts, √(gain · y + readout²).
+        predicts, √(gain · y + readout²), and with a noise model that of its level.
         """
         term = self.data_term
-        if isinstance(term, Poisson):
-            variance = (term.gain * self.y + term.readout**2).clamp(min=0)
+        if isinstance(term, Poisson) or self.noise is not None:
+            if self.noise is not None:
+                variance = self.noise.level(self.y).square()
+            else:
+                assert isinstance(term, Poisson)
+                variance = (term.gain * self.y + term.readout**2).clamp(min=0)
             which = self.counted()
             if which is None:
                 return math.sqrt(variance.mean(dtype=torch.float64).item())
@@ -185,11 +201,30 @@ class Problem:
             return math.sqrt(total / max(which.sum(dtype=torch.float64).item(), 1))
         return estimate_sigma(self.y, self.measured) if self.sigma is None else self.sigma
 
+    def white_level(self) -> float:
+        """The level of white noise that a prior should be told which knows no other.
+
+        It is that of :meth:`noise_rms`, but for a noise model that of the frequencies and the colours that carry the
+        noise: correlated noise that is not large pixel by pixel takes a larger level to be removed.
+        """
+        if self.noise is None:
+            return self.noise_rms()
+        _, stationary = self.noise.stabilise(self.y)
+        return self.noise_rms() * stationary.equivalent_sigma / max(stationary.sigma, 1e-12)
+
+    def coloured_noise(self) -> NoiseModel | None:
+        """The noise of :meth:`stabilised` where it is not white, else None."""
+        if self.noise is None:
+            return None
+        stationary = self.noise.stabilise(self.y)[1]
+        return None if stationary.is_white else stationary
+
     def stabilised(self, known: torch.Tensor | None = None) -> tuple[torch.Tensor, float]:
         """The measurement with noise of one level everywhere, and that level.
 
-        With the Poisson data term it is the variance-stabilised one, else y itself; :meth:`unstabilised` maps
-        back. The operator leaves pixels as they are, or hides some.
+        With the Poisson data term, and with a noise model that depends on the intensity, it is the variance-stabilised
+        one, else y itself; :meth:`unstabilised` maps back. The level is that of white noise, see :meth:`white_level`.
+        The operator leaves pixels as they are, or hides some.
 
         Parameters
         ----------
@@ -198,6 +233,9 @@ class Problem:
         """
         if isinstance(self.data_term, Poisson):
             return stabilisation.forward(self.y, self.data_term.gain, self.data_term.readout)
+        if self.noise is not None:
+            y, stationary = self.noise.stabilise(self.y)
+            return y, stationary.equivalent_sigma
         return self.y, estimate_sigma(self.y, known) if self.sigma is None else self.sigma
 
     def contrasts(self) -> torch.Tensor:
@@ -222,7 +260,7 @@ class Problem:
         """An estimate on the scale of :meth:`stabilised`, mapped back to that of the image."""
         if isinstance(self.data_term, Poisson):
             return stabilisation.inverse(estimate, self.data_term.gain, self.data_term.readout)
-        return estimate
+        return estimate if self.noise is None else self.noise.unstabilise(estimate)
 
     # --- parts of it ---
 
@@ -273,6 +311,7 @@ class Problem:
             measured=part(self.measured),
             held_out=part(self.held_out),
             contrast=self.contrasts(),
+            sigma_map=part(self.sigma_map),
         )
 
     def to(self, device: torch.device | str) -> Problem:
@@ -288,4 +327,5 @@ class Problem:
             operator=copy.deepcopy(self.operator).to(device),
             measured=move(self.measured),
             held_out=move(self.held_out),
+            sigma_map=move(self.sigma_map),
         )

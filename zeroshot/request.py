@@ -98,6 +98,7 @@ class Posed:
         )
         run = loop.run
         image, verdict = self._judged(loop)
+        image = self._with_grain(image)
         ended: dict[str, Any] = {
             "stopped_by": "; ".join(filter(None, [loop.reason, run.remark(), verdict])),
             "iterations": loop.iteration,
@@ -136,6 +137,15 @@ class Posed:
         note(text)
         return image, text
 
+    def _with_grain(self, image: torch.Tensor) -> torch.Tensor:
+        """The image with the share "grain" of what was removed given back, where there is a measurement."""
+        grain, problem = self.options.get("grain"), self.problem.to(image.device)
+        if not grain or problem.y.shape != image.shape:
+            return image
+        known = problem.known_pixels()
+        removed = problem.y - image if known is None else (problem.y - image) * known
+        return (image + float(grain) * removed).clamp(0, 1)
+
     def untouched(self, reason: str) -> Restoration:
         """The operator's first estimate, for an image whose turn did not come for this reason."""
         ended = {
@@ -157,6 +167,7 @@ class Posed:
             "operator": described(self.problem.operator),
             "data_term": repr(self.problem.data_term),
             "sigma": self.problem.sigma,
+            **({} if self.problem.noise is None else {"noise": self.problem.noise.summary()}),
             "value_range": list(self.before.form.value_range),
             "value_range_origin": self.before.form.origin,
             "prior": single.name,

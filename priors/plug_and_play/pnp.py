@@ -367,7 +367,7 @@ def _noise_level(problem: Problem) -> float:
         return 0.0
     if isinstance(term, Huber):
         return term.delta / HUBER_DELTA
-    return problem.noise_rms()
+    return problem.white_level()
 
 
 def _denoising(problem: Problem) -> Problem:

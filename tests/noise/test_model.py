@@ -114,6 +114,11 @@ def test_rows_columns_and_impulses_are_drawn() -> None:
     assert float((impulses != 0.5).float().mean()) == pytest.approx(0.2, abs=0.02)
 
 
+def test_a_wider_range_is_another_scale_of_the_same_noise() -> None:
+    x = torch.rand(1, 3, 8, 8, generator=seeded(9))
+    torch.testing.assert_close(HUMP.on_range(0.2, 0.5).level(0.2 + 0.5 * x), 0.5 * HUMP.level(x))
+
+
 def test_strength_scales_the_standard_deviation() -> None:
     assert HUMP.scaled(2).sigma == pytest.approx(2 * HUMP.sigma)
 

@@ -129,7 +129,8 @@ def _converter(option: Option) -> Callable[[str], Any]:
 
 
 def _remark_on_units(values: dict[str, Any]) -> None:
-    levels = 255 * (values.get("sigma") or 0)
+    sigma = values.get("sigma")
+    levels = 255 * sigma if isinstance(sigma, float) else 0
     if 0 < levels < 1:
         told = f"--sigma {levels:g} is in 8-bit grey levels, from 0 to 255"
         note(f"{told}; {levels:g} of the range from black to white is --sigma {255 * levels:g}")

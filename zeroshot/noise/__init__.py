@@ -5,7 +5,7 @@ All noise levels are standard deviations on the [0, 1] scale: the literature's s
 """
 
 from zeroshot.noise.contrast import contrasts
-from zeroshot.noise.estimate import QUANTISATION, estimate_sigma, phase_planes
+from zeroshot.noise.estimate import QUANTISATION, estimate_noise, estimate_sigma, phase_planes
 from zeroshot.noise.model import NoiseModel
 from zeroshot.noise.outliers import outliers
 from zeroshot.noise.synthesis import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
@@ -21,6 +21,7 @@ __all__ = [
     "add_salt_and_pepper",
     "contrasts",
     "correlated_noise",
+    "estimate_noise",
     "estimate_sigma",
     "outliers",
     "phase_planes",

@@ -13,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from zeroshot.noise.constant import CONSTANT_TOLERANCE, constant_areas
+from zeroshot.noise.model import NoiseModel
 from zeroshot.patches.cosine import cosine_matrix
 from zeroshot.patches.sliding import sliding
 
@@ -114,6 +115,11 @@ def estimate_sigma(image: torch.Tensor, mask: torch.Tensor | None = None) -> flo
     known = _known_pixels(image, mask)
     sigmas = [_sigma_of_image(image[i].detach(), known[i]) for i in range(image.shape[0])]
     return math.fsum(sigmas) / len(sigmas)
+
+
+def estimate_noise(image: torch.Tensor, known: torch.Tensor | None = None) -> NoiseModel:
+    """White noise of the level of :func:`estimate_sigma`."""
+    return NoiseModel.white(estimate_sigma(image, known))
 
 
 def phase_planes(raw: torch.Tensor, period: int) -> torch.Tensor:

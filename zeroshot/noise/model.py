@@ -6,6 +6,7 @@ White Gaussian noise of one level is the special case that costs nothing, and ev
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import math
@@ -176,6 +177,12 @@ class NoiseModel:
         variances = tuple(tuple(value * strength**2 for value in row) for row in self.variances)
         return replace(self, variances=variances, rows=self.rows * strength, columns=self.columns * strength)
 
+    def on_range(self, black: float, factor: float) -> NoiseModel:
+        """The same noise in an image whose values x became ``black + factor · x``."""
+        return replace(
+            self.scaled(factor), intensities=tuple(black + factor * value for value in self.intensities)
+        )
+
     def sample(self, x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """`x` (N, C, H, W) with noise of this kind added, not clipped; uncorrelated photons come in whole numbers."""
         self._require_channels(x)
@@ -300,6 +307,19 @@ class NoiseModel:
         squares = spectra_of.band_mean(self.spectra.square()).expand(planes).tolist()
         return [math.sqrt(value * square) for value, square in zip(variances, squares, strict=True)]
 
+    @property
+    def equivalent_sigma(self) -> float:
+        """What a denoiser that knows one level of white noise only should be told of stationary noise.
+
+        It is ``√(Σ ∫ P² / Σ ∫ P)`` of the power P along each axis of colour: the level of what carries the noise, and
+        the level itself of white noise that is the same in all channels.
+        """
+        own = self.rotated(torch.eye(self.channels or 1) if self.axes is None else self.axes)
+        powers = torch.tensor([row[0] for row in own.variances], dtype=torch.float64)
+        squares = powers.new_ones(1) if own.spectra is None else spectra_of.band_mean(own.spectra.square())
+        total = float(powers.sum())
+        return math.sqrt(float((powers.square() * squares).sum()) / total) if total > 0 else 0.0
+
     def coarser(self) -> NoiseModel:
         """The stationary noise of the image at half the size, shrunk by leaving out the upper half of the band."""
         planes = max(len(self.variances), 1 if self.spectra is None else len(self.spectra))
@@ -401,6 +421,22 @@ class NoiseModel:
         except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
             what = f"has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
             raise ValueError(f"this noise model cannot be read: it {what}") from None
+
+    def summary(self) -> dict[str, Any]:
+        """What a result records of it: the curve, the levels along the axes, how far it reaches, and a checksum."""
+        text = self.to_json()
+        return {
+            "sigma": _short(self.sigma),
+            "intensities": [*map(_short, self.intensities)],
+            "levels": [[_short(math.sqrt(value)) for value in row] for row in self.variances],
+            "powers": None if self.powers is None else [*map(_short, self.powers.tolist())],
+            "correlation_length": _short(self.correlation_length),
+            "rows": self.rows,
+            "columns": self.columns,
+            "impulses": self.impulses,
+            "confidence": self.confidence,
+            "sha256": hashlib.sha256(text.encode()).hexdigest()[:16],
+        }
 
     def to_json(self) -> str:
         """The text of :meth:`to_dict`."""

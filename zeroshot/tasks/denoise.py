@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from zeroshot.notes import note
 from zeroshot.spelling import Argument, OptionError, OptionWarning
-from zeroshot.tasks.noise import NOISY, kinds_of_noise
+from zeroshot.tasks.noise import (
+    DATA_TERM,
+    GRAIN,
+    MEASURED,
+    NOISE_MODEL,
+    PEAK_OR_AUTO,
+    STRENGTH,
+    check_told_noise,
+    kinds_of_noise,
+)
 from zeroshot.tasks.options import Choice, Option
 from zeroshot.tasks.task import Damage, Options, Task, told
 
@@ -32,7 +41,8 @@ _OUTLIERS = Option(
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     from zeroshot.noise import outliers
     from zeroshot.operators import Identity, Mask, Operator
-    from zeroshot.tasks.posing import posed
+    from zeroshot.tasks.posing import measured_by, posed, shown
+    from zeroshot.tasks.told_noise import noise_of
 
     operator: Operator = Identity()
     if options["outliers"] == "auto":
@@ -44,7 +54,8 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
         note(OptionWarning(Argument("outliers", "auto"), f": {share}", " and are filled in" * (count > 0)))
         if count:
             operator = Mask((~found).float())
-    return posed("denoise", picture, operator, options, operator(picture.colours)), picture
+    noise = noise_of(picture, shown(picture, measured_by(operator)), options)
+    return posed("denoise", picture, operator, options, operator(picture.colours), noise), picture
 
 
 def _seen(picture: Picture) -> torch.Tensor:
@@ -57,6 +68,7 @@ def _seen(picture: Picture) -> torch.Tensor:
 
 
 def _check(options: Mapping[str, Any]) -> None:
+    check_told_noise(options)
     if options["outliers"] not in ("none", "auto"):
         raise OptionError(Argument("outliers"), f" must be 'none' or 'auto', got {options['outliers']!r}")
 
@@ -82,7 +94,7 @@ def _damage(picture: Picture, given: Options, generator: torch.Generator) -> Dam
 DENOISE = Task(
     name="denoise",
     summary="remove noise",
-    options=(*NOISY, _OUTLIERS),
+    options=(MEASURED, STRENGTH, GRAIN, _OUTLIERS, NOISE_MODEL, DATA_TERM, PEAK_OR_AUTO),
     pose=_pose,
     damage_options=(),
     damage=_damage,

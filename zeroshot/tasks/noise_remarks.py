@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from zeroshot.noise import Levels, Stripes, correlated_noise, outliers, stripes
+from zeroshot.noise import Levels, NoiseModel, Stripes, correlated_noise, outliers, stripes
 from zeroshot.notes import note
 from zeroshot.spelling import Argument, OptionWarning, Part, Text, Wording
 
@@ -19,9 +19,9 @@ _LEAST_GAIN = 1.5
 
 
 def remark_on_noise(
-    y: torch.Tensor, known: torch.Tensor | None, sigma: float, options: Mapping[str, Any]
+    y: torch.Tensor, known: torch.Tensor | None, estimate: NoiseModel, options: Mapping[str, Any]
 ) -> None:
-    """Warn, once, where the noise is no white Gaussian noise of the estimated level.
+    """Warn, once, where the noise is not what it was estimated to be.
 
     Parameters
     ----------
@@ -29,14 +29,14 @@ def remark_on_noise(
         The measurement, (N, C, H, W), whose noise every pixel shows in the same way.
     known : torch.Tensor or None
         1 at the pixels that are measured, broadcastable to y; None: all are.
-    sigma : float
-        The estimate.
+    estimate : NoiseModel
+        What it is taken for. Where that is white, noise that is not gets a word.
     options : mapping
         Those of the task: one that can leave outliers out has "outliers".
     """
     for index in range(y.shape[0]):
         mask = None if known is None else (known[min(index, known.shape[0] - 1)] > 0.5).all(dim=0)
-        found = _remarks(y[index], mask, sigma, options)
+        found = _remarks(y[index], mask, estimate, options)
         if found:
             joined = [part for remark in found for part in ("; ", remark)][1:]
             note(OptionWarning(*joined))
@@ -44,9 +44,10 @@ def remark_on_noise(
 
 
 def _remarks(
-    image: torch.Tensor, known: torch.Tensor | None, sigma: float, options: Mapping[str, Any]
+    image: torch.Tensor, known: torch.Tensor | None, estimate: NoiseModel, options: Mapping[str, Any]
 ) -> list[Part]:
     remarks: list[Part] = []
+    sigma = estimate.sigma
     whole = known is None or bool(known.all())
     if whole and options.get("outliers", "none") == "none":
         count = int(outliers(image[None], _CLEAR_CONTRAST).sum())
@@ -55,7 +56,8 @@ def _remarks(
     striped = stripes(image) if whole else None
     if striped is not None and striped.level > sigma / 4:
         remarks.append(_on_stripes(striped))
-    correlated = None if striped is not None else correlated_noise(image, known)
+    taken_for_white = striped is None and estimate.is_white
+    correlated = correlated_noise(image, known) if taken_for_white else None
     if correlated is not None and correlated.coarse > _LEAST_GAIN * sigma:
         remarks.append(_on_correlation(correlated, sigma))
     return remarks

@@ -18,6 +18,11 @@ _GREY_LEVELS = Wording(
     " on the [0, 1] scale; None estimates it from the image",
     " in 8-bit grey levels (25 means 25/255), or 'auto' to estimate it",
 )
+_LEVELS_OR_PICTURE = Wording(
+    " on the [0, 1] scale, a number or an image of the size of the picture; None estimates it from the image",
+    " in 8-bit grey levels (25 means 25/255), an image file of the picture's size with a level for every pixel, or "
+    "'auto' to estimate it",
+)
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,26 @@ class GreyLevels(OptionType):
 
 
 @dataclass(frozen=True)
+class GreyLevelsOrPicture(GreyLevels):
+    """A standard deviation as :class:`GreyLevels`, or a picture of them: one for every pixel."""
+
+    forms: Part = _LEVELS_OR_PICTURE
+    is_file: bool = True
+
+    def check(self, name: str, value: Any) -> None:
+        # Arrays have axes and PIL images a mode; whoever loads them looks at the rest.
+        is_picture = hasattr(value, "mode") or getattr(value, "ndim", 0) > 0
+        if not is_picture and not (isinstance(value, str | Path) and Path(value).expanduser().is_file()):
+            super().check(name, value)
+
+    def parse(self, name: str, word: str) -> Any:
+        return word if Path(word).is_file() else super().parse(name, word)
+
+    def typed(self, value: Any) -> str:
+        return super().typed(value) if value is None or is_number(value) else str(value)
+
+
+@dataclass(frozen=True)
 class Positive(OptionType):
     """A finite number above 0.
 
@@ -134,6 +159,35 @@ class Positive(OptionType):
         value = _number(word)
         if not 0 < value < math.inf:
             raise OptionError(Argument(name), f" must be {self.wanted}, got {word!r}")
+        return _simplest(value)
+
+
+@dataclass(frozen=True)
+class PositiveOrAuto(Positive):
+    """A finite number above 0, or "auto", which has it estimated."""
+
+    def check(self, name: str, value: Any) -> None:
+        if not (isinstance(value, str) and value == "auto"):
+            super().check(name, value)
+
+    def parse(self, name: str, word: str) -> Any:
+        return word if word == "auto" else super().parse(name, word)
+
+
+@dataclass(frozen=True)
+class Portion(OptionType):
+    """A number from 0, none of it, to 1, all of it."""
+
+    forms: Part = ", from 0 to 1"
+
+    def check(self, name: str, value: Any) -> None:
+        if not (is_number(value) and 0 <= value <= 1):
+            raise OptionError(Argument(name), f" must be a number from 0 to 1, got {value!r}")
+
+    def parse(self, name: str, word: str) -> float | int:
+        value = _number(word)
+        if not 0 <= value <= 1:
+            raise OptionError(Argument(name), f" must be a number from 0 to 1, got {word!r}")
         return _simplest(value)
 
 

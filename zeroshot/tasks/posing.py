@@ -9,19 +9,25 @@ import torch
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.images import Picture
 from zeroshot.memory import require_room
-from zeroshot.noise import add_poisson, estimate_sigma, phase_planes
+from zeroshot.noise import NoiseModel, add_poisson, estimate_sigma, phase_planes
 from zeroshot.operators import Composition, Mask, Mosaic, Operator, fill_holes
 from zeroshot.problem import Problem
 from zeroshot.tasks.noise import unknown_data_term
 from zeroshot.tasks.noise_remarks import remark_on_noise
 from zeroshot.tasks.ranging import level_of
 from zeroshot.tasks.task import Options
+from zeroshot.tasks.told_noise import ToldNoise
 
 _LOSSY_FLOOR = 1 / 255
 
 
 def posed(
-    task: str, picture: Picture, operator: Operator, options: Options, y: torch.Tensor | None = None
+    task: str,
+    picture: Picture,
+    operator: Operator,
+    options: Options,
+    y: torch.Tensor | None = None,
+    noise: ToldNoise | None = None,
 ) -> Problem:
     """The problem of finding x in y = A x + n.
 
@@ -37,6 +43,8 @@ def posed(
         With "sigma", "data_term" and "peak".
     y : torch.Tensor, optional
         The measurement, where it is not the colours of the picture.
+    noise : ToldNoise, optional
+        What the noise is, where more than its level is known.
 
     Raises
     ------
@@ -45,10 +53,20 @@ def posed(
     """
     y = picture.colours if y is None else y
     require_room(operator.input_shape(tuple(y.shape)), "the restored picture")
-    data_term = data_term_of(options, picture)
-    sigma = noise_level(y, operator, picture, options)
-    y = without_hidden(y, picture, operator, sigma, data_term)
-    return Problem(y, operator, data_term, sigma, task, measured=measured_by(operator))
+    if noise is None:
+        noise = ToldNoise(noise_level(y, operator, picture, options))
+    data_term = data_term_of(options, picture) if noise.data_term is None else noise.data_term
+    y = without_hidden(y, picture, operator, noise.sigma, data_term)
+    return Problem(
+        y,
+        operator,
+        data_term,
+        noise.sigma,
+        task,
+        measured=measured_by(operator),
+        noise=noise.model,
+        sigma_map=noise.sigma_map,
+    )
 
 
 def measured_by(operator: Operator) -> torch.Tensor | None:
@@ -61,17 +79,23 @@ def noise_level(y: torch.Tensor, operator: Operator, picture: Picture, options: 
     """The noise level that was given, else an estimate that looks only at pixels of one kind at a time."""
     if options["sigma"] is not None:
         return level_of(options["sigma"], picture)
-    last, known = _applied_last(operator), measured_by(operator)
-    if picture.visible is not None:
-        known = picture.visible.to(y) if known is None else known * picture.visible
+    last, known = _applied_last(operator), shown(picture, measured_by(operator))
     if isinstance(last, Mosaic):
         planes = None if known is None else phase_planes(known.expand_as(y), last.period)
         estimate = estimate_sigma(phase_planes(y, last.period), planes)
     else:
         estimate = estimate_sigma(y, known)
-        remark_on_noise(y, known, estimate, options)
+        remark_on_noise(y, known, NoiseModel.white(estimate), options)
     # Lossy compression hides noise from the estimate, and leaves errors of about a grey level of its own.
     return max(estimate, _LOSSY_FLOOR) if picture.lossy else estimate
+
+
+def shown(picture: Picture, known: torch.Tensor | None) -> torch.Tensor | None:
+    """1 at the pixels that are measured and seen; None: all are."""
+    if picture.visible is None:
+        return known
+    seen = picture.visible.to(picture.colours)
+    return seen if known is None else known * seen
 
 
 def without_hidden(

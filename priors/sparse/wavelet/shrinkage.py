@@ -363,4 +363,4 @@ def _noise(problem: Problem) -> float:
         return ENVELOPE
     if isinstance(term, Huber):
         return term.delta
-    return max(problem.noise_rms(), LEAST_NOISE * problem.largest_contrast)
+    return max(problem.white_level(), LEAST_NOISE * problem.largest_contrast)
