@@ -18,6 +18,10 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from zeroshot.noise import NoiseModel
+from zeroshot.noise.spectrum import at_frequencies
+from zeroshot.patches.cosine import cosine_matrix
+
 #: Smallest side of the period on which a spectrum is sampled: well beyond the reach of its correlations.
 PERIOD = 128
 
@@ -37,6 +41,12 @@ class GroupVariances:
 
     covariances: torch.Tensor
     reach: int
+
+    @classmethod
+    def of(cls, noise: NoiseModel, transform: torch.Tensor, reach: int, like: torch.Tensor) -> GroupVariances:
+        """Those of the noise of one plane; numbers of the type and on the device of `like`."""
+        covariances = patch_covariances(noise, transform, reach)
+        return cls(covariances.to(like).contiguous(), reach)
 
     def of_groups(self, corners: torch.Tensor, columns: int) -> torch.Tensor:
         """The variances after the Haar transform across the patches of a group.
@@ -77,57 +87,57 @@ class GroupVariances:
         return torch.cat([sums / size, *reversed(found)]) if found else sums
 
 
-def patch_covariances(power: torch.Tensor, transform: torch.Tensor, reach: int) -> torch.Tensor:
+def patch_covariances(noise: NoiseModel, transform: torch.Tensor, reach: int) -> torch.Tensor:
     """The covariances of coefficients of patches that are displaced, ((2 · reach + 1)², p²).
 
     With S the power spectrum of the noise and Tₖ the frequency response of the k-th basis function, those of the
-    k-th coefficient are the inverse Fourier transform of S |Tₖ|².
+    k-th coefficient are the inverse Fourier transform of S |Tₖ|². Offsets of whole rows and columns are added.
 
     Parameters
     ----------
-    power : torch.Tensor
-        (F, F): S at the frequencies π i/(F − 1) down and π j/(F − 1) along, even in both.
+    noise : NoiseModel
+        Stationary, of one plane.
     transform : torch.Tensor
         Of a line of a patch, (p, p).
     reach : int
         The largest displacement.
     """
-    autocovariance = torch.fft.irfft2(_whole_period(power)[:, : len(power)], s=(2 * (len(power) - 1),) * 2)
-    spectrum = torch.fft.fft2(_on_period(autocovariance, max(PERIOD, 2 * reach + 2))).real.clamp(min=0)
-    response = torch.fft.fft(transform.double(), n=len(spectrum)).abs().square()
-    shifts = torch.arange(-reach, reach + 1) % len(spectrum)
+    lines = transform.double().cpu()
+    period = max(PERIOD, 2 * reach + 2)
+    shifts = torch.arange(-reach, reach + 1) % period
+    gains = torch.fft.fft(lines, n=period).abs().square()
+    if noise.spectra is None:
+        power = torch.ones(period, period, dtype=torch.float64)
+    else:
+        frequencies = 2 * torch.fft.fftfreq(period)
+        power = at_frequencies(noise.spectra, frequencies, frequencies)[0]
     # The response is separable: coefficient (k, l) answers with |Tₖ|² down and |Tₗ|² along.
-    along = torch.fft.ifft(spectrum[None] * response[:, None, :], dim=2)[..., shifts]
-    both = torch.fft.ifft(along[None] * response[:, None, :, None], dim=2)[:, :, shifts]
-    return both.real.permute(2, 3, 0, 1).reshape(len(shifts) ** 2, -1)
+    along = torch.fft.ifft(power * gains[:, None, :], dim=2).real[..., shifts]
+    both = torch.fft.ifft(along * gains[:, None, :, None], dim=2).real[:, :, shifts]
+    both = both * noise.variances[0][0]
+    if noise.rows or noise.columns:
+        # A whole row or column is one number in itself, and independent of all others.
+        within = lines.sum(dim=1).square()
+        between = torch.fft.ifft(gains, dim=1).real[:, shifts]
+        both += noise.rows**2 * between[:, None, :, None] * within[:, None, None]
+        both += noise.columns**2 * within[:, None, None, None] * between[:, None, :]
+    return both.permute(2, 3, 0, 1).reshape(len(shifts) ** 2, -1)
 
 
-def distance_excess(covariances: torch.Tensor, reach: int) -> torch.Tensor:
-    """The mean squared difference of the noise in patches that are displaced, (2 · reach + 1, 2 · reach + 1).
+def excess_distances(noise: NoiseModel, patch: int, reach: int) -> torch.Tensor:
+    """The mean squared difference that the noise makes between patches, (2 · reach + 1, 2 · reach + 1).
+
+    Patches that share noise differ by less of it: without allowing for that, neighbours would be taken for the most
+    similar.
 
     Parameters
     ----------
-    covariances : torch.Tensor
-        Those of pixels or of the coefficients of an orthonormal transform, see :func:`patch_covariances`.
+    noise : NoiseModel
+        Stationary, of one plane.
+    patch : int
+        Side of a patch.
     reach : int
         The largest displacement.
     """
-    means = covariances.mean(dim=1).view(2 * reach + 1, 2 * reach + 1)
+    means = patch_covariances(noise, cosine_matrix(patch), reach).mean(dim=1).view(2 * reach + 1, -1)
     return 2 * (means[reach, reach] - means)
-
-
-def _whole_period(power: torch.Tensor) -> torch.Tensor:
-    """A spectrum that is even in both frequencies, (2F − 2, 2F − 2), from its frequencies 0 to π."""
-    order = torch.cat([torch.arange(len(power)), torch.arange(len(power) - 2, 0, -1)])
-    return power.double().cpu()[order][:, order]
-
-
-def _on_period(autocovariance: torch.Tensor, period: int) -> torch.Tensor:
-    """The autocovariance with zeros between its positive and its negative shifts."""
-    half = len(autocovariance) // 2
-    if period <= 2 * half:
-        return autocovariance
-    wide = autocovariance.new_zeros(period, period)
-    shifts = torch.arange(-half + 1, half)
-    wide[shifts[:, None] % period, shifts[None, :] % period] = autocovariance[shifts[:, None], shifts[None, :]]
-    return wide
