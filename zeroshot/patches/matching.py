@@ -43,6 +43,7 @@ def match_blocks(
     radius: int = 19,
     spacing: int = 1,
     reference_rows: torch.Tensor | None = None,
+    correction: torch.Tensor | None = None,
 ) -> Matches:
     """The `count` nearest neighbours of every reference patch within its search window.
 
@@ -66,6 +67,10 @@ def match_blocks(
     reference_rows : torch.Tensor, optional
         The rows of corners that hold references, ascending; by default every `stride`-th and the last. For
         an image in strips: `features` are then those of the strip and of `radius` rows around it.
+    correction : torch.Tensor, optional
+        (4 · radius + 1, 4 · radius + 1): what is taken off the distance of a patch that lies (dy, dx) from the
+        reference, −2 · radius ≤ dy, dx ≤ 2 · radius; the distance that noise makes, where neighbours share it.
+        Corrected distances are not below 0.
 
     Returns
     -------
@@ -100,7 +105,7 @@ def match_blocks(
     for top in down:
         for left in along:
             where = (slice(top.begin, top.end), slice(left.begin, left.end))
-            corners[where], distances[where] = _search(grid, top, left, count)
+            corners[where], distances[where] = _search(grid, top, left, count, correction)
     return Matches(corners.flatten(0, 1), distances.flatten(0, 1))
 
 
@@ -135,6 +140,15 @@ class _Tile:
         return slice(int(self.starts[0]), int(self.starts[-1]) + (self.window - 1) * self.spacing + 1)
 
 
+    def shifts(self, centre: int) -> torch.Tensor:
+        """`centre` plus how far the candidates lie from their reference, (references, candidates).
+
+        There is one row where it is that of all references.
+        """
+        found = (self.starts - self.positions)[:, None] + torch.arange(self.window) * self.spacing + centre
+        return found[:1] if bool((found == found[:1]).all()) else found
+
+
 def _tiles(positions: torch.Tensor, count: int, stride: int, radius: int, spacing: int) -> list[_Tile]:
     """Runs of references with evenly spaced windows, none longer than pays."""
     reach = min(2 * radius + 1, count)
@@ -156,7 +170,9 @@ def _tiles(positions: torch.Tensor, count: int, stride: int, radius: int, spacin
     return tiles
 
 
-def _search(grid: torch.Tensor, top: _Tile, left: _Tile, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _search(
+    grid: torch.Tensor, top: _Tile, left: _Tile, count: int, correction: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Corners and distances of the matches of one tile, (references down, references along, count)."""
     device = grid.device
     down, along = top.positions.to(device)[:, None], left.positions.to(device)
@@ -179,7 +195,14 @@ def _search(grid: torch.Tensor, top: _Tile, left: _Tile, count: int) -> tuple[to
         top.spacing * width,
         left.spacing,
     )
-    nearest, chosen = _smallest(squared.as_strided(shape, strides), min(count, top.window * left.window))
+    windows = squared.as_strided(shape, strides)
+    if correction is not None:
+        squared_correction = correction.to(squared) * (grid.shape[-1] - 1)
+        down_shifts, along_shifts = top.shifts(len(correction) // 2), left.shifts(len(correction) // 2)
+        windows = windows - squared_correction[
+            down_shifts.to(device)[:, None, :, None], along_shifts.to(device)[None, :, None, :]
+        ]
+    nearest, chosen = _smallest(windows, min(count, top.window * left.window))
     rows = top.starts.to(device)[:, None, None] + _quotient(chosen, left.window) * top.spacing
     lines = left.starts.to(device)[:, None] + chosen % left.window * left.spacing
     corners = rows.mul_(grid.shape[1]).add_(lines)

@@ -11,14 +11,15 @@ one of sums and a temporary one, or those of the matching. Beyond the strips it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from zeroshot.patches import Matches, PatchAverage, corners_shape, grid_steps, match_blocks, pixel_rows
+from zeroshot.priors.self_similarity.bm3d.correlation import GroupVariances
 from zeroshot.priors.self_similarity.bm3d.profiles import Stage
-from zeroshot.priors.self_similarity.bm3d.shrinkage import Shrinkage
+from zeroshot.priors.self_similarity.bm3d.shrinkage import CorrelatedShrinkage, Shrinkage
 from zeroshot.priors.self_similarity.bm3d.transforms import haar_transform, kaiser_window, of_patches
 
 #: Patches that are cut out at a time.
@@ -45,6 +46,7 @@ class Grouping:
     guide: torch.Tensor
     limit: float
     features: Callable[[torch.Tensor], torch.Tensor] | None = None
+    excess: torch.Tensor | None = None
 
 
 def filter_planes(
@@ -53,7 +55,8 @@ def filter_planes(
     stage: Stage,
     grouping: Grouping,
     transform: torch.Tensor,
-    shrinkage: Shrinkage,
+    shrinkage: Shrinkage | CorrelatedShrinkage,
+    variances: Sequence[GroupVariances] | None = None,
 ) -> torch.Tensor:
     """Weighted average of the shrunk groups of patches around every reference patch.
 
@@ -103,7 +106,8 @@ def filter_planes(
                 None if pilot is None else pixel_rows(pilot[channel : channel + 1, across], size) @ forward
             )
             for corners in groups:
-                _shrink_groups(table, guide, corners, shrinkage, average)
+                noise = None if variances is None else variances[channel].of_groups(corners, columns)
+                _shrink_groups(table, guide, corners, shrinkage, average, noise)
             total, weight = average.totals()
             sums[channel, across] += total[0]
             weights[channel, across] += weight[0]
@@ -140,6 +144,7 @@ def _matches(grouping: Grouping, strip: _Strip, stage: Stage, columns: int) -> M
         stride=stage.stride,
         radius=stage.radius,
         reference_rows=strip.references - strip.first,
+        correction=grouping.excess,
     )
 
 
@@ -162,6 +167,7 @@ def _shrink_groups(
     corners: torch.Tensor,
     shrinkage: Shrinkage,
     average: PatchAverage,
+    noise: torch.Tensor | None = None,
 ) -> None:
     """Shrink the groups at `corners` (size, groups) and add them to `average`."""
     size = len(corners)
@@ -171,5 +177,7 @@ def _shrink_groups(
     def transformed(rows: torch.Tensor) -> torch.Tensor:
         return (haar @ rows.index_select(0, index).view(size, -1)).view(*corners.shape, -1)
 
-    shrunk, weights = shrinkage(transformed(table), None if guide is None else transformed(guide))
+    pilot = None if guide is None else transformed(guide)
+    given = () if noise is None else (noise,)
+    shrunk, weights = shrinkage(transformed(table), pilot, *given)
     average.add((haar.T @ shrunk.view(size, -1)).view(*corners.shape, -1), corners, weights)

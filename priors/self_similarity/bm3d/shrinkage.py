@@ -25,6 +25,16 @@ class Shrinkage(ABC):
         """The shrunk coefficients, and the weights of the groups, (groups,); the inputs may be overwritten."""
 
 
+class CorrelatedShrinkage(ABC):
+    """The same where the noise is not equally strong in all coefficients of a group."""
+
+    @abstractmethod
+    def __call__(
+        self, groups: torch.Tensor, pilot: torch.Tensor | None, variances: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As of :class:`Shrinkage`, given the variances of the noise in the coefficients, of their shape."""
+
+
 @dataclass(frozen=True)
 class HardThreshold(Shrinkage):
     """v where |v| > `threshold`, else 0; weight 1/N of the N coefficients kept.
@@ -66,3 +76,53 @@ class Wiener(Shrinkage):
         factor[0, :, 0] = 1
         shrunk = groups.mul_(factor)
         return shrunk, 1 / factor.square_().sum(dim=(0, 2))
+
+
+@dataclass(frozen=True)
+class HardThresholdOfCorrelated(CorrelatedShrinkage):
+    """v where |v| > λ √V, else 0, V the variance of the noise in v; weight 1/ΣV of the coefficients kept.
+
+    Attributes
+    ----------
+    threshold : float
+        λ.
+    """
+
+    threshold: float
+
+    def __call__(
+        self, groups: torch.Tensor, pilot: torch.Tensor | None, variances: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The coefficients above their thresholds, and the weights."""
+        kept = groups.square() > self.threshold**2 * variances
+        kept[0, :, 0] = True
+        return groups * kept, _inverse((variances * kept).sum(dim=(0, 2)))
+
+
+@dataclass(frozen=True)
+class WienerOfCorrelated(CorrelatedShrinkage):
+    """W v with W = q²/(q² + μ²V), q the coefficients of the pilot; weight 1/ΣW²V.
+
+    Attributes
+    ----------
+    attenuation : float
+        μ².
+    """
+
+    attenuation: float
+
+    def __call__(
+        self, groups: torch.Tensor, pilot: torch.Tensor | None, variances: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The attenuated coefficients, and the weights."""
+        if pilot is None:
+            raise ValueError("the Wiener filter needs a pilot")
+        power = pilot.square_()
+        factor = power.div_(power + self.attenuation * variances)
+        factor[0, :, 0] = 1
+        shrunk = groups.mul_(factor)
+        return shrunk, _inverse(factor.square_().mul_(variances).sum(dim=(0, 2)))
+
+
+def _inverse(noise: torch.Tensor) -> torch.Tensor:
+    return 1 / noise.clamp(min=torch.finfo(noise.dtype).tiny)
