@@ -19,7 +19,6 @@ from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.operator import Operator
 from zeroshot.operators.window import Window
-from zeroshot.whitening import Whitening
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +66,6 @@ class Problem:
     sigma_map: torch.Tensor | None = None
     _weight: torch.Tensor | None = field(init=False, repr=False, default=None)
     _contrasts: torch.Tensor | None = field(init=False, repr=False, default=None)
-    _whitened: Problem | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         require_number(self, "sigma", none="allowed")
@@ -87,13 +85,7 @@ class Problem:
         return kept if self.measured is None else kept * self.measured
 
     def loss(self, x: torch.Tensor) -> torch.Tensor:
-        """D(A(x), y), averaged over the measurements that are not held out.
-
-        With a noise model and the Gaussian data term, both are whitened first where everything is measured.
-        """
-        if self.is_denoising and self.noise is not None and isinstance(self.data_term, Gaussian):
-            whitened = self.whitened()
-            return whitened.data_term(whitened.operator(x), whitened.y)
+        """D(A(x), y), averaged over the measurements that are not held out."""
         return self.data_term(self.operator(x), self.y, self._weight)
 
     def validation_loss(self, x: torch.Tensor) -> torch.Tensor:
@@ -219,21 +211,6 @@ class Problem:
             return self.noise_rms()
         _, stationary = self.noise.stabilise(self.y)
         return self.noise_rms() * stationary.equivalent_sigma / max(stationary.sigma, 1e-12)
-
-    def whitened(self) -> Problem:
-        """The same problem with white noise of one level: that of W y = W x + W n, see :mod:`zeroshot.whitening`.
-
-        A problem without a noise model is itself.
-        """
-        if self.noise is None:
-            return self
-        if self._whitened is None:
-            level = self.noise_rms()
-            operator = Whitening(self.noise, self.y, level)
-            found = replace(self, y=operator(self.y), operator=operator, noise=None, sigma=level)
-            object.__setattr__(self, "_whitened", found)
-        assert self._whitened is not None
-        return self._whitened
 
     def coloured_noise(self) -> NoiseModel | None:
         """The noise of :meth:`stabilised` where it is not white, else None."""

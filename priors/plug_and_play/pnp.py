@@ -160,8 +160,7 @@ class PlugAndPlay(Prior):
         return denoiser.supports(_denoising(problem)) if isinstance(denoiser, Denoiser) else None
 
     def start(self, problem: Problem, generator: torch.Generator) -> PlugAndPlayRun:
-        """The run; the only randomness is in the choice of `chroma`. Noise that is not white is whitened."""
-        problem = problem.whitened()
+        """The run; the only randomness is in the choice of `chroma`."""
         prior = self if self.chroma is not None else replace(self, chroma=_chroma(problem, generator))
         return PlugAndPlayRun(prior, problem, self._configured(problem))
 
@@ -368,7 +367,7 @@ def _noise_level(problem: Problem) -> float:
         return 0.0
     if isinstance(term, Huber):
         return term.delta / HUBER_DELTA
-    return problem.noise_rms()
+    return problem.white_level()
 
 
 def _denoising(problem: Problem) -> Problem:

@@ -126,10 +126,8 @@ class PenaltyPrior(Prior):
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
         """The run; the only randomness is in the choice of `chroma`.
 
-        A whole image without noise is left as it is where the weight is to be chosen. Noise that is not white is
-        whitened in the data term.
+        A whole image without noise is left as it is where the weight is to be chosen.
         """
-        problem = problem.whitened()
         if self.weight is None and problem.is_clean:
             return CleanRun(problem)
         if self.chroma is None:

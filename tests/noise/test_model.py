@@ -101,21 +101,9 @@ def test_whitened_residuals_have_variance_one_at_every_intensity(model: NoiseMod
     noise = (model.sample(x, seeded(6)) - x).requires_grad_()
     white = model.whiten(noise, x)
     assert 0.75 < float(white.detach().std()) < 1.05  # what hardly any noise is in is not quite made up for
-    torch.testing.assert_close(model.unwhiten(white, x), noise, atol=1e-5, rtol=1e-4)
     white.square().sum().backward()
     assert noise.grad is not None
     assert bool(noise.grad.isfinite().all())
-
-
-@pytest.mark.parametrize("model", [HUMP, coloured()])
-def test_whitening_has_its_adjoint_and_its_bound(model: NoiseModel) -> None:
-    x, a, b = (torch.rand(1, 3, 16, 17, generator=seeded(seed)) for seed in (1, 2, 3))
-    left, right = (model.whiten(a, x) * b).sum(), (a * model.whiten_adjoint(b, x)).sum()
-    assert float(left) == pytest.approx(float(right), rel=1e-4)
-    for _ in range(20):
-        a = model.whiten_adjoint(model.whiten(a, x), x)
-        a = a / a.norm()
-    assert float(model.whiten(a, x).norm()) <= 1.001 * model.most_whitening(x)
 
 
 def test_a_wider_range_is_another_scale_of_the_same_noise() -> None:

@@ -350,46 +350,16 @@ class NoiseModel:
         at : torch.Tensor
             The image whose values say how strong the noise is, of the same shape.
         """
-        values = residual / self._least_level(at)
+        values = residual / self.level(at).clamp(min=math.sqrt(LEAST_POWER) * max(self.sigma, 1e-6))
         if self.axes is not None:
             values = torch.einsum("kc,nchw->nkhw", self.axes.to(values), values)
-        return self._by_power(values, -0.5)
-
-    def whiten_adjoint(self, values: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
-        """The adjoint of :meth:`whiten` for the same `at`."""
-        values = self._by_power(values, -0.5)
-        if self.axes is not None:
-            values = torch.einsum("kc,nkhw->nchw", self.axes.to(values), values)
-        return values / self._least_level(at)
-
-    def unwhiten(self, values: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
-        """The inverse of :meth:`whiten` for the same `at`."""
-        values = self._by_power(values, 0.5)
-        if self.axes is not None:
-            values = torch.einsum("kc,nkhw->nchw", self.axes.to(values), values)
-        return values * self._least_level(at)
-
-    def most_whitening(self, at: torch.Tensor) -> float:
-        """By how much :meth:`whiten` enlarges a residual at most: an upper bound of its norm."""
-        power = 1.0 if self.spectra is None else float(self.spectra.amin(dim=(1, 2)).min())
-        axis = 1.0 if self.powers is None else float(self.powers.min() / self.powers.mean())
-        least = max(power, LEAST_POWER) * max(axis, LEAST_POWER)
-        scale = 1.0 if self.powers is None else float(self.powers.mean())
-        return 1 / (float(self._least_level(at).min()) * math.sqrt(least * scale))
-
-    def _by_power(self, values: torch.Tensor, exponent: float) -> torch.Tensor:
-        """Values along the axes, multiplied by a power of the power of z."""
         if self.powers is not None:
             powers = self.powers.clamp(min=LEAST_POWER * float(self.powers.mean()))
-            values = values * powers.pow(exponent).to(values)[:, None, None]
+            values = values / powers.sqrt().to(values)[:, None, None]
         if self.spectra is None:
             return values
         power = spectra_of.over_fft(self.spectra, *values.shape[-2:]).clamp(min=LEAST_POWER)
-        return spectra_of.filtered(values, power.pow(exponent))
-
-    def _least_level(self, at: torch.Tensor) -> torch.Tensor:
-        level = self.level(at)
-        return level.clamp(min=math.sqrt(LEAST_POWER) * max(self.sigma, 1e-6))
+        return spectra_of.filtered(values, power.rsqrt())
 
     def _constants(self, planes: int) -> list[float]:
         if not self.is_stationary:

@@ -15,9 +15,9 @@ from zeroshot.colour import AXES, from_opponent, to_opponent
 from zeroshot.noise import NoiseModel
 from zeroshot.patches.cosine import cosine_matrix
 from zeroshot.priors.denoising import DenoisingPrior
+from zeroshot.priors.scales import halved, outlives_patches, with_low_band
 from zeroshot.priors.self_similarity.bm3d.collaborative import Grouping, filter_planes
 from zeroshot.priors.self_similarity.bm3d.correlation import GroupVariances, excess_distances
-from zeroshot.priors.scales import halved, outlives_patches, with_low_band
 from zeroshot.priors.self_similarity.bm3d.profiles import Profile, stages
 from zeroshot.priors.self_similarity.bm3d.shrinkage import (
     CorrelatedShrinkage,
