@@ -139,7 +139,6 @@ class _Tile:
         """What the windows cover."""
         return slice(int(self.starts[0]), int(self.starts[-1]) + (self.window - 1) * self.spacing + 1)
 
-
     def shifts(self, centre: int) -> torch.Tensor:
         """`centre` plus how far the candidates lie from their reference, (references, candidates).
 
@@ -199,9 +198,12 @@ def _search(
     if correction is not None:
         squared_correction = correction.to(squared) * (grid.shape[-1] - 1)
         down_shifts, along_shifts = top.shifts(len(correction) // 2), left.shifts(len(correction) // 2)
-        windows = windows - squared_correction[
-            down_shifts.to(device)[:, None, :, None], along_shifts.to(device)[None, :, None, :]
-        ]
+        windows = (
+            windows
+            - squared_correction[
+                down_shifts.to(device)[:, None, :, None], along_shifts.to(device)[None, :, None, :]
+            ]
+        )
     nearest, chosen = _smallest(windows, min(count, top.window * left.window))
     rows = top.starts.to(device)[:, None, None] + _quotient(chosen, left.window) * top.spacing
     lines = left.starts.to(device)[:, None] + chosen % left.window * left.spacing

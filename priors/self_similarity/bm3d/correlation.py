@@ -79,7 +79,9 @@ class GroupVariances:
             halves = places.view(-1, 2, length, groups)
             pairs = halves[:, 0, :, None] - halves[:, 1, None, :] + centre
             bags = pairs.permute(0, 3, 1, 2).reshape(-1, length * length)
-            across = functional.embedding_bag(bags, self.covariances, mode="sum").view(-1, groups, sums.shape[-1])
+            across = functional.embedding_bag(bags, self.covariances, mode="sum").view(
+                -1, groups, sums.shape[-1]
+            )
             within = sums[::2] + sums[1::2]
             length *= 2
             found.append((within - 2 * across) / length)
