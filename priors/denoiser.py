@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -53,15 +54,17 @@ class Denoiser(Prior):
 
     def coloured_passes(self, noise: NoiseModel) -> int:
         """How many passes an image with stationary noise that is not white takes."""
-        return self.passes(max(noise.rotated(opponent_axes(noise.channels or 1)).white_level()))
+        planes = noise.rotated(opponent_axes(noise.channels or 1))
+        return self.passes(max(math.sqrt(row[0]) for row in planes.variances))
 
     def refine_coloured(
         self, noisy: torch.Tensor, estimate: torch.Tensor, noise: NoiseModel, index: int
     ) -> torch.Tensor:
         """Pass number `index` on stationary noise that is not white.
 
-        By default it is :meth:`refine` over scales, at each of which the planes of brightness and colour are
-        weighted so that their noise is equally strong. See :mod:`zeroshot.priors.scales`.
+        By default it is :meth:`refine`, told the standard deviation of the noise, over scales, at each of which
+        the planes of brightness and colour are weighted so that their noise is equally strong. See
+        :mod:`zeroshot.priors.scales`.
 
         Parameters
         ----------
@@ -71,7 +74,7 @@ class Denoiser(Prior):
         axes = opponent_axes(noisy.shape[1])
 
         def refine(y: torch.Tensor, x: torch.Tensor, models: Sequence[NoiseModel]) -> torch.Tensor:
-            return self._refine_planes(y, x, [model.white_level()[0] for model in models], index)
+            return self._refine_planes(y, x, [model.sigma for model in models], index)
 
         planes = noise.cautious().rotated(axes).planes(len(axes))
         return from_opponent(over_scales(refine, to_opponent(noisy), to_opponent(estimate), planes))

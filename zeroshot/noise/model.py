@@ -25,7 +25,7 @@ _KIND, _VERSION = "zeroshot noise model", 1
 #: Whitening amplifies no frequency by more than the root of one over this share of the mean power.
 LEAST_POWER = 0.05
 #: White power that is added to an estimated spectrum, in units of its mean; and what its levels are multiplied by.
-SPREAD, MARGIN = 0.5, 1.2
+SPREAD, MARGIN = 0.2, 1.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,8 +165,8 @@ class NoiseModel:
         """The noise to reckon with: what was told as it is, and an estimate of correlated noise with a margin.
 
         The noise of a photograph is not quite stationary, and some of it lies where its mean spectrum is low. A
-        denoiser that takes an estimate at its word leaves that; with half of the mean power at all frequencies
-        and a fifth more of all it does not, and a spectrum that is somewhat wrong does less harm.
+        denoiser that takes an estimate at its word leaves that. With some white noise added, and all of it a little
+        stronger, less is left, and a spectrum that is somewhat wrong does less harm.
         """
         if self.spectra is None or self.confidence >= 1:
             return self

@@ -29,6 +29,9 @@ from zeroshot.priors.self_similarity.bm3d.shrinkage import (
 from zeroshot.priors.self_similarity.bm3d.transforms import of_patches, spline_wavelet_transform
 
 Colour = Literal["opponent", "separate"]
+#: What λ and μ are multiplied by where the variances are exact: those of white noise make up for variances that take
+#: no account of patches that overlap.
+STRONGER = 1.1
 
 
 @dataclass(frozen=True)
@@ -155,12 +158,12 @@ class BlockMatching3D(DenoisingPrior):
             transform = spline_wavelet_transform(stage.patch)
             excess = excess_distances(noise[0], stage.patch, 2 * stage.radius).to(noisy)
             grouping = Grouping(noisy[:1], _limit(stage.difference, len(noisy)), excess=excess)
-            shrinkage: CorrelatedShrinkage = HardThresholdOfCorrelated(self.threshold)
+            shrinkage: CorrelatedShrinkage = HardThresholdOfCorrelated(STRONGER * self.threshold)
         else:
             stage = second.fitted(side)
             transform = cosine_matrix(stage.patch)
             grouping = Grouping(pilot[:1], _limit(stage.difference, len(noisy)))
-            shrinkage = WienerOfCorrelated(self.attenuation)
+            shrinkage = WienerOfCorrelated(STRONGER**2 * self.attenuation)
         variances = [GroupVariances.of(model, transform, 2 * stage.radius, noisy) for model in noise]
         return filter_planes(noisy, pilot, stage, grouping, transform, shrinkage, variances)
 
