@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import torch
 
-from zeroshot.colour import AXES
+from zeroshot.colour import opponent_axes
 from zeroshot.compare.methods.arrays import to_array, to_tensor
 from zeroshot.noise import NoiseModel
 from zeroshot.noise.spectrum import FREQUENCIES, at_frequencies, normalised
@@ -17,7 +19,7 @@ LEAST = 0.2
 
 
 def true_noise(noisy: torch.Tensor, truth: torch.Tensor) -> NoiseModel:
-    """The model of ``noisy − truth``, (1, C, H, W): variance against intensity of each channel, spectra, axes of colour.
+    """The model of ``noisy − truth``, (1, C, H, W): curves of the channels, spectra, axes of colour.
 
     The spectra are those of the noise in units of its standard deviation at each intensity, by the mean of windowed
     periodograms of 64 × 64 pixels.
@@ -30,11 +32,12 @@ def true_noise(noisy: torch.Tensor, truth: torch.Tensor) -> NoiseModel:
     model = NoiseModel(intensities, variances)
     unit = noise[0] / model.level(truth.double())[0]
     unit = unit / unit.square().mean().sqrt()
-    axes = torch.tensor(AXES, dtype=torch.float64) if channels == 3 else None
-    planes = unit if axes is None else torch.einsum("kc,chw->khw", axes, unit)
+    axes = opponent_axes(channels)
+    planes = torch.einsum("kc,chw->khw", axes, unit)
     powers = planes.square().mean(dim=(1, 2))
     spectra = normalised(_periodograms(planes))
-    return NoiseModel(intensities, variances, axes, powers / powers.mean(), spectra)
+    # The spectrum of one picture is an estimate even where its noise is known.
+    return NoiseModel(intensities, variances, axes, powers / powers.mean(), spectra, confidence=0.9)
 
 
 def _curves(
@@ -45,7 +48,7 @@ def _curves(
     edges = [float(ordered[min(len(ordered) * k // KNOTS, len(ordered) - 1)]) for k in range(KNOTS + 1)]
     knots, columns = [], []
     overall = noise.square().mean(dim=(1, 2))
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         inside = (truth >= low) & (truth <= high)
         knot = float(truth[inside].mean())
         if knots and knot <= knots[-1]:
@@ -76,9 +79,8 @@ def package_bm3d(noisy: torch.Tensor, noise: NoiseModel) -> torch.Tensor:
     """
     import bm3d
 
-    if not hasattr(np, "trapz"):
-        # The package asks NumPy 2 for what it has renamed.
-        np.trapz = np.trapezoid
+    # The package asks NumPy 2 for what it has renamed.
+    vars(np).setdefault("trapz", getattr(np, "trapezoid", None))
     height, width = noisy.shape[-2:]
     power = _whole_spectrum(noise, height, width) * noise.sigma**2 * height * width
     if noise.columns:

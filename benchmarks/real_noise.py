@@ -129,7 +129,8 @@ def real(folder: str, arguments: argparse.Namespace) -> None:
             found[label] = measure(label, as_a_user(prior))
         for label, figures in found.items():
             lines.setdefault(label, []).append(figures)
-        print(f"  {name}: " + ", ".join(f"{key} {value['psnr']:.2f}" for key, value in found.items()), flush=True)  # fmt: skip
+        reached = ", ".join(f"{key} {value['psnr']:.2f}" for key, value in found.items())
+        print(f"  {name}: {reached}", flush=True)
     show(f"{folder}, {len(files)} pictures, size {arguments.size or 'full'}", HEADS, _rows(lines))
     print(f"picture by picture: {table.write_csv()}", flush=True)
 

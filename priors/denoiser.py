@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
+from collections.abc import Sequence
 
 import torch
 
 from zeroshot.checks import is_number
+from zeroshot.colour import from_opponent, opponent_axes, to_opponent
 from zeroshot.noise import NoiseModel, contrasts
 from zeroshot.prior import Prior
+from zeroshot.priors.scales import over_scales
+
+#: By how much a plane of colour with less noise than another is weighted, at most.
+MOST_WEIGHT = 8.0
 
 
 class Denoiser(Prior):
@@ -47,19 +54,45 @@ class Denoiser(Prior):
 
     def coloured_passes(self, noise: NoiseModel) -> int:
         """How many passes an image with stationary noise that is not white takes."""
-        return self.passes(noise.equivalent_sigma)
+        planes = noise.rotated(opponent_axes(noise.channels or 1))
+        return self.passes(max(math.sqrt(row[0]) for row in planes.variances))
 
     def refine_coloured(
         self, noisy: torch.Tensor, estimate: torch.Tensor, noise: NoiseModel, index: int
     ) -> torch.Tensor:
-        """Pass number `index` on stationary noise that is not white, by default as on white noise of its level.
+        """Pass number `index` on stationary noise that is not white.
+
+        By default it is :meth:`refine`, told the standard deviation of the noise, over scales, at each of which
+        the planes of brightness and colour are weighted so that their noise is equally strong. See
+        :mod:`zeroshot.priors.scales`.
 
         Parameters
         ----------
         noise : NoiseModel
             Stationary; the others are those of :meth:`refine`.
         """
-        return self.refine(noisy, estimate, noise.equivalent_sigma, index)
+        axes = opponent_axes(noisy.shape[1])
+
+        def refine(y: torch.Tensor, x: torch.Tensor, models: Sequence[NoiseModel]) -> torch.Tensor:
+            return self._refine_planes(y, x, [model.sigma for model in models], index)
+
+        planes = noise.cautious().rotated(axes).planes(len(axes))
+        return from_opponent(over_scales(refine, to_opponent(noisy), to_opponent(estimate), planes))
+
+    def _refine_planes(
+        self, noisy: torch.Tensor, estimate: torch.Tensor, levels: Sequence[float], index: int
+    ) -> torch.Tensor:
+        """Pass number `index` on planes (N, C, H, W) of brightness and colour, each with its level of noise."""
+        largest = max(levels)
+        if largest == 0:
+            return noisy
+        weights = [largest / max(level, largest / MOST_WEIGHT) for level in levels]
+        scale = noisy.new_tensor(weights).view(-1, 1, 1) / weights[0]
+        sigma = largest / weights[0]
+        if index >= self.passes(sigma):
+            return estimate
+        refined = self.refine(from_opponent(noisy * scale), from_opponent(estimate * scale), sigma, index)
+        return to_opponent(refined) / scale
 
     def scaled_passes(self, sigma: float, contrast: torch.Tensor) -> int:
         """The most passes that images of this noise level and of these contrasts take."""

@@ -101,7 +101,7 @@ class DenoisingRun(Run):
         self._noisy, self._sigma = problem.stabilised()
         self._noise = problem.coloured_noise()
         self._contrast = problem.contrasts()
-        self._passes = self._count() if self._sigma > 0 else 0
+        self._passes = self._count() if self._sigma > 0 or self._noise is not None else 0
         self.estimate = self._noisy
         self.index = 0
 

@@ -12,18 +12,18 @@ high frequency detail), SIAM J. Imaging Sciences 10 (2017).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from zeroshot.noise import NoiseModel
 
 #: The least side of a coarse image.
-LEAST_SIDE = 32
+LEAST_SIDE = 96
 #: Power of the lowest frequencies, in units of the mean, above which a coarser scale is worth its while.
-EXCESS = 10.0
+EXCESS = 25.0
 #: The band of the coarse image below the first share is taken over whole, and that above the second not at all.
-SHARES = (0.5, 0.9)
+SHARES = (0.25, 0.5)
 
 
 def halved(image: torch.Tensor) -> torch.Tensor:
@@ -50,6 +50,48 @@ def with_low_band(image: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
     return image + change
 
 
+def outlives_patches(noise: NoiseModel, size: Sequence[int]) -> bool:
+    """Whether noise is so strong at low frequencies that a denoiser of small patches leaves it behind.
+
+    Parameters
+    ----------
+    noise : NoiseModel
+        Stationary, of one plane.
+    size : sequence of int
+        Height and width of the image; one with less than twice `LEAST_SIDE` pixels has no coarser scale.
+    """
+    if noise.spectra is None or min(size) < 2 * LEAST_SIDE:
+        return False
+    lowest = -(-noise.spectra.shape[-1] // 8)
+    return float(noise.spectra[0, :lowest, :lowest].mean()) > EXCESS
+
+
+def over_scales(
+    refine: Callable[[torch.Tensor, torch.Tensor, Sequence[NoiseModel]], torch.Tensor],
+    noisy: torch.Tensor,
+    estimate: torch.Tensor,
+    noise: Sequence[NoiseModel],
+) -> torch.Tensor:
+    """A pass of a denoiser, with the low frequencies from coarser scales in the planes where their noise is strong.
+
+    Parameters
+    ----------
+    refine : callable
+        ``refine(noisy, estimate, noise)``: the pass at one scale.
+    noisy, estimate : torch.Tensor
+        (…, C, H, W), planes of independent noise.
+    noise : sequence of NoiseModel
+        Stationary, one for each plane.
+    """
+    result = refine(noisy, estimate, noise)
+    deeper = [plane for plane, model in enumerate(noise) if outlives_patches(model, noisy.shape[-2:])]
+    if deeper:
+        models = [model.coarser() for model in noise]
+        coarse = over_scales(refine, halved(noisy), halved(estimate), models)
+        result[..., deeper, :, :] = with_low_band(result[..., deeper, :, :], coarse[..., deeper, :, :])
+    return result
+
+
 def _cosines(image: torch.Tensor, axis: int, count: int) -> torch.Tensor:
     """The first `count` coefficients along `axis` of the discrete cosine transform, as those of a Fourier one."""
     even = torch.cat([image, image.flip(axis)], axis)
@@ -72,19 +114,3 @@ def _taper(count: int, axis: int) -> torch.Tensor:
     place = (torch.arange(count, dtype=torch.float64) / count - low) / (high - low)
     weights = 0.5 + 0.5 * torch.cos(math.pi * place.clamp(0, 1))
     return weights.view(-1, *[1] * (-1 - axis))
-
-
-def outlives_patches(noise: NoiseModel, size: Sequence[int]) -> bool:
-    """Whether noise is so strong at low frequencies that a denoiser of small patches leaves it behind.
-
-    Parameters
-    ----------
-    noise : NoiseModel
-        Stationary, of one plane.
-    size : sequence of int
-        Height and width of the image; one with less than twice `LEAST_SIDE` pixels has no coarser scale.
-    """
-    if noise.spectra is None or min(size) < 2 * LEAST_SIDE:
-        return False
-    lowest = -(-noise.spectra.shape[-1] // 8)
-    return float(noise.spectra[0, :lowest, :lowest].mean()) > EXCESS

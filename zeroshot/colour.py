@@ -31,6 +31,11 @@ AXES = (
 )
 
 
+def opponent_axes(channels: int) -> torch.Tensor:
+    """The axes of :func:`to_opponent` in rows, (channels, channels), float64; the channels where there are not 3."""
+    return torch.tensor(AXES, dtype=torch.float64) if channels == 3 else torch.eye(channels).double()
+
+
 def to_opponent(image: torch.Tensor) -> torch.Tensor:
     """(…, 3, H, W) RGB → the opponent space, a rotation; images of other numbers of channels stay."""
     return _rotated(image, image.new_tensor(AXES))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 
 from zeroshot.checks import require_choice, require_positive, require_whole
-from zeroshot.colour import from_opponent, to_opponent
+from zeroshot.colour import from_opponent, opponent_axes, to_opponent
+from zeroshot.noise import NoiseModel
 from zeroshot.patches.borders import reflected
 from zeroshot.patches.cosine import cosine_matrix
 from zeroshot.priors.denoising import DenoisingPrior
+from zeroshot.priors.scales import over_scales
 
 #: Elements of the array of coefficients that is worked on at a time: large enough for matrix products, small
 #: enough to bound the memory whatever the size of the image.
@@ -81,10 +84,29 @@ class OverlappingDCT(DenoisingPrior):
                 result[image, channel] = self._shrunk(source[image, channel], guide, size, sigma)
         return from_opponent(result)
 
-    def _shrunk(
-        self, plane: torch.Tensor, pilot: torch.Tensor | None, size: int, sigma: float
+    def refine_coloured(
+        self, noisy: torch.Tensor, estimate: torch.Tensor, noise: NoiseModel, index: int
     ) -> torch.Tensor:
-        """One plane (H, W), in strips of rows of patches."""
+        """The same with the standard deviation of the noise in every coefficient, and over scales."""
+        channels = noisy.shape[1]
+
+        def refine(y: torch.Tensor, x: torch.Tensor, models: Sequence[NoiseModel]) -> torch.Tensor:
+            size = min(self.patch, *y.shape[-2:])
+            result = torch.empty_like(y)
+            for channel, model in enumerate(models):
+                levels = model.block_variances(cosine_matrix(size)).sqrt().view(size, size, 1, 1).to(y)
+                for image in range(len(y)):
+                    guide = x[image, channel] if index else None
+                    result[image, channel] = self._shrunk(y[image, channel], guide, size, levels)
+            return result
+
+        models = noise.cautious().rotated(opponent_axes(channels)).planes(channels)
+        return from_opponent(over_scales(refine, to_opponent(noisy), to_opponent(estimate), models))
+
+    def _shrunk(
+        self, plane: torch.Tensor, pilot: torch.Tensor | None, size: int, sigma: float | torch.Tensor
+    ) -> torch.Tensor:
+        """One plane (H, W), in strips of rows of patches; a tensor holds a level for each coefficient."""
         margin = size - 1
         noisy = reflected(plane, margin)
         guide = None if pilot is None else reflected(pilot, margin)
@@ -143,7 +165,7 @@ def _spread(weights: torch.Tensor, size: int) -> torch.Tensor:
     return strip
 
 
-def _keep_large_(coefficients: torch.Tensor, threshold: float) -> torch.Tensor:
+def _keep_large_(coefficients: torch.Tensor, threshold: float | torch.Tensor) -> torch.Tensor:
     """Zero, in place, all but the mean and what exceeds `threshold`; the weights of the patches."""
     kept = coefficients.abs() > threshold
     kept[0, 0] = True
@@ -151,7 +173,7 @@ def _keep_large_(coefficients: torch.Tensor, threshold: float) -> torch.Tensor:
     return 1 / kept.sum(dim=(0, 1), dtype=coefficients.dtype)
 
 
-def _wiener_(coefficients: torch.Tensor, pilot: torch.Tensor, sigma: float) -> torch.Tensor:
+def _wiener_(coefficients: torch.Tensor, pilot: torch.Tensor, sigma: float | torch.Tensor) -> torch.Tensor:
     """Multiply, in place, by the Wiener factors from `pilot`; the weights of the patches."""
     factor = pilot.square_()
     factor.div_(factor + sigma**2)

@@ -24,6 +24,8 @@ from zeroshot.noise.synthesis import add_gaussian, add_poisson, add_salt_and_pep
 _KIND, _VERSION = "zeroshot noise model", 1
 #: Whitening amplifies no frequency by more than the root of one over this share of the mean power.
 LEAST_POWER = 0.05
+#: White power that is added to an estimated spectrum, in units of its mean; and what its levels are multiplied by.
+SPREAD, MARGIN = 0.2, 1.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +161,18 @@ class NoiseModel:
         strongest = 0 if self.powers is None or len(self.spectra) == 1 else int(self.powers.argmax())
         return spectra_of.correlation_length(self.spectra[strongest])
 
+    def cautious(self) -> NoiseModel:
+        """The noise to reckon with: what was told as it is, and an estimate of correlated noise with a margin.
+
+        The noise of a photograph is not quite stationary, and some of it lies where its mean spectrum is low. A
+        denoiser that takes an estimate at its word leaves that. With some white noise added, and all of it a little
+        stronger, less is left, and a spectrum that is somewhat wrong does less harm.
+        """
+        if self.spectra is None or self.confidence >= 1:
+            return self
+        widened = replace(self, spectra=self.spectra + SPREAD)
+        return widened.scaled(MARGIN * math.sqrt(1 + SPREAD))
+
     # --- its parts at an image ---
 
     def _curves(self) -> list[Curve]:
@@ -272,6 +286,10 @@ class NoiseModel:
         row = self.variances[index if len(self.variances) > 1 else 0]
         which = None if self.spectra is None else self.spectra[index if len(self.spectra) > 1 else 0][None]
         return replace(self, variances=(row,), spectra=which)
+
+    def planes(self, count: int) -> list[NoiseModel]:
+        """The noise of each of `count` planes, see :meth:`plane`."""
+        return [self.plane(index) for index in range(count)]
 
     def block_variances(self, transform: torch.Tensor) -> torch.Tensor:
         """The variance of each coefficient of p × p blocks, for each plane of a stationary model without axes.

@@ -11,11 +11,11 @@ import torch
 from torch.nn import functional
 
 from zeroshot.checks import require_choice, require_number, require_positive
-from zeroshot.colour import AXES, from_opponent, to_opponent
+from zeroshot.colour import from_opponent, opponent_axes, to_opponent
 from zeroshot.noise import NoiseModel
 from zeroshot.patches.cosine import cosine_matrix
 from zeroshot.priors.denoising import DenoisingPrior
-from zeroshot.priors.scales import halved, outlives_patches, with_low_band
+from zeroshot.priors.scales import over_scales
 from zeroshot.priors.self_similarity.bm3d.collaborative import Grouping, filter_planes
 from zeroshot.priors.self_similarity.bm3d.correlation import GroupVariances, excess_distances
 from zeroshot.priors.self_similarity.bm3d.profiles import Profile, stages
@@ -29,6 +29,9 @@ from zeroshot.priors.self_similarity.bm3d.shrinkage import (
 from zeroshot.priors.self_similarity.bm3d.transforms import of_patches, spline_wavelet_transform
 
 Colour = Literal["opponent", "separate"]
+#: What λ and μ are multiplied by where the variances are exact: those of white noise make up for variances that take
+#: no account of patches that overlap.
+STRONGER = 1.1
 
 
 @dataclass(frozen=True)
@@ -126,47 +129,41 @@ class BlockMatching3D(DenoisingPrior):
         """
         channels = noisy.shape[1]
         together = self.colour == "opponent" and channels == 3
-        own = noise.rotated(torch.tensor(AXES) if together else torch.eye(channels))
+        axes = opponent_axes(channels) if together else torch.eye(channels)
+        models = noise.cautious().rotated(axes).planes(channels)
         source = to_opponent(noisy) if together else noisy
         pilot = to_opponent(estimate) if together else estimate
+
+        def refine(y: torch.Tensor, x: torch.Tensor, models: Sequence[NoiseModel]) -> torch.Tensor:
+            return self._correlated(y, x if index else None, models)
+
         result = torch.empty_like(source)
         planes = 3 if together else 1
         for image in range(noisy.shape[0]):
             for first in range(0, channels, planes):
                 where = (image, slice(first, first + planes))
-                models = [own.plane(first + plane) for plane in range(planes)]
-                result[where] = self._over_scales(source[where], pilot[where] if index else None, models)
+                result[where] = over_scales(
+                    refine, source[where], pilot[where], models[first : first + planes]
+                )
         return from_opponent(result) if together else result
-
-    def _over_scales(
-        self, noisy: torch.Tensor, pilot: torch.Tensor | None, noise: Sequence[NoiseModel]
-    ) -> torch.Tensor:
-        """A pass for planes (C, H, W), with the low frequencies from coarser scales where there the noise is strong."""
-        result = self._correlated(noisy, pilot, noise)
-        deeper = [plane for plane, model in enumerate(noise) if outlives_patches(model, noisy.shape[-2:])]
-        if deeper:
-            guide = None if pilot is None else halved(pilot)
-            coarse = self._over_scales(halved(noisy), guide, [model.coarser() for model in noise])
-            result[deeper] = with_low_band(result[deeper], coarse[deeper])
-        return result
 
     def _correlated(
         self, noisy: torch.Tensor, pilot: torch.Tensor | None, noise: Sequence[NoiseModel]
     ) -> torch.Tensor:
         """A pass for planes (C, H, W) at one scale; the second one where there is a pilot."""
         side = min(noisy.shape[-2:])
-        first, second = stages(self.profile, max(noise[0].white_level()))
+        first, second = stages(self.profile, noise[0].white_level()[0])
         if pilot is None:
             stage = first.fitted(2 ** (side.bit_length() - 1))
             transform = spline_wavelet_transform(stage.patch)
             excess = excess_distances(noise[0], stage.patch, 2 * stage.radius).to(noisy)
             grouping = Grouping(noisy[:1], _limit(stage.difference, len(noisy)), excess=excess)
-            shrinkage: CorrelatedShrinkage = HardThresholdOfCorrelated(self.threshold)
+            shrinkage: CorrelatedShrinkage = HardThresholdOfCorrelated(STRONGER * self.threshold)
         else:
             stage = second.fitted(side)
             transform = cosine_matrix(stage.patch)
             grouping = Grouping(pilot[:1], _limit(stage.difference, len(noisy)))
-            shrinkage = WienerOfCorrelated(self.attenuation)
+            shrinkage = WienerOfCorrelated(STRONGER**2 * self.attenuation)
         variances = [GroupVariances.of(model, transform, 2 * stage.radius, noisy) for model in noise]
         return filter_planes(noisy, pilot, stage, grouping, transform, shrinkage, variances)
 

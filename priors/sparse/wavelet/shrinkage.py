@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
 
 from zeroshot.checks import require_choice, require_positive, require_whole
-from zeroshot.colour import from_opponent, to_opponent
+from zeroshot.colour import from_opponent, opponent_axes, to_opponent
 from zeroshot.data_terms import L1, Huber
 from zeroshot.estimate import Estimate
+from zeroshot.noise import NoiseModel
 from zeroshot.prior import Run
 from zeroshot.priors.denoising import DenoisingPrior, DenoisingRun
 from zeroshot.priors.sparse.wavelet.subbands import (
@@ -37,6 +39,11 @@ from zeroshot.solvers.fista import ENVELOPE, DataFidelity, FastIterativeShrinkag
 
 Transform = Literal["orthogonal", "cycle_spun", "undecimated"]
 
+#: Level and orientation of a subband ↦ the standard deviation of the noise in it.
+BandLevel = Callable[[int, int], float]
+
+#: Side of the sample of noise that is not white, on which its levels in the subbands are measured.
+SAMPLE = 256
 #: Rows and columns put round an image, by reflection, so that the periodic transforms do not join its far
 #: edges.
 MARGIN = 16
@@ -169,6 +176,23 @@ class Wavelet(DenoisingPrior):
 
     def refine(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
         """Shrinkage of the coefficients of `noisy`; the second time by Wiener factors from `estimate`."""
+        transform, _ = self.frame_for(*noisy.shape[-2:])
+        levels = [lambda level, orientation: sigma * transform.gain(level)] * noisy.shape[1]
+        return self._shrunk(noisy, estimate, levels, index)
+
+    def refine_coloured(
+        self, noisy: torch.Tensor, estimate: torch.Tensor, noise: NoiseModel, index: int
+    ) -> torch.Tensor:
+        """The same with the level of the noise in every subband."""
+        channels = noisy.shape[1]
+        transform, _ = self.frame_for(*noisy.shape[-2:])
+        models = noise.cautious().rotated(opponent_axes(channels)).planes(channels)
+        return self._shrunk(noisy, estimate, [_levels_in(transform, model) for model in models], index)
+
+    def _shrunk(
+        self, noisy: torch.Tensor, estimate: torch.Tensor, levels: Sequence[BandLevel], index: int
+    ) -> torch.Tensor:
+        """Pass number `index`, given the level of the noise in the subbands of every plane."""
         height, width = noisy.shape[-2:]
         transform, frame = self.frame_for(height, width)
         source, pilot = to_opponent(noisy), to_opponent(estimate)
@@ -178,26 +202,26 @@ class Wavelet(DenoisingPrior):
             factor = self.strength * (self.chroma if channel else 1.0)
             extended = frame.extended(source[:, plane])
             if index == 0:
-                shrunk_plane = self._thresholded(transform, extended, sigma, factor)
+                shrunk_plane = self._thresholded(transform, extended, levels[channel], factor)
             else:
                 guide = frame.extended(pilot[:, plane])
-                shrunk_plane = self._wiener_filtered(transform, extended, guide, sigma)
+                shrunk_plane = self._wiener_filtered(transform, extended, guide, levels[channel])
             result[:, plane] = frame.crop(shrunk_plane, height, width)
         return from_opponent(result)
 
     def _thresholded(
-        self, transform: WaveletTransform, plane: torch.Tensor, sigma: float, factor: float
+        self, transform: WaveletTransform, plane: torch.Tensor, noise: BandLevel, factor: float
     ) -> torch.Tensor:
         radius = RADIUS[self.transform]
 
         def rule(band: torch.Tensor, level: int, orientation: int) -> torch.Tensor:
-            threshold = noisy_threshold(band, sigma * transform.gain(level), self.choice, radius)
+            threshold = noisy_threshold(band, noise(level, orientation), self.choice, radius)
             return shrunk(band, factor * threshold, self.penalty)
 
         return transform.shrink(plane, rule)
 
     def _wiener_filtered(
-        self, transform: WaveletTransform, plane: torch.Tensor, guide: torch.Tensor, sigma: float
+        self, transform: WaveletTransform, plane: torch.Tensor, guide: torch.Tensor, noise: BandLevel
     ) -> torch.Tensor:
         radius = PILOT_RADIUS[self.transform]
         bands: list[torch.Tensor] = []
@@ -205,7 +229,7 @@ class Wavelet(DenoisingPrior):
         remaining = iter(bands)
 
         def rule(band: torch.Tensor, level: int, orientation: int) -> torch.Tensor:
-            return wiener(band, next(remaining), sigma * transform.gain(level), radius)
+            return wiener(band, next(remaining), noise(level, orientation), radius)
 
         return transform.shrink(plane, rule)
 
@@ -239,6 +263,19 @@ class Wavelet(DenoisingPrior):
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
         """The passes of the denoiser, or the iterative scheme. It uses no randomness."""
         return DenoisingRun(self, problem) if self.denoises(problem) else WaveletRun(self, problem)
+
+
+def _levels_in(transform: WaveletTransform, noise: NoiseModel) -> BandLevel:
+    """The standard deviation of the noise of one plane in the subbands, measured on a sample of it."""
+    side = max(SAMPLE, 2**transform.levels)
+    sample = noise.sample(torch.zeros(1, 1, side, side), torch.Generator().manual_seed(0))
+    found: dict[tuple[int, int], float] = {}
+
+    def measure(band: torch.Tensor, level: int, orientation: int) -> None:
+        found[level, orientation] = float(band.square().mean().sqrt())
+
+    transform.visit(sample, measure)
+    return lambda level, orientation: found[level, orientation]
 
 
 class WaveletRun(Run):
