@@ -4,8 +4,9 @@ white; pixels that stand out; synthetic noise; variance stabilisation.
 All noise levels are standard deviations on the [0, 1] scale: the literature's sigma = 25 is 25/255 here.
 """
 
+from zeroshot.noise.blind import estimate_noise
 from zeroshot.noise.contrast import contrasts
-from zeroshot.noise.estimate import QUANTISATION, estimate_noise, estimate_sigma, phase_planes
+from zeroshot.noise.estimate import QUANTISATION, estimate_sigma, phase_planes
 from zeroshot.noise.model import NoiseModel
 from zeroshot.noise.outliers import outliers
 from zeroshot.noise.synthesis import add_gaussian, add_poisson, add_salt_and_pepper, random_mask

@@ -13,7 +13,6 @@ import torch
 from torch.nn import functional
 
 from zeroshot.noise.constant import CONSTANT_TOLERANCE, constant_areas
-from zeroshot.noise.model import NoiseModel
 from zeroshot.patches.cosine import cosine_matrix
 from zeroshot.patches.sliding import sliding
 
@@ -112,14 +111,9 @@ def estimate_sigma(image: torch.Tensor, mask: torch.Tensor | None = None) -> flo
     """
     if image.ndim != 4 or image.numel() == 0:
         raise ValueError(f"image must be a batch of shape (N, C, H, W), got shape {tuple(image.shape)}")
-    known = _known_pixels(image, mask)
+    known = known_pixels(image, mask)
     sigmas = [_sigma_of_image(image[i].detach(), known[i]) for i in range(image.shape[0])]
     return math.fsum(sigmas) / len(sigmas)
-
-
-def estimate_noise(image: torch.Tensor, known: torch.Tensor | None = None) -> NoiseModel:
-    """White noise of the level of :func:`estimate_sigma`."""
-    return NoiseModel.white(estimate_sigma(image, known))
 
 
 def phase_planes(raw: torch.Tensor, period: int) -> torch.Tensor:
@@ -147,7 +141,7 @@ def phase_planes(raw: torch.Tensor, period: int) -> torch.Tensor:
     return planes.reshape(-1, 1, height, width)
 
 
-def _known_pixels(image: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+def known_pixels(image: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """Where pixels are known in all channels, (N, H, W), boolean."""
     if mask is None:
         return torch.ones_like(image[:, 0], dtype=torch.bool)
@@ -182,7 +176,7 @@ def _sigma_of_image(image: torch.Tensor, known: torch.Tensor) -> float:
 
 def _sigma_of_channels(image: torch.Tensor, known: torch.Tensor, constant: torch.Tensor) -> float:
     """The estimate from all channels of an image (C, H, W) together, beside its constant areas (H, W)."""
-    if _holds_a_picture(~constant) and bool((known & ~constant).any()):
+    if holds_a_picture(~constant) and bool((known & ~constant).any()):
         sigma = _sigma_of_pixels(image, known & ~constant)
         # Weaker noise is rounded to areas of one value: then they are a part of the picture.
         if sigma >= LEAST_STEPS * _step(image):
@@ -202,7 +196,7 @@ def _sigma_of_pixels(image: torch.Tensor, usable: torch.Tensor) -> float:
     return _robust_difference(image, usable)
 
 
-def _holds_a_picture(varied: torch.Tensor) -> bool:
+def holds_a_picture(varied: torch.Tensor) -> bool:
     """Whether what lies beside constant areas is a picture, and not the lines and letters of a drawing.
 
     A picture is mostly made of whole patches; the lines of a drawing are wrapped up in its areas.

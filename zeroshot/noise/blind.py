@@ -1,0 +1,308 @@
+"""The noise of an image, found from the image itself: its level at each intensity, its spectrum, what is beside it.
+
+White noise is the most common and the best understood: where nothing speaks against it, the estimate is that of
+:func:`~zeroshot.noise.estimate.estimate_sigma`. Noise that was demosaicked, smoothed, enlarged or compressed is weak at
+the fine frequencies which that looks at, and stronger at coarser ones; so is texture. They are told apart by three
+things. Noise is found in the flattest blocks at every brightness; hardly any block has less of it than others; and the
+farther its coarse part exceeds its fine part, the less likely a texture is.
+
+References
+----------
+A. Foi, M. Trimeche, V. Katkovnik, K. Egiazarian: Practical Poissonian–Gaussian noise modeling and fitting for
+single-image raw-data, IEEE TIP 17 (2008). M. Colom, M. Lebrun, A. Buades, J.-M. Morel: Nonparametric multiscale blind
+estimation of intensity-frequency-dependent noise, IEEE TIP 24 (2015).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch.nn import functional
+
+from zeroshot.colour import AXES, to_opponent
+from zeroshot.noise.block_spectrum import spectrum_of
+from zeroshot.noise.class_levels import FINE, LEAST_DEPENDENCE, MIDDLE, MOST_RATIO, Levels, levels_of, photon_line
+from zeroshot.noise.constant import constant_areas
+from zeroshot.noise.estimate import QUANTISATION, estimate_sigma, holds_a_picture, known_pixels
+from zeroshot.noise.flat_blocks import ORDERS, SIZE, Floor, blocks_of, floor_of
+from zeroshot.noise.model import NoiseModel
+from zeroshot.noise.outliers import outliers
+from zeroshot.noise.spectrum import band_mean
+from zeroshot.noise.whiteness import stripes
+
+#: Scales that are looked at: full, half and quarter size.
+SCALES = 3
+#: The least share of impulses worth a word.
+LEAST_IMPULSES = 0.003
+#: Below that many levels of 255 noise is that of rounding and of good photographs.
+LEAST_LEVEL = 1.0 / 255
+#: The finest frequencies of blocks.
+_FINE = (9, 14)
+#: The least noise of a plane of colour that tells of its spectrum, and the most of grey noise, relative to the brightness.
+LEAST_COLOUR, MOST_GREY = 0.1, 0.6
+#: No noise grows more than that from one octave to the next.
+MOST_GROWTH = 3.2
+#: How many times as strong as its fine part coarse noise is at least.
+LEAST_EXCESS = 1.3
+#: How much the energies of blocks may rise at most, and in white noise.
+MOST_RISE, MOST_RISE_OF_WHITE = 4.0, 1.35
+#: How many times the usual difference to its neighbours an impulse has.
+LEAST_HEIGHT = 6.0
+
+
+@torch.no_grad()
+def estimate_noise(image: torch.Tensor, known: torch.Tensor | None = None) -> NoiseModel:
+    """The noise of an image.
+
+    Parameters
+    ----------
+    image : torch.Tensor
+        (N, C, H, W), nominally in [0, 1]; the noise of all N is taken for the same. For a mosaic, its
+        :func:`~zeroshot.noise.phase_planes`.
+    known : torch.Tensor, optional
+        1 where pixels are known and 0 at holes, broadcastable to `image`.
+
+    Returns
+    -------
+    NoiseModel
+        ``NoiseModel.white(estimate_sigma(image, known))`` where the noise is white, and where nothing else is
+        certain; then the confidence is low and the reason is told.
+
+    Raises
+    ------
+    ValueError
+        If the image is not four-dimensional or empty, or `known` does not fit it.
+    """
+    white = estimate_sigma(image, known)
+    pixels = known_pixels(image, known)
+    image, impulses = _without_impulses(image.detach().float(), pixels)
+    if impulses:
+        white = estimate_sigma(image, known)
+    beside = {"impulses": impulses, **_stripes(image, pixels)}
+    evidence = _evidence(image, pixels, _left_out(beside))
+    if evidence is None:
+        reason = "the image is too small to tell more than a level"
+        return replace(NoiseModel.white(white), confidence=0.5, reason=reason, **beside)
+    if evidence.striped:
+        white = min(white, evidence.fine)
+    confidence = _confidence(evidence)
+    excess = evidence.excess(white)
+    if evidence.level >= LEAST_LEVEL and (excess >= LEAST_EXCESS or evidence.is_grey):
+        if evidence.rise <= _most_rise(excess) and evidence.growth <= MOST_GROWTH:
+            return replace(_coloured(image, evidence), confidence=confidence, **beside)
+        reason = "texture hides the noise"
+        return replace(NoiseModel.white(white), confidence=min(confidence, 0.3), reason=reason, **beside)
+    found = _white_by_intensity(image, pixels, evidence) or NoiseModel.white(white)
+    return replace(found, confidence=confidence, **beside)
+
+
+def _most_rise(excess: float) -> float:
+    """The rise of the energies from which on it is texture, the more the clearer the noise is coloured."""
+    beyond = max(excess - 1, 0.0)
+    return max(MOST_RISE_OF_WHITE, min(1 + 0.5 * beyond + 0.1 * beyond**2, MOST_RISE))
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What was measured of an image: a floor at each scale, and the levels of the first."""
+
+    floors: list[Floor]
+    levels: Levels
+    left_out: torch.Tensor
+
+    @property
+    def level(self) -> float:
+        """Standard deviation at the middle frequencies of the brightness."""
+        return math.sqrt(self.levels.mean)
+
+    def _band(self, plane: int, first: int, last: int) -> float:
+        """Standard deviation of a plane at full size, where it is typical of the classes."""
+        kept = (ORDERS >= first) & (ORDERS <= last) & ~self.left_out
+        return math.sqrt(float(self.floors[0].variances[:, plane, kept].mean(dim=1).quantile(0.3)))
+
+    @property
+    def fine(self) -> float:
+        """Standard deviation at the finest frequencies of the brightness."""
+        return self._band(0, *_FINE)
+
+    def excess(self, white: float) -> float:
+        """How many times as strong as the fine noise the coarser is: in all planes of colour that have noise."""
+        least = QUANTISATION / 2
+        found = [self._band(0, 4, 7) / max(self.fine, white, least)]
+        for plane in range(1, self.floors[0].variances.shape[1]):
+            coarse = self._band(plane, 2, 4)
+            if coarse >= LEAST_COLOUR * self.level:
+                found.append(coarse / max(self._band(plane, *_FINE), least))
+        return min(found)
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether the planes of colour have much less noise than the brightness, even at their fine frequencies."""
+        planes = range(1, self.floors[0].variances.shape[1])
+        return any(self._band(plane, *_FINE) < MOST_GREY * self.fine for plane in planes)
+
+    @property
+    def growth(self) -> float:
+        """How much stronger, for all frequencies alike, the noise of the half size is than that of the full size."""
+        if len(self.floors) < 2:
+            return 1.0
+        return 2 * math.sqrt(levels_of(self.floors[1], self.left_out).mean / self.levels.mean)
+
+    @property
+    def rise(self) -> float:
+        """Of the energies of the blocks beyond the flattest, 1 for noise: that of the scale which has less."""
+        return min(floor.rise for floor in self.floors[:2])
+
+    @property
+    def striped(self) -> bool:
+        return bool(self.left_out.any())
+
+
+def _evidence(
+    image: torch.Tensor, known: torch.Tensor, left_out: torch.Tensor, scales: int = SCALES
+) -> _Evidence | None:
+    planes = to_opponent(image)
+    inside = _measured(image, known)
+    low, high = image.amin(dim=(0, 2, 3), keepdim=True), image.amax(dim=(0, 2, 3), keepdim=True)
+    clipped = ((image <= low) | (image >= high)).any(dim=1).float()
+    floors = []
+    for _ in range(scales):
+        blocks = blocks_of(planes, inside, clipped)
+        floor = None if blocks is None else floor_of(blocks)
+        if floor is None:
+            break
+        floors.append(floor)
+        if min(planes.shape[-2:]) < 2 * SIZE:
+            break
+        planes = functional.avg_pool2d(planes, 2)
+        clipped = functional.avg_pool2d(clipped[:, None], 2)[:, 0]
+        inside = functional.avg_pool2d(inside[:, None].float(), 2)[:, 0] == 1
+    if not floors:
+        return None
+    levels = levels_of(floors[0], left_out)
+    return _Evidence(floors, levels, left_out)
+
+
+def _measured(image: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """The known pixels but for borders and other fillings of one value, (N, H, W)."""
+    kept = []
+    for picture, pixels in zip(image, known, strict=True):
+        varied = ~constant_areas(picture, pixels).any(dim=0)
+        kept.append(pixels & varied if holds_a_picture(varied) else pixels)
+    return torch.stack(kept)
+
+
+def _coloured(image: torch.Tensor, evidence: _Evidence) -> NoiseModel:
+    """The model with the spectra of the planes of colour."""
+    levels = evidence.levels
+    channels = image.shape[1]
+    brightness = math.sqrt(channels) if channels == 3 else 1.0
+    powers, spectra = [], []
+    measured = [_normalised(floor, levels) for floor in evidence.floors]
+    for plane in range(channels):
+        is_colour = channels == 3 and plane > 0
+        power = spectrum_of([values[plane] for values in measured], is_colour, evidence.left_out)
+        spectra.append(power)
+        powers.append(float(band_mean(power[None])[0]))
+    mean = math.fsum(powers) / channels
+    curve = _curve(levels.values / brightness, levels.variances / levels.mean * mean)
+    if channels == 1:
+        return NoiseModel(*curve, spectra=torch.stack(spectra))
+    axes = torch.tensor(AXES, dtype=torch.float64) if channels == 3 else None
+    shares = torch.tensor(powers, dtype=torch.float64) / mean
+    return NoiseModel(*curve, axes=axes, powers=shares, spectra=torch.stack(spectra))
+
+
+def _normalised(floor: Floor, levels: Levels) -> torch.Tensor:
+    """The variances of a floor at the mean level, (C, 64): the mean of the classes without texture."""
+    relative = levels.at(floor.values[:, 0]) / levels.mean
+    variances = floor.variances.double() / relative[:, None, None]
+    power = variances[:, 0, MIDDLE].mean(dim=1)
+    typical = power.quantile(0.3)
+    return variances[power <= MOST_RATIO**2 * typical].mean(dim=0)
+
+
+def _curve(
+    values: torch.Tensor, variances: torch.Tensor
+) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
+    ratio = float((variances.amax() / variances.amin()).sqrt())
+    if ratio < LEAST_DEPENDENCE:
+        return (0.0,), ((float(variances.mean()),),)
+    return tuple(values.tolist()), (tuple(variances.tolist()),)
+
+
+def _white_by_intensity(
+    image: torch.Tensor, known: torch.Tensor, evidence: _Evidence
+) -> NoiseModel | None:
+    """White noise with a variance that depends on the intensity, None where it does not."""
+    if evidence.rise > MOST_RISE_OF_WHITE:
+        return None
+    channels = image.shape[1]
+    each = []
+    for channel in range(channels):
+        alone = evidence if channels == 1 else _evidence(image[:, [channel]], known, evidence.left_out, scales=1)
+        if alone is None:
+            return None
+        each.append(levels_of(alone.floors[0], evidence.left_out, FINE))
+    if max(levels.ratio for levels in each) < LEAST_DEPENDENCE:
+        return None
+    line = photon_line(
+        torch.cat([levels.values for levels in each]), torch.cat([levels.variances for levels in each])
+    )
+    if line is not None:
+        return NoiseModel((0.0, 1.0), (line,))
+    values = torch.cat([levels.values for levels in each])
+    knots = torch.linspace(float(values.amin()), float(values.amax()), 9, dtype=torch.float64)
+    return NoiseModel(tuple(knots.tolist()), tuple(tuple(levels.at(knots).tolist()) for levels in each))
+
+
+def _confidence(evidence: _Evidence) -> float:
+    """From how alike the energies of the blocks are, and how many classes of brightness are without texture."""
+    alike = 1 / max(1.0, evidence.rise) ** 0.5
+    return float(min(1.0, alike * (0.5 + 0.5 * evidence.levels.share)))
+
+
+def _without_impulses(image: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, float]:
+    """The image with the median of the neighbours in place of pixels that stand out, and the share of these."""
+    found = outliers(image) & known[:, None]
+    share = float(found.sum()) / max(int(known.sum()), 1)
+    if share < LEAST_IMPULSES:
+        return image, 0.0
+    padded = functional.pad(image.masked_fill(found, math.nan), (1, 1, 1, 1), mode="replicate")
+    neighbours = torch.stack(
+        [
+            padded[..., row : row + image.shape[-2], column : column + image.shape[-1]]
+            for row in range(3)
+            for column in range(3)
+        ]
+    )
+    median = neighbours.nanmedian(dim=0).values
+    height = torch.where(median.isnan(), 0.0, (image - median).abs())
+    usual = 1.4826 * float(height.flatten()[:: 1 + height.numel() // 100_000].median())
+    found &= (height > max(LEAST_HEIGHT * usual, LEAST_LEVEL)).any(dim=1, keepdim=True)
+    share = float(found.sum()) / max(int(known.sum()), 1)
+    if share < LEAST_IMPULSES:
+        return image, 0.0
+    return torch.where(found & ~median.isnan(), median, image), share
+
+
+def _stripes(image: torch.Tensor, known: torch.Tensor) -> dict[str, float]:
+    """The standard deviations of rows and columns where there are stripes all through the image."""
+    if not bool(known.all()):
+        return {}
+    found = [stripe for stripe in map(stripes, image) if stripe is not None]
+    if len(found) < len(image) or len({stripe.direction for stripe in found}) > 1:
+        return {}
+    return {found[0].direction: math.fsum(stripe.level for stripe in found) / len(found)}
+
+
+def _left_out(beside: dict[str, float]) -> torch.Tensor:
+    """The coefficients of blocks in which stripes show, (64,), boolean."""
+    mask = torch.zeros(SIZE, SIZE, dtype=torch.bool)
+    if "columns" in beside:
+        mask[0] = True
+    if "rows" in beside:
+        mask[:, 0] = True
+    return mask.flatten()
