@@ -10,28 +10,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
+from scipy.linalg import solveh_banded
+from torch.nn import functional
 
 Direction = Literal["rows", "columns", "both", "auto"]
 DIRECTIONS: tuple[Direction, ...] = ("auto", "rows", "columns", "both")
 
-#: The height is divided into this many bands at the first level, and into twice as many at each further one.
+#: The height is divided into this many bands, whose agreement tells stripes from the picture.
 _BANDS = 8
-#: The fewest rows of a band.
-_LEAST_ROWS = 6
-#: Differences beyond that many robust standard deviations are edges of the picture.
-_MOST_DEVIATIONS = 2.5
-#: The smallest such deviation, on the [0, 1] scale: rounding hides smaller ones.
-_LEAST_DEVIATION = 0.6 / 255
-#: Waves that are longer than that share of the width are the picture's rather than the stripes', unless these are so
-#: strong at all shorter ones.
-_LONGEST = 1 / 16
-#: Powers are smoothed over that many neighbouring frequencies, as a share of all, and at least so many.
-_SMOOTHED, _LEAST_SMOOTHED = 1 / 64, 3
-#: The weakest stripes, as the standard deviation on the [0, 1] scale, and how many times their own error they are.
-LEAST_LEVEL, LEAST_SIGNIFICANCE = 0.4 / 255, 3.0
-#: Rounds of estimation; in each, what was found before is taken away first.
-_ROUNDS = 2
+#: The fewest rows of a band, and the fewest columns.
+_LEAST_ROWS, _LEAST_COLUMNS = 6, 8
+#: Side of the squares in which the activity of the picture along the stripes is measured.
+_AREA = 9
+#: The smallest activity, on the [0, 1] scale: rounding hides what is smaller.
+_LEAST_ACTIVITY = 0.6 / 255
+_REWEIGHTINGS = 6
+#: The least variance of what neighbouring columns of a picture differ by in all its flat parts, on the [0, 1] scale.
+_SLOPE = (0.3 / 255) ** 2
+#: Over how many columns slopes are averaged.
+_TREND = 15
+#: The weakest stripes, as the standard deviation on the [0, 1] scale, and how far the upper and the lower half of the
+#: picture agree on them, as a correlation.
+LEAST_LEVEL, LEAST_AGREEMENT = 0.4 / 255, 0.88
+#: Columns at either side that do not tell whether there are stripes.
+_FRAME = 6
 #: Stripes that change along their length are followed down to that share of the height.
 _FINEST = 1 / 8
 
@@ -73,13 +77,16 @@ def stripe_component(
 ) -> StripeComponent:
     """The rows' and columns' own offsets in an image.
 
-    For columns: in each band b of the height, d_bj is what the columns j and j + 1 differ by in most rows, the mean
-    of the differences less those that are more than 2.5 robust standard deviations from their median; their running
-    sum is the band's profile p_b. In the cosine basis the mean of the profiles over the bands has the power P(ω), and
-    the scatter between bands says how much of it, V(ω), is the picture's and the noise's. What is left is shrunk as
-    Wiener has it, ``s(ω) = p(ω) max(0, P − V) / P``, where waves longer than a sixteenth of the width have no more
-    power than the median of the others, for the picture itself has profiles that are smooth. What halves, and then
-    quarters, of the height still have in common follows stripes that change slowly or end.
+    For columns: what column j + 1 has more than column j is the weighted mean d_j of the differences over the rows i,
+    with the weights ``w_ij = 1 / (a_ij² + r_ij²)`` of a robust regression, r being the differences less d_j, and a² the
+    local mean of the squared differences along the columns, which stripes do not enter: flat parts count most and edges
+    hardly. With the variances v_j of the d_j, from how far eight bands of the height agree, the stripes are the most
+    likely white series of the variance τ²,
+
+        s = argmin Σ_j (s_{j+1} − s_j − d_j)² / v_j + Σ_j s_j² / τ²,
+
+    τ² from what the bands have in common. There are stripes where the upper and the lower half agree on d. What halves,
+    and then quarters, of the height still agree on follows stripes that change slowly or end.
 
     Parameters
     ----------
@@ -104,7 +111,7 @@ def stripe_component(
     image = image.detach()
     usable = _unclipped(image) if known is None else _unclipped(image) & known
     found = {"columns": torch.zeros_like(image), "rows": torch.zeros_like(image)}
-    least = LEAST_SIGNIFICANCE if direction == "auto" else 0.0
+    least = LEAST_AGREEMENT if direction == "auto" else 0.0
     wanted = ("columns", "rows") if direction in ("auto", "both") else (direction,)
     for channel, plane in enumerate(image):
         seen = plane.masked_fill(~usable[channel], torch.nan)
@@ -128,108 +135,111 @@ def _unclipped(image: torch.Tensor) -> torch.Tensor:
     return usable
 
 
-def _stripes(plane: torch.Tensor, least_significance: float) -> torch.Tensor | None:
+def _stripes(plane: torch.Tensor, least_agreement: float) -> torch.Tensor | None:
     """What vertical stripes add to a plane (H, W), in which NaN is unknown; None where there are none."""
     height, width = plane.shape
-    if height < 2 * _LEAST_ROWS or width < 8:
+    if height < 2 * _LEAST_ROWS or width < _LEAST_COLUMNS:
         return None
-    stripes = torch.zeros_like(plane)
-    for round_ in range(_ROUNDS):
-        profile, significance = _common_profile(plane - stripes)
-        level = float(profile.square().mean().sqrt())
-        if round_ == 0 and (level < LEAST_LEVEL or significance < least_significance):
-            return None
-        stripes = stripes + profile
+    weights = 1 / _activity(plane)
+    profile = _common_profile(plane, weights, least_agreement)
+    if profile is None:
+        return None
+    stripes = profile.expand(height, -1)
     parts = 2
     while height // parts >= max(_BANDS * _LEAST_ROWS, _FINEST * height):
-        stripes = stripes + _changing_profile(plane - stripes, parts)
+        change = _changing_profile(plane - stripes, weights, parts)
+        if change is None:
+            break
+        stripes = stripes + change
         parts *= 2
     return stripes
 
 
-def _changing_profile(plane: torch.Tensor, parts: int) -> torch.Tensor:
-    """What each of several parts of the height, one above the other, has in common; between their middles, linear."""
+def _activity(plane: torch.Tensor) -> torch.Tensor:
+    """The local mean of the squared differences along the columns, (H, W); infinite where nothing is known."""
+    squared = (plane[1:] - plane[:-1]).square()
+    squared = torch.cat([squared, squared[-1:]])
+    known = ~squared.isnan()
+    framed = [
+        functional.pad(values[None, None], (_AREA // 2,) * 4)
+        for values in (squared.nan_to_num(0.0), known.to(plane))
+    ]
+    total, count = (functional.avg_pool2d(values, _AREA, 1)[0, 0] for values in framed)
+    activity = total / count.clamp(min=1e-6) + _LEAST_ACTIVITY**2
+    return activity.masked_fill(count < 0.5 / _AREA**2, torch.inf)
+
+
+def _changing_profile(plane: torch.Tensor, weights: torch.Tensor, parts: int) -> torch.Tensor | None:
+    """What parts of the height have in common, each its own; between their middles linear; None where nothing."""
     height = plane.shape[0]
     edges = [round(index * height / parts) for index in range(parts + 1)]
-    profiles, middles = [], []
-    for top, bottom in zip(edges, edges[1:], strict=False):
-        profile, significance = _common_profile(plane[top:bottom])
-        profiles.append(profile if significance >= LEAST_SIGNIFICANCE else torch.zeros_like(profile))
-        middles.append((top + bottom - 1) / 2)
-    stacked, centres = torch.stack(profiles), torch.tensor(middles).to(plane)
-    place = torch.arange(height).to(plane).clamp(centres[0], centres[-1])
+    found = [
+        _common_profile(plane[top:bottom], weights[top:bottom], LEAST_AGREEMENT)
+        for top, bottom in zip(edges, edges[1:], strict=False)
+    ]
+    if all(one is None for one in found):
+        return None
+    stacked = torch.stack([plane.new_zeros(plane.shape[1]) if one is None else one for one in found])
+    centres = torch.tensor([(top + bottom - 1) / 2 for top, bottom in zip(edges, edges[1:], strict=False)])
+    place = torch.arange(height).clamp(centres[0], centres[-1])
     upper = torch.bucketize(place, centres).clamp(1, parts - 1)
-    share = ((place - centres[upper - 1]) / (centres[upper] - centres[upper - 1]))[:, None]
+    share = ((place - centres[upper - 1]) / (centres[upper] - centres[upper - 1])).to(plane)[:, None]
     return torch.lerp(stacked[upper - 1], stacked[upper], share)
 
 
-def _common_profile(plane: torch.Tensor) -> tuple[torch.Tensor, float]:
-    """The offsets of the columns that all bands of a plane have in common, (W,), and how clear they are."""
-    height, width = plane.shape
+def _common_profile(plane: torch.Tensor, weights: torch.Tensor, least_agreement: float) -> torch.Tensor | None:
+    """The offsets of the columns that the whole height has in common, (W,); None where the bands do not agree."""
+    height = plane.shape[0]
+    differences = plane[:, 1:] - plane[:, :-1]
+    known = ~differences.isnan()
+    activity = 1 / torch.minimum(weights[:, 1:], weights[:, :-1])
+    activity = activity.masked_fill(~known, torch.inf)
+    differences = differences.nan_to_num(0.0)
+    step = differences.masked_fill(~known, torch.nan).nanmedian(dim=0).values.nan_to_num(0.0)
+    for _ in range(_REWEIGHTINGS):
+        weight = 1 / (activity + (differences - step).square())
+        step = (weight * differences).sum(dim=0) / weight.sum(dim=0).clamp(min=1e-12)
     bands = max(2, min(_BANDS, height // _LEAST_ROWS))
     edges = [round(index * height / bands) for index in range(bands + 1)]
-    steps = torch.stack(
-        [_usual_difference(plane[top:bottom]) for top, bottom in zip(edges, edges[1:], strict=False)]
-    )
-    profiles = torch.cat([steps.new_zeros(bands, 1), steps.cumsum(dim=1)], dim=1).double()
-    spectra = _cosine_transform(profiles - profiles.mean(dim=1, keepdim=True))
-    mean = spectra.mean(dim=0)
-    scatter = _smoothed(spectra.var(dim=0) / bands)
-    power = _smoothed(mean.square())
-    excess = (power - 2 * scatter).clamp(min=0)
-    first = max(2, round(2 * width * _LONGEST / 2))
-    # The orders below are waves longer than that share of the width.
-    order = torch.arange(width, device=plane.device)
-    long = (order > 0) & (order < 2 / _LONGEST)
-    if bool((~long & (order > 0)).any()):
-        usual = excess[~long & (order > 0)].median()
-        excess = torch.where(long, torch.minimum(excess, usual), excess)
-    del first
-    gain = excess / power.clamp(min=1e-20)
-    gain[0] = 0
-    profile = _inverse_cosine_transform(gain * mean)
-    short = ~long & (order > 0)
-    error = scatter[short].sum().clamp(min=1e-20)
-    significance = float((mean[short].square().sum() / error).sqrt())
-    return profile.to(plane), significance
+    rows = list(zip(edges, edges[1:], strict=False))
+    counted = torch.stack([weight[top:bottom].sum(dim=0) for top, bottom in rows]).double()
+    summed = torch.stack([(weight * differences)[top:bottom].sum(dim=0) for top, bottom in rows]).double()
+    of_bands = summed / counted.clamp(min=1e-12)
+    halves = [
+        summed[part].sum(dim=0) / counted[part].sum(dim=0).clamp(min=1e-12)
+        for part in (slice(bands // 2), slice(bands // 2, None), slice(0, None, 2), slice(1, None, 2))
+    ]
+    # Pictures have smooth profiles: second differences show little of them, and six times the variance of stripes.
+    # The frame of a scan is no stripe, although it is beside all rows.
+    margin = _FRAME if len(step) > 8 * _FRAME else 0
+    curves = [half.diff()[margin : len(step) - 1 - margin] for half in halves]
+    agreement = min(_correlation(*curves[:2]), _correlation(*curves[2:]))
+    common = float((curves[2] * curves[3]).mean()) / 6
+    if common < LEAST_LEVEL**2 or agreement < least_agreement:
+        return None
+    # Slopes that neighbours share are the picture's: stripes hardly have any.
+    slopes = step.double().unfold(0, min(_TREND, len(step)), 1).mean(dim=1).square().mean()
+    of_picture = float(_TREND * slopes) - 2 * common / _TREND
+    deviation = (counted * (of_bands - step)).square().sum(dim=0) / counted.sum(dim=0).clamp(min=1e-12).square()
+    # Few bands tell little of the variance of one column: it is half its own and half that of all.
+    variance = (deviation + deviation.median()) / 2 + max(of_picture, _SLOPE)
+    return _white_series(step.double(), variance, common).to(plane)
 
 
-def _usual_difference(band: torch.Tensor) -> torch.Tensor:
-    """What neighbouring columns differ by in most rows, (W − 1,); 0 where nothing is known."""
-    differences = band[:, 1:] - band[:, :-1]
-    median = differences.nanmedian(dim=0).values
-    deviations = (differences - median).abs()
-    spread = (1.4826 * deviations.nanmedian(dim=0).values).clamp(min=_LEAST_DEVIATION)
-    kept = deviations <= _MOST_DEVIATIONS * spread
-    total = differences.masked_fill(~kept, 0.0).sum(dim=0)
-    return torch.where(kept.any(dim=0), total / kept.sum(dim=0).clamp(min=1), 0.0)
+def _correlation(one: torch.Tensor, other: torch.Tensor) -> float:
+    """The correlation of two series that are 0 in the mean."""
+    return float((one * other).sum() / (one.square().sum() * other.square().sum()).sqrt().clamp(min=1e-20))
 
 
-def _smoothed(power: torch.Tensor) -> torch.Tensor:
-    """The mean over neighbouring frequencies; the constant is left out."""
-    reach = max(_LEAST_SMOOTHED, round(len(power) * _SMOOTHED)) // 2
-    values = power[1:]
-    framed = torch.cat([values[:reach].flip(0), values, values[-reach:].flip(0)])
-    smooth = framed.unfold(0, 2 * reach + 1, 1).mean(dim=-1)
-    return torch.cat([power[:1], smooth])
-
-
-def _cosine_transform(values: torch.Tensor) -> torch.Tensor:
-    """The orthonormal cosine transform along the last axis, through that of Fourier."""
-    length = values.shape[-1]
-    mirrored = torch.cat([values, values.flip(-1)], dim=-1)
-    order = torch.arange(length, device=values.device)
-    turned = torch.fft.fft(mirrored)[..., :length] * torch.exp(-1j * torch.pi * order / (2 * length))
-    scaled = turned.real / (2 * length) ** 0.5
-    scaled[..., 0] /= 2**0.5
-    return scaled
-
-
-def _inverse_cosine_transform(spectrum: torch.Tensor) -> torch.Tensor:
-    """The inverse of :func:`_cosine_transform`, its transpose."""
-    length = spectrum.shape[-1]
-    order = torch.arange(length, device=spectrum.device, dtype=spectrum.dtype)
-    angle = torch.pi * (order[:, None] + 0.5) * order / length
-    basis = torch.cos(angle) * (2 / length) ** 0.5
-    basis[:, 0] /= 2**0.5
-    return basis @ spectrum
+def _white_series(step: torch.Tensor, variance: torch.Tensor, power: float) -> torch.Tensor:
+    """argmin over s of Σ (s_{j+1} − s_j − step_j)² / variance_j + Σ s_j² / power, by elimination."""
+    trust = (1 / variance).cpu().numpy()
+    diagonal = np.full(len(step) + 1, 1 / power)
+    diagonal[:-1] += trust
+    diagonal[1:] += trust
+    pull = trust * step.cpu().numpy()
+    right = np.zeros(len(step) + 1)
+    right[:-1] -= pull
+    right[1:] += pull
+    bands = np.stack([np.concatenate([[0.0], -trust]), diagonal])
+    return torch.from_numpy(solveh_banded(bands, right)).to(step)
