@@ -44,7 +44,7 @@ from .stopping import (
     TimeBudget,
     WindowedMovingVariance,
 )
-from .task_functions import colorize, deblur, demosaic, denoise, inpaint, restore, sr
+from .task_functions import colorize, deblur, demosaic, denoise, destripe, inpaint, restore, sr
 from .tasks import tasks
 
 class _Priors(types.ModuleType):
@@ -108,6 +108,7 @@ __all__ = [
     "deblur",
     "demosaic",
     "denoise",
+    "destripe",
     "generators",
     "images",
     "inpaint",

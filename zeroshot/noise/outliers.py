@@ -108,9 +108,7 @@ def _outliers_of_plane(plane: torch.Tensor, clear: bool) -> torch.Tensor:
         return nothing
     rows, columns = stands_out.nonzero(as_tuple=True)
     framed = functional.pad(plane[None, None], (2, 2, 2, 2), mode="replicate")[0, 0]
-    height_above, contrast = _height_above_neighbours(
-        framed, rows + 2, columns + 2, around[rows, columns]
-    )
+    height_above, contrast = _height_above_neighbours(framed, rows + 2, columns + 2, around[rows, columns])
     values = plane.flatten()[:: 1 + plane.numel() // 100_000]
     spread = values.quantile(torch.tensor([0.005, 0.995]).to(values)).diff()
     contrast = torch.where(height_above >= LEAST_HEIGHT * spread, contrast, 0.0)
@@ -163,7 +161,9 @@ def _dense(plane: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
 
 def _difference_to_others(plane: torch.Tensor, left_out: torch.Tensor) -> torch.Tensor:
     """The third smallest difference to the neighbours that are not left out; 0 where there are fewer."""
-    framed = functional.pad(plane.masked_fill(left_out, torch.inf)[None, None], (2,) * 4, mode="replicate")[0, 0]
+    framed = functional.pad(plane.masked_fill(left_out, torch.inf)[None, None], (2,) * 4, mode="replicate")[
+        0, 0
+    ]
     height, width = plane.shape
     parts = []
     for top in range(0, height, _ROWS_AT_ONCE):

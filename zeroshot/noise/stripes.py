@@ -187,7 +187,9 @@ def _changing_profile(plane: torch.Tensor, weights: torch.Tensor, parts: int) ->
     return torch.lerp(stacked[upper - 1], stacked[upper], share)
 
 
-def _common_profile(plane: torch.Tensor, weights: torch.Tensor, least_agreement: float) -> torch.Tensor | None:
+def _common_profile(
+    plane: torch.Tensor, weights: torch.Tensor, least_agreement: float
+) -> torch.Tensor | None:
     """The offsets of the columns that the whole height has in common, (W,); None where the bands do not agree."""
     height = plane.shape[0]
     differences = plane[:, 1:] - plane[:, :-1]
@@ -220,7 +222,9 @@ def _common_profile(plane: torch.Tensor, weights: torch.Tensor, least_agreement:
     # Slopes that neighbours share are the picture's: stripes hardly have any.
     slopes = step.double().unfold(0, min(_TREND, len(step)), 1).mean(dim=1).square().mean()
     of_picture = float(_TREND * slopes) - 2 * common / _TREND
-    deviation = (counted * (of_bands - step)).square().sum(dim=0) / counted.sum(dim=0).clamp(min=1e-12).square()
+    deviation = (counted * (of_bands - step)).square().sum(dim=0) / counted.sum(dim=0).clamp(
+        min=1e-12
+    ).square()
     # Few bands tell little of the variance of one column: it is half its own and half that of all.
     variance = (deviation + deviation.median()) / 2 + max(of_picture, _SLOPE)
     return _white_series(step.double(), variance, common).to(plane)
@@ -232,7 +236,7 @@ def _correlation(one: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def _white_series(step: torch.Tensor, variance: torch.Tensor, power: float) -> torch.Tensor:
-    """argmin over s of Σ (s_{j+1} − s_j − step_j)² / variance_j + Σ s_j² / power, by elimination."""
+    """Argmin over s of Σ (s_{j+1} − s_j − step_j)² / variance_j + Σ s_j² / power, by elimination."""
     trust = (1 / variance).cpu().numpy()
     diagonal = np.full(len(step) + 1, 1 / power)
     diagonal[:-1] += trust

@@ -129,9 +129,9 @@ def _predicted(
     moments *= leant_on[:, None] * leant_on
     ridge = _FLOOR * sums[0] + _RIDGE * moments.diagonal().T.mean(dim=0) + 1e-12
     moments.diagonal().add_(ridge[:, None])
-    coefficients = torch.linalg.solve(
-        moments.permute(2, 0, 1), (correlated * leant_on).T[..., None]
-    )[..., 0].T
+    coefficients = torch.linalg.solve(moments.permute(2, 0, 1), (correlated * leant_on).T[..., None])[
+        ..., 0
+    ].T
     at_holes = torch.stack([_inner(one, RADIUS)[holes] for one in features])
     return _inner(middle, RADIUS)[holes] + (coefficients * at_holes).sum(dim=0)
 

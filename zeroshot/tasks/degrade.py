@@ -84,6 +84,7 @@ def degrade(
         ``salt_pepper`` (share of the pixels). And by task:
 
         - "denoise": nothing more; one of the noises is required.
+        - "destripe": ``stripes``, the standard deviation of the offsets; ``direction``, "rows", "columns" or "both".
         - "inpaint": ``missing`` (share of random pixels) or ``mask`` (true where pixels are kept).
         - "sr": ``scale``, ``kernel``, ``kernel_sigma``.
         - "colorize": ``luma``; ``hints``, a share of random pixels whose colours are told or an RGBA image.
@@ -121,6 +122,8 @@ def degrade(
     clean = cropped_for(damage.operator, picture.colours.clamp(0, 1))
     rounding = quantise or _usual_rounding(task, given)
     measurement = _noisy(measured(damage.operator, clean, rounding), given, generator)
+    if damage.added is not None:
+        measurement = measurement + damage.added
     if rounding == "8-bit":
         measurement = rounded(measurement)
     if damage.kept is not None:
