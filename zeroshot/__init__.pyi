@@ -3,6 +3,7 @@ import types
 from . import compare, data_terms, generators, images, metrics, noise, operators, stopping
 from .data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from .estimate import Estimate
+from .inspection import Inspection, inspect
 from .prior import Prior, Run
 from .priors.auto.selection import ModelSelection
 from .priors.filters.bilateral import Bilateral
@@ -71,6 +72,7 @@ __all__ = [
     "HeldOut",
     "Huber",
     "HuberTotalVariation",
+    "Inspection",
     "Inversion",
     "LatentDecoder",
     "LearnedDictionary",
@@ -112,6 +114,7 @@ __all__ = [
     "generators",
     "images",
     "inpaint",
+    "inspect",
     "metrics",
     "noise",
     "operators",

@@ -7,6 +7,7 @@ height, and what the bands have in common is the stripe.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,7 +27,9 @@ _LEAST_ROWS, _LEAST_COLUMNS = 6, 8
 _AREA = 9
 #: The smallest activity, on the [0, 1] scale: rounding hides what is smaller.
 _LEAST_ACTIVITY = 0.6 / 255
-_REWEIGHTINGS = 6
+_REWEIGHTINGS = 4
+#: Rows of a tall picture that are looked at first.
+_ROWS_FIRST = 192
 #: The least variance of what neighbouring columns of a picture differ by in all its flat parts, on the [0, 1] scale.
 _SLOPE = (0.3 / 255) ** 2
 #: Over how many columns slopes are averaged.
@@ -34,6 +37,8 @@ _TREND = 15
 #: The weakest stripes, as the standard deviation on the [0, 1] scale, and how far the upper and the lower half of the
 #: picture agree on them, as a correlation.
 LEAST_LEVEL, LEAST_AGREEMENT = 0.4 / 255, 0.88
+#: By how much less the halves may agree where what lies side by side agrees nearly fully.
+_CHANGING, _SURE = 0.15, 0.03
 #: Columns at either side that do not tell whether there are stripes.
 _FRAME = 6
 #: Stripes that change along their length are followed down to that share of the height.
@@ -94,7 +99,8 @@ def stripe_component(
         (C, H, W), nominally in [0, 1]. The lowest and the highest values are left out where they recur: black and
         white clip stripes.
     direction : {"auto", "rows", "columns", "both"}
-        Where stripes are looked for. "auto" takes what is clear of either; the others take whatever is found.
+        Where stripes are looked for. "auto" takes what is clear of either, in most channels; the others take whatever is
+        found.
     known : torch.Tensor, optional
         (H, W) or (C, H, W), boolean: the pixels that count.
 
@@ -121,6 +127,12 @@ def stripe_component(
             stripes = _stripes(along, least)
             if stripes is not None:
                 found[name][channel] = stripes if name == "columns" else stripes.T
+    if direction == "auto":
+        for stripes in found.values():
+            if 2 * int(stripes.flatten(1).any(dim=1).sum()) < len(
+                image
+            ):  # in one channel of three it is chance
+                stripes.zero_()
     return StripeComponent(found["rows"], found["columns"])
 
 
@@ -141,6 +153,10 @@ def _stripes(plane: torch.Tensor, least_agreement: float) -> torch.Tensor | None
     if height < 2 * _LEAST_ROWS or width < _LEAST_COLUMNS:
         return None
     weights = 1 / _activity(plane)
+    # Some rows tell whether to look at all.
+    some = slice(None, None, max(1, height // _ROWS_FIRST))
+    if least_agreement > 0 and _common_profile(plane[some], weights[some], least_agreement / 2) is None:
+        return None
     profile = _common_profile(plane, weights, least_agreement)
     if profile is None:
         return None
@@ -175,12 +191,12 @@ def _changing_profile(plane: torch.Tensor, weights: torch.Tensor, parts: int) ->
     edges = [round(index * height / parts) for index in range(parts + 1)]
     found = [
         _common_profile(plane[top:bottom], weights[top:bottom], LEAST_AGREEMENT)
-        for top, bottom in zip(edges, edges[1:], strict=False)
+        for top, bottom in itertools.pairwise(edges)
     ]
     if all(one is None for one in found):
         return None
     stacked = torch.stack([plane.new_zeros(plane.shape[1]) if one is None else one for one in found])
-    centres = torch.tensor([(top + bottom - 1) / 2 for top, bottom in zip(edges, edges[1:], strict=False)])
+    centres = torch.tensor([(top + bottom - 1) / 2 for top, bottom in itertools.pairwise(edges)])
     place = torch.arange(height).clamp(centres[0], centres[-1])
     upper = torch.bucketize(place, centres).clamp(1, parts - 1)
     share = ((place - centres[upper - 1]) / (centres[upper] - centres[upper - 1])).to(plane)[:, None]
@@ -203,7 +219,7 @@ def _common_profile(
         step = (weight * differences).sum(dim=0) / weight.sum(dim=0).clamp(min=1e-12)
     bands = max(2, min(_BANDS, height // _LEAST_ROWS))
     edges = [round(index * height / bands) for index in range(bands + 1)]
-    rows = list(zip(edges, edges[1:], strict=False))
+    rows = list(itertools.pairwise(edges))
     counted = torch.stack([weight[top:bottom].sum(dim=0) for top, bottom in rows]).double()
     summed = torch.stack([(weight * differences)[top:bottom].sum(dim=0) for top, bottom in rows]).double()
     of_bands = summed / counted.clamp(min=1e-12)
@@ -215,9 +231,9 @@ def _common_profile(
     # The frame of a scan is no stripe, although it is beside all rows.
     margin = _FRAME if len(step) > 8 * _FRAME else 0
     curves = [half.diff()[margin : len(step) - 1 - margin] for half in halves]
-    agreement = min(_correlation(*curves[:2]), _correlation(*curves[2:]))
+    agreement = _correlation(*curves[:2]), _correlation(*curves[2:])
     common = float((curves[2] * curves[3]).mean()) / 6
-    if common < LEAST_LEVEL**2 or agreement < least_agreement:
+    if common < LEAST_LEVEL**2 or not _agree(agreement, least_agreement):
         return None
     # Slopes that neighbours share are the picture's: stripes hardly have any.
     slopes = step.double().unfold(0, min(_TREND, len(step)), 1).mean(dim=1).square().mean()
@@ -228,6 +244,15 @@ def _common_profile(
     # Few bands tell little of the variance of one column: it is half its own and half that of all.
     variance = (deviation + deviation.median()) / 2 + max(of_picture, _SLOPE)
     return _white_series(step.double(), variance, common).to(plane)
+
+
+def _agree(agreement: tuple[float, float], least: float) -> bool:
+    """Whether the halves agree: the upper and the lower one, and every second band with the others.
+
+    Stripes that change along their length make the first pair differ, but hardly the second.
+    """
+    apart, mixed = agreement
+    return min(agreement) >= least or (apart >= least - _CHANGING and mixed >= (1 + least) / 2 + _SURE)
 
 
 def _correlation(one: torch.Tensor, other: torch.Tensor) -> float:

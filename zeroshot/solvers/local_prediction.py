@@ -73,15 +73,14 @@ def _fill_once(image: torch.Tensor, known: torch.Tensor, *, first: bool) -> None
         for left in range(0, width, _PART):
             part = slice(top, min(top + _PART, height)), slice(left, min(left + _PART, width))
             framed = (
+                ...,
                 slice(part[0].start, part[0].stop + 2 * reach),
                 slice(part[1].start, part[1].stop + 2 * reach),
             )
             for channel in range(len(image)):
                 holes = ~known[channel][part]
                 if bool(holes.any()):
-                    predicted = _predicted(
-                        values[:, *framed], trusted[:, *framed], channel, holes, first=first
-                    )
+                    predicted = _predicted(values[framed], trusted[framed], channel, holes, first=first)
                     image[channel][part][holes] = predicted
 
 
@@ -108,10 +107,12 @@ def _predicted(
     middle = means.mean(dim=0)
     features = [*(means - middle)]
     usable = [torch.ones_like(holes)] * len(_PAIRS)
-    others = [other for other in range(len(values)) if other != channel]
-    for other in others:
+    for other in range(len(values)):
+        known = _inner(trusted[other], RADIUS + 1) > 0.5
+        if other == channel or not bool((known & holes).any()):
+            continue
         features.append(_inner(values[other], 1) - pairs(values[other]).mean(dim=0))
-        usable.append(_inner(trusted[other], RADIUS + 1) > 0.5)
+        usable.append(known)
     weight = _inner(trusted[channel], 1)
     if first:  # smooth fillings beside a pixel tell less of it
         weight = weight * (0.1 + pairs(trusted[channel]).mean(dim=0).square())
