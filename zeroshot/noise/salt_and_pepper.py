@@ -48,11 +48,12 @@ def salt_and_pepper(plane: torch.Tensor) -> torch.Tensor | None:
         return None
     span = high - low
     others = ((plane > low) & (plane < high)).to(plane)
-    count = _sums(others, _NEAR).clamp(min=1e-6)
-    # Relative to the middle, so that squares keep their digits.
+    # Relative to the middle, so that squares keep their digits; a pixel itself does not count.
     centred = (plane - (low + high) / 2) * others
-    mean = _sums(centred, _NEAR) / count
-    deviation = (_sums(centred.square(), _NEAR) / count - mean.square()).clamp(min=0).sqrt()
+    count = (_sums(others, _NEAR) - others).clamp(min=1e-6)
+    mean = (_sums(centred, _NEAR) - centred) / count
+    squares = (_sums(centred.square(), _NEAR) - centred.square()) / count
+    deviation = (squares - mean.square()).clamp(min=0).sqrt()
     mean = mean + (low + high) / 2
     clear_of = (LEAST_DEVIATIONS * deviation).clamp(min=LEAST_HEIGHT * span)
     seen = count > 0.5

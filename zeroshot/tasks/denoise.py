@@ -50,7 +50,10 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     from zeroshot.tasks.posing import posed, shown
     from zeroshot.tasks.told_noise import noise_of
 
-    sound, known = without_impulses(picture, options["outliers"])
+    # Who has chosen a data term that bears impulses wants no other way.
+    robust = isinstance(options["data_term"], str) and options["data_term"] in ("l1", "huber")
+    sought = "none" if robust and options["outliers"] == "auto" else options["outliers"]
+    sound, known = without_impulses(picture, sought)
     level, stripes = without_stripes(sound, options["stripes"])
     if any(stripes):
         keeping = Argument("stripes", "none"), " keeps them"
