@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from zeroshot.notes import note
-from zeroshot.spelling import OptionWarning, Wording
+from zeroshot.spelling import Wording
 from zeroshot.tasks.denoise import OUTLIERS
 from zeroshot.tasks.noise import NOISY
 from zeroshot.tasks.options import Choice, GreyLevels, Option, check_words
@@ -44,14 +44,14 @@ _SIGMA, *_OTHERS = NOISY
 
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     from zeroshot.operators import Identity
-    from zeroshot.tasks.cleaning import remaining, said, without_impulses, without_stripes
+    from zeroshot.tasks.cleaning import remaining, without_impulses, without_stripes
     from zeroshot.tasks.posing import posed, shown
     from zeroshot.tasks.told_noise import noise_of
 
     sound, known = without_impulses(picture, options["outliers"])
     level, stripes = without_stripes(sound, options["direction"])
-    found = said(stripes)
-    note(OptionWarning(f"{found} in stripes, which are subtracted" if found else "no stripes were found"))
+    if not any(stripes):
+        note("no stripes were found")
     told = {"noise": None, "strength": 1.0, **options}
     noise = remaining(noise_of(level, shown(picture, known), told), options)
     # What is left is to be denoised, with the defaults for that.
