@@ -3,6 +3,7 @@ import types
 from . import compare, data_terms, generators, images, metrics, noise, operators, stopping
 from .data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from .estimate import Estimate
+from .inspection import Inspection, inspect
 from .prior import Prior, Run
 from .priors.auto.selection import ModelSelection
 from .priors.filters.bilateral import Bilateral
@@ -44,7 +45,7 @@ from .stopping import (
     TimeBudget,
     WindowedMovingVariance,
 )
-from .task_functions import colorize, deblur, demosaic, denoise, inpaint, restore, sr
+from .task_functions import colorize, deblur, demosaic, denoise, destripe, inpaint, restore, sr
 from .tasks import tasks
 
 class _Priors(types.ModuleType):
@@ -71,6 +72,7 @@ __all__ = [
     "HeldOut",
     "Huber",
     "HuberTotalVariation",
+    "Inspection",
     "Inversion",
     "LatentDecoder",
     "LearnedDictionary",
@@ -108,9 +110,11 @@ __all__ = [
     "deblur",
     "demosaic",
     "denoise",
+    "destripe",
     "generators",
     "images",
     "inpaint",
+    "inspect",
     "metrics",
     "noise",
     "operators",

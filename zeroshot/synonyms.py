@@ -14,7 +14,11 @@ from zeroshot.words import likeliest, unknown
 
 #: Task → what else it is called.
 TASKS: Mapping[str, tuple[str, ...]] = {
-    "denoise": ("denoising", "noise_removal", "remove_noise", "noise_reduction"),
+    "denoise": (
+        *("denoising", "noise_removal", "remove_noise", "noise_reduction", "despeckle", "impulses", "impulse_noise"),
+        *("salt_and_pepper", "salt_pepper", "hot_pixels", "dead_pixels", "remove_hot_pixels"),
+    ),
+    "destripe": ("destriping", "remove_stripes", "stripes", "banding", "row_noise", "column_noise"),
     "inpaint": ("inpainting", "fill_holes", "hole_filling"),
     "sr": (
         *("super_resolution", "super_resolve", "single_image_super_resolution", "sisr"),
@@ -52,6 +56,8 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "kernel": ("psf", "blur"),
     "pattern": ("bayer", "cfa", "bayer_pattern"),
     "mask": ("holes",),
+    "outliers": ("impulses", "salt_and_pepper", "hot_pixels"),
+    "stripes": ("destripe", "banding"),
     "hints": ("scribbles", "strokes"),
     "progress": ("verbose", "show_progress", "quiet"),
     "prior": ("method", "model", "algorithm"),

@@ -16,6 +16,7 @@ from zeroshot.estimate import Estimate
 from zeroshot.memory import available_memory, keep_large_allocations
 from zeroshot.operators import Mask
 from zeroshot.prior import Prior, Run, require_known_settings
+from zeroshot.priors.clean import CleanRun
 from zeroshot.priors.untrained.blending import Blend
 from zeroshot.priors.untrained.guide import affordable, guide_image
 from zeroshot.priors.untrained.parametrization import Frame, Perturbation, build_network, fixed_input
@@ -129,7 +130,9 @@ class DeepImagePrior(DeepImageSettings, Prior):
     def within(self, seconds: float) -> DeepImagePrior:
         return dataclasses.replace(self, budget=seconds)
 
-    def start(self, problem: Problem, generator: torch.Generator) -> DeepImageRun:
+    def start(self, problem: Problem, generator: torch.Generator) -> Run:
+        if problem.is_clean:
+            return CleanRun(problem)
         return DeepImageRun(self, problem, generator)
 
     def default_stopping(self, problem: Problem) -> StoppingRule:

@@ -11,7 +11,7 @@ from tests.cli.commands import run
 
 COMMANDS = [
     *zeroshot.tasks(),
-    *("tasks", "priors", "info", "compare", "degrade", "metrics", "background", "weights", "edit", "align"),
+    *("tasks", "priors", "info", "inspect", "compare", "degrade", "metrics", "background", "weights", "edit", "align"),
     "invert-features",
 ]
 

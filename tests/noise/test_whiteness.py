@@ -1,4 +1,4 @@
-"""Grain, enlarged noise and stripes are told from white noise and from texture."""
+"""Grain and enlarged noise are told from white noise and from texture."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter, zoom
 
 from tests.pictures import as_image, noisy_pixels, sample
-from zeroshot.noise import correlated_noise, stripes
+from zeroshot.noise import correlated_noise
 
 PICTURES = {
     "camera": lambda: sample("camera")[100:292, 100:292],
@@ -50,39 +50,15 @@ def test_enlarged_noise_is_correlated(factor: float) -> None:
 def test_white_noise_and_clean_photographs_are_not(name: str, sigma: float) -> None:
     image = as_image(noisy_pixels(PICTURES[name](), sigma))[0]
     assert correlated_noise(image) is None
-    assert stripes(image) is None
 
 
 @pytest.mark.parametrize("name", ["grass", "gravel", "brick", "page", "text", "moon"])
 def test_textures_and_drawings_are_not(name: str) -> None:
     image = as_image(sample(name))[0]
     assert correlated_noise(image) is None
-    assert stripes(image) is None
-
-
-@pytest.mark.parametrize("name", PICTURES)
-@pytest.mark.parametrize(("level", "sigma"), [(5, 0), (10, 10)])
-def test_stripes_are_found_in_their_direction(name: str, level: float, sigma: float) -> None:
-    pixels = PICTURES[name]()
-    random = np.random.default_rng(0)
-    white = random.normal(0, sigma, pixels.shape)
-    height, width = pixels.shape[:2]
-    for direction, shape in (("rows", (height, 1, 1)), ("columns", (1, width, 1))):
-        noise = white + random.normal(0, level, shape[: pixels.ndim])
-        found = stripes(damaged(pixels, noise))
-        assert found is not None
-        assert found.direction == direction
-        assert 255 * found.level == pytest.approx(level, rel=0.5)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 7, 40), (1, 40, 12)])
 def test_small_images_tell_nothing(shape: tuple[int, ...]) -> None:
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     assert correlated_noise(image) is None
-    assert stripes(image) is None
-
-
-def test_a_few_lines_of_a_building_are_no_stripes() -> None:
-    pixels = np.full((192, 192), 120.0) + np.random.default_rng(0).normal(0, 2, (192, 192))
-    pixels[:, 16::64] += 12
-    assert stripes(as_image(np.clip(np.round(pixels), 0, 255).astype(np.uint8))[0]) is None

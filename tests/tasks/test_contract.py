@@ -17,6 +17,7 @@ from zeroshot.tasks.degrade import degrade
 DAMAGES: list[tuple[str, dict[str, Any]]] = [
     ("denoise", {"sigma": 0.1}),
     ("denoise", {"peak": 30.0}),
+    ("destripe", {"stripes": 0.1}),
     ("inpaint", {"missing": 0.4}),
     ("sr", {"scale": 3, "sigma": 0.02}),
     ("sr", {"scale": 4, "kernel": "gaussian", "kernel_sigma": 1.6}),
@@ -25,7 +26,7 @@ DAMAGES: list[tuple[str, dict[str, Any]]] = [
     ("deblur", {"kernel": "motion=7, angle=30", "boundary": "valid", "sigma": 0.02}),
     ("restore", {"operator": "mosaic(RGGB) @ downsample(2)", "sigma": 0.02}),
 ]
-RANDOM = {"sigma", "peak", "missing"}
+RANDOM = {"sigma", "peak", "missing", "stripes"}
 
 
 def damage(

@@ -47,10 +47,23 @@ def test_a_level_that_is_given_is_not_discussed() -> None:
     assert not said(grainy(np.uint8, 1), sigma=0.05)
 
 
-def test_stripes_are_said() -> None:
-    striped = TRUTH + np.random.default_rng(0).normal(0, 10, (1, 128))
-    (message,) = said(np.clip(striped, 0, 255).round().astype(np.uint8))
-    assert "columns are brighter or darker" in str(message)
+def test_stripes_are_said_and_subtracted() -> None:
+    striped = np.clip(TRUTH + np.random.default_rng(0).normal(0, 10, (1, 128)), 0, 255).round().astype(np.uint8)
+    (message,) = said(striped)
+    assert "columns differ by" in str(message)
+    assert "stripes='none' keeps them" in str(message)
+    result = zeroshot.solve(striped, "denoise", "wavelet", progress=False)
+    assert decibels(as_image(result.image), as_image(TRUTH)) > decibels(as_image(striped), as_image(TRUTH)) + 3
+    assert not said(striped, stripes="none", sigma=0.0)
+
+
+def test_other_tasks_say_what_to_do_first() -> None:
+    striped = np.clip(TRUTH + np.random.default_rng(0).normal(0, 10, (1, 128)), 0, 255).round().astype(np.uint8)
+    with pytest.warns(OptionWarning, match="destripe it first"):
+        make_problem("deblur", load(striped), {"kernel": "gaussian=1.2", "sigma": None})
+    with pytest.warns(OptionWarning, match="denoise the picture first"):
+        salted = add_salt_and_pepper(as_image(TRUTH), 0.1, seeded())
+        make_problem("deblur", load(salted), {"kernel": "gaussian=1.2", "sigma": None})
 
 
 @pytest.mark.parametrize("sigma", [0, 3, 10, 25, 50])
@@ -63,11 +76,23 @@ def test_impulses_are_said_and_filled_in() -> None:
     truth = as_image(TRUTH)
     spoiled = add_salt_and_pepper(truth, 0.1, seeded())
     (message,) = said(spoiled)
-    assert "outliers='auto'" in str(message)
-    assert "--outliers auto" in for_command_line(message)
-    with pytest.warns(OptionWarning, match=r"outliers='auto': 1\d\d\d of 16384 pixels .* filled in"):
-        result = zeroshot.solve(spoiled, "denoise", "tv", outliers="auto", progress=False)
-    assert decibels(result.picture.colours, truth) > 34
+    assert "outliers='none' keeps them" in str(message)
+    assert "--outliers none" in for_command_line(message)
+    # Whatever the prior, nothing is left to do, and what was measured stays.
+    result = zeroshot.solve(spoiled, "denoise", "tv", progress=False)
+    assert result.sigma == 0
+    assert decibels(result.picture.colours, truth) > 36
+    assert torch.equal(result.image[spoiled == truth], truth[spoiled == truth])
+
+
+def test_impulses_in_noise_are_filled_in_and_the_noise_removed() -> None:
+    truth = as_image(TRUTH)
+    noisy = as_image(noisy_pixels(TRUTH, 10))
+    spoiled = add_salt_and_pepper(noisy, 0.1, seeded())
+    result = zeroshot.solve(spoiled, "denoise", "bm3d", progress=False)
+    alone = zeroshot.solve(noisy, "denoise", "bm3d", progress=False)
+    assert 255 * result.sigma == pytest.approx(10, rel=0.15)
+    assert decibels(result.picture.colours, truth) > decibels(alone.picture.colours, truth) - 1.5
 
 
 def test_hot_pixels_of_a_deep_frame_are_filled_in() -> None:
@@ -77,23 +102,30 @@ def test_hot_pixels_of_a_deep_frame_are_filled_in() -> None:
     clean = np.clip(frame, 0, 65535).astype(np.uint16)
     frame[places] = 60000
     frame = np.clip(frame, 0, 65535).astype(np.uint16)
-    (message,) = said(frame)
-    assert "hot pixels" in str(message)
     with pytest.warns(OptionWarning, match="filled in"):
-        result = zeroshot.solve(frame, "denoise", "wavelet", outliers="auto", progress=False)
+        result = zeroshot.solve(frame, "denoise", "wavelet", progress=False)
     assert np.abs(result.image[places].astype(float) - clean[places]).max() < 3000
 
 
 def test_where_there_is_no_outlier_nothing_changes() -> None:
     picture = load(torch.full((1, 1, 32, 32), 0.5))
-    with pytest.warns(OptionWarning, match="0 of 1024 pixels stand out"):
-        problem, _, _ = make_problem("denoise", picture, {"outliers": "auto"})
-    assert problem.is_denoising
+    with pytest.warns(OptionWarning, match="no pixel stands out"):
+        problem, _, _ = make_problem("denoise", picture, {"outliers": "all"})
+    assert torch.equal(problem.y, picture.colours)
 
 
-def test_another_word_is_refused() -> None:
-    with pytest.raises(ValueError, match="outliers must be 'none' or 'auto', got 'all'"):
-        make_problem("denoise", load(TRUTH), {"outliers": "all"})
+def test_impulses_and_stripes_are_kept_where_asked() -> None:
+    spoiled = load(add_salt_and_pepper(as_image(TRUTH), 0.1, seeded()))
+    problem, _, _ = make_problem("denoise", spoiled, {"outliers": "none", "sigma": 0.1})
+    assert torch.equal(problem.y, spoiled.colours)
+    robust, _, _ = make_problem("denoise", spoiled, {"data_term": "l1", "sigma": 0.1})
+    assert torch.equal(robust.y, spoiled.colours)
+
+
+@pytest.mark.parametrize("name", ["outliers", "stripes"])
+def test_another_word_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"{name} must be 'auto', .* got 'some'"):
+        make_problem("denoise", load(TRUTH), {name: "some"})
 
 
 def test_every_image_of_a_batch_keeps_its_own_level() -> None:

@@ -9,14 +9,15 @@ from zeroshot.noise.contrast import contrasts
 from zeroshot.noise.estimate import QUANTISATION, estimate_sigma, phase_planes
 from zeroshot.noise.model import NoiseModel
 from zeroshot.noise.outliers import outliers
-from zeroshot.noise.synthesis import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
-from zeroshot.noise.whiteness import Levels, Stripes, correlated_noise, stripes
+from zeroshot.noise.stripes import StripeComponent, stripe_component
+from zeroshot.noise.synthesis import add_gaussian, add_poisson, add_salt_and_pepper, random_mask, stripes
+from zeroshot.noise.whiteness import Levels, correlated_noise
 
 __all__ = [
     "QUANTISATION",
     "Levels",
     "NoiseModel",
-    "Stripes",
+    "StripeComponent",
     "add_gaussian",
     "add_poisson",
     "add_salt_and_pepper",
@@ -27,5 +28,6 @@ __all__ = [
     "outliers",
     "phase_planes",
     "random_mask",
+    "stripe_component",
     "stripes",
 ]

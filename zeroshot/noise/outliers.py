@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from zeroshot.noise.salt_and_pepper import salt_and_pepper
 from zeroshot.patches.sliding import sliding
 
 #: How many times the mean of its surroundings the rank-ordered difference of an outlier is.
@@ -17,20 +18,30 @@ LEAST_RATIO = 6.0
 SURROUNDINGS = 7
 #: The share of its height above the neighbours by which these may be above theirs: a star is wider than a pixel.
 MOST_SPREAD = 0.15
-#: How many times the range of its neighbours an outlier is away from them.
+#: How many times the range of its neighbours an outlier is away from them; photographs have a few such pixels by
+#: themselves.
 LEAST_CONTRAST = 2.5
 #: How far it is away at least, as a share of the range of the image but for its tails.
 LEAST_HEIGHT = 0.08
-#: How far salt and pepper lies from its neighbours where it shows, as a share of the range.
-LEAST_SALT_HEIGHT = 0.15
-#: Beside black and white there are hardly any values as near to them as that, where these are impulses.
-MARGIN = 8 / 255
-#: The share of isolated black pixels from which on they are pepper, and of white ones, salt.
-LEAST_SALT_OR_PEPPER = 0.001
-#: How many of the 8 neighbours of salt or pepper may have its value.
-MOST_ALIKE = 3
+#: How many times that a pixel in a cluster is.
+CLUSTER_FACTOR = 2.5
+#: Outliers of that contrast that are that many pixels, and that share of all, are no accident of the picture.
+CLEAR_CONTRAST, CLEAR_COUNT, CLEAR_SHARE = 5.0, 10, 3e-4
+#: From that share on, impulses lie beside each other and hide one another.
+DENSE_SHARE = 0.004
 #: Rounding makes differences of a few steps that tell nothing, on the [0, 1] scale relative to the range.
 LEAST_DIFFERENCE = 4 * 4 / 255
+#: Dense impulses are looked for that many times, with the ones that were found left out.
+_ROUNDS = 4
+#: What is added to the usual difference to the neighbours, on the [0, 1] scale.
+_LEAST_DIFFERENCE = 1.5 / 255
+_EULER = 0.5772
+_CAUTION = 0.4
+#: Of the 24 neighbours, how many are as near in value as the difference that counts: an edge or a line has those.
+_ALIKE = 3
+#: Channels that have that share of their outliers in common are hit together.
+_TOGETHER = 0.5
+_ROWS_AT_ONCE = 256
 
 _RING = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0))
 _OUTER_RING = tuple(
@@ -38,26 +49,28 @@ _OUTER_RING = tuple(
 )
 
 
-def outliers(image: torch.Tensor, contrast: float = LEAST_CONTRAST) -> torch.Tensor:
-    """Where single pixels stand out of their neighbourhood.
+def outliers(image: torch.Tensor, *, clear: bool = False) -> torch.Tensor:
+    """Where single pixels, or clusters of a few, stand out of their neighbourhood.
 
-    The statistic is ROAD, the sum of the four smallest of the differences to the eight neighbours: small on edges,
-    lines and corners, where some neighbour is alike, and large for what is like none. A pixel is an outlier
-    where it is six times the mean of its surroundings and the neighbours do not rise with it, as they do around a
-    star or a highlight, which the optics have blurred. Where isolated pixels of the lowest and highest value
-    abound, all of them are outliers that have at most three of their kind beside them.
+    Where values of black and white are strewn over the picture they are salt and pepper,
+    see :func:`zeroshot.noise.salt_and_pepper.salt_and_pepper`. Else the statistic is ROAD, the sum of the four
+    smallest of the differences to the eight neighbours: small on edges, lines and corners, where some neighbour is
+    alike, and large for what is like none. A pixel is an outlier where it is six times the mean of its surroundings
+    and the neighbours do not rise with it, as they do around a star or a highlight, which the optics have blurred.
+    Where many are found they are impulses that hide one another: then every pixel is held against the median of those
+    that are none, in five rounds.
 
     Parameters
     ----------
     image : torch.Tensor
         (N, C, H, W).
-    contrast : float
-        How many times the range of its neighbours an outlier is away from them; that of noise is about 3 σ.
+    clear : bool
+        Whether an image has outliers only where they are too many, and stand out too far, to be of the picture.
 
     Returns
     -------
     torch.Tensor
-        (N, 1, H, W), boolean: outliers in any channel.
+        (N, C, H, W), boolean. Where the channels are hit together they have the same outliers.
 
     References
     ----------
@@ -65,65 +78,112 @@ def outliers(image: torch.Tensor, contrast: float = LEAST_CONTRAST) -> torch.Ten
     TIP 14 (2005), for ROAD.
     """
     if min(image.shape[-2:]) < SURROUNDINGS:
-        return torch.zeros_like(image[:, :1], dtype=torch.bool)
-    planes = [_outliers_of_plane(plane, contrast) for plane in image.detach().flatten(0, 1)]
-    return torch.stack(planes).view(image.shape).any(dim=1, keepdim=True)
+        return torch.zeros_like(image, dtype=torch.bool)
+    return torch.stack([_outliers_of_image(one, clear) for one in image.detach()])
 
 
-def _outliers_of_plane(plane: torch.Tensor, contrast: float) -> torch.Tensor:
+def _outliers_of_image(image: torch.Tensor, clear: bool) -> torch.Tensor:
+    found = torch.stack([_outliers_of_plane(plane, clear) for plane in image])
+    anywhere, everywhere = found.any(dim=0), found.all(dim=0)
+    if int(everywhere.sum()) >= _TOGETHER * int(anywhere.sum()):
+        return anywhere.expand_as(found)
+    return found
+
+
+def _outliers_of_plane(plane: torch.Tensor, clear: bool) -> torch.Tensor:
     low, high = float(plane.amin()), float(plane.amax())
     nothing = torch.zeros_like(plane, dtype=torch.bool)
     if low == high:
         return nothing
-    framed = functional.pad(plane[None, None], (2, 2, 2, 2), mode="replicate")[0, 0]
-    height, width = plane.shape
-
-    def neighbour(down: int, right: int) -> torch.Tensor:
-        return framed[2 + down : 2 + down + height, 2 + right : 2 + right + width]
-
-    road = _sum_of_smallest([(neighbour(*step) - plane).abs_() for step in _RING])
+    extremes = salt_and_pepper(plane)
+    if extremes is not None:
+        return extremes
+    road = _road(plane)
     typical = float(road.median())
     # A frame of a few hot pixels has a wide range and fine steps: what counts is the noise.
     floor = LEAST_DIFFERENCE * (high - low) if typical == 0 else 4 * typical
-    around = road.clamp(max=max(4 * typical, floor / 4))
-    reach = SURROUNDINGS // 2
-    mean = sliding(
-        functional.pad(around[None, None], (reach,) * 4, mode="replicate")[0, 0], SURROUNDINGS, torch.add
-    )
-    mean /= SURROUNDINGS**2
-    stands_out = (road > LEAST_RATIO * mean) & (road > floor)
+    around = _local_mean(road.clamp(max=max(4 * typical, floor / 4)))
+    stands_out = (road > LEAST_RATIO * around) & (road > floor)
     if not bool(stands_out.any()):
         return nothing
-    clear = stands_out & (road > 4 * LEAST_SALT_HEIGHT * (high - low))
-    isolated, scattered, established = {}, {}, set()
-    for value in (low, high):
-        extreme = plane == value
-        isolated[value] = int((clear & extreme).sum())
-        if isolated[value] < LEAST_SALT_OR_PEPPER * plane.numel():
-            continue
-        alike = torch.stack([neighbour(*step) == value for step in _RING]).sum(dim=0, dtype=torch.uint8)
-        scattered[value] = extreme & (alike <= MOST_ALIKE)
-        beside = ((plane - value).abs() <= MARGIN * (high - low)) & ~extreme
-        count = int(scattered[value].sum())
-        if isolated[value] >= 0.5 * count or int(beside.sum()) < 0.25 * count:
-            established.add(value)
-    if established:
-        # In the dark, pepper shows less than salt does.
-        most = max(isolated[value] for value in established)
-        return torch.stack([scattered[v] for v in scattered if 5 * isolated[v] >= most]).any(dim=0)
     rows, columns = stands_out.nonzero(as_tuple=True)
-    height_above, lone = _height_above_neighbours(framed, rows + 2, columns + 2, contrast)
+    framed = functional.pad(plane[None, None], (2, 2, 2, 2), mode="replicate")[0, 0]
+    height_above, contrast = _height_above_neighbours(framed, rows + 2, columns + 2, around[rows, columns])
     values = plane.flatten()[:: 1 + plane.numel() // 100_000]
     spread = values.quantile(torch.tensor([0.005, 0.995]).to(values)).diff()
-    lone &= height_above >= LEAST_HEIGHT * spread
+    contrast = torch.where(height_above >= LEAST_HEIGHT * spread, contrast, 0.0)
+    count = int((contrast >= CLEAR_CONTRAST).sum())
+    is_clear = count >= max(CLEAR_COUNT, CLEAR_SHARE * plane.numel())
+    if clear and not is_clear:
+        return nothing
+    lone = contrast >= LEAST_CONTRAST
     nothing[rows[lone], columns[lone]] = True
+    if is_clear and int(lone.sum()) >= DENSE_SHARE * plane.numel():
+        return nothing | _dense(plane, nothing)
     return nothing
 
 
+def _road(plane: torch.Tensor) -> torch.Tensor:
+    height, width = plane.shape
+    framed = functional.pad(plane[None, None], (1, 1, 1, 1), mode="replicate")[0, 0]
+    return _sum_of_smallest(
+        [
+            (framed[1 + down : 1 + down + height, 1 + right : 1 + right + width] - plane).abs_()
+            for down, right in _RING
+        ]
+    )
+
+
+def _local_mean(plane: torch.Tensor) -> torch.Tensor:
+    reach = SURROUNDINGS // 2
+    framed = functional.pad(plane[None, None], (reach,) * 4, mode="replicate")[0, 0]
+    return sliding(framed, SURROUNDINGS, torch.add) / SURROUNDINGS**2
+
+
+def _dense(plane: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+    """Impulses of any value that lie beside each other, from those that were found first.
+
+    The statistic is the third smallest difference d to the 24 neighbours that are no impulses. Its law is taken for
+    exponential, with the mean b of the 7 × 7 around, and that of impulses of a share p for uniform over the range:
+    what is likelier an impulse has ``d > b log((1 − p) / (p b))``. The mean is that of the logarithms, which impulses
+    that are not found yet hardly raise: log b less Euler's constant.
+    """
+    span = plane.amax() - plane.amin()
+    for _ in range(_ROUNDS):
+        share = float(found.float().mean()) + 1e-3
+        difference = _difference_to_others(plane, found) / span + _LEAST_DIFFERENCE
+        sound = (~found).to(plane)
+        logarithm = _local_mean(difference.log() * sound) / _local_mean(sound).clamp(min=1 / SURROUNDINGS**2)
+        usual = (logarithm + _EULER).exp()
+        found = difference > _CAUTION * usual * ((1 - share) / (share * usual)).log().clamp(min=1)
+    return found
+
+
+def _difference_to_others(plane: torch.Tensor, left_out: torch.Tensor) -> torch.Tensor:
+    """The third smallest difference to the neighbours that are not left out; 0 where there are fewer."""
+    framed = functional.pad(plane.masked_fill(left_out, torch.inf)[None, None], (2,) * 4, mode="replicate")[
+        0, 0
+    ]
+    height, width = plane.shape
+    parts = []
+    for top in range(0, height, _ROWS_AT_ONCE):
+        rows = plane[top : top + _ROWS_AT_ONCE]
+        ring = [
+            (framed[2 + top + down : 2 + top + down + len(rows), 2 + right : 2 + right + width] - rows).abs_()
+            for down, right in (*_RING, *_OUTER_RING)
+        ]
+        parts.append(torch.stack(ring).kthvalue(_ALIKE, dim=0).values)
+    difference = torch.cat(parts)
+    return difference.masked_fill_(difference.isinf(), 0.0)
+
+
 def _height_above_neighbours(
-    framed: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, contrast: float
+    framed: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor, usual: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """How far pixels lie from the median of their neighbours, and whether these know nothing of it."""
+    """How far pixels lie from the median of their neighbours, and in multiples of the range of these.
+
+    The range counts as `usual` at least, where noise is clipped; the contrast is 0 where the neighbours know of it.
+    """
 
     def values_of(ring: tuple[tuple[int, int], ...]) -> torch.Tensor:
         return torch.stack([framed[rows + down, columns + right] for down, right in ring]).sort(dim=0).values
@@ -134,10 +194,18 @@ def _height_above_neighbours(
     inner, outer = values_of(_RING), values_of(_OUTER_RING)
     height = (framed[rows, columns] - median_of(inner)).abs()
     rises = (median_of(inner) - median_of(outer)).abs()
-    # Another outlier or two may be among the neighbours.
+    # Another outlier or two may be among the neighbours; in a cluster there are three, on the same side.
     range_of_others = torch.maximum(inner[-2] - inner[1], outer[-3] - outer[2])
-    lone = (rises <= MOST_SPREAD * height) & (height >= contrast * range_of_others)
-    return height, lone
+    above = framed[rows, columns] > median_of(inner)
+    beside_cluster = torch.where(
+        above,
+        torch.maximum(inner[-4] - inner[1], outer[-4] - outer[2]),
+        torch.maximum(inner[-2] - inner[3], outer[-3] - outer[3]),
+    )
+    least = usual.clamp(min=1e-9)
+    alone, clustered = torch.maximum(range_of_others, least), torch.maximum(beside_cluster, least)
+    contrast = torch.maximum(height / alone, height / clustered / CLUSTER_FACTOR)
+    return height, torch.where(rises <= MOST_SPREAD * height, contrast, 0.0)
 
 
 def _sum_of_smallest(eight: list[torch.Tensor]) -> torch.Tensor:

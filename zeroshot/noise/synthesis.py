@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 
@@ -31,6 +32,24 @@ def add_salt_and_pepper(x: torch.Tensor, fraction: float, generator: torch.Gener
     draw = torch.rand(shape, generator=generator, device=generator.device).to(x.device)
     pepper, salt = draw < fraction / 2, (draw >= fraction / 2) & (draw < fraction)
     return x.masked_fill(pepper, 0.0).masked_fill(salt, 1.0)
+
+
+def stripes(
+    shape: Sequence[int],
+    level: float,
+    direction: Literal["rows", "columns", "both"],
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Gaussian offsets of rows, columns or both, of the standard deviation `level` each, broadcastable to `shape`."""
+    require_number({"level": level}, "level")
+    count, channels, height, width = shape
+    total = torch.zeros(count, channels, 1, 1, device=generator.device)
+    sizes = {"rows": (height, 1), "columns": (1, width)}
+    for name, size in sizes.items():
+        if direction in (name, "both"):
+            offsets = torch.randn(count, channels, *size, generator=generator, device=generator.device)
+            total = total + float(level) * offsets
+    return total
 
 
 def random_mask(shape: Sequence[int], fraction_missing: float, generator: torch.Generator) -> torch.Tensor:

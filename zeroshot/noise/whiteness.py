@@ -1,14 +1,13 @@
-"""Noise that is not white: grain, enlarged, demosaicked and compressed noise, stripes.
+"""Noise that is not white: grain, enlarged, demosaicked and compressed noise.
 
 The estimate of one level looks at the finest frequencies, where such noise is weak. Here the level is looked for at
-coarser ones, and in the means of rows and columns.
+coarser ones.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Literal
 
 import torch
 
@@ -25,11 +24,6 @@ LEAST_EXCESS, MOST_RISE = 2.0, 1.3
 #: The weakest coarse noise worth a word, on the [0, 1] scale.
 LEAST_LEVEL = 8 / 255
 _LEAST_PATCHES, _MAX_PATCHES = 200, 40_000
-#: Stripes go through all of that many bands of the image.
-_BANDS = 4
-#: The weakest stripes worth a word, on the [0, 1] scale, and in how many rows or columns: clapboard and the blocks of
-#: compression make a few.
-LEAST_STRIPE, LEAST_STRIPES, LEAST_STRIPED_SHARE = 1.5 / 255, 8, 0.06
 
 
 @dataclass(frozen=True)
@@ -88,51 +82,3 @@ def _floors(spectrum: torch.Tensor, first: int, last: int) -> list[float]:
     expected = [(1 - spread + NormalDist().inv_cdf(share) * spread**0.5) ** 3 for share in _SHARES]
     quantiles = energies.quantile(torch.tensor(_SHARES).to(energies)).tolist()
     return [(value / chance) ** 0.5 for value, chance in zip(quantiles, expected, strict=True)]
-
-
-@dataclass(frozen=True)
-class Stripes:
-    """How many rows or columns lie above or below their neighbours, and the standard deviation of their height."""
-
-    direction: Literal["rows", "columns"]
-    count: int
-    level: float
-
-
-def stripes(image: torch.Tensor) -> Stripes | None:
-    """Rows or columns that differ from their neighbours all along, None where there are few.
-
-    The difference of every pixel to the mean of the two beside it has a median over each quarter of the column. A
-    stripe has the same sign in all four, and the least of them is at least 1.5 levels of 255 and three times
-    what is usual in the image.
-
-    Parameters
-    ----------
-    image : torch.Tensor
-        (C, H, W), nominally in [0, 1].
-    """
-    plane = image.detach().mean(dim=0)
-    directions: tuple[tuple[Literal["rows", "columns"], torch.Tensor], ...]
-    directions = (("columns", plane), ("rows", plane.T))
-    found = [
-        Stripes(name, count, level)
-        for name, values in directions
-        for count, level in [_stripes(values)]
-        if count >= max(LEAST_STRIPES, LEAST_STRIPED_SHARE * values.shape[1])
-    ]
-    return max(found, key=lambda stripe: stripe.count, default=None)
-
-
-def _stripes(plane: torch.Tensor) -> tuple[int, float]:
-    height, width = plane.shape
-    rows = height // _BANDS
-    if rows < 8 or width < LEAST_STRIPES + 2:
-        return 0, 0.0
-    difference = plane[:, 1:-1] - (plane[:, :-2] + plane[:, 2:]) / 2
-    medians = difference[: rows * _BANDS].view(_BANDS, rows, -1).median(dim=1).values
-    agree = (medians > 0).all(dim=0) | (medians < 0).all(dim=0)
-    # The error of a median, from how the bands of one column differ.
-    error = float((medians - medians.mean(dim=0)).square().median().sqrt()) * 1.5
-    least = torch.where(agree, medians.abs().amin(dim=0), 0.0)
-    striped = least > max(LEAST_STRIPE, error)
-    return int(striped.sum()), float(medians.mean(dim=0).square().mean().sqrt()) / 1.5**0.5

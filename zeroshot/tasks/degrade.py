@@ -84,6 +84,7 @@ def degrade(
         ``salt_pepper`` (share of the pixels). And by task:
 
         - "denoise": nothing more; one of the noises is required.
+        - "destripe": ``stripes``, the standard deviation of the offsets; ``direction``, "rows", "columns" or "both".
         - "inpaint": ``missing`` (share of random pixels) or ``mask`` (true where pixels are kept).
         - "sr": ``scale``, ``kernel``, ``kernel_sigma``.
         - "colorize": ``luma``; ``hints``, a share of random pixels whose colours are told or an RGBA image.
@@ -121,11 +122,13 @@ def degrade(
     clean = cropped_for(damage.operator, picture.colours.clamp(0, 1))
     rounding = quantise or _usual_rounding(task, given)
     measurement = _noisy(measured(damage.operator, clean, rounding), given, generator)
+    if damage.added is not None:
+        measurement = measurement + damage.added
     if rounding == "8-bit":
         measurement = rounded(measurement)
     if damage.kept is not None:
         measurement = measurement * damage.kept
-    told = damage.options | _noise_options(given)
+    told = damage.options | _noise_options(given, task_named(task).name)
     provenance = {
         "zeroshot": __version__,
         "torch": str(torch.__version__),
@@ -198,12 +201,14 @@ def _noisy(clean: torch.Tensor, given: dict[str, Any], generator: torch.Generato
     return clean
 
 
-def _noise_options(given: dict[str, Any]) -> dict[str, Any]:
+def _noise_options(given: dict[str, Any], task: str) -> dict[str, Any]:
     """What the task is told of the noise; sigma None has it estimated, where no one number describes it."""
     kinds = kinds_of_noise(given)
     options: dict[str, Any] = {"sigma": float(given.get("sigma", 0.0))}
     if kinds == ["peak"]:
         options = {"data_term": "poisson", "peak": float(given["peak"]), "sigma": None}
     elif kinds == ["salt_pepper"]:
-        options = {"data_term": "l1", "sigma": None}
+        # Those that fill impulses in by themselves need no data term that bears them.
+        fills = any(option.name == "outliers" for option in task_named(task).options)
+        options = {"sigma": None} if fills else {"data_term": "l1", "sigma": None}
     return options | {name: given[name] for name in ("data_term",) if name in given}

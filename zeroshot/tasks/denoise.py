@@ -17,7 +17,7 @@ from zeroshot.tasks.noise import (
     check_told_noise,
     kinds_of_noise,
 )
-from zeroshot.tasks.options import Choice, Option
+from zeroshot.tasks.options import Choice, Option, check_words
 from zeroshot.tasks.task import Damage, Options, Task, told
 
 if TYPE_CHECKING:
@@ -27,50 +27,46 @@ if TYPE_CHECKING:
     from zeroshot.problem import Problem
 
 
-_OUTLIERS = Option(
+OUTLIERS = Option(
     "outliers",
     Choice(
-        ": 'auto' finds those that stand out of their neighbours, treats them as not measured and fills them in",
-        words=("none", "auto"),
+        ": 'auto' fills them in where they are clear, 'all' whatever stands out of its neighbours, 'none' keeps them",
+        words=("auto", "all", "none"),
     ),
-    "impulses (salt and pepper, dead and hot pixels), 'none' or 'auto'",
-    "none",
+    "impulses (salt and pepper, dead and hot pixels)",
+    "auto",
+)
+_STRIPES = Option(
+    "stripes",
+    Choice(": 'auto' subtracts those that are clear, 'none' keeps them", words=("auto", "none")),
+    "rows and columns that are brighter or darker than those beside them",
+    "auto",
 )
 
 
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
-    from zeroshot.noise import outliers
-    from zeroshot.operators import Identity, Mask, Operator
-    from zeroshot.tasks.posing import measured_by, posed, shown
+    from zeroshot.operators import Identity
+    from zeroshot.tasks.cleaning import remaining, said, without_impulses, without_stripes
+    from zeroshot.tasks.posing import posed, shown
     from zeroshot.tasks.told_noise import noise_of
 
-    operator: Operator = Identity()
-    if options["outliers"] == "auto":
-        found = outliers(_seen(picture))
-        if picture.visible is not None:
-            found &= picture.visible
-        count = int(found.sum())
-        share = f"{count} of {found.numel()} pixels stand out of their neighbours"
-        note(OptionWarning(Argument("outliers", "auto"), f": {share}", " and are filled in" * (count > 0)))
-        if count:
-            operator = Mask((~found).float())
-    noise = noise_of(picture, shown(picture, measured_by(operator)), options)
-    return posed("denoise", picture, operator, options, operator(picture.colours), noise), picture
-
-
-def _seen(picture: Picture) -> torch.Tensor:
-    """The colours, with a filling from what is seen in place of what is transparent."""
-    from zeroshot.operators import fill_holes
-
-    if picture.visible is None:
-        return picture.colours
-    return fill_holes(picture.colours, picture.visible.to(picture.colours).expand_as(picture.colours))
+    # Who has chosen a data term that bears impulses wants no other way.
+    robust = isinstance(options["data_term"], str) and options["data_term"] in ("l1", "huber")
+    sought = "none" if robust and options["outliers"] == "auto" else options["outliers"]
+    sound, known = without_impulses(picture, sought)
+    level, stripes = without_stripes(sound, options["stripes"])
+    if any(stripes):
+        keeping = Argument("stripes", "none"), " keeps them"
+        note(OptionWarning(f"{said(stripes)} in stripes, which are subtracted; ", *keeping))
+    noise = noise_of(level, shown(picture, known), options)
+    if known is not None:
+        noise = remaining(noise, options)
+    return posed("denoise", level, Identity(), options, None, noise), picture
 
 
 def _check(options: Mapping[str, Any]) -> None:
     check_told_noise(options)
-    if options["outliers"] not in ("none", "auto"):
-        raise OptionError(Argument("outliers"), f" must be 'none' or 'auto', got {options['outliers']!r}")
+    check_words(options, OUTLIERS, _STRIPES)
 
 
 def _check_damage(given: Mapping[str, Any]) -> None:
@@ -94,7 +90,7 @@ def _damage(picture: Picture, given: Options, generator: torch.Generator) -> Dam
 DENOISE = Task(
     name="denoise",
     summary="remove noise",
-    options=(MEASURED, STRENGTH, GRAIN, _OUTLIERS, NOISE_MODEL, DATA_TERM, PEAK_OR_AUTO),
+    options=(MEASURED, STRENGTH, GRAIN, OUTLIERS, _STRIPES, NOISE_MODEL, DATA_TERM, PEAK_OR_AUTO),
     pose=_pose,
     damage_options=(),
     damage=_damage,

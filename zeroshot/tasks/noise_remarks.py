@@ -7,13 +7,10 @@ from typing import Any
 
 import torch
 
-from zeroshot.noise import Levels, NoiseModel, Stripes, correlated_noise, outliers, stripes
+from zeroshot.noise import Levels, NoiseModel, correlated_noise, outliers, stripe_component
 from zeroshot.notes import note
-from zeroshot.spelling import Argument, OptionWarning, Part, Text, Wording
+from zeroshot.spelling import OptionWarning, Part, Text, Wording
 
-#: Photographs have a few pixels that stand out by themselves: those that are worth a word are many, or clear.
-_CLEAR_CONTRAST = 5.0
-_LEAST_CLEAR, _LEAST_CLEAR_SHARE = 10, 1e-4
 #: Coarse noise that the estimate already comes near to needs no word.
 _LEAST_GAIN = 1.5
 
@@ -32,7 +29,7 @@ def remark_on_noise(
     estimate : NoiseModel
         What it is taken for. Where that is white, noise that is not gets a word.
     options : mapping
-        Those of the task: one that can leave outliers out has "outliers".
+        Those of the task: one that takes impulses and stripes away by itself has "outliers".
     """
     for index in range(y.shape[0]):
         mask = None if known is None else (known[min(index, known.shape[0] - 1)] > 0.5).all(dim=0)
@@ -48,33 +45,20 @@ def _remarks(
 ) -> list[Part]:
     remarks: list[Part] = []
     sigma = estimate.sigma
-    whole = known is None or bool(known.all())
-    if whole and options.get("outliers", "none") == "none":
-        count = int(outliers(image[None], _CLEAR_CONTRAST).sum())
-        if count >= max(_LEAST_CLEAR, _LEAST_CLEAR_SHARE * image[0].numel()):
-            remarks.append(_on_outliers(int(outliers(image[None]).sum()), image[0].numel(), options))
-    striped = stripes(image) if whole else None
-    if striped is not None and striped.level > sigma / 4:
-        remarks.append(_on_stripes(striped))
-    taken_for_white = striped is None and estimate.is_white
+    if "outliers" not in options and (known is None or bool(known.all())):
+        count = int(outliers(image[None], clear=True).any(dim=1).sum())
+        if count:
+            seen = f"{count} pixels are impulses, such as salt and pepper or hot and dead pixels: "
+            remarks.append(Text(seen, "denoise the picture first, which fills them in"))
+        elif stripe_component(image):
+            remarks.append(
+                Text("rows or columns are brighter or darker than those beside them: destripe it first")
+            )
+    taken_for_white = estimate.is_white
     correlated = correlated_noise(image, known) if taken_for_white else None
     if correlated is not None and correlated.coarse > _LEAST_GAIN * sigma:
         remarks.append(_on_correlation(correlated, sigma))
     return remarks
-
-
-def _on_outliers(count: int, pixels: int, options: Mapping[str, Any]) -> Text:
-    seen = f"{count} pixels ({count / pixels:.2g} of all) stand out of their neighbours, as salt and pepper and hot "
-    ways: tuple[Part, ...] = (Argument("outliers", "auto"), " leaves them out and fills them in")
-    if "outliers" not in options:
-        ways = ("the task denoise with ", *ways)
-    return Text(seen, "pixels do, which no noise level describes: ", *ways)
-
-
-def _on_stripes(striped: Stripes) -> Text:
-    what = f"{striped.count} {striped.direction} are brighter or darker than those beside them, by "
-    way = ": stripes, which no noise level describes and which stay; level them out before"
-    return Text(what, _levels(striped.level), way)
 
 
 def _on_correlation(found: Levels, sigma: float) -> Text:

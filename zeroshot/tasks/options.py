@@ -366,6 +366,21 @@ def _there_are(name: str, known: Iterable[str]) -> tuple[Part, ...]:
     return *hint, "; it has: ", Wording(", ".join(names), ", ".join(map(flag, names)))
 
 
+def check_words(options: Mapping[str, Any], *choices: Option) -> None:
+    """Refuse a value that is none of the words of its choice.
+
+    Raises
+    ------
+    OptionError
+        Which names the option.
+    """
+    for choice in choices:
+        assert isinstance(choice.type, Choice)
+        value = options[choice.name]
+        if not (isinstance(value, str) and value in choice.type.words):
+            raise OptionError(Argument(choice.name), f" must be {listed(choice.type.words)}, got {value!r}")
+
+
 def listed(words: tuple[str, ...]) -> str:
     """The words in quotes: 'a', 'b' or 'c'."""
     *most, last = map(repr, words)

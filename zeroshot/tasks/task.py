@@ -32,11 +32,14 @@ class Damage:
         Those of the task, less the noise.
     kept : torch.Tensor or None
         1 where there is a measurement and 0 where there is none, not even noise; None: everywhere.
+    added : torch.Tensor or None
+        What is added to the measurement beside the noise, broadcastable to it.
     """
 
     operator: Operator
     options: Options
     kept: torch.Tensor | None = None
+    added: torch.Tensor | None = None
 
 
 def no_check(options: Mapping[str, Any]) -> None:

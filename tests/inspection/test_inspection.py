@@ -1,0 +1,131 @@
+"""What is made is found, and nothing is told of pictures that have nothing."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import zeroshot
+from tests.pictures import as_image, noisy_pixels, sample, seeded
+from zeroshot.inspection import describe
+from zeroshot.inspection.blur import sharpness_of
+from zeroshot.inspection.resampling import demosaicking_of, resampling_of
+from zeroshot.noise import NoiseModel, add_salt_and_pepper
+from zeroshot.operators import Blur, Mosaic
+
+CAMERA = sample("camera")[100:292, 100:292]
+ASTRONAUT = sample("astronaut")[:160, 150:310]
+
+
+def test_noise_impulses_and_stripes_are_told_with_the_command() -> None:
+    noisy = zeroshot.inspect(noisy_pixels(CAMERA, 15))
+    assert noisy.noise.middle == pytest.approx(15, rel=0.15)
+    assert "noise of 1" in str(noisy)
+    assert noisy.commands == ["zeroshot denoise photo.png --prior bm3d"]
+    salted = zeroshot.inspect(add_salt_and_pepper(as_image(CAMERA), 0.05, seeded()))
+    assert salted.impulses.share == pytest.approx(0.05, rel=0.1)
+    assert salted.commands == ["zeroshot denoise photo.png --prior bm3d"]
+    offsets = np.random.default_rng(0).normal(0, 12, (1, 192))
+    striped = zeroshot.inspect(np.clip(CAMERA + offsets, 0, 255).round().astype(np.uint8))
+    assert striped.stripes.columns == pytest.approx(12, rel=0.25)
+    assert striped.stripes.rows == 0
+    assert striped.commands == ["zeroshot destripe photo.png --sigma 0"]
+
+
+@pytest.mark.parametrize("name", ["camera", "astronaut", "coins", "gravel"])
+def test_of_a_good_picture_only_its_form_is_told(name: str) -> None:
+    found = zeroshot.inspect(sample(name)[:192, :192])
+    assert not found.commands
+    assert {one.topic for one in found.told} <= {"form", "noise", "sharpness"}
+    assert "what to do: nothing" in str(found)
+
+
+def test_the_line_of_a_noise_model() -> None:
+    assert describe(NoiseModel.white(10 / 255)) == "noise of 10.0 grey levels, white"
+    assert describe(NoiseModel.white(0.3 / 255)) == "no noise but that of rounding"
+    photons = describe(NoiseModel.photon(1 / 100, 0.01))
+    assert photons.startswith("noise of 8.5 grey levels in the dark, 18.2 in the middle, 24 in the bright")
+    spectrum = torch.exp(-torch.linspace(0, 6, 8)[:, None] - torch.linspace(0, 6, 8))
+    model = NoiseModel((0.0,), ((1e-3,),), spectra=spectrum[None], confidence=0.4, reason="all texture")
+    assert "correlated over" in describe(model)
+    assert describe(model).endswith("(not sure: all texture)")
+
+
+@pytest.mark.parametrize("width", [1.5, 2.0, 3.0])
+def test_the_width_of_a_blur(width: float) -> None:
+    picture = as_image(sample("camera")[100:356, 100:356])
+    found = sharpness_of(Blur.gaussian(width)(picture)[0], 0.0)
+    assert found.width == pytest.approx(width, rel=0.25)
+    assert found.is_blurred
+    assert not sharpness_of(picture[0], 0.0).is_blurred
+
+
+def test_a_blur_is_told_with_the_command() -> None:
+    blurred = Blur.gaussian(2.0)(as_image(sample("camera")[100:356, 100:356]))
+    (line,) = zeroshot.inspect((255 * blurred).round().to(torch.uint8)).commands
+    assert line.startswith("zeroshot deblur photo.png --kernel gaussian=")
+
+
+@pytest.mark.parametrize("factor", [1.25, 1.5, 1.9])
+def test_enlarging_leaves_traces(factor: float) -> None:
+    small = Image.fromarray(sample("camera")[100:300, 100:300])
+    large = small.resize((round(200 * factor),) * 2, Image.Resampling.BICUBIC)
+    found = resampling_of(as_image(np.asarray(large))[0])
+    assert min(abs(one - factor) for one in found.factors) < 0.02
+    assert resampling_of(as_image(np.asarray(small))[0]).frequency is None
+
+
+def test_demosaicking_leaves_traces() -> None:
+    picture = as_image(ASTRONAUT)
+    mosaic = Mosaic("RGGB")
+    found = demosaicking_of(mosaic.initial(mosaic(picture))[0])
+    assert found.first is False
+    assert demosaicking_of(picture[0]).first is None
+
+
+def test_the_form_is_what_the_picture_really_is() -> None:
+    deep = zeroshot.inspect(CAMERA.astype(np.uint16) * 257)
+    assert deep.form.bits_used == 8
+    assert "of which 8 bits are used" in deep.form.sentence
+    counts = (CAMERA.astype(np.uint16) * 16 + np.arange(192, dtype=np.uint16) % 16).astype(np.uint16)
+    assert zeroshot.inspect(counts).form.bits_used == 12
+    grey = zeroshot.inspect(np.repeat(CAMERA[..., None], 3, axis=2))
+    assert grey.form.grey_in_colour
+    clipped = zeroshot.inspect(np.clip(CAMERA.astype(int) + 90, 0, 255).astype(np.uint8))
+    assert clipped.form.white == pytest.approx(float((CAMERA >= 165).mean()), abs=1e-6)
+    assert f"{clipped.form.white:.1%} of the pixels are white" in clipped.form.sentence
+
+
+def test_all_of_it_is_json() -> None:
+    found = zeroshot.inspect(noisy_pixels(CAMERA, 8))
+    told = json.loads(found.to_json())
+    assert told["noise"]["middle"] == found.noise.middle
+    assert told["commands"] == found.commands
+    assert NoiseModel.from_dict(told["noise_model"]).sigma == pytest.approx(found.noise_model.sigma)
+
+
+def test_a_jpeg_and_its_traces(tmp_path) -> None:
+    pytest.importorskip("zeroshot.compression")
+    file, copy = tmp_path / "photo.jpg", tmp_path / "copy.png"
+    Image.fromarray(ASTRONAUT).save(file, quality=60, subsampling="4:2:0")
+    Image.open(file).save(copy)
+    found = zeroshot.inspect(file)
+    assert found.compression.sentence == "a JPEG of quality 60, chroma 4:2:0"
+    assert found.commands[0] == f"zeroshot jpeg {file}"
+    traces = zeroshot.inspect(copy)
+    assert traces.compression.quality == pytest.approx(60, abs=3)
+    assert traces.commands[0] == f"zeroshot jpeg {copy} --quality auto"
+
+
+def test_batches_are_refused() -> None:
+    with pytest.raises(ValueError, match="one picture at a time, got a batch of 2"):
+        zeroshot.inspect(torch.rand(2, 1, 32, 32))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 9, 3), (40, 40, 4)])
+def test_any_size(shape: tuple[int, ...]) -> None:
+    assert str(zeroshot.inspect(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)))

@@ -1,0 +1,219 @@
+"""A diagnosis of one picture: everything that is looked for, and the command that would undo it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zeroshot import images
+from zeroshot.inspection.blur import Sharpness, sharpness_of
+from zeroshot.inspection.compression import Compression, compression_of
+from zeroshot.inspection.damage import Impulses, Stripes, impulses_of, stripes_of
+from zeroshot.inspection.finding import Finding
+from zeroshot.inspection.form import Form, form_of
+from zeroshot.inspection.noise import Noise, noise_of
+from zeroshot.inspection.resampling import Demosaicking, Resampling, demosaicking_of, resampling_of
+from zeroshot.noise import NoiseModel, estimate_noise, outliers, stripe_component
+
+#: Findings are told from that confidence on.
+CLEAR = 0.5
+#: Noise of that many grey levels in some part is worth taking away.
+_WORTH_DENOISING = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """What is known of a picture; prints as a screenful.
+
+    Attributes
+    ----------
+    name : str
+        Of the file; "" for arrays.
+    form, noise, impulses, stripes, compression, resampling, demosaicking, sharpness : Finding
+        What was found.
+    noise_model : NoiseModel
+        The estimate beside impulses and stripes, as ``denoise(noise=…)`` takes it.
+    """
+
+    name: str
+    form: Form
+    noise: Noise
+    impulses: Impulses
+    stripes: Stripes
+    compression: Compression
+    resampling: Resampling
+    demosaicking: Demosaicking
+    sharpness: Sharpness
+    noise_model: NoiseModel
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All of them."""
+        return [
+            self.form,
+            self.noise,
+            self.impulses,
+            self.stripes,
+            self.compression,
+            self.resampling,
+            self.demosaicking,
+            self.sharpness,
+        ]
+
+    @property
+    def told(self) -> list[Finding]:
+        """Those that are clear and have something to tell."""
+        return [one for one in self.findings if one.sentence and one.confidence >= CLEAR] or [self.form]
+
+    @property
+    def commands(self) -> list[str]:
+        """The lines of the command line that undo what was found, in their order; empty where nothing is to be done.
+
+        Each but the first goes on with the result of the one before.
+        """
+        steps = []
+        if self.compression.is_visible and self.compression.confidence >= CLEAR:
+            auto = "" if self.compression.is_file else " --quality auto"
+            steps.append(("jpeg", auto, "restored"))
+        noisy = max(self.noise.dark, self.noise.middle, self.noise.bright) >= _WORTH_DENOISING
+        if not steps and self.stripes.sentence:
+            steps.append(("destripe", " --prior bm3d" if noisy else " --sigma 0", "destriped"))
+        elif not steps and (noisy or self.noise.coarse is not None or self.impulses.count):
+            steps.append(("denoise", " --prior bm3d", "denoised"))
+        if self.sharpness.is_blurred and self.sharpness.confidence >= CLEAR:
+            steps.append(("deblur", f" --kernel gaussian={self.sharpness.width:.1f} --prior tv", "deblurred"))
+        lines, source = [], Path(self.name or "photo.png")
+        for task, options, outcome in steps:
+            lines.append(f"zeroshot {task} {shlex.quote(str(source))}{options}")
+            source = source.with_name(f"{source.stem}.{outcome}.png")
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, JSON-able."""
+        found = {one.topic: one.to_dict() for one in self.findings}
+        return {
+            "file": self.name,
+            **found,
+            "noise_model": self.noise_model.to_dict(),
+            "commands": self.commands,
+        }
+
+    def to_json(self) -> str:
+        """:meth:`to_dict` as text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    def __str__(self) -> str:
+        lines = [f"{one.topic}: {one.sentence}" for one in self.told]
+        if self.commands:
+            lines += ["what to do:", *(f"    {line}" for line in self.commands)]
+        else:
+            lines.append("what to do: nothing")
+        return "\n".join([f"{self.name}:", *(f"  {line}" for line in lines)] if self.name else lines)
+
+    __repr__ = __str__
+
+    def plot(self) -> Any:
+        """The curve and the spectrum of the noise, and the values; needs matplotlib.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            A notebook shows it by itself.
+
+        Raises
+        ------
+        ImportError
+            In one line, without matplotlib.
+        """
+        try:
+            from zeroshot.inspection.plot import plotted
+        except ImportError as error:
+            raise ImportError(
+                f"plots need matplotlib: pip install 'zeroshot-restore[plot]' ({error})"
+            ) from None
+        return plotted(self)
+
+
+def inspect(image: Any, *, value_range: tuple[float, float] | None = None) -> Inspection:
+    """Look a picture over: its noise, impulses, stripes, compression, scaling and sharpness.
+
+    Nothing is told that is not clear; every finding has its confidence.
+
+    Parameters
+    ----------
+    image : path, PIL image, numpy array or torch tensor
+        One picture.
+    value_range : tuple of float, optional
+        The values of black and white, as for :func:`zeroshot.solve`.
+
+    Returns
+    -------
+    Inspection
+        Which prints as a screenful.
+
+    Raises
+    ------
+    ValueError, OSError
+        In one line, where the picture cannot be read or is a batch of several.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import zeroshot
+    >>> from skimage.data import camera
+    >>> noisy = camera()[:256, :256] + np.random.default_rng(0).normal(0, 12, (256, 256))
+    >>> found = zeroshot.inspect(np.clip(noisy, 0, 255).round().astype(np.uint8))
+    >>> 10 < found.noise.middle < 14
+    True
+    >>> found.commands
+    ['zeroshot denoise photo.png --prior bm3d']
+    """
+    picture = images.load(image, value_range=value_range)
+    if picture.colours.shape[0] != 1:
+        raise ValueError(f"inspect takes one picture at a time, got a batch of {picture.colours.shape[0]}")
+    colours = picture.colours
+    seen = None if picture.visible is None else picture.visible[0, 0]
+    spoiled = outliers(colours, clear=True)
+    if seen is not None:
+        spoiled &= seen
+    sound = ~spoiled.any(dim=1)[0] if seen is None else seen & ~spoiled.any(dim=1)[0]
+    stripes = stripe_component(colours[0], "auto", sound)
+    level = colours - stripes.total
+    known = None if bool(sound.all()) else sound[None, None].to(colours)
+    model = estimate_noise(level, known)
+    noise = noise_of(level[0], model, None if known is None else sound)
+    plain = level[0] if known is None else _filled(level, known)
+    return Inspection(
+        name="" if picture.source is None else str(image),
+        form=form_of(picture, _orientation(picture)),
+        noise=noise,
+        impulses=impulses_of(spoiled[0]),
+        stripes=stripes_of(stripes),
+        compression=compression_of(picture),
+        resampling=resampling_of(plain),
+        demosaicking=demosaicking_of(plain),
+        sharpness=sharpness_of(plain, model.sigma),
+        noise_model=model,
+    )
+
+
+def _filled(level: Any, known: Any) -> Any:
+    from zeroshot.operators import fill_holes
+
+    return fill_holes(level, known)[0]
+
+
+def _orientation(picture: images.Picture) -> int:
+    """The EXIF orientation of the file, which loading has undone; 1: none."""
+    from PIL import Image, UnidentifiedImageError
+
+    if picture.source is None:
+        return 1
+    try:
+        with Image.open(picture.source) as file:
+            return int(file.getexif().get(0x0112, 1))
+    except (OSError, ValueError, SyntaxError, UnidentifiedImageError):
+        return 1
