@@ -44,7 +44,7 @@ from .stopping import (
     TimeBudget,
     WindowedMovingVariance,
 )
-from .task_functions import colorize, deblur, demosaic, denoise, inpaint, restore, sr
+from .task_functions import colorize, deblur, demosaic, denoise, inpaint, jpeg, restore, sr
 from .tasks import tasks
 
 class _Priors(types.ModuleType):
@@ -111,6 +111,7 @@ __all__ = [
     "generators",
     "images",
     "inpaint",
+    "jpeg",
     "metrics",
     "noise",
     "operators",

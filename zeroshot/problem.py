@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import torch
 
@@ -19,6 +20,18 @@ from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.operator import Operator
 from zeroshot.operators.window import Window
+
+
+class Constraint(Protocol):
+    """A set of images, on the CPU."""
+
+    def nearest(self, image: torch.Tensor) -> torch.Tensor:
+        """The image of the set that is nearest to `image`, (N, C, H, W) in [0, 1]."""
+        ...
+
+    def findings(self, image: torch.Tensor) -> dict[str, Any]:
+        """How well an image fulfils it, for the provenance of a result."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +59,9 @@ class Problem:
         1 at measurements kept aside for validation, of y's shape; None: nothing is kept aside.
     contrast : torch.Tensor or None
         That of the whole image that this is a part of, see :meth:`contrasts`; None measures it.
+    constraint : Constraint or None
+        What the image is known to fulfil: what a prior has found is moved to the nearest image that does. Parts
+        of a problem have none.
     """
 
     y: torch.Tensor
@@ -57,6 +73,7 @@ class Problem:
     measured: torch.Tensor | None = None
     held_out: torch.Tensor | None = None
     contrast: torch.Tensor | None = None
+    constraint: Constraint | None = None
     _weight: torch.Tensor | None = field(init=False, repr=False, default=None)
     _contrasts: torch.Tensor | None = field(init=False, repr=False, default=None)
 
@@ -273,6 +290,7 @@ class Problem:
             measured=part(self.measured),
             held_out=part(self.held_out),
             contrast=self.contrasts(),
+            constraint=None,
         )
 
     def to(self, device: torch.device | str) -> Problem:

@@ -95,9 +95,7 @@ class JpegBoxes:
     #: The distance to a box, in steps, at which no more are made.
     tolerance = 1e-3
 
-    def __init__(
-        self, transform: JpegTransform, y: torch.Tensor, step: torch.Tensor, is_whole: bool
-    ) -> None:
+    def __init__(self, transform: JpegTransform, y: torch.Tensor, step: torch.Tensor, is_whole: bool) -> None:
         self._transform, self._y, self._is_whole = transform, y, is_whole
         rows, columns = transform.units
         self._step = step.repeat(1, rows, columns)[None]

@@ -158,6 +158,16 @@ class JpegTransform(Operator):
         part = units[:, :, :down, :, :right]
         return part.unflatten(4, (-1, BLOCK)).unflatten(2, (-1, BLOCK))
 
+    def arranged(self, blocks: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The measurement (1, C, H, W) that holds these blocks of each component, (rows, columns, 8, 8)."""
+        y = torch.zeros(1, len(self.sampling), *self.canvas)
+        for index, part in enumerate(blocks):
+            rows = (
+                part.permute(0, 2, 1, 3).unflatten(2, (self.units[1], -1)).unflatten(0, (self.units[0], -1))
+            )
+            self._places(y[:, index], index)[:] = rows.to(y)
+        return y
+
     def packed(self, tables: Sequence[torch.Tensor], outside: float) -> torch.Tensor:
         """What holds of each coefficient of a block of each component, (C, height, width) of one unit."""
         found = torch.full((len(self.sampling), *self.unit), outside, dtype=torch.float32)

@@ -11,6 +11,7 @@ import torch
 from zeroshot.checks import require_choice
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.operators.operator import Operator
+from zeroshot.quantisation import Quantised
 
 Restart = Literal["gradient", "objective", "none"]
 Steps = Literal["fixed", "backtracking"]
@@ -76,7 +77,7 @@ class DataFidelity:
     @staticmethod
     def supports(data_term: DataTerm) -> bool:
         """Whether there is a gradient, or an envelope that has one, for this data term."""
-        return isinstance(data_term, Gaussian | Poisson | Huber | L1)
+        return isinstance(data_term, Gaussian | Poisson | Huber | L1 | Quantised)
 
     @torch.no_grad()
     def value(self, x: torch.Tensor) -> float:
@@ -107,6 +108,8 @@ def _curvature(data_term: DataTerm, y: torch.Tensor) -> float:
     """The largest second derivative of d in p, or for Poisson that at the mean of y."""
     if isinstance(data_term, Gaussian):
         return 1 / data_term.sigma**2
+    if isinstance(data_term, Quantised):
+        return data_term.curvature
     if isinstance(data_term, Poisson):
         mean = y.mean().item() + data_term.readout**2 / data_term.gain
         return 1 / (data_term.gain * max(mean, data_term.floor * data_term.gain))

@@ -14,6 +14,7 @@ from zeroshot.tasks.deblur import DEBLUR
 from zeroshot.tasks.demosaic import DEMOSAIC
 from zeroshot.tasks.denoise import DENOISE
 from zeroshot.tasks.inpaint import INPAINT
+from zeroshot.tasks.jpeg import JPEG
 from zeroshot.tasks.options import Option
 from zeroshot.tasks.restore import RESTORE
 from zeroshot.tasks.super_resolution import SUPER_RESOLUTION
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Option", "Task", "TaskTable", "make_problem", "task_named", "tasks"]
 
-_TASKS = (DENOISE, INPAINT, SUPER_RESOLUTION, COLORIZE, DEMOSAIC, DEBLUR, RESTORE)
+_TASKS = (DENOISE, INPAINT, SUPER_RESOLUTION, COLORIZE, DEMOSAIC, DEBLUR, JPEG, RESTORE)
 
 
 class TaskTable(dict[str, Task]):
@@ -44,7 +45,7 @@ def tasks() -> TaskTable:
     --------
     >>> import zeroshot
     >>> sorted(zeroshot.tasks())
-    ['colorize', 'deblur', 'demosaic', 'denoise', 'inpaint', 'restore', 'sr']
+    ['colorize', 'deblur', 'demosaic', 'denoise', 'inpaint', 'jpeg', 'restore', 'sr']
     """
     return TaskTable({task.name: task for task in _TASKS})
 

@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
+from zeroshot.compression.tables import ZIGZAG, quality_of
 from zeroshot.images.errors import ImageError
 from zeroshot.images.kinds import read_bytes
-from zeroshot.jpeg.tables import ZIGZAG, quality_of
 
 Colour = Literal["grey", "ycbcr", "rgb", "cmyk"]
 Process = Literal["baseline", "extended", "progressive"]

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from zeroshot.compression.header import JpegHeader, segments
+from zeroshot.compression.tables import ZIGZAG
 from zeroshot.images.errors import ImageError
-from zeroshot.jpeg.header import JpegHeader, segments
-from zeroshot.jpeg.tables import ZIGZAG
 
 #: Of each 16 bits: length of the code, zeros before, bits of the value that do not fit (negative: the band ends, and
 #: so many bits − 1 tell for how many blocks), the value if it fits. A length of 0 is no code.

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.fft import dctn
 
 from zeroshot.colour import LUMA_WEIGHTS
-from zeroshot.jpeg.coefficients import JpegCoefficients
+from zeroshot.compression.coefficients import JpegCoefficients
 
 #: Fixed-point iterations in :func:`_before_interpolation`; the error halves with each, at the highest frequency.
 _ITERATIONS = 24
@@ -47,7 +47,7 @@ def coefficients_of_pixels(
     quantised = []
     for plane, table, factors in zip(planes, tables, sampling, strict=True):
         whole = np.pad(plane, margins, mode="edge")
-        candidates = [whole] if factors == (1, 1) else _samples(whole, factors)
+        candidates = [whole] if factors == (1, 1) else samples_of(whole, factors)
         ratios = [block_transform(samples) / table for samples in candidates]
         best = min(ratios, key=lambda ratio: float(np.square((ratio - ratio.round()) * table).mean()))
         quantised.append(best.round().astype(np.int32))
@@ -74,7 +74,7 @@ def block_transform(plane: np.ndarray) -> np.ndarray:
     return dctn(blocks, axes=(2, 3), norm="ortho")
 
 
-def _samples(plane: np.ndarray, factors: tuple[int, int]) -> list[np.ndarray]:
+def samples_of(plane: np.ndarray, factors: tuple[int, int]) -> list[np.ndarray]:
     """The samples that repetition, and those that interpolation, would have made the plane from."""
     down, right = factors
     mean = plane.reshape(plane.shape[0] // down, down, plane.shape[1] // right, right).mean(axis=(1, 3))

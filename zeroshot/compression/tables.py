@@ -8,7 +8,8 @@ from zeroshot.checks import is_number
 
 #: The place in row order of each coefficient of a block in the order of a file.
 ZIGZAG = np.array(
-    sorted(range(64), key=lambda n: (n // 8 + n % 8, n // 8 if (n // 8 + n % 8) % 2 else n % 8)), dtype=np.intp
+    sorted(range(64), key=lambda n: (n // 8 + n % 8, n // 8 if (n // 8 + n % 8) % 2 else n % 8)),
+    dtype=np.intp,
 )
 
 #: ITU-T T.81, tables K.1 and K.2.
@@ -50,9 +51,7 @@ def tables_of_quality(quality: float) -> tuple[np.ndarray, np.ndarray]:
 
 def quality_of(luminance: np.ndarray) -> int:
     """The quality whose table of luminance is nearest, in the mean of the ratios of the steps."""
-    distance = [
-        np.abs(np.log(luminance / tables_of_quality(quality)[0])).mean() for quality in range(1, 101)
-    ]
+    distance = [np.abs(np.log(luminance / tables_of_quality(quality)[0])).mean() for quality in range(1, 101)]
     return 1 + int(np.argmin(distance))
 
 

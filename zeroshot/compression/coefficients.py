@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from zeroshot.compression.entropy import quantised_coefficients
+from zeroshot.compression.header import header_of
 from zeroshot.images.errors import ImageError
 from zeroshot.images.formats import with_sound_exif
 from zeroshot.images.kinds import read_bytes
 from zeroshot.images.pillow import metadata_of, open_with_pillow
-from zeroshot.jpeg.entropy import quantised_coefficients
-from zeroshot.jpeg.header import header_of
 
 
 @dataclass(frozen=True, eq=False)
