@@ -45,6 +45,11 @@ class Quantised(DataTerm):
         """The largest second derivative of d."""
         return (UNIFORM + self.hardness) / float(self.step.min()) ** 2
 
+    @property
+    def typical_curvature(self) -> float:
+        """The second derivative of d in the box of a step of middle size."""
+        return UNIFORM / float(self.step.square().median())
+
     def _steps(self, y: torch.Tensor) -> torch.Tensor:
         """Q of y's shape."""
         _, height, width = self.step.shape

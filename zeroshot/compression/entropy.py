@@ -99,12 +99,18 @@ def _planes(header: JpegHeader) -> list[_Plane]:
     high, wide = -(-header.height // (8 * down)), -(-header.width // (8 * right))
     planes = []
     for part in header.components:
-        own_rows = -(-(-(-header.height * part.vertical // down)) // 8)
-        own_columns = -(-(-(-header.width * part.horizontal // right)) // 8)
+        own_rows = _blocks(header.height, part.vertical, down)
+        own_columns = _blocks(header.width, part.horizontal, right)
         plane = _Plane(high * part.vertical, wide * part.horizontal, own_rows, own_columns)
         plane.values.frombytes(bytes(2 * 64 * plane.rows * plane.columns))
         planes.append(plane)
     return planes
+
+
+def _blocks(length: int, factor: int, largest: int) -> int:
+    """How many blocks hold the samples of a component along an axis."""
+    samples = (length * factor + largest - 1) // largest
+    return (samples + 7) // 8
 
 
 # --- tables and scan headers --------------------------------------------------------------------------------

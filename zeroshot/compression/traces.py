@@ -29,7 +29,7 @@ _LEAST = 1.5
 #: Log-likelihood of the comb over that of none, per coefficient, and coefficients, that a trace needs at least.
 _CLEAR, _FEWEST = 0.25, 60
 #: Side of the part that is looked at, in pixels, and coefficients of a frequency.
-_PART, _MOST = 512, 200
+_PART, _MOST = 512, 80
 #: Steps that are looked for where the tables are of no quality.
 _LARGEST_STEP = 160
 #: The share of the likelihood of free tables that those of a quality must reach.
@@ -130,8 +130,8 @@ def _evidence(coefficients: np.ndarray, steps: np.ndarray) -> np.ndarray:
     return np.log(likelihood).sum(axis=1)
 
 
-def _telling(plane: np.ndarray, clipped: np.ndarray) -> list[np.ndarray]:
-    """For each frequency, in row order, up to `_MOST` of the coefficients that are large enough to tell.
+def _telling(plane: np.ndarray, clipped: np.ndarray, least: np.ndarray | float = _LEAST) -> list[np.ndarray]:
+    """For each frequency, in row order, up to `_MOST` of the coefficients of at least `least`, which tell.
 
     Blocks with a pixel that is `clipped` are left out; there the pixels may be finer than the samples.
     """
@@ -141,7 +141,7 @@ def _telling(plane: np.ndarray, clipped: np.ndarray) -> list[np.ndarray]:
         axis=(1, 3)
     )
     coefficients = coefficients[~broken].reshape(-1, 64).T
-    found = [row[np.abs(row) >= _LEAST] for row in coefficients]
+    found = [row[np.abs(row) >= size] for row, size in zip(coefficients, np.broadcast_to(least, 64), strict=True)]
     return [row[:: -(-len(row) // _MOST) or 1] for row in found]
 
 
@@ -180,6 +180,7 @@ def _chroma(
 ) -> tuple[np.ndarray, tuple[int, int], tuple[int, int]]:
     """The table of chrominance, its subsampling, and the offset of the units."""
     best: tuple[float, tuple[int, int], tuple[int, int]] | None = None
+    nonzero = np.maximum(table.ravel() / 2, _LEAST)
     for factors in _SAMPLINGS:
         unit = (8 * factors[0], 8 * factors[1])
         for row in range(grid[0], unit[0], 8):
@@ -191,7 +192,7 @@ def _chroma(
                         candidates = [whole] if factors == (1, 1) else samples_of(whole, factors)
                         broken = _cut(clipped, (row, column), unit)
                         evidence += max(
-                            _evidence_of(_telling(samples, broken), table) for samples in candidates
+                            _evidence_of(_telling(samples, broken, nonzero), table) for samples in candidates
                         )
                 if best is None or evidence > best[0] + 1e-9:
                     best = evidence, factors, (row, column)

@@ -103,6 +103,14 @@ class JpegTransform(Operator):
     def _spread(self, y: torch.Tensor) -> torch.Tensor:
         return torch.einsum("dc,ndhw->nchw", self.matrix.to(y), self.extracted(self.planes(y)))
 
+    def lifted(self, y: torch.Tensor) -> torch.Tensor:
+        """The picture L y with A L y = y where it fills its units; L = Aᵀ but for the colours.
+
+        It has the smallest norm in Y, Cb, Cr of those that there are, not in R, G, B.
+        """
+        planes = self.extracted(self.planes(y))
+        return torch.einsum("dc,nchw->ndhw", torch.linalg.inv(self.matrix.double()).to(y), planes)
+
     # --- its parts, for those who know the planes beside the picture ---
 
     def embedded(self, planes: torch.Tensor, mode: str = "constant") -> torch.Tensor:
@@ -218,8 +226,7 @@ class JpegTransform(Operator):
     def initial(self, y: torch.Tensor) -> torch.Tensor:
         """The decoded picture, each sample of the chroma in all the pixels that it covers."""
         self.input_shape(tuple(y.shape))
-        planes = self.extracted(self.planes(y))
-        return torch.einsum("dc,nchw->ndhw", torch.linalg.inv(self.matrix.double()).to(y), planes)
+        return self.lifted(y)
 
     def locality(self) -> Locality:
         return Locality(reach=max(self.unit))
