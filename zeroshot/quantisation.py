@@ -41,11 +41,6 @@ class Quantised(DataTerm):
             raise ValueError(f"step must be (C, height, width) and positive, got {tuple(self.step.shape)}")
 
     @property
-    def curvature(self) -> float:
-        """The largest second derivative of d."""
-        return (UNIFORM + self.hardness) / float(self.step.min()) ** 2
-
-    @property
     def typical_curvature(self) -> float:
         """The second derivative of d in the box of a step of middle size."""
         return UNIFORM / float(self.step.square().median())
@@ -94,7 +89,7 @@ class JpegBoxes:
 
     #: What is kept from the faces of the boxes, in grey levels, at most a quarter of a step: rounding to 8 bits moves a
     #: coefficient by 0.29 levels, root mean square.
-    margin = 1.0
+    margin = 1.5
     #: Projections at most. One suffices where nothing is clipped and the picture fills its units.
     iterations = 50
     #: The distance to a box, in steps, at which no more are made.

@@ -34,7 +34,8 @@ FEWER_CHANNELS = 2.0
 SEVERAL_DAMAGES: dict[str, Any] = {"iterations": 24, "weight": 0.12}
 #: The last level there, as a multiple of the noise.
 SEVERAL_DAMAGES_END = 1.2
-#: What differs for a JPEG, whose colours are quantised more coarsely than its brightness, and the first and the last level as multiples of what quantisation did to the pixels.
+#: What differs for a JPEG, whose colours are quantised more coarsely than its brightness; and the first and the last
+#: level as multiples of what quantisation did to the pixels.
 QUANTISED: dict[str, Any] = {"iterations": 4, "weight": 0.3, "chroma": 3.0}
 START, END = 1.4, 0.7
 #: What differs from the defaults, by task; benchmarks/classic.md says how it was chosen.

@@ -33,7 +33,13 @@ ROBUST_WEIGHT = 0.58
 #: λ times the standard deviation of what quantisation did, which is not white: residuals do not tell λ.
 QUANTISED_WEIGHT = 0.2
 #: `chroma` by task: edges in colour cost more where noise or missing colours would make false ones.
-CHROMA: dict[str, float | None] = {"denoise": 3.0, "demosaic": None, "deblur": 2.0, "colorize": 5.0}
+CHROMA: dict[str, float | None] = {
+    "denoise": 3.0,
+    "demosaic": None,
+    "deblur": 2.0,
+    "colorize": 5.0,
+    "jpeg": 3.0,
+}
 
 
 @dataclass(frozen=True)

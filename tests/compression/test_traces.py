@@ -14,7 +14,9 @@ from zeroshot.compression.traces import traces_of
 @pytest.mark.parametrize("quality", [30, 90])
 @pytest.mark.parametrize("subsampling", [0, 2])
 def test_quality_and_subsampling_are_found(quality: int, subsampling: int) -> None:
-    traces = traces_of(decoded(encoded(photograph(128, 160), quality=quality, subsampling=subsampling)).astype(float))
+    traces = traces_of(
+        decoded(encoded(photograph(128, 160), quality=quality, subsampling=subsampling)).astype(float)
+    )
     assert traces is not None
     assert (traces.quality, traces.offset) == (quality, (0, 0))
     assert traces.sampling == ((1, 1), *[(1, 1) if subsampling == 0 else (2, 2)] * 2)
@@ -43,7 +45,9 @@ def test_pictures_that_never_were_a_jpeg_have_none(name: str) -> None:
     # Those of scikit-image may have been one; halving the size takes its traces away.
     pixels = getattr(data, name)()[:300, :300].astype(float)
     height, width = (length // 2 * 2 for length in pixels.shape[:2])
-    halved = pixels[:height, :width].reshape(height // 2, 2, width // 2, 2, *pixels.shape[2:]).mean(axis=(1, 3))
+    halved = (
+        pixels[:height, :width].reshape(height // 2, 2, width // 2, 2, *pixels.shape[2:]).mean(axis=(1, 3))
+    )
     assert traces_of(halved.round()) is None
 
 

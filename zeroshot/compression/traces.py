@@ -141,7 +141,9 @@ def _telling(plane: np.ndarray, clipped: np.ndarray, least: np.ndarray | float =
         axis=(1, 3)
     )
     coefficients = coefficients[~broken].reshape(-1, 64).T
-    found = [row[np.abs(row) >= size] for row, size in zip(coefficients, np.broadcast_to(least, 64), strict=True)]
+    found = [
+        row[np.abs(row) >= size] for row, size in zip(coefficients, np.broadcast_to(least, 64), strict=True)
+    ]
     return [row[:: -(-len(row) // _MOST) or 1] for row in found]
 
 

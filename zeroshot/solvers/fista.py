@@ -46,7 +46,7 @@ class DataFidelity:
     y : torch.Tensor
         The measurement, (N, C, H, W).
     data_term : DataTerm
-        Gaussian, Poisson, Huber or L1.
+        Gaussian, Poisson, Huber or L1; for Quantised the Gaussian stands.
     measured : torch.Tensor or None
         1 at the values of y that count, broadcastable to y; None: all.
 
@@ -68,6 +68,9 @@ class DataFidelity:
     ) -> None:
         self._operator, self._y, self._measured = operator, y, measured
         self._data_term: DataTerm = Huber(ENVELOPE) if isinstance(data_term, L1) else data_term
+        if isinstance(data_term, Quantised):
+            # Steps of very different size would make the gradient steps as small as the smallest asks for.
+            self._data_term = Gaussian()
         self._scale = 1 / ENVELOPE if isinstance(data_term, L1) else 1.0
         # Powers of the operator are iterated to 2e-4 only.
         norm_squared = 1.001 * max(operator.norm(tuple(y.shape)), 1e-6) ** 2
@@ -108,8 +111,6 @@ def _curvature(data_term: DataTerm, y: torch.Tensor) -> float:
     """The largest second derivative of d in p, or for Poisson that at the mean of y."""
     if isinstance(data_term, Gaussian):
         return 1 / data_term.sigma**2
-    if isinstance(data_term, Quantised):
-        return data_term.curvature
     if isinstance(data_term, Poisson):
         mean = y.mean().item() + data_term.readout**2 / data_term.gain
         return 1 / (data_term.gain * max(mean, data_term.floor * data_term.gain))

@@ -111,10 +111,10 @@ JPEG = Task(
     pose=_pose,
     damage_options=(_QUALITY, _SUBSAMPLING),
     damage=_damage,
-    suited=("bm3d", "wnnm", "pnp", "dct", "tgv", "tv"),
+    suited=("bm3d", "gsr", "wnnm", "dct", "tgv", "tv"),
     examples=(
         "zeroshot jpeg photo.jpg",
-        "zeroshot jpeg photo.jpg -o clean.png --prior wnnm",
+        "zeroshot jpeg photo.jpg -o clean.png --prior gsr",
     ),
     outcome="clean",
     check=_check,
