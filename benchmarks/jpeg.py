@@ -1,9 +1,9 @@
 """JPEG: restored pictures beside the decoder, DnCNN-3 and published figures.
 
 Grey, the usual classic5: PSNR, SSIM, PSNR-B with the blocking effect factor, seconds of processor time. Colour, Kodak
-at full size with chroma 4:2:0: PSNR of R, G, B, of luma and of chroma. The encoder is Pillow's. DnCNN-3 restores luma, as it was trained
-to, and leaves the decoder's chroma. `kept` is the share of coefficients that an encoder with the same tables would
-find again in the result, rounded to 8 bits.
+at full size with chroma 4:2:0: PSNR of R, G, B, of luma and of chroma. The encoder is Pillow's. DnCNN-3 restores luma,
+as it was trained to, and leaves the decoder's chroma. `kept` is the share of coefficients that an encoder with the same
+tables would find again in the result, rounded to 8 bits.
 
     python -m benchmarks.jpeg [--set classic5|kodak_full] [--qualities 10 20 30 40] [--priors bm3d,tv] [--size 256]
 

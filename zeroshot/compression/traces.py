@@ -28,6 +28,8 @@ _ROUNDING, _STRAYS = 0.35, 0.05
 _LEAST = 1.5
 #: Log-likelihood of the comb over that of none, per coefficient, and coefficients, that a trace needs at least.
 _CLEAR, _FEWEST = 0.25, 60
+#: The same for the colours, of which one subsampling is the likeliest: gamuts clip them more.
+_UNLIKELY, _FEWEST_COLOURS = -1.0, 16
 #: Side of the part that is looked at, in pixels, and coefficients of a frequency.
 _PART, _MOST = 512, 80
 #: Steps that are looked for where the tables are of no quality.
@@ -80,8 +82,7 @@ def traces_of(pixels: np.ndarray) -> JpegTraces | None:
     part = pixels[top : top + _PART, left : left + _PART]
     planes = planes_of(part)
     # The decoder has clipped what it had beyond black and white, and with it the whole block.
-    clipped = (part <= 0) | (part >= 255)
-    clipped = clipped.any(axis=2) if clipped.ndim == 3 else clipped
+    clipped = ((part <= 0) | (part >= 255)).reshape(*part.shape[:2], -1).any(axis=2)
     found = None
     for grid in _likely_grids(planes[0]):
         comb = _comb(_telling(_cut(planes[0], grid), _cut(clipped, grid)))
@@ -181,28 +182,29 @@ def _chroma(
     planes: Sequence[np.ndarray], clipped: np.ndarray, grid: tuple[int, int], table: np.ndarray
 ) -> tuple[np.ndarray, tuple[int, int], tuple[int, int]]:
     """The table of chrominance, its subsampling, and the offset of the units."""
-    best: tuple[float, tuple[int, int], tuple[int, int]] | None = None
+    best = _UNLIKELY, (2, 2), grid  # what encoders do by default
     nonzero = np.maximum(table.ravel() / 2, _LEAST)
     for factors in _SAMPLINGS:
         unit = (8 * factors[0], 8 * factors[1])
         for row in range(grid[0], unit[0], 8):
             for column in range(grid[1], unit[1], 8):
-                evidence = 0.0
-                for plane in planes:
-                    whole = _cut(plane, (row, column), unit)
-                    if whole.size:
-                        candidates = [whole] if factors == (1, 1) else samples_of(whole, factors)
-                        broken = _cut(clipped, (row, column), unit)
-                        evidence += max(
-                            _evidence_of(_telling(samples, broken, nonzero), table) for samples in candidates
-                        )
-                if best is None or evidence > best[0] + 1e-9:
-                    best = evidence, factors, (row, column)
-    assert best is not None
-    evidence, factors, offset = best
-    if evidence < _CLEAR * _FEWEST:  # nothing to tell by: what encoders do by default
-        factors, offset = (2, 2), grid
-    return table, factors, offset
+                broken = _cut(clipped, (row, column), unit)
+                for samples in _candidates([_cut(plane, (row, column), unit) for plane in planes], factors):
+                    telling = [_telling(part, broken, nonzero) for part in samples]
+                    count = sum(len(row_) for part in telling for row_ in part)
+                    evidence = sum(_evidence_of(part, table) for part in telling) / max(count, 1)
+                    if count >= _FEWEST_COLOURS and evidence > best[0]:
+                        best = evidence, factors, (row, column)
+    return table, best[1], best[2]
+
+
+def _candidates(planes: list[np.ndarray], factors: tuple[int, int]) -> list[list[np.ndarray]]:
+    """The samples of the planes, for each way in which they may have been enlarged; none where there is no unit."""
+    if not planes[0].size:
+        return []
+    if factors == (1, 1):
+        return [planes]
+    return [list(way) for way in zip(*(samples_of(plane, factors) for plane in planes), strict=True)]
 
 
 def _evidence_of(telling: list[np.ndarray], table: np.ndarray) -> float:

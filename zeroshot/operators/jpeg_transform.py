@@ -125,8 +125,8 @@ class JpegTransform(Operator):
         """The adjoint of :meth:`embedded` with 0 beside: what lies at the picture's place."""
         (rows, columns), (top, left) = self.size, self.offset
         part = canvas[..., max(top, 0) : top + rows, max(left, 0) : left + columns]
-        margins = (max(-left, 0), columns - max(-left, 0) - part.shape[-1])
-        margins += (max(-top, 0), rows - max(-top, 0) - part.shape[-2])
+        above, before = max(-top, 0), max(-left, 0)
+        margins = (before, columns - before - part.shape[-1], above, rows - above - part.shape[-2])
         return functional.pad(part, margins)
 
     def coefficients(self, canvas: torch.Tensor) -> torch.Tensor:

@@ -98,7 +98,7 @@ def _check_damage(given: Mapping[str, Any]) -> None:
 def _damage(picture: Picture, given: Options, generator: torch.Generator) -> Damage:
     from zeroshot.operators import JpegCompression
 
-    chosen = {name: given[name] for name in ("quality", "subsampling") if name in given}
+    chosen: Options = {name: given[name] for name in ("quality", "subsampling") if name in given}
     if picture.colours.shape[1] == 3 and chosen.get("subsampling", "auto") == "auto":
         chosen["subsampling"] = "4:2:0"
     return Damage(JpegCompression(**chosen), chosen)
