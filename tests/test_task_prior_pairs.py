@@ -13,7 +13,7 @@ from tests.pictures import SIGMA, seeded, with_noise
 from zeroshot.images import load
 from zeroshot.metrics import psnr
 from zeroshot.noise import random_mask, stripes
-from zeroshot.operators import Blur, Downsample, Grayscale, Mosaic
+from zeroshot.operators import Blur, Downsample, Grayscale, JpegCompression, Mosaic
 from zeroshot.registry import prior_class
 from zeroshot.tasks import make_problem
 
@@ -61,6 +61,10 @@ def deblur(clean: torch.Tensor) -> Damaged:
 def restore(clean: torch.Tensor) -> Damaged:
     operator = Mosaic("RGGB") @ Downsample(2)
     return with_noise(operator(clean), 10 / 255), {"operator": operator, "sigma": 10 / 255}
+
+
+def jpeg(clean: torch.Tensor) -> Damaged:
+    return JpegCompression(10, "4:2:0")(clean), {"quality": 10, "subsampling": "4:2:0"}
 
 
 def slow(*pair: Any) -> Any:
@@ -125,6 +129,12 @@ PAIRS: list[Any] = [
     slow("deblur", "dip", deblur, 1.0),
     slow("restore", "dip", restore, 0.5),
     ("denoise", "auto", denoise, 7.0),
+    ("jpeg", "tv", jpeg, 0.1),
+    ("jpeg", "dct", jpeg, 0.6),
+    ("jpeg", "bm3d", jpeg, 0.6),
+    slow("jpeg", "tgv", jpeg, 0.1),
+    slow("jpeg", "wnnm", jpeg, 0.6),
+    slow("jpeg", "dip", jpeg, 0.1),
     slow("inpaint", "auto", inpaint, 0.4),
     slow("sr", "auto", super_resolve, 0.4),
     ("colorize", "auto", colorize, 10.0),
@@ -141,6 +151,7 @@ DAMAGES: dict[str, Callable[[torch.Tensor], Damaged]] = {
     "demosaic": demosaic,
     "deblur": deblur,
     "restore": restore,
+    "jpeg": jpeg,
 }
 SETTINGS = {"dip": {"precision": "float32"}}
 

@@ -45,7 +45,7 @@ from .stopping import (
     TimeBudget,
     WindowedMovingVariance,
 )
-from .task_functions import colorize, deblur, demosaic, denoise, destripe, inpaint, restore, sr
+from .task_functions import colorize, deblur, demosaic, denoise, destripe, inpaint, jpeg, restore, sr
 from .tasks import tasks
 
 class _Priors(types.ModuleType):
@@ -115,6 +115,7 @@ __all__ = [
     "images",
     "inpaint",
     "inspect",
+    "jpeg",
     "metrics",
     "noise",
     "operators",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 import torch
 
@@ -19,6 +20,18 @@ from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.operator import Operator
 from zeroshot.operators.window import Window
+
+
+class Constraint(Protocol):
+    """A set of images, on the CPU."""
+
+    def nearest(self, image: torch.Tensor) -> torch.Tensor:
+        """The image of the set that is nearest to `image`, (N, C, H, W) in [0, 1]."""
+        ...
+
+    def findings(self, image: torch.Tensor) -> dict[str, Any]:
+        """How well an image fulfils it, for the provenance of a result."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +64,9 @@ class Problem:
     sigma_map : torch.Tensor or None
         Standard deviation of the white noise at every value, broadcastable to y, where it differs from place to
         place; `sigma` is then its root mean square.
+    constraint : Constraint or None
+        What the image is known to fulfil: what a prior has found is moved to the nearest image that does. Parts
+        of a problem have none.
     """
 
     y: torch.Tensor
@@ -64,6 +80,7 @@ class Problem:
     contrast: torch.Tensor | None = None
     noise: NoiseModel | None = None
     sigma_map: torch.Tensor | None = None
+    constraint: Constraint | None = None
     _weight: torch.Tensor | None = field(init=False, repr=False, default=None)
     _contrasts: torch.Tensor | None = field(init=False, repr=False, default=None)
 
@@ -312,6 +329,7 @@ class Problem:
             held_out=part(self.held_out),
             contrast=self.contrasts(),
             sigma_map=part(self.sigma_map),
+            constraint=None,
         )
 
     def to(self, device: torch.device | str) -> Problem:

@@ -104,7 +104,11 @@ class Posed:
             "iterations": loop.iteration,
             "seconds_allowed": request.seconds,
         }
-        if findings := run.findings():
+        findings = run.findings()
+        if self.problem.constraint is not None:
+            image = self.problem.constraint.nearest(image.float().cpu())
+            findings = findings | self.problem.constraint.findings(image)
+        if findings:
             ended["findings"] = described(findings)
         # No wall-clock time in the provenance: the same run must give the same file, byte for byte.
         return replace(

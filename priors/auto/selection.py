@@ -31,6 +31,8 @@ CANDIDATES = {
     "deblur": ("pnp", "gsr", "wavelet", "tgv", "tv"),
     "demosaic": ("wavelet", "pnp", "tv"),
     "colorize": ("tgv", "tv"),
+    # Coefficients that are put aside are mostly 0 and tell no prior from another.
+    "jpeg": ("bm3d",),
     "restore": ("pnp", "wavelet", "tgv", "tv"),
 }
 

@@ -34,6 +34,10 @@ FEWER_CHANNELS = 2.0
 SEVERAL_DAMAGES: dict[str, Any] = {"iterations": 24, "weight": 0.12}
 #: The last level there, as a multiple of the noise.
 SEVERAL_DAMAGES_END = 1.2
+#: What differs for a JPEG, whose colours are quantised more coarsely than its brightness; and the first and the last
+#: level as multiples of what quantisation did to the pixels.
+QUANTISED: dict[str, Any] = {"iterations": 4, "weight": 0.3, "chroma": 3.0}
+START, END = 1.4, 0.7
 #: What differs from the defaults, by task; benchmarks/classic.md says how it was chosen.
 _BY_TASK: dict[str, dict[str, Any]] = {
     "deblur": {"iterations": 8},
@@ -144,6 +148,9 @@ class PlugAndPlay(Prior):
                 found |= {**SEVERAL_DAMAGES, "sigma_end": end, "sigma_start": max(end, found["sigma_start"])}
         if isinstance(problem.data_term, L1 | Huber):
             found |= OUTLIERS
+        if problem.task == "jpeg" and problem.sigma:
+            level = problem.sigma / problem.largest_contrast
+            found = {**QUANTISED, "sigma_start": START * level, "sigma_end": END * level, **found}
         return found
 
     def supports(self, problem: Problem) -> str | None:

@@ -21,6 +21,7 @@ from zeroshot.prior import Prior, Run
 from zeroshot.priors.clean import CleanRun
 from zeroshot.priors.total_variation.chroma import chosen_chroma
 from zeroshot.problem import Problem
+from zeroshot.quantisation import Quantised
 from zeroshot.solvers.finite_differences import Coupling, TotalVariationNorm
 from zeroshot.solvers.pdhg import PrimalDualHybridGradient
 from zeroshot.solvers.penalties import Penalty
@@ -29,8 +30,16 @@ from zeroshot.stopping import DualityGap, MaxIterations, StoppingRule
 #: λ over the largest slope of the data term and √(channels under one norm), where there is no noise level to
 #: choose it by. An isolated wrong pixel goes where λ exceeds 1/(2 + √2) ≈ 0.3.
 ROBUST_WEIGHT = 0.58
+#: λ times the standard deviation of what quantisation did, which is not white: residuals do not tell λ.
+QUANTISED_WEIGHT = 0.2
 #: `chroma` by task: edges in colour cost more where noise or missing colours would make false ones.
-CHROMA: dict[str, float | None] = {"denoise": 3.0, "demosaic": None, "deblur": 2.0, "colorize": 5.0}
+CHROMA: dict[str, float | None] = {
+    "denoise": 3.0,
+    "demosaic": None,
+    "deblur": 2.0,
+    "colorize": 5.0,
+    "jpeg": 3.0,
+}
 
 
 @dataclass(frozen=True)
@@ -276,7 +285,7 @@ def expected_residual(problem: Problem) -> float:
 
 def _residual_wanted(prior: PenaltyPrior, problem: Problem) -> float | None:
     """The root mean square of A x − y by which λ is chosen, or None where it is not chosen by that."""
-    if prior.weight is not None or isinstance(problem.data_term, L1 | Huber):
+    if prior.weight is not None or isinstance(problem.data_term, L1 | Huber | Quantised):
         return None
     return prior.discrepancy * expected_residual(problem)
 
@@ -286,6 +295,8 @@ def _first_weight(prior: PenaltyPrior, problem: Problem, residual: float | None)
     if prior.weight is not None:
         return prior.weight
     term = problem.data_term
+    if isinstance(term, Quantised):
+        return QUANTISED_WEIGHT / expected_residual(problem)
     if residual is None:
         coupled = problem.reference_shape[1] if prior.coupling == "vectorial" else 1
         slope = term.delta if isinstance(term, Huber) else 1.0

@@ -11,7 +11,19 @@ from tests.cli.commands import run
 
 COMMANDS = [
     *zeroshot.tasks(),
-    *("tasks", "priors", "info", "inspect", "compare", "degrade", "metrics", "background", "weights", "edit", "align"),
+    *(
+        "tasks",
+        "priors",
+        "info",
+        "inspect",
+        "compare",
+        "degrade",
+        "metrics",
+        "background",
+        "weights",
+        "edit",
+        "align",
+    ),
     "invert-features",
 ]
 

@@ -105,7 +105,9 @@ def test_tasks_and_priors_are_listed(capsys: pytest.CaptureFixture[str]) -> None
     assert "learning_rate" in run(["priors", "dip"], capsys)[1]
 
 
-@pytest.mark.parametrize("task", ["denoise", "inpaint", "sr", "colorize", "demosaic", "deblur", "restore"])
+@pytest.mark.parametrize(
+    "task", ["denoise", "inpaint", "sr", "colorize", "demosaic", "deblur", "jpeg", "restore"]
+)
 def test_every_help_text_ends_with_an_example(task: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run([task, "--help"], capsys)
     assert code == 0

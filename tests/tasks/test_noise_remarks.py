@@ -48,17 +48,23 @@ def test_a_level_that_is_given_is_not_discussed() -> None:
 
 
 def test_stripes_are_said_and_subtracted() -> None:
-    striped = np.clip(TRUTH + np.random.default_rng(0).normal(0, 10, (1, 128)), 0, 255).round().astype(np.uint8)
+    striped = (
+        np.clip(TRUTH + np.random.default_rng(0).normal(0, 10, (1, 128)), 0, 255).round().astype(np.uint8)
+    )
     (message,) = said(striped)
     assert "columns differ by" in str(message)
     assert "stripes='none' keeps them" in str(message)
     result = zeroshot.solve(striped, "denoise", "wavelet", progress=False)
-    assert decibels(as_image(result.image), as_image(TRUTH)) > decibels(as_image(striped), as_image(TRUTH)) + 3
+    assert (
+        decibels(as_image(result.image), as_image(TRUTH)) > decibels(as_image(striped), as_image(TRUTH)) + 3
+    )
     assert not said(striped, stripes="none", sigma=0.0)
 
 
 def test_other_tasks_say_what_to_do_first() -> None:
-    striped = np.clip(TRUTH + np.random.default_rng(0).normal(0, 10, (1, 128)), 0, 255).round().astype(np.uint8)
+    striped = (
+        np.clip(TRUTH + np.random.default_rng(0).normal(0, 10, (1, 128)), 0, 255).round().astype(np.uint8)
+    )
     with pytest.warns(OptionWarning, match="destripe it first"):
         make_problem("deblur", load(striped), {"kernel": "gaussian=1.2", "sigma": None})
     with pytest.warns(OptionWarning, match="denoise the picture first"):

@@ -16,6 +16,7 @@ from zeroshot.operators import (
     Downsample,
     Grayscale,
     Identity,
+    JpegTransform,
     Locality,
     Mask,
     Mosaic,
@@ -54,6 +55,7 @@ _OPERATORS: list[Operator] = [
     Mask(np.random.default_rng(1).random((60, 48)) < 0.5) @ Downsample(2) @ Blur.gaussian(1.0),
     Downsample(2) @ Blur(_KERNEL, "valid"),
     Stack([Grayscale(), _mask()]),
+    JpegTransform(*_SIZE, ((1, 1), (2, 2), (2, 2))),
 ]
 
 

@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from zeroshot import images
 from zeroshot.cli import files
 from zeroshot.cli.arguments import Files
 from zeroshot.cli.batch import over_images

@@ -98,7 +98,7 @@ def read(path: Path) -> tuple[np.ndarray, Metadata]:
 
 
 def _read_jpeg(data: bytes) -> Reading:
-    image = open_with_pillow(_with_sound_exif(data), "JPEG")
+    image = open_with_pillow(with_sound_exif(data), "JPEG")
     _check_plausible(image.width * image.height, data)
     pixels, metadata, orientation, remarks = _decoded(image)
     pictures = getattr(image, "n_frames", 1)
@@ -182,7 +182,7 @@ def _depth_of_avif(data: bytes) -> int:
     return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
 
 
-def _with_sound_exif(data: bytes) -> bytes:
+def with_sound_exif(data: bytes) -> bytes:
     """The file without EXIF blocks whose values overlap, which Pillow would read as often as they are announced."""
     for marker, place, payload in list(jpeg_segments(data))[::-1]:
         if marker == 0xE1 and payload.startswith(b"Exif\0\0") and not is_sound(payload[6:]):

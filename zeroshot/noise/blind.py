@@ -23,7 +23,15 @@ from torch.nn import functional
 
 from zeroshot.colour import AXES, to_opponent
 from zeroshot.noise.block_spectrum import spectrum_of
-from zeroshot.noise.class_levels import FINE, LEAST_DEPENDENCE, MIDDLE, MOST_RATIO, Levels, levels_of, photon_line
+from zeroshot.noise.class_levels import (
+    FINE,
+    LEAST_DEPENDENCE,
+    MIDDLE,
+    MOST_RATIO,
+    Levels,
+    levels_of,
+    photon_line,
+)
 from zeroshot.noise.constant import constant_areas
 from zeroshot.noise.estimate import QUANTISATION, estimate_sigma, holds_a_picture, known_pixels
 from zeroshot.noise.flat_blocks import ORDERS, SIZE, Floor, blocks_of, floor_of
@@ -119,7 +127,7 @@ class _Evidence:
 
     def _band(self, plane: int, first: int, last: int) -> float:
         """Standard deviation of a plane at full size, where it is typical of the classes."""
-        kept = (ORDERS >= first) & (ORDERS <= last) & ~self.left_out
+        kept = (first <= ORDERS) & (last >= ORDERS) & ~self.left_out
         return math.sqrt(float(self.floors[0].variances[:, plane, kept].mean(dim=1).quantile(0.3)))
 
     @property
@@ -233,16 +241,16 @@ def _curve(
     return tuple(values.tolist()), (tuple(variances.tolist()),)
 
 
-def _white_by_intensity(
-    image: torch.Tensor, known: torch.Tensor, evidence: _Evidence
-) -> NoiseModel | None:
+def _white_by_intensity(image: torch.Tensor, known: torch.Tensor, evidence: _Evidence) -> NoiseModel | None:
     """White noise with a variance that depends on the intensity, None where it does not."""
     if evidence.rise > MOST_RISE_OF_WHITE:
         return None
     channels = image.shape[1]
     each = []
     for channel in range(channels):
-        alone = evidence if channels == 1 else _evidence(image[:, [channel]], known, evidence.left_out, scales=1)
+        alone = (
+            evidence if channels == 1 else _evidence(image[:, [channel]], known, evidence.left_out, scales=1)
+        )
         if alone is None:
             return None
         each.append(levels_of(alone.floors[0], evidence.left_out, FINE))

@@ -73,9 +73,7 @@ def spectrum_of(
     kernels, measured = [], []
     for scale, values in enumerate(variances):
         octaves = torch.log2(_REFERENCE * 2**scale / ORDERS.clamp(min=1).double())
-        logarithm = sum(
-            (octaves - index).clamp(0, 1) * math.log(rate) for index, rate in enumerate(growth)
-        )
+        logarithm = sum((octaves - index).clamp(0, 1) * math.log(rate) for index, rate in enumerate(growth))
         most = reference * torch.exp(2 * torch.as_tensor(logarithm)) / 4**scale
         bounded = torch.minimum(values.double(), most)
         if scale == 0:

@@ -44,7 +44,7 @@ _order = torch.arange(SIZE)
 #: Sum of the orders of the two cosines, (64,): 0 is the mean of a block, 14 the finest checkerboard.
 ORDERS = (_order[:, None] + _order).flatten()
 #: The two halves of the frequencies, those of slow gradients left out.
-_HALVES = tuple((ORDERS >= 2) & (ORDERS % 2 == parity) for parity in (0, 1))
+_HALVES = tuple((ORDERS >= 2) & (parity == ORDERS % 2) for parity in (0, 1))
 
 
 @dataclass(frozen=True)
@@ -188,13 +188,15 @@ def floor_of(blocks: Blocks, levels: torch.Tensor | None = None) -> Floor | None
             halves = [half[0] for half in halves]
         for index, part in enumerate(parts):
             for parity, half in enumerate(halves):
-                kept, other = part[_lowest(half[part], share)], ORDERS % 2 != parity
+                kept, other = part[_lowest(half[part], share)], parity != ORDERS % 2
                 measured[index, 0, other] = energies[0, kept][:, other].mean(dim=0)
             if colours:
                 kept = part[_lowest(brightness[part] + surroundings[part], share)]
                 measured[index, 1:] = energies[1:, kept].mean(dim=1)
         variances = measured.mean(dim=0).clamp(min=1e-12)
-    values = torch.stack([blocks.values[:, part[_lowest(brightness[part], share)]].mean(dim=1) for part in parts])
+    values = torch.stack(
+        [blocks.values[:, part[_lowest(brightness[part], share)]].mean(dim=1) for part in parts]
+    )
     rise = math.fsum(_rise(brightness[part]) for part in parts) / len(parts)
     return Floor(measured, values, _open_shares(blocks, parts), rise)
 

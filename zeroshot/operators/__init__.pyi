@@ -4,6 +4,8 @@ from .downsample import Downsample
 from .expression import parse
 from .grayscale import Grayscale
 from .identity import Identity
+from .jpeg_compression import JpegCompression
+from .jpeg_transform import JpegTransform
 from .mask import Mask, fill_holes
 from .mosaic import Mosaic
 from .operator import Composition, Operator
@@ -16,6 +18,8 @@ __all__ = [
     "Downsample",
     "Grayscale",
     "Identity",
+    "JpegCompression",
+    "JpegTransform",
     "Locality",
     "Mask",
     "Mosaic",

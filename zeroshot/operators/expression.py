@@ -21,6 +21,7 @@ from zeroshot.operators.blur import Blur
 from zeroshot.operators.downsample import KERNELS, Downsample
 from zeroshot.operators.grayscale import Grayscale
 from zeroshot.operators.identity import Identity
+from zeroshot.operators.jpeg_compression import JpegCompression
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
@@ -210,6 +211,10 @@ def _mosaic(pattern: Any) -> Operator:
     return Mosaic(pattern)
 
 
+def _jpeg(quality: Any = "auto", subsampling: Any = "auto") -> Operator:
+    return JpegCompression(quality, str(subsampling))
+
+
 def _stack(*operators: Operator) -> Operator:
     return Stack(operators)
 
@@ -222,6 +227,7 @@ _BUILDERS: dict[str, Callable[..., Operator]] = {
     "mosaic": _mosaic,
     "blur": _blur,
     "stack": _stack,
+    "jpeg": _jpeg,
 }
 
 

@@ -14,7 +14,9 @@ import torch
 from zeroshot.data_terms import DataTerm, Gaussian
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.downsample import Downsample
+from zeroshot.operators.jpeg_transform import JpegTransform
 from zeroshot.operators.operator import Operator
+from zeroshot.quantisation import Quantised
 from zeroshot.solvers.conjugate_gradients import conjugate_gradients
 
 #: Relative deviation up to which A Aᵀ counts as diagonal: rounding errors of single precision.
@@ -28,6 +30,8 @@ class DataStep:
     masks, mosaics, grey values and the mean of blocks; else it is solved by conjugate gradients. Blurs and
     enlargements are preconditioned by the circulant matrix nearest to A Aᵀ; for a circular blur that is A Aᵀ
     itself, and the first iteration ends at the solution.
+
+    The coefficients of a JPEG are moved one by one, ‖x − v‖ being measured in Y, Cb and Cr.
 
     Other data terms take the proximal map of d value by value where A Aᵀ is a multiple of the identity on
     what is measured. Otherwise z = A x is split off, and a few iterations of ADMM alternate the linear system
@@ -89,6 +93,8 @@ class DataStep:
             return self._quadratic.solve(point, self._y, strength * self._data_term.sigma**2)
         if strength <= 0:
             raise ValueError(f"strength must be a positive number, got {strength}")
+        if isinstance(self._operator, JpegTransform):
+            return self._by_coefficient(self._operator, point, strength)
         if self._closed_form:
             return self._by_value(point, strength)
         return self._by_splitting(point, strength)
@@ -109,6 +115,12 @@ class DataStep:
             change = change * self._weight
         return point + self._operator.adjoint(change) / level
 
+    def _by_coefficient(self, transform: JpegTransform, point: torch.Tensor, strength: float) -> torch.Tensor:
+        """A L = 1: the step in the distance of Y, Cb and Cr, each coefficient by itself; x⁺ = v + L (change)."""
+        prediction = transform(point)
+        change = self._data_term.prox(prediction, self._y, 1 / strength) - prediction
+        return point + transform.lifted(change if self._weight is None else change * self._weight)
+
     def _by_splitting(self, point: torch.Tensor, strength: float) -> torch.Tensor:
         penalty = self._curvature()
         x = point
@@ -126,6 +138,8 @@ class DataStep:
 
     def _curvature(self) -> float:
         """A typical second derivative of d, by which the penalty on z = A x is scaled."""
+        if isinstance(self._data_term, Quantised):
+            return self._data_term.typical_curvature
         step = 1e-2
         level = self._y.clamp(0, 1).mean().clamp(min=step)
         ahead, here, behind = (

@@ -11,6 +11,7 @@ import torch
 from zeroshot.checks import require_choice
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.operators.operator import Operator
+from zeroshot.quantisation import Quantised
 
 Restart = Literal["gradient", "objective", "none"]
 Steps = Literal["fixed", "backtracking"]
@@ -45,7 +46,7 @@ class DataFidelity:
     y : torch.Tensor
         The measurement, (N, C, H, W).
     data_term : DataTerm
-        Gaussian, Poisson, Huber or L1.
+        Gaussian, Poisson, Huber or L1; for Quantised the Gaussian stands.
     measured : torch.Tensor or None
         1 at the values of y that count, broadcastable to y; None: all.
 
@@ -67,6 +68,9 @@ class DataFidelity:
     ) -> None:
         self._operator, self._y, self._measured = operator, y, measured
         self._data_term: DataTerm = Huber(ENVELOPE) if isinstance(data_term, L1) else data_term
+        if isinstance(data_term, Quantised):
+            # Steps of very different size would make the gradient steps as small as the smallest asks for.
+            self._data_term = Gaussian()
         self._scale = 1 / ENVELOPE if isinstance(data_term, L1) else 1.0
         # Powers of the operator are iterated to 2e-4 only.
         norm_squared = 1.001 * max(operator.norm(tuple(y.shape)), 1e-6) ** 2
@@ -76,7 +80,7 @@ class DataFidelity:
     @staticmethod
     def supports(data_term: DataTerm) -> bool:
         """Whether there is a gradient, or an envelope that has one, for this data term."""
-        return isinstance(data_term, Gaussian | Poisson | Huber | L1)
+        return isinstance(data_term, Gaussian | Poisson | Huber | L1 | Quantised)
 
     @torch.no_grad()
     def value(self, x: torch.Tensor) -> float:

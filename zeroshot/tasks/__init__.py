@@ -15,6 +15,7 @@ from zeroshot.tasks.demosaic import DEMOSAIC
 from zeroshot.tasks.denoise import DENOISE
 from zeroshot.tasks.destripe import DESTRIPE
 from zeroshot.tasks.inpaint import INPAINT
+from zeroshot.tasks.jpeg import JPEG
 from zeroshot.tasks.options import Option
 from zeroshot.tasks.restore import RESTORE
 from zeroshot.tasks.super_resolution import SUPER_RESOLUTION
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Option", "Task", "TaskTable", "make_problem", "task_named", "tasks"]
 
-_TASKS = (DENOISE, DESTRIPE, INPAINT, SUPER_RESOLUTION, COLORIZE, DEMOSAIC, DEBLUR, RESTORE)
+_TASKS = (DENOISE, DESTRIPE, INPAINT, SUPER_RESOLUTION, COLORIZE, DEMOSAIC, DEBLUR, JPEG, RESTORE)
 
 
 class TaskTable(dict[str, Task]):
@@ -45,7 +46,7 @@ def tasks() -> TaskTable:
     --------
     >>> import zeroshot
     >>> sorted(zeroshot.tasks())
-    ['colorize', 'deblur', 'demosaic', 'denoise', 'destripe', 'inpaint', 'restore', 'sr']
+    ['colorize', 'deblur', 'demosaic', 'denoise', 'destripe', 'inpaint', 'jpeg', 'restore', 'sr']
     """
     return TaskTable({task.name: task for task in _TASKS})
 

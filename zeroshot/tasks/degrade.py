@@ -90,6 +90,7 @@ def degrade(
         - "colorize": ``luma``; ``hints``, a share of random pixels whose colours are told or an RGBA image.
         - "demosaic": ``pattern``.
         - "deblur": ``kernel``, ``boundary``.
+        - "jpeg": ``quality``, ``subsampling``; it takes no noise.
         - "restore": ``operator``.
 
         ``data_term`` goes into the options of the result, over the one that suits the noise.

@@ -103,10 +103,10 @@ NOISE = (
 
 def check_data_term(options: Mapping[str, Any]) -> None:
     """Refuse photon noise without a number of photons, and that number with other noise."""
-    chosen = options["data_term"]
-    if options["peak"] not in (None, "auto") and not (isinstance(chosen, str) and chosen == "poisson"):
+    chosen = options.get("data_term")
+    if options.get("peak") not in (None, "auto") and not (isinstance(chosen, str) and chosen == "poisson"):
         raise OptionError(Argument("peak", ...), " goes with ", Argument("data_term", "poisson"))
-    if isinstance(chosen, str) and chosen == "poisson" and options["peak"] is None:
+    if isinstance(chosen, str) and chosen == "poisson" and options.get("peak") is None:
         needs = Argument("data_term", "poisson"), " needs ", Argument("peak", ...)
         raise OptionError(*needs, ": how many photons make white")
 

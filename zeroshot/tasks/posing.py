@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import reduce
 
 import torch
 
@@ -10,7 +11,7 @@ from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.images import Picture
 from zeroshot.memory import require_room
 from zeroshot.noise import NoiseModel, add_poisson, estimate_sigma, phase_planes
-from zeroshot.operators import Composition, Mask, Mosaic, Operator, fill_holes
+from zeroshot.operators import Composition, Identity, JpegCompression, Mask, Mosaic, Operator, fill_holes
 from zeroshot.problem import Problem
 from zeroshot.tasks.noise import unknown_data_term
 from zeroshot.tasks.noise_remarks import remark_on_noise
@@ -51,6 +52,12 @@ def posed(
     ValueError
         In one line, where the operator and the measurement do not fit.
     """
+    last = _applied_last(operator)
+    if isinstance(last, JpegCompression):
+        from zeroshot.tasks.jpeg_posing import posed_jpeg
+
+        before = operator.operators[1:] if isinstance(operator, Composition) else []
+        return posed_jpeg(task, picture, last, reduce(Composition, before or [Identity()]), options)
     y = picture.colours if y is None else y
     require_room(operator.input_shape(tuple(y.shape)), "the restored picture")
     if noise is None:
