@@ -57,7 +57,7 @@ class IterativeDataRefinement(GuidedTrainingSettings, Prior):
     )
     bytes_per_value: ClassVar[int | None] = 800
 
-    iterations: int = 800
+    iterations: int = 1500
     rounds: int = 1
     noise: str = "auto"
 
@@ -102,7 +102,7 @@ class DataRefinementRun(GuidedTrainingRun):
 
     def objective(self) -> torch.Tensor:
         """The distance of what the network makes of a noisy part of the teacher to that part."""
-        (teacher,) = self.crop_of(self.teacher, multiple=self.network.size_multiple)
+        teacher = self.crop_of(self.teacher, self.network.size_multiple)
         noisy = teacher + self._noise.sample(teacher, self.generator)
         return F.mse_loss(self.applied(noisy), teacher)
 

@@ -45,9 +45,9 @@ class GuidedTrainingSettings(TrainingSettings):
 
     channels: int = 48
     depth: int = 5
-    crop: int | None = 96
+    crop: int = 96
     optimiser: str = "muon"
-    learning_rate: float = 0.03
+    learning_rate: float = 0.02
     guide: str = "bm3d"
     guide_settings: dict[str, Any] | None = None
     network_share: float = 0.5

@@ -29,7 +29,7 @@ class ZeroShotNoise2Noise(TrainingSettings, Prior):
     consistency ‖D₁y − f(D₁y) − D₁(y − f(y))‖² (and for D₂) carries that to the size of the image. No noise level is
     needed. f has two 3 × 3 convolutions and a 1 × 1 one, 48 channels: about 22 000 weights.
 
-    As published: ``iterations=2000, crop=None, optimiser="adam", learning_rate=1e-3, orientations=1``. By default
+    As published: ``iterations=2000, crop=0, optimiser="adam", learning_rate=1e-3, orientations=1``. By default
     each update sees a part of the image, Muon updates the kernels, and the network's image is the mean over the
     eight orientations: as good in a small part of the time. Noise that neighbours share, as after demosaicking or
     JPEG, stays: see :class:`~zeroshot.priors.untrained.pixel2pixel.Pixel2Pixel`.
@@ -51,9 +51,9 @@ class ZeroShotNoise2Noise(TrainingSettings, Prior):
     bytes_per_value: ClassVar[int | None] = 500
 
     iterations: int = 300
-    crop: int | None = 128
+    crop: int = 128
     optimiser: str = "muon"
-    learning_rate: float = 0.01
+    learning_rate: float = 0.04
     orientations: int = 8
 
     def __post_init__(self) -> None:
@@ -80,7 +80,7 @@ class Noise2NoiseRun(TrainingRun):
 
     def objective(self) -> torch.Tensor:
         """The two residual losses and the two of consistency."""
-        (part,) = self.crop_of(self.problem.y, multiple=2)
+        part = self.crop_of(self.problem.y, 2)
         views = diagonal_means(part)
         predicted = tuple(view - self.network(view) for view in views)
         of_whole = diagonal_means(part - self.network(part))

@@ -27,7 +27,7 @@ class Pixel2Pixel(GuidedTrainingSettings, Prior):
     told a noise level. (A single random member as the target, as published, has the same minimiser and more noise in
     the gradient.)
 
-    As published: ``guide="none"``, with ``iterations=3000, crop=None, learning_rate=1e-3, channels=64, depth=5,
+    As published: ``guide="none"``, with ``iterations=3000, crop=0, learning_rate=1e-3, channels=64, depth=5,
     reduction=1, members=19, gap=0, coarse=0, refill=0.95, orientations=1`` (members=3 for white noise of σ = 25).
 
     Here patches are by default compared in a guide, a denoised image, in which fewer are taken for similar because
@@ -63,7 +63,7 @@ class Pixel2Pixel(GuidedTrainingSettings, Prior):
     bytes_per_value: ClassVar[int | None] = 1500
 
     iterations: int = 400
-    crop: int | None = 128
+    crop: int = 128
     members: int = 12
     coarse: int = 4
     patch: int = 7
@@ -110,7 +110,7 @@ class Pixel2PixelRun(GuidedTrainingRun):
 
     def objective(self) -> torch.Tensor:
         """The distance of what the network makes of a refilled part to the members that were not drawn."""
-        (bank,) = self.crop_of(self._bank, multiple=self.network.size_multiple)
+        bank = self.crop_of(self._bank, self.network.size_multiple)
         others = len(bank) - 1
         size = bank.shape[-2:]
         drawn = torch.randint(1, others + 1, size, generator=self.generator)

@@ -44,8 +44,8 @@ class TrainingSettings:
         Updates of its weights.
     block : int
         Updates a step; after each step the whole image is denoised.
-    crop : int or None
-        Side of the random part of the image that an update sees; None: all of it, as published.
+    crop : int
+        Side of the random part of the image that an update sees, at least 16; 0: all of it, as published.
     optimiser : {"adam", "muon"}
         Adam on all weights (published), or Muon on the 3 × 3 kernels and Adam on the rest.
     learning_rate : float
@@ -58,14 +58,16 @@ class TrainingSettings:
     depth: int = 2
     iterations: int = 2000
     block: int = 25
-    crop: int | None = None
+    crop: int = 0
     optimiser: str = "adam"
     learning_rate: float = 1e-3
     budget: float | None = None
 
     def __post_init__(self) -> None:
         require_whole(self, "channels", "depth", "iterations", "block")
-        require_whole(self, "crop", least=SMALLEST, none="allowed")
+        require_whole(self, "crop", least=0)
+        if 0 < self.crop < SMALLEST:
+            raise ValueError(f"crop must be 0, for all of the image, or at least {SMALLEST}, got {self.crop}")
         require_choice(self, "optimiser", ("adam", "muon"))
         require_positive(self, "learning_rate")
         require_positive(self, "budget", none="allowed")
@@ -173,17 +175,16 @@ class TrainingRun(Run):
         """Multiply the learning rate."""
         self.rate *= factor
 
-    def crop_of(self, *images: torch.Tensor, multiple: int = 1) -> list[torch.Tensor]:
-        """The same random part of all `images`, of the side `crop`, turned or mirrored at random alike.
+    def crop_of(self, image: torch.Tensor, multiple: int = 1) -> torch.Tensor:
+        """A random part of an image (…, H, W), of the side `crop`, turned or mirrored at random; or all of it.
 
         Height and width of the part are multiples of `multiple`, and never larger than the image.
         """
-        size = images[0].shape[-2:]
-        side = max(size) if self._settings.crop is None else self._settings.crop
-        height, width = (min(side, length) // multiple * multiple for length in size)
+        crop, size = self._settings.crop, image.shape[-2:]
+        height, width = (min(crop or length, length) // multiple * multiple for length in size)
         top, left = self.draw(size[0] - height + 1), self.draw(size[1] - width + 1)
-        parts = [image[..., top : top + height, left : left + width] for image in images]
-        return parts if self._settings.crop is None else [turned(part, self.draw(8)) for part in parts]
+        part = image[..., top : top + height, left : left + width]
+        return turned(part, self.draw(8)) if crop else part
 
     def draw(self, count: int) -> int:
         """A number from 0 to below `count`."""

@@ -73,7 +73,7 @@ SETTINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "pixel2pixel, alone": (
         "pixel2pixel",
         "denoise",
-        {**LEARNING, **BANK, "guide": "none", "gap": 0, "reduction": 1, "crop": None},
+        {**LEARNING, **BANK, "guide": "none", "gap": 0, "reduction": 1, "crop": 0},
     ),
     "pnp, hqs": ("pnp", "inpaint", {**SPLITTING, "scheme": "hqs"}),
     "pnp, outliers": ("pnp", "deblur", {**SPLITTING, "scheme": "hqs", "iterations": 3}),
