@@ -20,6 +20,8 @@ from zeroshot.registry import prior_class
 
 #: How much of the time that is left the guide may take.
 _GUIDE_SHARE = 0.4
+#: A guide that has removed less than this share of what the network has, in energy, counts for less than its due.
+_MUCH_LESS = 0.25
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class GuidedTrainingRun(TrainingRun):
         if self.guide is None:
             return image
         removed = (y - self.guide).square().mean() / (y - image).square().mean().clamp(min=1e-12)
-        self.share = 1 - (1 - self._network_share) * min(1.0, float(removed))
+        self.share = 1 - (1 - self._network_share) * min(1.0, float(removed) / _MUCH_LESS)
         return torch.lerp(self.guide, image, self.share)
 
     def findings(self) -> dict[str, Any]:

@@ -15,9 +15,10 @@ import torch.nn.functional as F
 _SIDE, _STRIDE = 32, 8
 #: The image's blocks are divided into so many classes of intensity, and of each this share is taken, the flattest.
 _CLASSES, _SHARE = 6, 0.1
-#: Side of the mean filter, applied twice, that takes the noise out of an estimate where it is flat: the level that is
-#: found then is right on the average of the real photographs at hand, at scales of up to four pixels.
-_SMOOTHING = 5
+#: Sides of the mean filters, applied twice, that take the noise out of an estimate where it is flat. What the wider finds
+#: is right on the average of the real photographs at hand, at scales of up to four pixels. Where that is so many times
+#: what the narrower finds, it is structure, and the narrower is taken.
+_WIDE, _NARROW, _STRUCTURE = 5, 3, 1.25
 #: The least number of blocks that make a class.
 _LEAST = 4
 #: Frequencies below this, in periods a block, are given the power of those up to the next: estimates of the content
@@ -61,19 +62,24 @@ class LocalNoise:
         shown = _blocks(clean, side)
         intensity = shown.mean((1, 2))
         structure = _without(shown, planes).square().mean((1, 2))
-        found = _without(_blocks(noisy - _smoothed(clean), side), planes)
         # What a block loses with its plane is made up for.
-        found *= (side**2 / (side**2 - planes.shape[1])) ** 0.5
+        gain = (side**2 / (side**2 - planes.shape[1])) ** 0.5
+        found, narrow = (
+            gain * _without(_blocks(noisy - _smoothed(clean, width), side), planes)
+            for width in (_WIDE, _NARROW)
+        )
         window = _window(side).to(noisy).square()
         window = window / window.square().mean().sqrt()
-        spectra = torch.fft.rfft2(found.view(-1, channels, side, side) * window) / side
         means, factors = [], []
         classes = min(_CLASSES, max(1, len(intensity) // (2 * _LEAST)))
         for members in intensity.argsort(stable=True).chunk(classes):
             count = min(len(members), max(_LEAST, round(_SHARE * len(members))))
             flattest = members[structure[members].argsort(stable=True)[:count]]
             means.append(intensity[flattest].mean())
-            factors.append(_factor(spectra[flattest]))
+            mine, less = found[flattest], narrow[flattest]
+            chosen = less if mine.std() > _STRUCTURE * less.std() else mine
+            spectra = torch.fft.rfft2(chosen.view(-1, channels, side, side) * window) / side
+            factors.append(_factor(spectra))
         return cls(torch.stack(factors), torch.stack(means), side)
 
     def sample(self, image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -121,9 +127,9 @@ def _factor(spectra: torch.Tensor) -> torch.Tensor:
     return torch.linalg.cholesky(covariance + least * identity)
 
 
-def _smoothed(image: torch.Tensor) -> torch.Tensor:
+def _smoothed(image: torch.Tensor, width: int) -> torch.Tensor:
     for _ in range(2):
-        image = F.avg_pool2d(image, _SMOOTHING, 1, _SMOOTHING // 2, count_include_pad=False)
+        image = F.avg_pool2d(image, width, 1, width // 2, count_include_pad=False)
     return image
 
 
