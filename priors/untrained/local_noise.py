@@ -15,9 +15,9 @@ import torch.nn.functional as F
 _SIDE, _STRIDE = 32, 8
 #: The image's blocks are divided into so many classes of intensity, and of each this share is taken, the flattest.
 _CLASSES, _SHARE = 6, 0.1
-#: Sides of the mean filters, applied twice, that take the noise out of an estimate where it is flat. What the wider finds
-#: is right on the average of the real photographs at hand, at scales of up to four pixels. Where that is so many times
-#: what the narrower finds, it is structure, and the narrower is taken.
+#: Sides of the mean filters, applied twice, that take the noise out of an estimate where it is flat. What the wider
+#: finds is right on the average of the real photographs at hand, at scales of up to four pixels. Where that is so many
+#: times what the narrower finds, it is structure, and the narrower is taken.
 _WIDE, _NARROW, _STRUCTURE = 5, 3, 1.25
 #: The least number of blocks that make a class.
 _LEAST = 4
