@@ -84,7 +84,7 @@ def test_the_priors_are_listed_by_a_call_and_stay_a_package() -> None:
     python("""
     import sys, zeroshot
     assert list(zeroshot.priors()) == zeroshot.prior_names() and "torch" not in sys.modules
-    assert str(zeroshot.priors()).splitlines()[-1].startswith("wnnm: ")
+    assert str(zeroshot.priors()).splitlines()[-1].startswith("zsn2n: ")
     import zeroshot.priors.denoising as denoising
     assert zeroshot.priors.denoising is denoising and zeroshot.priors()
     """)

@@ -28,7 +28,10 @@ from .priors.sparse.wavelet.shrinkage import Wavelet
 from .priors.total_variation.nonlocal_tv import NonlocalTotalVariation
 from .priors.total_variation.tgv import TotalGeneralizedVariation
 from .priors.total_variation.tv import HuberTotalVariation, TotalVariation
+from .priors.untrained.data_refinement import IterativeDataRefinement
 from .priors.untrained.deep_image_prior import DeepImagePrior
+from .priors.untrained.noise2noise import ZeroShotNoise2Noise
+from .priors.untrained.pixel2pixel import Pixel2Pixel
 from .problem import Problem
 from .registry import PriorTable, __version__, prior_names
 from .restoration import Restoration
@@ -74,6 +77,7 @@ __all__ = [
     "HuberTotalVariation",
     "Inspection",
     "Inversion",
+    "IterativeDataRefinement",
     "LatentDecoder",
     "LearnedDictionary",
     "MatrixCompletion",
@@ -86,6 +90,7 @@ __all__ = [
     "NuclearNorm",
     "OverlappingDCT",
     "PeronaMalik",
+    "Pixel2Pixel",
     "Plateau",
     "PlugAndPlay",
     "Poisson",
@@ -103,6 +108,7 @@ __all__ = [
     "Wavelet",
     "WeightedNuclearNorm",
     "WindowedMovingVariance",
+    "ZeroShotNoise2Noise",
     "__version__",
     "colorize",
     "compare",

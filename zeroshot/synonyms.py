@@ -40,13 +40,16 @@ PRIORS: Mapping[str, tuple[str, ...]] = {
     "bm3d": ("cbm3d", "block_matching_3d"),
     "coherence": ("coherence_enhancing_diffusion",),
     "dct": ("sliding_dct", "overlapping_dct"),
+    "idr": ("data_refinement", "noisy_as_clean"),
     "latent": ("latent_decoder",),
     "nlm": ("nl_means", "non_local_means"),
     "nltv": ("nonlocal_tv", "non_local_total_variation"),
+    "pixel2pixel": ("p2p", "pixel_to_pixel", "pixel_refilling", "pixel_bank"),
     "red": ("regularization_by_denoising",),
     "tgv": ("total_generalised_variation",),
     "tv": ("rof",),
     "wavelet": ("wavelets",),
+    "zsn2n": ("zs_n2n", "n2n", "noise2noise"),
 }
 
 #: Option of a task or of a run → what others call it. These are answered, not taken: an option that several

@@ -36,6 +36,11 @@ CANDIDATES = {
     "restore": ("pnp", "wavelet", "tgv", "tv"),
 }
 
+#: Further candidates where a noise model is not to be trusted: they learn the noise from the image, and take longer.
+LEARNERS = {"denoise": ("zsn2n", "idr")}
+#: Below this confidence they are tried.
+_DOUBTFUL = 0.5
+
 #: What a candidate may raise without ending the selection.
 FAILURES = (ValueError, RuntimeError, NotImplementedError, MemoryError)
 NOT_FINITE = "its image is not finite"
@@ -101,8 +106,11 @@ class ModelSelection(Prior):
 
     @classmethod
     def task_defaults(cls, problem: Problem) -> dict[str, Any]:
-        """The candidates of the problem's task."""
-        return {"candidates": CANDIDATES.get(problem.task, CANDIDATES["restore"])}
+        """The candidates of the problem's task, and those that learn the noise where its model is doubtful."""
+        candidates = CANDIDATES.get(problem.task, CANDIDATES["restore"])
+        if problem.noise is not None and problem.noise.confidence < _DOUBTFUL:
+            candidates += LEARNERS.get(problem.task, ())
+        return {"candidates": candidates}
 
     def within(self, seconds: float) -> ModelSelection:
         """The same selection with this time budget, unless it was given one of its own."""

@@ -18,7 +18,7 @@ from zeroshot.operators import Mask
 from zeroshot.prior import Prior, Run, require_known_settings
 from zeroshot.priors.clean import CleanRun
 from zeroshot.priors.untrained.blending import Blend
-from zeroshot.priors.untrained.guide import affordable, guide_image
+from zeroshot.priors.untrained.guide import affordable, guide_in_time
 from zeroshot.priors.untrained.parametrization import Frame, Perturbation, build_network, fixed_input
 from zeroshot.priors.untrained.recipe_choice import recipe_for
 from zeroshot.priors.untrained.settings import CHEAPER, DeepImageSettings, settings_help
@@ -188,16 +188,10 @@ class DeepImageRun(Run):
 
     def _make_guide(self) -> torch.Tensor:
         """The guide that was chosen or, where it makes no step in its time, a cheaper one."""
-        while self.guide_kind != "initial":
-            # Settings are those of the guide that was asked for, not of a cheaper one in its place.
-            settings = self.prior.guide_settings if self.guide_kind == self.prior.guide else None
-            left = seconds_left()
-            seconds = None if left == math.inf else max(_GUIDE_LIMIT * left, 1e-3)
-            guide = guide_image(self.guide_kind, self.problem, settings, seconds)
-            if guide is not None:
-                return guide.to(self.device)
-            self.guide_kind = CHEAPER[self.guide_kind]
-        return self.problem.initial()
+        # Settings are those of the guide that was asked for, not of a cheaper one in its place.
+        settings = self.prior.guide_settings if self.guide_kind == self.prior.guide else None
+        guide, self.guide_kind = guide_in_time(self.guide_kind, self.problem, settings, _GUIDE_LIMIT)
+        return guide
 
     def beginning(self) -> tuple[torch.Tensor, str] | None:
         """The guide."""

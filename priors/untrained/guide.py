@@ -6,11 +6,13 @@ wash out, and corrects what does not go with the measurement.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import torch
 
+from zeroshot.deadline import seconds_left
 from zeroshot.loop import Loop
 from zeroshot.operators import Mask, fill_holes
 from zeroshot.priors.untrained.settings import CHEAPER
@@ -47,6 +49,29 @@ def guide_image(
     prior = prior_class(kind).for_problem(problem, **{**_settings(kind), **(settings or {})})
     loop = Loop(problem, prior, generator=torch.Generator(), seconds=seconds).complete()
     return loop.result().clamp(0, 1) if loop.iteration else None
+
+
+def guide_in_time(
+    kind: str, problem: Problem, settings: dict[str, Any] | None, share: float
+) -> tuple[torch.Tensor, str]:
+    """The guide of this kind or, where it makes no step in its time, a cheaper one; and of which kind it is.
+
+    Parameters
+    ----------
+    kind, problem, settings
+        As for :func:`guide_image`; the settings are those of `kind`, not of a cheaper one in its place.
+    share : float
+        How much of the time that is left (:func:`zeroshot.deadline.seconds_left`) a guide may take.
+    """
+    asked = kind
+    while kind != "initial":
+        left = seconds_left()
+        seconds = None if left == math.inf else max(share * left, 1e-3)
+        guide = guide_image(kind, problem, settings if kind == asked else None, seconds)
+        if guide is not None:
+            return guide.to(problem.y.device), kind
+        kind = CHEAPER[kind]
+    return problem.initial(), kind
 
 
 def _settings(kind: str) -> dict[str, float]:

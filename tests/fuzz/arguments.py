@@ -51,7 +51,7 @@ _DENOISERS = (
 _FOR_ALL = ("tv", "wavelet", "huber_tv", "tv", "nltv", "tgv")
 _SLOW = ("dip", "auto", "pnp", "red", "ksvd", "nltv", "tgv", "ncsr", "gsr", "nnm", "wnnm", "completion",
     "pulse", "mgan", "inversion",
-         "latent")  # fmt: skip
+         "latent", "idr", "pixel2pixel", "zsn2n")  # fmt: skip
 _PATTERNS = (
     "RGGB",
     "BGGR",

@@ -24,6 +24,8 @@ DICTIONARY: dict[str, Any] = {"sweeps": 3, "training": 200, "atoms": 40, "patch"
 PATCHES: dict[str, Any] = {"inner": 6, "block": 3, "rounds": 2, "clusters": 10, "radius": 6, "patch": 5}
 GROUPS: dict[str, Any] = {"patch": 5, "group": 20, "iterations": 4, "stride": 3, "radius": 6}
 WAVELET: dict[str, Any] = {"iterations": 9, "block": 3, "levels": 2, "wavelet": "haar"}
+LEARNING: dict[str, Any] = {"channels": 6, "iterations": 12, "block": 3, "crop": 16}
+BANK: dict[str, Any] = {"members": 3, "coarse": 2, "radius": 4, "patch": 3}
 SPLITTING: dict[str, Any] = {"denoiser": "dct", "iterations": 5}
 
 #: Case → the prior, the task that it undoes, and settings that make it quick.
@@ -57,6 +59,8 @@ SETTINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gsr, holes": ("gsr", "inpaint", {"iterations": 4, "radius": 6, "group": 20, "refresh": 2}),
     "gsr": ("gsr", "sr", {"iterations": 4, "radius": 6, "group": 20, "refresh": 2, "patch": 6}),
     "huber_tv": ("huber_tv", "denoise", {"iterations": 60}),
+    "idr": ("idr", "denoise", {**LEARNING, "guide": "dct", "rounds": 2}),
+    "idr, alone": ("idr", "denoise", {**LEARNING, "guide": "none", "optimiser": "adam"}),
     "ksvd": ("ksvd", "denoise", DICTIONARY),
     "ksvd, holes": ("ksvd", "inpaint", {**DICTIONARY, "sweeps": 2, "coarsest": 0.025, "finest": 0.02}),
     "ncsr": ("ncsr", "denoise", PATCHES),
@@ -65,6 +69,12 @@ SETTINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "nltv": ("nltv", "denoise", {"radius": 3, "iterations": 30, "block": 5, "updates": 2}),
     "nnm": ("nnm", "denoise", GROUPS),
     "perona_malik": ("perona_malik", "denoise", {}),
+    "pixel2pixel": ("pixel2pixel", "denoise", {**LEARNING, **BANK, "guide": "dct"}),
+    "pixel2pixel, alone": (
+        "pixel2pixel",
+        "denoise",
+        {**LEARNING, **BANK, "guide": "none", "gap": 0, "reduction": 1, "crop": 0},
+    ),
     "pnp, hqs": ("pnp", "inpaint", {**SPLITTING, "scheme": "hqs"}),
     "pnp, outliers": ("pnp", "deblur", {**SPLITTING, "scheme": "hqs", "iterations": 3}),
     "pnp, admm": ("pnp", "sr", {**SPLITTING, "scheme": "admm"}),
@@ -80,6 +90,7 @@ SETTINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"iterations": 12, "block": 3, "transform": "orthogonal", "shifts": 2},
     ),
     "wnnm": ("wnnm", "denoise", GROUPS),
+    "zsn2n": ("zsn2n", "denoise", LEARNING),
 }
 LATENT: dict[str, tuple[str, Callable[[], Generator], dict[str, Any]]] = {
     "latent": ("latent", tiny_decoder, {"iterations": 6}),
@@ -99,6 +110,7 @@ NO_SYMMETRY: dict[str, Any] = {
     "offset_tolerance": None,
     "turn_tolerance": None,
 }
+LEARNERS = ("dip", "idr", "pixel2pixel", "zsn2n")
 #: How far turning goes, as the root mean square of what differs, and why it is not exact.
 TURNS: dict[str, float | None] = {
     # The measurements that are held out to choose by are drawn by their place.
@@ -129,6 +141,12 @@ KNOWN: dict[str, dict[str, Any]] = {
     **{name: {"is_random": True, "free": ("guide",)} for name in ("dip", "dip, muon, pool")},
     # The mean of a group is one of its singular values, which hard thresholding mostly keeps.
     **{name: {"offset_tolerance": 0.01} for name in ("gsr", "gsr, holes")},
+    # The guide may be None.
+    **{
+        name: {"is_random": True, "free": ("guide",)}
+        for name in ("idr", "idr, alone", "pixel2pixel", "pixel2pixel, alone")
+    },
+    "zsn2n": {"is_random": True},
     # It shows what is held out, and is refused with a rule that holds out.
     "dip, guided": {"is_random": True, "free": ("guide",), "held_out_tolerance": 1.0},
     "ncsr, sr": {"resumed_after": (1,), "steps": 3},
@@ -169,7 +187,7 @@ def case_of(name: str) -> PriorCase:
         if name == "pnp, outliers":
             problem = replace(problem, data_term=L1())
         prior = prior_class(family).for_problem(problem, **settings)
-    symmetry = NO_SYMMETRY if name in LATENT or name.startswith("dip") else {}
+    symmetry = NO_SYMMETRY if name in LATENT or name.startswith(LEARNERS) else {}
     turns = {"turn_tolerance": TURNS[name]} if name in TURNS else {}
     return PriorCase(prior, problem, **{**symmetry, **turns, **KNOWN.get(name, {})})
 

@@ -34,6 +34,7 @@ REFUSED: dict[str, dict[str, tuple[Any, ...]]] = {
         "sigma_start": (0,),
     },
     "huber_tv": {"smoothing": (0,)},
+    "idr": {"rounds": (0,), "network_share": (1.5,), "reduction": (3,), "orientations": (9,), "crop": (8,)},
     "inversion": {"iterations": (0,), "learning_rate": (0,)},
     "ksvd": {"patch": (1,), "atoms": (0,), "sparsity": (0,), "stride": (9,), "gain": (0,), "finest": (0.5,)},
     "latent": {"iterations": (0,), "learning_rate": (0,), "averaging": (1,)},
@@ -53,6 +54,7 @@ REFUSED: dict[str, dict[str, tuple[Any, ...]]] = {
     "nltv": {"neighbours": (0,), "patch": (4, 33), "radius": (51,)},
     "nnm": {"patch": (1,), "iterations": (0,), "stride": (0,), "feedback": (2,), "strength": (0,)},
     "perona_malik": {"strength": (0,), "discrepancy": (0,)},
+    "pixel2pixel": {"patch": (4, 0), "members": (1,), "refill": (1.5,), "radius": (0,)},
     "pnp": {
         "denoiser": (3,),
         "iterations": (0,),
@@ -73,6 +75,13 @@ REFUSED: dict[str, dict[str, tuple[Any, ...]]] = {
     },
     "wavelet": {"levels": (0, 13), "shifts": (0, 4097), "strength": (0,), "chroma": (0,), "iterations": (0,)},
     "wnnm": {"patch": (1,), "iterations": (0,), "stride": (0,), "feedback": (2,), "constant": (0,)},
+    "zsn2n": {
+        "orientations": (0, 9),
+        "iterations": (0,),
+        "depth": (0,),
+        "block": (0,),
+        "learning_rate": (0,),
+    },
 }
 
 
