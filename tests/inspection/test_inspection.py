@@ -36,9 +36,9 @@ def test_noise_impulses_and_stripes_are_told_with_the_command() -> None:
     assert striped.commands == ["zeroshot destripe photo.png --sigma 0"]
 
 
-@pytest.mark.parametrize("name", ["camera", "astronaut", "coins", "gravel"])
+@pytest.mark.parametrize("name", ["camera", "cat", "moon"])
 def test_of_a_good_picture_only_its_form_is_told(name: str) -> None:
-    found = zeroshot.inspect(sample(name)[:192, :192])
+    found = zeroshot.inspect(sample(name)[60:220, 60:220])
     assert not found.commands
     assert {one.topic for one in found.told} <= {"form", "noise", "sharpness"}
     assert "what to do: nothing" in str(found)
@@ -72,8 +72,8 @@ def test_a_blur_is_told_with_the_command() -> None:
 
 @pytest.mark.parametrize("factor", [1.25, 1.5, 1.9])
 def test_enlarging_leaves_traces(factor: float) -> None:
-    small = Image.fromarray(sample("camera")[100:300, 100:300])
-    large = small.resize((round(200 * factor),) * 2, Image.Resampling.BICUBIC)
+    small = Image.fromarray(sample("camera")[60:380, 60:380])
+    large = small.resize((round(320 * factor),) * 2, Image.Resampling.BICUBIC)
     found = resampling_of(as_image(np.asarray(large))[0])
     assert min(abs(one - factor) for one in found.factors) < 0.02
     assert resampling_of(as_image(np.asarray(small))[0]).frequency is None

@@ -76,10 +76,7 @@ def run(options: argparse.Namespace) -> int:
             write_atomically(options.plot, lambda file: figure.savefig(file, format="png", facecolor="white"))
         return 0
 
-    if several:
-        code = over_images([(path, path) for path in inputs], look)
-    else:
-        code = look(inputs[0])
+    code = over_images([(path, path) for path in inputs], look) if several else look(inputs[0])
     if options.json:
         say_page(json.dumps(found if several else found[0], indent=2, ensure_ascii=False))
     return code

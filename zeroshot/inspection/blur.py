@@ -77,7 +77,7 @@ def sharpness_of(image: torch.Tensor, sigma: float) -> Sharpness:
         width = float(widths.median())
         if width < _WIDE:
             break
-    return Sharpness(min(1.0, len(widths) / (4 * _LEAST_EDGES)), width)
+    return Sharpness(min(1.0, len(widths) / (2 * _LEAST_EDGES)), width)
 
 
 def _widths(plane: torch.Tensor, again: float, sigma: float) -> torch.Tensor:

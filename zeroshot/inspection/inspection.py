@@ -78,7 +78,8 @@ class Inspection:
         if self.compression.is_visible and self.compression.confidence >= CLEAR:
             auto = "" if self.compression.is_file else " --quality auto"
             steps.append(("jpeg", auto, "restored"))
-        noisy = max(self.noise.dark, self.noise.middle, self.noise.bright) >= _WORTH_DENOISING
+        strongest = max(self.noise.dark, self.noise.middle, self.noise.bright)
+        noisy = strongest >= _WORTH_DENOISING and self.noise.confidence >= CLEAR
         if not steps and self.stripes.sentence:
             steps.append(("destripe", " --prior bm3d" if noisy else " --sigma 0", "destriped"))
         elif not steps and (noisy or self.noise.coarse is not None or self.impulses.count):

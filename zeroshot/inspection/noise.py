@@ -88,7 +88,7 @@ def describe(model: NoiseModel) -> str:
 
 
 def noise_of(image: torch.Tensor, model: NoiseModel, known: torch.Tensor | None = None) -> Noise:
-    """The finding for an image (C, H, W) whose noise was estimated as `model`; `known` (H, W) are the pixels that count."""
+    """The finding for an image (C, H, W) whose noise was estimated as `model` from the `known` pixels (H, W)."""
     coarse = None
     if model.is_white:
         levels = correlated_noise(image, known)

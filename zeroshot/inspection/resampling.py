@@ -21,6 +21,8 @@ _BESIDE_BLOCKS = 0.004
 _LEAST_SIDE = 64
 #: By that factor measured greens vary more than interpolated ones, in that share of the parts of a picture.
 _LEAST_RATIO, _LEAST_AGREEING, _PARTS = 1.1, 0.9, 4
+#: Parts that vary less tell nothing; a mean of four neighbours does not vary at all.
+_LEAST_VARIATION, _LEAST_MEAN = 0.5 / 255, 0.1 / 255
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,8 @@ def demosaicking_of(image: torch.Tensor) -> Demosaicking:
     logarithms = []
     for part, field in zip(_parts(high), _parts(first), strict=True):
         one, other = float(part[field].mean()), float(part[~field].mean())
-        if min(one, other) > 0.5 / 255:
-            logarithms.append(np.log(one / other))
+        if max(one, other) > _LEAST_VARIATION:
+            logarithms.append(np.log(max(one, _LEAST_MEAN) / max(other, _LEAST_MEAN)))
     if len(logarithms) < _PARTS:
         return Demosaicking(0.0, 1.0, None)
     ratio = float(np.exp(np.median(logarithms)))

@@ -99,8 +99,8 @@ def stripe_component(
         (C, H, W), nominally in [0, 1]. The lowest and the highest values are left out where they recur: black and
         white clip stripes.
     direction : {"auto", "rows", "columns", "both"}
-        Where stripes are looked for. "auto" takes what is clear of either, in most channels; the others take whatever is
-        found.
+        Where stripes are looked for. "auto" takes what is clear of either, in most channels; the others take
+        whatever is found.
     known : torch.Tensor, optional
         (H, W) or (C, H, W), boolean: the pixels that count.
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 OUTLIERS = Option(
     "outliers",
     Choice(
-        ": 'auto' fills them in where they are clear, 'all' whatever stands out of its neighbours, 'none' keeps them",
+        ": 'auto' fills in clear ones, 'all' whatever stands out, 'none' keeps them",
         words=("auto", "all", "none"),
     ),
     "impulses (salt and pepper, dead and hot pixels)",
@@ -39,8 +39,9 @@ OUTLIERS = Option(
 _STRIPES = Option(
     "stripes",
     Choice(": 'auto' subtracts those that are clear, 'none' keeps them", words=("auto", "none")),
-    "rows and columns that are brighter or darker than those beside them",
+    "stripes of rows and columns",
     "auto",
+    expert=True,
 )
 
 
