@@ -23,7 +23,15 @@ from torch.nn import functional
 
 from zeroshot.colour import AXES, to_opponent
 from zeroshot.noise.block_spectrum import spectrum_of
-from zeroshot.noise.class_levels import FINE, LEAST_DEPENDENCE, MIDDLE, MOST_RATIO, Levels, levels_of, photon_line
+from zeroshot.noise.class_levels import (
+    FINE,
+    LEAST_DEPENDENCE,
+    MIDDLE,
+    MOST_RATIO,
+    Levels,
+    levels_of,
+    photon_line,
+)
 from zeroshot.noise.constant import constant_areas
 from zeroshot.noise.estimate import QUANTISATION, estimate_sigma, holds_a_picture, known_pixels
 from zeroshot.noise.flat_blocks import ORDERS, SIZE, Floor, blocks_of, floor_of
@@ -37,17 +45,19 @@ SCALES = 3
 #: The least share of impulses worth a word.
 LEAST_IMPULSES = 0.003
 #: Below that many levels of 255 noise is that of rounding and of good photographs.
-LEAST_LEVEL = 1.0 / 255
+LEAST_LEVEL = 2 / 255
+#: The same of noise that is weaker in colour than in brightness, which film grain is.
+LEAST_GREY_LEVEL = 5 / 255
 #: The finest frequencies of blocks.
 _FINE = (9, 14)
 #: The least noise of a plane of colour that tells of its spectrum, and the most of grey noise, relative to the brightness.
 LEAST_COLOUR, MOST_GREY = 0.1, 0.6
 #: No noise grows more than that from one octave to the next.
 MOST_GROWTH = 3.2
-#: How many times as strong as its fine part coarse noise is at least.
-LEAST_EXCESS = 1.3
+#: How many times as strong as its fine part coarse noise is at least, and from which on it is clear.
+LEAST_EXCESS, CLEAR_EXCESS = 1.3, 3.2
 #: How much the energies of blocks may rise at most, and in white noise.
-MOST_RISE, MOST_RISE_OF_WHITE = 4.0, 1.35
+MOST_RISE, MOST_RISE_OF_WHITE, MOST_SPREAD = 4.0, 1.35, 1.6
 #: How many times the usual difference to its neighbours an impulse has.
 LEAST_HEIGHT = 6.0
 
@@ -83,25 +93,20 @@ def estimate_noise(image: torch.Tensor, known: torch.Tensor | None = None) -> No
     beside = {"impulses": impulses, **_stripes(image, pixels)}
     evidence = _evidence(image, pixels, _left_out(beside))
     if evidence is None:
-        reason = "the image is too small to tell more than a level"
+        reason = "too few blocks without holes and clipping to tell more than a level"
         return replace(NoiseModel.white(white), confidence=0.5, reason=reason, **beside)
     if evidence.striped:
         white = min(white, evidence.fine)
     confidence = _confidence(evidence)
     excess = evidence.excess(white)
-    if evidence.level >= LEAST_LEVEL and (excess >= LEAST_EXCESS or evidence.is_grey):
-        if evidence.rise <= _most_rise(excess) and evidence.growth <= MOST_GROWTH:
+    coloured = evidence.level >= LEAST_LEVEL and excess >= LEAST_EXCESS
+    if coloured or (evidence.level >= LEAST_GREY_LEVEL and evidence.is_grey):
+        if evidence.is_noise(excess):
             return replace(_coloured(image, evidence), confidence=confidence, **beside)
         reason = "texture hides the noise"
         return replace(NoiseModel.white(white), confidence=min(confidence, 0.3), reason=reason, **beside)
     found = _white_by_intensity(image, pixels, evidence) or NoiseModel.white(white)
     return replace(found, confidence=confidence, **beside)
-
-
-def _most_rise(excess: float) -> float:
-    """The rise of the energies from which on it is texture, the more the clearer the noise is coloured."""
-    beyond = max(excess - 1, 0.0)
-    return max(MOST_RISE_OF_WHITE, min(1 + 0.5 * beyond + 0.1 * beyond**2, MOST_RISE))
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,7 @@ class _Evidence:
 
     def _band(self, plane: int, first: int, last: int) -> float:
         """Standard deviation of a plane at full size, where it is typical of the classes."""
-        kept = (ORDERS >= first) & (ORDERS <= last) & ~self.left_out
+        kept = (first <= ORDERS) & (last >= ORDERS) & ~self.left_out
         return math.sqrt(float(self.floors[0].variances[:, plane, kept].mean(dim=1).quantile(0.3)))
 
     @property
@@ -156,6 +161,18 @@ class _Evidence:
         return min(floor.rise for floor in self.floors[:2])
 
     @property
+    def spread(self) -> float:
+        """The same for the blocks that are typical."""
+        return min(floor.spread for floor in self.floors[:2])
+
+    def is_noise(self, excess: float) -> bool:
+        """Whether no texture explains as well what is coarse: the more the noise is so, the less alike blocks may be."""
+        beyond = max(excess - 1, 0.0)
+        most = max(MOST_RISE_OF_WHITE, min(1 + 0.5 * beyond + 0.1 * beyond**2, MOST_RISE))
+        grows = self.growth > MOST_GROWTH and excess < CLEAR_EXCESS
+        return self.rise <= most and self.spread <= MOST_SPREAD and not grows
+
+    @property
     def striped(self) -> bool:
         return bool(self.left_out.any())
 
@@ -166,7 +183,7 @@ def _evidence(
     planes = to_opponent(image)
     inside = _measured(image, known)
     low, high = image.amin(dim=(0, 2, 3), keepdim=True), image.amax(dim=(0, 2, 3), keepdim=True)
-    clipped = ((image <= low) | (image >= high)).any(dim=1).float()
+    clipped = ((image <= low) | (image >= high)).float().mean(dim=1)
     floors = []
     for _ in range(scales):
         blocks = blocks_of(planes, inside, clipped)
@@ -233,16 +250,16 @@ def _curve(
     return tuple(values.tolist()), (tuple(variances.tolist()),)
 
 
-def _white_by_intensity(
-    image: torch.Tensor, known: torch.Tensor, evidence: _Evidence
-) -> NoiseModel | None:
+def _white_by_intensity(image: torch.Tensor, known: torch.Tensor, evidence: _Evidence) -> NoiseModel | None:
     """White noise with a variance that depends on the intensity, None where it does not."""
     if evidence.rise > MOST_RISE_OF_WHITE:
         return None
     channels = image.shape[1]
     each = []
     for channel in range(channels):
-        alone = evidence if channels == 1 else _evidence(image[:, [channel]], known, evidence.left_out, scales=1)
+        alone = (
+            evidence if channels == 1 else _evidence(image[:, [channel]], known, evidence.left_out, scales=1)
+        )
         if alone is None:
             return None
         each.append(levels_of(alone.floors[0], evidence.left_out, FINE))

@@ -38,7 +38,7 @@ _UPDATES = 50
 
 
 @functools.cache
-def _kernel(scale: int) -> torch.Tensor:
+def block_kernel(scale: int) -> torch.Tensor:
     """K of one scale, (64, F²): the variance of its coefficients is K @ S."""
     rows = cosine_matrix(SIZE).repeat_interleave(2**scale, dim=1) / 2**scale
     omega = torch.arange(FREQUENCIES, dtype=torch.float64) * (math.pi / (FREQUENCIES - 1))
@@ -73,14 +73,12 @@ def spectrum_of(
     kernels, measured = [], []
     for scale, values in enumerate(variances):
         octaves = torch.log2(_REFERENCE * 2**scale / ORDERS.clamp(min=1).double())
-        logarithm = sum(
-            (octaves - index).clamp(0, 1) * math.log(rate) for index, rate in enumerate(growth)
-        )
+        logarithm = sum((octaves - index).clamp(0, 1) * math.log(rate) for index, rate in enumerate(growth))
         most = reference * torch.exp(2 * torch.as_tensor(logarithm)) / 4**scale
         bounded = torch.minimum(values.double(), most)
         if scale == 0:
             bounded = torch.where(ORDERS >= _FIRST_ORDER, values.double(), bounded)
-        kernels.append(_kernel(scale)[kept])
+        kernels.append(block_kernel(scale)[kept])
         measured.append(bounded[kept])
     kernel, target = torch.cat(kernels), torch.cat(measured).clamp(min=1e-14)
     power = torch.full((kernel.shape[1],), float(target[: int(kept.sum())].mean()), dtype=torch.float64)

@@ -71,9 +71,7 @@ class Levels:
         return torch.lerp(self.variances[place - 1], self.variances[place], share)
 
 
-def levels_of(
-    floor: Floor, left_out: torch.Tensor | None = None, band: torch.Tensor = MIDDLE
-) -> Levels:
+def levels_of(floor: Floor, left_out: torch.Tensor | None = None, band: torch.Tensor = MIDDLE) -> Levels:
     """The levels of the brightness of a floor, from the mean logarithm over some frequencies of each class.
 
     Parameters
