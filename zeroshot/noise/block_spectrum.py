@@ -1,7 +1,7 @@
 """The power spectrum of noise from the variances of the DCT coefficients of blocks at several scales.
 
 A coefficient of a block of the image at half the size, shrunk by averaging 2 × 2 pixels, is a sum over a block twice as
-large, so that at each scale s the variance of a coefficient k is the mean over the band of ``S(ω) K_sk(ω)`` with a known
+large. So at each scale s the variance of a coefficient k is the mean over the band of ``S(ω) K_sk(ω)`` with a known
 kernel K, aliasing included. S is fitted to all of them at once, by the multiplicative updates that maximise the
 likelihood of variances (minimise the Itakura–Saito divergence) and keep S positive.
 

@@ -35,6 +35,9 @@ CLASSES, BLOCKS_PER_CLASS = 8, 400
 FLATTEST, LEAST_BLOCKS = 0.08, 40
 #: The share of the pixels of a block that may be black or white.
 MOST_CLIPPED = 0.05
+#: How much flatness in colour counts where the noise of the planes of colour is measured, beside that of brightness:
+#: the colours of JPEG files have noise in some blocks and none in others, so that it counts little.
+COLOUR_WEIGHT = 0.25
 #: Rounds of choosing and measuring.
 _ROUNDS = 4
 #: A coefficient counts for no more than that many times the variance of its frequency when blocks are judged.
@@ -193,7 +196,7 @@ def floor_of(blocks: Blocks, levels: torch.Tensor | None = None) -> Floor | None
                 kept, other = part[_lowest(half[part], share)], parity != ORDERS % 2
                 measured[index, 0, other] = energies[0, kept][:, other].mean(dim=0)
             if colours:
-                kept = part[_lowest(brightness[part] + surroundings[part], share)]
+                kept = part[_lowest(brightness[part] + COLOUR_WEIGHT * surroundings[part], share)]
                 measured[index, 1:] = energies[1:, kept].mean(dim=1)
         variances = measured.mean(dim=0).clamp(min=1e-12)
     values = torch.stack(
