@@ -45,17 +45,22 @@ SCALES = 3
 #: The least share of impulses worth a word.
 LEAST_IMPULSES = 0.003
 #: Below that many levels of 255 noise is that of rounding and of good photographs.
-LEAST_LEVEL = 1.0 / 255
+LEAST_LEVEL = 2 / 255
+#: The same of noise that is weaker in colour than in brightness, which film grain is.
+LEAST_GREY_LEVEL = 5 / 255
 #: The finest frequencies of blocks.
 _FINE = (9, 14)
-#: The least noise of a plane of colour that tells of its spectrum, and the most of grey noise, relative to the brightness.
+#: Relative to the brightness: the least noise of a plane of colour that tells of its spectrum, the most of grey noise.
 LEAST_COLOUR, MOST_GREY = 0.1, 0.6
 #: No noise grows more than that from one octave to the next.
 MOST_GROWTH = 3.2
-#: How many times as strong as its fine part coarse noise is at least.
-LEAST_EXCESS = 1.3
+#: How many times as strong as its fine part coarse noise is at least, and from which on it is clear.
+LEAST_EXCESS, CLEAR_EXCESS = 1.3, 3.2
 #: How much the energies of blocks may rise at most, and in white noise.
-MOST_RISE, MOST_RISE_OF_WHITE = 4.0, 1.35
+MOST_RISE, MOST_RISE_OF_WHITE, MOST_SPREAD = 4.0, 1.35, 1.6
+#: What the standard deviation in the planes of colour is multiplied by: compression leaves less of it in flat blocks than
+#: elsewhere. The median over photographs whose noise is known.
+COLOUR_CORRECTION = 1.2
 #: How many times the usual difference to its neighbours an impulse has.
 LEAST_HEIGHT = 6.0
 
@@ -91,25 +96,20 @@ def estimate_noise(image: torch.Tensor, known: torch.Tensor | None = None) -> No
     beside = {"impulses": impulses, **_stripes(image, pixels)}
     evidence = _evidence(image, pixels, _left_out(beside))
     if evidence is None:
-        reason = "the image is too small to tell more than a level"
+        reason = "too few blocks without holes and clipping to tell more than a level"
         return replace(NoiseModel.white(white), confidence=0.5, reason=reason, **beside)
     if evidence.striped:
         white = min(white, evidence.fine)
     confidence = _confidence(evidence)
     excess = evidence.excess(white)
-    if evidence.level >= LEAST_LEVEL and (excess >= LEAST_EXCESS or evidence.is_grey):
-        if evidence.rise <= _most_rise(excess) and evidence.growth <= MOST_GROWTH:
+    coloured = evidence.level >= LEAST_LEVEL and excess >= LEAST_EXCESS
+    if coloured or (evidence.level >= LEAST_GREY_LEVEL and evidence.is_grey):
+        if evidence.is_noise(excess):
             return replace(_coloured(image, evidence), confidence=confidence, **beside)
         reason = "texture hides the noise"
         return replace(NoiseModel.white(white), confidence=min(confidence, 0.3), reason=reason, **beside)
     found = _white_by_intensity(image, pixels, evidence) or NoiseModel.white(white)
     return replace(found, confidence=confidence, **beside)
-
-
-def _most_rise(excess: float) -> float:
-    """The rise of the energies from which on it is texture, the more the clearer the noise is coloured."""
-    beyond = max(excess - 1, 0.0)
-    return max(MOST_RISE_OF_WHITE, min(1 + 0.5 * beyond + 0.1 * beyond**2, MOST_RISE))
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,18 @@ class _Evidence:
         return min(floor.rise for floor in self.floors[:2])
 
     @property
+    def spread(self) -> float:
+        """The same for the blocks that are typical."""
+        return min(floor.spread for floor in self.floors[:2])
+
+    def is_noise(self, excess: float) -> bool:
+        """Whether no texture explains it as well: the clearer the noise is coarse, the less alike blocks may be."""
+        beyond = max(excess - 1, 0.0)
+        most = max(MOST_RISE_OF_WHITE, min(1 + 0.5 * beyond + 0.1 * beyond**2, MOST_RISE))
+        grows = self.growth > MOST_GROWTH and excess < CLEAR_EXCESS
+        return self.rise <= most and self.spread <= MOST_SPREAD and not grows
+
+    @property
     def striped(self) -> bool:
         return bool(self.left_out.any())
 
@@ -174,7 +186,7 @@ def _evidence(
     planes = to_opponent(image)
     inside = _measured(image, known)
     low, high = image.amin(dim=(0, 2, 3), keepdim=True), image.amax(dim=(0, 2, 3), keepdim=True)
-    clipped = ((image <= low) | (image >= high)).any(dim=1).float()
+    clipped = ((image <= low) | (image >= high)).float().mean(dim=1)
     floors = []
     for _ in range(scales):
         blocks = blocks_of(planes, inside, clipped)
@@ -212,6 +224,7 @@ def _coloured(image: torch.Tensor, evidence: _Evidence) -> NoiseModel:
     for plane in range(channels):
         is_colour = channels == 3 and plane > 0
         power = spectrum_of([values[plane] for values in measured], is_colour, evidence.left_out)
+        power = power * COLOUR_CORRECTION**2 if is_colour else power
         spectra.append(power)
         powers.append(float(band_mean(power[None])[0]))
     mean = math.fsum(powers) / channels

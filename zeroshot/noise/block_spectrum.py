@@ -1,7 +1,7 @@
 """The power spectrum of noise from the variances of the DCT coefficients of blocks at several scales.
 
 A coefficient of a block of the image at half the size, shrunk by averaging 2 × 2 pixels, is a sum over a block twice as
-large, so that at each scale s the variance of a coefficient k is the mean over the band of ``S(ω) K_sk(ω)`` with a known
+large. So at each scale s the variance of a coefficient k is the mean over the band of ``S(ω) K_sk(ω)`` with a known
 kernel K, aliasing included. S is fitted to all of them at once, by the multiplicative updates that maximise the
 likelihood of variances (minimise the Itakura–Saito divergence) and keep S positive.
 
@@ -38,7 +38,7 @@ _UPDATES = 50
 
 
 @functools.cache
-def _kernel(scale: int) -> torch.Tensor:
+def block_kernel(scale: int) -> torch.Tensor:
     """K of one scale, (64, F²): the variance of its coefficients is K @ S."""
     rows = cosine_matrix(SIZE).repeat_interleave(2**scale, dim=1) / 2**scale
     omega = torch.arange(FREQUENCIES, dtype=torch.float64) * (math.pi / (FREQUENCIES - 1))
@@ -78,7 +78,7 @@ def spectrum_of(
         bounded = torch.minimum(values.double(), most)
         if scale == 0:
             bounded = torch.where(ORDERS >= _FIRST_ORDER, values.double(), bounded)
-        kernels.append(_kernel(scale)[kept])
+        kernels.append(block_kernel(scale)[kept])
         measured.append(bounded[kept])
     kernel, target = torch.cat(kernels), torch.cat(measured).clamp(min=1e-14)
     power = torch.full((kernel.shape[1],), float(target[: int(kept.sum())].mean()), dtype=torch.float64)
