@@ -10,7 +10,7 @@
 The face, all of which :func:`dir` shows:
 
 - a function for each task, :func:`denoise`, :func:`inpaint`, :func:`sr`, :func:`colorize`, :func:`demosaic`,
-  :func:`deblur` and :func:`restore`, and :func:`solve`, the engine behind them, which takes the task by its name;
+  :func:`deblur`, :func:`jpeg` and :func:`restore`, and :func:`solve`, the engine behind them, which takes the task by its name;
 - :func:`tasks` and :func:`priors`, the tables of what there is;
 - the classes of priors, such as :class:`TotalVariation`, of stopping rules and data terms, and their contracts;
 - :mod:`compare`, methods side by side on the same images; :mod:`metrics`, how good an image is; :mod:`images`, files
