@@ -129,7 +129,7 @@ PAIRS: list[Any] = [
     slow("deblur", "dip", deblur, 1.0),
     slow("restore", "dip", restore, 0.5),
     ("denoise", "auto", denoise, 7.0),
-    ("jpeg", "tv", jpeg, 0.1),
+    ("jpeg", "tv", jpeg, 0.02),
     ("jpeg", "dct", jpeg, 0.6),
     ("jpeg", "bm3d", jpeg, 0.6),
     slow("jpeg", "tgv", jpeg, 0.1),

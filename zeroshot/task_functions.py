@@ -28,7 +28,7 @@ def signature_of(task: Task) -> inspect.Signature:
         for index, option in enumerate(task.options)
     ]
     common = [one for one in solving.values() if one.kind is keyword]
-    prior = solving["prior"].replace(kind=keyword)
+    prior = solving["prior"].replace(kind=keyword, default=task.prior)
     return inspect.Signature(
         [solving["image"], *own, prior, *common], return_annotation=inspect.signature(solve).return_annotation
     )
@@ -42,6 +42,7 @@ def _function(task: Task) -> Callable[..., Restoration]:
             raise TypeError(
                 f"{task.name}(image, {first}, …) takes one {first}, and everything else by its name"
             )
+        arguments.setdefault("prior", task.prior)
         return solve(image, task.name, **dict(zip([first], told, strict=False)), **arguments)
 
     restored.__name__ = restored.__qualname__ = task.name

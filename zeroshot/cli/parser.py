@@ -88,7 +88,8 @@ def _settings_of_chosen(words: Sequence[str]) -> list[str]:
     """The names of the settings of the prior that the words choose, without its import."""
     chosen = [word.partition("=")[2] for word in words if word.startswith("--prior=")]
     chosen += [after for word, after in itertools.pairwise(words) if word == "--prior"]
-    prior = (chosen or ["dip"])[-1]
+    table = tasks()
+    prior = (chosen or [table[words[0]].prior if words[0] in table else "dip"])[-1]
     if not is_prior(prior):
         return []
     return [field.name for field in dataclasses.fields(prior_outline(prior))]
@@ -169,12 +170,12 @@ def _add_task(commands: Any, task: Task) -> None:
         help=f"a file; for several images a folder; 'FOLDER/' makes the folder (default: photo.{task.outcome}.png "
         "for photo.png or photo.jpg, in its folder)")  # fmt: skip
     add_task_options(command, task)
-    _add_run_options(command)
+    _add_run_options(command, task.prior)
     command.set_defaults(run=command_restore.run)
 
 
-def _add_run_options(command: Parser) -> None:
-    _add_solver_options(command)
+def _add_run_options(command: Parser, prior: str) -> None:
+    _add_solver_options(command, prior)
     add = command.add_argument
     add("--preview", type=Path, metavar="FILE", help="rewrite this image with the estimate while it runs")
     add("--resume", action="store_true",
@@ -201,9 +202,9 @@ def _add_run_options(command: Parser) -> None:
         help="write the latent that was found, for 'zeroshot edit'")  # fmt: skip
 
 
-def _add_solver_options(command: Parser) -> None:
+def _add_solver_options(command: Parser, prior: str = "dip") -> None:
     add = command.add_argument
-    add("--prior", default="dip", help="what images look like: see 'zeroshot priors' (default dip)")
+    add("--prior", default=prior, help=f"what images look like: see 'zeroshot priors' (default {prior})")
     add("--set", dest="settings", action="append", type=_setting, default=[], metavar="KEY=VALUE",
         help="a setting of the prior, e.g. --set channels=64 (repeatable)")  # fmt: skip
     add(

@@ -82,7 +82,8 @@ def traces_of(pixels: np.ndarray) -> JpegTraces | None:
     part = pixels[top : top + _PART, left : left + _PART]
     planes = planes_of(part)
     # The decoder has clipped what it had beyond black and white, and with it the whole block.
-    clipped = ((part <= 0) | (part >= 255)).reshape(*part.shape[:2], -1).any(axis=2)
+    extremes = (part <= 0) | (part >= 255)
+    clipped = np.asarray(extremes.reshape(*part.shape[:2], -1).any(axis=2))
     found = None
     for grid in _likely_grids(planes[0]):
         comb = _comb(_telling(_cut(planes[0], grid), _cut(clipped, grid)))

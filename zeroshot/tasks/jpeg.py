@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from zeroshot.checks import is_number
 from zeroshot.spelling import Argument, OptionError, Part, Wording
-from zeroshot.tasks.noise import CLEAN, kinds_of_noise
-from zeroshot.tasks.options import Choice, Option, OptionType, listed
+from zeroshot.tasks.noise import kinds_of_noise
+from zeroshot.tasks.options import Choice, GreyLevels, Option, OptionType, listed
 from zeroshot.tasks.task import Damage, Options, Task, told
 
 if TYPE_CHECKING:
@@ -67,6 +67,14 @@ _TABLES = Option(
     expert=True,
 )
 
+_SIGMA = Option(
+    "sigma",
+    GreyLevels(Wording(" on the [0, 1] scale", " in 8-bit grey levels"), estimated=False),
+    "noise that was there before the compression: its standard deviation",
+    0.0,
+    expert=True,
+)
+
 
 def _check(options: Mapping[str, Any]) -> None:
     subsampling = options["subsampling"]
@@ -107,7 +115,7 @@ def _damage(picture: Picture, given: Options, generator: torch.Generator) -> Dam
 JPEG = Task(
     name="jpeg",
     summary="remove the blocks and the ringing of JPEG",
-    options=(_QUALITY, _SUBSAMPLING, _TABLES, CLEAN[0]),
+    options=(_QUALITY, _SUBSAMPLING, _TABLES, _SIGMA),
     pose=_pose,
     damage_options=(_QUALITY, _SUBSAMPLING),
     damage=_damage,
@@ -117,6 +125,7 @@ JPEG = Task(
         "zeroshot jpeg photo.jpg -o clean.png --prior gsr",
     ),
     outcome="clean",
+    prior="bm3d",
     check=_check,
     check_damage=_check_damage,
 )

@@ -70,6 +70,8 @@ class Task:
         Lines of the command line, the plainest first.
     outcome : str
         What its results are called: of photo.png it makes photo.OUTCOME.png.
+    prior : str
+        The name of the one that its command and its function take where none is chosen.
     check, check_damage : callable
         Refuse values that do not go together, as far as that shows without an image.
     more_help : callable
@@ -85,6 +87,7 @@ class Task:
     suited: tuple[str, ...]
     examples: tuple[str, ...]
     outcome: str = "restored"
+    prior: str = "dip"
     check: Callable[[Mapping[str, Any]], None] = no_check
     check_damage: Callable[[Mapping[str, Any]], None] = no_check
     more_help: Callable[[], str] = str
