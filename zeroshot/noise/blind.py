@@ -38,7 +38,7 @@ from zeroshot.noise.flat_blocks import ORDERS, SIZE, Floor, blocks_of, floor_of
 from zeroshot.noise.model import NoiseModel
 from zeroshot.noise.outliers import outliers
 from zeroshot.noise.spectrum import band_mean
-from zeroshot.noise.whiteness import stripes
+from zeroshot.noise.stripes import stripe_component
 
 #: Scales that are looked at: full, half and quarter size.
 SCALES = 3
@@ -310,13 +310,13 @@ def _without_impulses(image: torch.Tensor, known: torch.Tensor) -> tuple[torch.T
 
 
 def _stripes(image: torch.Tensor, known: torch.Tensor) -> dict[str, float]:
-    """The standard deviations of rows and columns where there are stripes all through the image."""
-    if not bool(known.all()):
-        return {}
-    found = [stripe for stripe in map(stripes, image) if stripe is not None]
-    if len(found) < len(image) or len({stripe.direction for stripe in found}) > 1:
-        return {}
-    return {found[0].direction: math.fsum(stripe.level for stripe in found) / len(found)}
+    """The standard deviations of rows and columns, in the mean over the images, where all have such stripes."""
+    found = [stripe_component(picture, known=pixels) for picture, pixels in zip(image, known, strict=True)]
+    levels = {
+        "rows": [stripes.level_of_rows for stripes in found],
+        "columns": [stripes.level_of_columns for stripes in found],
+    }
+    return {name: math.fsum(each) / len(each) for name, each in levels.items() if min(each) > 0}
 
 
 def _left_out(beside: dict[str, float]) -> torch.Tensor:
