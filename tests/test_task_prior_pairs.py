@@ -119,6 +119,9 @@ PAIRS: list[Any] = [
     slow("demosaic", "dip", demosaic, 0.5),
     slow("deblur", "dip", deblur, 1.0),
     slow("restore", "dip", restore, 0.5),
+    ("denoise", "zsn2n", denoise, 2.5),
+    slow("denoise", "idr", denoise, 6.0),
+    slow("denoise", "pixel2pixel", denoise, 5.0),
     ("denoise", "auto", denoise, 7.0),
     slow("inpaint", "auto", inpaint, 0.4),
     slow("sr", "auto", super_resolve, 0.4),
@@ -136,7 +139,12 @@ DAMAGES: dict[str, Callable[[torch.Tensor], Damaged]] = {
     "deblur": deblur,
     "restore": restore,
 }
-SETTINGS = {"dip": {"precision": "float32"}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "dip": {"precision": "float32"},
+    "zsn2n": {"iterations": 75, "crop": 32},
+    "idr": {"iterations": 200, "crop": 48},
+    "pixel2pixel": {"iterations": 100, "crop": 48},
+}
 
 
 def picture_for(prior: str, photograph: torch.Tensor) -> torch.Tensor:
