@@ -128,6 +128,9 @@ PAIRS: list[Any] = [
     slow("demosaic", "dip", demosaic, 0.5),
     slow("deblur", "dip", deblur, 1.0),
     slow("restore", "dip", restore, 0.5),
+    ("denoise", "zsn2n", denoise, 2.5),
+    slow("denoise", "idr", denoise, 6.0),
+    slow("denoise", "pixel2pixel", denoise, 5.0),
     ("denoise", "auto", denoise, 7.0),
     ("jpeg", "tv", jpeg, 0.02),
     ("jpeg", "dct", jpeg, 0.6),
@@ -153,7 +156,12 @@ DAMAGES: dict[str, Callable[[torch.Tensor], Damaged]] = {
     "restore": restore,
     "jpeg": jpeg,
 }
-SETTINGS = {"dip": {"precision": "float32"}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "dip": {"precision": "float32"},
+    "zsn2n": {"iterations": 75, "crop": 32},
+    "idr": {"iterations": 200, "crop": 48},
+    "pixel2pixel": {"iterations": 100, "crop": 48},
+}
 
 
 def picture_for(prior: str, photograph: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -91,7 +92,7 @@ class TrainingRun(Run):
     Subclasses give the loss of an update, and the image that the network makes of the measurement.
     """
 
-    state = ("iteration", "planned", "rate", "network", "optimiser", "generator")
+    state: ClassVar[tuple[str, ...]] = ("iteration", "planned", "rate", "network", "optimiser", "generator")
 
     def __init__(
         self,
@@ -118,8 +119,11 @@ class TrainingRun(Run):
         settings = self._settings
         if settings.optimiser == "adam":
             return Adam(self.network.parameters(), lr=settings.learning_rate)
-        kernels = [layer.weight for layer in self.network.body]
-        others = [p for p in self.network.parameters() if not any(p is kernel for kernel in kernels)]
+        body = list(self.network.body.parameters())
+        kernels = [parameter for parameter in body if parameter.ndim == 4]
+        others = [parameter for parameter in body if parameter.ndim != 4] + list(
+            self.network.head.parameters()
+        )
         return Muon(kernels, others, lr=settings.learning_rate, adam_lr=settings.learning_rate / 4)
 
     @abstractmethod
