@@ -56,8 +56,8 @@ def compression_of(picture: Picture) -> Compression:
     nothing = Compression(1.0, False, None, "", (0, 0))
     if importlib.util.find_spec("zeroshot.compression") is None:
         return nothing
-    from zeroshot.compression.header import jpeg_header, subsampling_of
-    from zeroshot.compression.traces import traces_of
+    from zeroshot.compression.header import jpeg_header, subsampling_of  # type: ignore[import-not-found,unused-ignore]
+    from zeroshot.compression.traces import traces_of  # type: ignore[import-not-found,unused-ignore]
     from zeroshot.images.kinds import read_bytes
 
     if picture.source is not None and read_bytes(picture.source)[0] == "JPEG":

@@ -77,9 +77,10 @@ def noise_finding(model: NoiseModel, coarse: float | None = None) -> Noise:
     """
     channels = model.channels or 1
     grid = torch.tensor(INTENSITIES).expand(1, channels, 1, -1)
-    levels = (255 * model.level(grid).square().mean(dim=(0, 1, 2)).sqrt()).tolist()
+    dark, middle, bright = (255 * model.level(grid).square().mean(dim=(0, 1, 2)).sqrt()).tolist()
     length = model.correlation_length
-    return Noise(model.confidence, *levels, length, None if coarse is None else 255 * coarse, model.reason)
+    coarse = None if coarse is None else 255 * coarse
+    return Noise(model.confidence, dark, middle, bright, length, coarse, model.reason)
 
 
 def describe(model: NoiseModel) -> str:
