@@ -109,7 +109,6 @@ def test_all_of_it_is_json() -> None:
 
 
 def test_a_jpeg_and_its_traces(tmp_path) -> None:
-    pytest.importorskip("zeroshot.compression")
     file, copy = tmp_path / "photo.jpg", tmp_path / "copy.png"
     Image.fromarray(ASTRONAUT).save(file, quality=60, subsampling="4:2:0")
     Image.open(file).save(copy)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from typing import ClassVar
 
+from zeroshot.compression.header import jpeg_header, subsampling_of
+from zeroshot.compression.traces import traces_of
 from zeroshot.images import Picture
+from zeroshot.images.kinds import read_bytes
 from zeroshot.inspection.finding import Finding
 
 #: Below that quality blocks and ringing can be seen.
@@ -54,12 +56,6 @@ class Compression(Finding):
 def compression_of(picture: Picture) -> Compression:
     """What the file says where it is a JPEG, else what the pixels of its first image tell."""
     nothing = Compression(1.0, False, None, "", (0, 0))
-    if importlib.util.find_spec("zeroshot.compression") is None:
-        return nothing
-    from zeroshot.compression.header import jpeg_header, subsampling_of  # type: ignore[import-not-found,unused-ignore]
-    from zeroshot.compression.traces import traces_of  # type: ignore[import-not-found,unused-ignore]
-    from zeroshot.images.kinds import read_bytes
-
     if picture.source is not None and read_bytes(picture.source)[0] == "JPEG":
         header = jpeg_header(picture.source)
         return Compression(1.0, True, header.quality, header.subsampling, (0, 0))
