@@ -21,7 +21,7 @@ from zeroshot.noise import NoiseModel, estimate_noise, outliers, stripe_componen
 #: Findings are told from that confidence on.
 CLEAR = 0.5
 #: Noise of that many grey levels in some part is worth taking away.
-_WORTH_DENOISING = 1.5
+_WORTH_DENOISING = 2.5
 
 
 @dataclass(frozen=True, eq=False)
