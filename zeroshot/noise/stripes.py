@@ -37,6 +37,8 @@ _TREND = 15
 #: The weakest stripes, as the standard deviation on the [0, 1] scale, and how far the upper and the lower half of the
 #: picture agree on them, as a correlation.
 LEAST_LEVEL, LEAST_AGREEMENT = 0.4 / 255, 0.88
+#: The weakest stripes that are clear: those of a picture of boards and shelves are weaker.
+LEAST_CLEAR_LEVEL = 2 / 255
 #: By how much less the halves may agree where what lies side by side agrees nearly fully.
 _CHANGING, _SURE = 0.15, 0.03
 #: Columns at either side that do not tell whether there are stripes.
@@ -129,9 +131,9 @@ def stripe_component(
                 found[name][channel] = stripes if name == "columns" else stripes.T
     if direction == "auto":
         for stripes in found.values():
-            if 2 * int(stripes.flatten(1).any(dim=1).sum()) < len(
-                image
-            ):  # in one channel of three it is chance
+            striped = int(stripes.flatten(1).any(dim=1).sum())
+            # In one channel of three it is chance.
+            if 2 * striped < len(image) or float(stripes.square().mean().sqrt()) < LEAST_CLEAR_LEVEL:
                 stripes.zero_()
     return StripeComponent(found["rows"], found["columns"])
 
