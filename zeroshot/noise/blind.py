@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -45,7 +46,7 @@ SCALES = 3
 #: The least share of impulses worth a word.
 LEAST_IMPULSES = 0.003
 #: Below that many levels of 255 noise is that of rounding and of good photographs.
-LEAST_LEVEL = 2 / 255
+LEAST_LEVEL = 3 / 255
 #: The same of noise that is weaker in colour than in brightness, which film grain is.
 LEAST_GREY_LEVEL = 5 / 255
 #: The finest frequencies of blocks.
@@ -55,11 +56,11 @@ LEAST_COLOUR, MOST_GREY = 0.1, 0.6
 #: No noise grows more than that from one octave to the next.
 MOST_GROWTH = 3.2
 #: How many times as strong as its fine part coarse noise is at least, and from which on it is clear.
-LEAST_EXCESS, CLEAR_EXCESS = 1.3, 3.2
+LEAST_EXCESS, CLEAR_EXCESS = 1.45, 3.2
 #: How much the energies of blocks may rise at most, and in white noise.
 MOST_RISE, MOST_RISE_OF_WHITE, MOST_SPREAD = 4.0, 1.35, 1.6
-#: What the standard deviation in the planes of colour is multiplied by: compression leaves less of it in flat blocks than
-#: elsewhere. The median over photographs whose noise is known.
+#: What the standard deviation in the planes of colour is multiplied by: compression leaves less of it in flat blocks
+#: than elsewhere. The median over photographs whose noise is known.
 COLOUR_CORRECTION = 1.2
 #: How many times the usual difference to its neighbours an impulse has.
 LEAST_HEIGHT = 6.0
@@ -93,7 +94,7 @@ def estimate_noise(image: torch.Tensor, known: torch.Tensor | None = None) -> No
     image, impulses = _without_impulses(image.detach().float(), pixels)
     if impulses:
         white = estimate_sigma(image, known)
-    beside = {"impulses": impulses, **_stripes(image, pixels)}
+    beside: dict[str, Any] = {"impulses": impulses, **_stripes(image, pixels)}
     evidence = _evidence(image, pixels, _left_out(beside))
     if evidence is None:
         reason = "too few blocks without holes and clipping to tell more than a level"
@@ -256,7 +257,7 @@ def _curve(
 
 def _white_by_intensity(image: torch.Tensor, known: torch.Tensor, evidence: _Evidence) -> NoiseModel | None:
     """White noise with a variance that depends on the intensity, None where it does not."""
-    if evidence.rise > MOST_RISE_OF_WHITE:
+    if evidence.rise > MOST_RISE_OF_WHITE or evidence.level < LEAST_LEVEL:
         return None
     channels = image.shape[1]
     each = []
