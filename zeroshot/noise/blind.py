@@ -59,6 +59,9 @@ MOST_GROWTH = 3.2
 LEAST_EXCESS, CLEAR_EXCESS = 1.45, 3.2
 #: How much the energies of blocks may rise at most, and in white noise.
 MOST_RISE, MOST_RISE_OF_WHITE, MOST_SPREAD = 4.0, 1.35, 1.6
+#: Texture makes weak noise seem stronger at some intensities. Up to this level noise depends on the intensity only
+#: where it is somewhere weaker than that share of the level found for all.
+STRONG_LEVEL, MOST_OF_WEAKEST = 10 / 255, 0.85
 #: What the standard deviation in the planes of colour is multiplied by: compression leaves less of it in flat blocks
 #: than elsewhere. The median over photographs whose noise is known.
 COLOUR_CORRECTION = 1.2
@@ -109,7 +112,7 @@ def estimate_noise(image: torch.Tensor, known: torch.Tensor | None = None) -> No
             return replace(_coloured(image, evidence), confidence=confidence, **beside)
         reason = "texture hides the noise"
         return replace(NoiseModel.white(white), confidence=min(confidence, 0.3), reason=reason, **beside)
-    found = _white_by_intensity(image, pixels, evidence) or NoiseModel.white(white)
+    found = _white_by_intensity(image, pixels, white, evidence) or NoiseModel.white(white)
     return replace(found, confidence=confidence, **beside)
 
 
@@ -255,7 +258,9 @@ def _curve(
     return tuple(values.tolist()), (tuple(variances.tolist()),)
 
 
-def _white_by_intensity(image: torch.Tensor, known: torch.Tensor, evidence: _Evidence) -> NoiseModel | None:
+def _white_by_intensity(
+    image: torch.Tensor, known: torch.Tensor, white: float, evidence: _Evidence
+) -> NoiseModel | None:
     """White noise with a variance that depends on the intensity, None where it does not."""
     if evidence.rise > MOST_RISE_OF_WHITE or evidence.level < LEAST_LEVEL:
         return None
@@ -269,6 +274,9 @@ def _white_by_intensity(image: torch.Tensor, known: torch.Tensor, evidence: _Evi
             return None
         each.append(levels_of(alone.floors[0], evidence.left_out, FINE))
     if max(levels.ratio for levels in each) < LEAST_DEPENDENCE:
+        return None
+    weakest = math.sqrt(min(float(levels.variances.amin()) for levels in each))
+    if white < STRONG_LEVEL and weakest > MOST_OF_WEAKEST * white:
         return None
     line = photon_line(
         torch.cat([levels.values for levels in each]), torch.cat([levels.variances for levels in each])
