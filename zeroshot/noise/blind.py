@@ -43,6 +43,8 @@ from zeroshot.noise.stripes import stripe_component
 
 #: Scales that are looked at: full, half and quarter size.
 SCALES = 3
+#: The least standard deviation of rows and columns: courses of bricks and planks have a little.
+LEAST_STRIPES = 2 / 255
 #: The least share of impulses worth a word.
 LEAST_IMPULSES = 0.003
 #: Below that many levels of 255 noise is that of rounding and of good photographs.
@@ -325,7 +327,7 @@ def _stripes(image: torch.Tensor, known: torch.Tensor) -> dict[str, float]:
         "rows": [stripes.level_of_rows for stripes in found],
         "columns": [stripes.level_of_columns for stripes in found],
     }
-    return {name: math.fsum(each) / len(each) for name, each in levels.items() if min(each) > 0}
+    return {name: math.fsum(each) / len(each) for name, each in levels.items() if min(each) >= LEAST_STRIPES}
 
 
 def _left_out(beside: dict[str, float]) -> torch.Tensor:
