@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional
 
-from tests.pictures import as_image, grey, sample, seeded
+from tests.pictures import as_image, grey, read, sample, seeded
 from zeroshot.colour import AXES
 from zeroshot.noise import (
     NoiseModel,
@@ -99,6 +100,12 @@ def test_white_noise_in_colour_is_white(sigma: float) -> None:
     model = estimate_noise(y)
     assert model.is_white
     assert model.sigma == pytest.approx(estimate_sigma(y), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["house", "peppers"])
+def test_texture_does_not_make_weak_white_noise_depend_on_the_intensity(shared: Path, name: str) -> None:
+    x = read(shared / "data" / "colour9" / f"{name}.png")[..., :192, :192]
+    assert estimate_noise(eight_bits(x + white(x, 5))).is_white
 
 
 # --- correlated noise ---

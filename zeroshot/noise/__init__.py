@@ -1,6 +1,6 @@
-"""The noise of a measurement: what it is (:class:`NoiseModel`); all of it estimated from one image (:func:`estimate_noise`),
-or its level alone (:func:`estimate_sigma`); whether it is white; pixels that stand out; synthetic noise; variance
-stabilisation.
+"""The noise of a measurement: what it is (:class:`NoiseModel`); all of it estimated from one image
+(:func:`estimate_noise`), or its level alone (:func:`estimate_sigma`); whether it is white; pixels that stand out;
+synthetic noise; variance stabilisation.
 
 All noise levels are standard deviations on the [0, 1] scale: the literature's sigma = 25 is 25/255 here.
 """

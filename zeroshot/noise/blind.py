@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -42,10 +43,12 @@ from zeroshot.noise.stripes import stripe_component
 
 #: Scales that are looked at: full, half and quarter size.
 SCALES = 3
+#: The least standard deviation of rows and columns: courses of bricks and planks have a little.
+LEAST_STRIPES = 2 / 255
 #: The least share of impulses worth a word.
 LEAST_IMPULSES = 0.003
 #: Below that many levels of 255 noise is that of rounding and of good photographs.
-LEAST_LEVEL = 2 / 255
+LEAST_LEVEL = 3 / 255
 #: The same of noise that is weaker in colour than in brightness, which film grain is.
 LEAST_GREY_LEVEL = 5 / 255
 #: The finest frequencies of blocks.
@@ -55,11 +58,14 @@ LEAST_COLOUR, MOST_GREY = 0.1, 0.6
 #: No noise grows more than that from one octave to the next.
 MOST_GROWTH = 3.2
 #: How many times as strong as its fine part coarse noise is at least, and from which on it is clear.
-LEAST_EXCESS, CLEAR_EXCESS = 1.3, 3.2
+LEAST_EXCESS, CLEAR_EXCESS = 1.45, 3.2
 #: How much the energies of blocks may rise at most, and in white noise.
 MOST_RISE, MOST_RISE_OF_WHITE, MOST_SPREAD = 4.0, 1.35, 1.6
-#: What the standard deviation in the planes of colour is multiplied by: compression leaves less of it in flat blocks than
-#: elsewhere. The median over photographs whose noise is known.
+#: Texture makes weak noise seem stronger at some intensities. Up to this level noise depends on the intensity only
+#: where it is somewhere weaker than that share of the level found for all.
+STRONG_LEVEL, MOST_OF_WEAKEST = 10 / 255, 0.85
+#: What the standard deviation in the planes of colour is multiplied by: compression leaves less of it in flat blocks
+#: than elsewhere. The median over photographs whose noise is known.
 COLOUR_CORRECTION = 1.2
 #: How many times the usual difference to its neighbours an impulse has.
 LEAST_HEIGHT = 6.0
@@ -93,7 +99,7 @@ def estimate_noise(image: torch.Tensor, known: torch.Tensor | None = None) -> No
     image, impulses = _without_impulses(image.detach().float(), pixels)
     if impulses:
         white = estimate_sigma(image, known)
-    beside = {"impulses": impulses, **_stripes(image, pixels)}
+    beside: dict[str, Any] = {"impulses": impulses, **_stripes(image, pixels)}
     evidence = _evidence(image, pixels, _left_out(beside))
     if evidence is None:
         reason = "too few blocks without holes and clipping to tell more than a level"
@@ -108,7 +114,7 @@ def estimate_noise(image: torch.Tensor, known: torch.Tensor | None = None) -> No
             return replace(_coloured(image, evidence), confidence=confidence, **beside)
         reason = "texture hides the noise"
         return replace(NoiseModel.white(white), confidence=min(confidence, 0.3), reason=reason, **beside)
-    found = _white_by_intensity(image, pixels, evidence) or NoiseModel.white(white)
+    found = _white_by_intensity(image, pixels, white, evidence) or NoiseModel.white(white)
     return replace(found, confidence=confidence, **beside)
 
 
@@ -254,9 +260,11 @@ def _curve(
     return tuple(values.tolist()), (tuple(variances.tolist()),)
 
 
-def _white_by_intensity(image: torch.Tensor, known: torch.Tensor, evidence: _Evidence) -> NoiseModel | None:
+def _white_by_intensity(
+    image: torch.Tensor, known: torch.Tensor, white: float, evidence: _Evidence
+) -> NoiseModel | None:
     """White noise with a variance that depends on the intensity, None where it does not."""
-    if evidence.rise > MOST_RISE_OF_WHITE:
+    if evidence.rise > MOST_RISE_OF_WHITE or evidence.level < LEAST_LEVEL:
         return None
     channels = image.shape[1]
     each = []
@@ -268,6 +276,9 @@ def _white_by_intensity(image: torch.Tensor, known: torch.Tensor, evidence: _Evi
             return None
         each.append(levels_of(alone.floors[0], evidence.left_out, FINE))
     if max(levels.ratio for levels in each) < LEAST_DEPENDENCE:
+        return None
+    weakest = math.sqrt(min(float(levels.variances.amin()) for levels in each))
+    if white < STRONG_LEVEL and weakest > MOST_OF_WEAKEST * white:
         return None
     line = photon_line(
         torch.cat([levels.values for levels in each]), torch.cat([levels.variances for levels in each])
@@ -316,7 +327,7 @@ def _stripes(image: torch.Tensor, known: torch.Tensor) -> dict[str, float]:
         "rows": [stripes.level_of_rows for stripes in found],
         "columns": [stripes.level_of_columns for stripes in found],
     }
-    return {name: math.fsum(each) / len(each) for name, each in levels.items() if min(each) > 0}
+    return {name: math.fsum(each) / len(each) for name, each in levels.items() if min(each) >= LEAST_STRIPES}
 
 
 def _left_out(beside: dict[str, float]) -> torch.Tensor:
