@@ -41,6 +41,8 @@ class Grouping:
         The largest mean squared difference of patches in a group.
     features : callable or None
         What is compared of patches given as rows; None compares their pixels.
+    excess : torch.Tensor or None
+        What is taken off the distances for the noise in them, see :func:`~zeroshot.patches.match_blocks`.
     """
 
     guide: torch.Tensor
@@ -72,8 +74,10 @@ def filter_planes(
         Which patches form a group, common to all planes.
     transform : torch.Tensor
         Of a line of a patch, (patch, patch).
-    shrinkage : Shrinkage
+    shrinkage : Shrinkage or CorrelatedShrinkage
         Of the coefficients of a group.
+    variances : sequence of GroupVariances, optional
+        Of the noise in each plane, for a shrinkage of correlated noise.
 
     Returns
     -------
@@ -165,7 +169,7 @@ def _shrink_groups(
     table: torch.Tensor,
     guide: torch.Tensor | None,
     corners: torch.Tensor,
-    shrinkage: Shrinkage,
+    shrinkage: Shrinkage | CorrelatedShrinkage,
     average: PatchAverage,
     noise: torch.Tensor | None = None,
 ) -> None:
@@ -178,6 +182,11 @@ def _shrink_groups(
         return (haar @ rows.index_select(0, index).view(size, -1)).view(*corners.shape, -1)
 
     pilot = None if guide is None else transformed(guide)
-    given = () if noise is None else (noise,)
-    shrunk, weights = shrinkage(transformed(table), pilot, *given)
+    groups = transformed(table)
+    if isinstance(shrinkage, CorrelatedShrinkage):
+        if noise is None:
+            raise ValueError("the shrinkage of correlated noise needs its variances")
+        shrunk, weights = shrinkage(groups, pilot, noise)
+    else:
+        shrunk, weights = shrinkage(groups, pilot)
     average.add((haar.T @ shrunk.view(size, -1)).view(*corners.shape, -1), corners, weights)

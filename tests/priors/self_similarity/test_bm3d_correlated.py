@@ -139,7 +139,7 @@ def test_a_flat_image_comes_out_flat(generator: torch.Generator) -> None:
     noisy = noise.sample(flat, generator)
     result = denoised(FAST, noisy, noise)
     assert float(result.std()) < 0.35 * float(noisy.std())
-    assert float(result.mean()) == pytest.approx(float(noisy.mean()), abs=0.002)
+    assert float(result.mean()) == pytest.approx(float(noisy.mean()), abs=0.005)
 
 
 def test_stripes_are_removed(part: torch.Tensor, generator: torch.Generator) -> None:
