@@ -26,6 +26,7 @@ from zeroshot.validation_split import pixels_to_judge_by, put_aside
 #: the one that comes first is taken.
 CANDIDATES = {
     "denoise": ("bm3d", "ncsr", "dct", "wavelet", "nlm", "tgv", "tv"),
+    "destripe": ("bm3d", "ncsr", "dct", "wavelet", "nlm", "tgv", "tv"),
     "inpaint": ("gsr", "ksvd", "pnp", "tgv", "tv"),
     "sr": ("ncsr", "pnp", "wavelet", "tgv", "tv"),
     "deblur": ("pnp", "gsr", "wavelet", "tgv", "tv"),

@@ -27,6 +27,8 @@ from zeroshot.tasks.options import Choice, GreyLevels, OptionType, Positive, Sca
 
 TASKS = list(tasks().values())
 DAMAGE: dict[str, dict[str, Any]] = {
+    "destripe": {"stripes": 0.1},
+    "jpeg": {"quality": 20},
     "denoise": {"sigma": 0.1},
     "inpaint": {"missing": 0.3},
     "sr": {"scale": 2},
@@ -100,8 +102,10 @@ def test_the_damage_of_a_task_can_be_posed(task: Task, photograph: torch.Tensor)
 
 
 def test_the_suited_priors_are_the_candidates_of_the_choice() -> None:
-    assert {task.name: task.suited for task in TASKS} == CANDIDATES
+    assert {task.name for task in TASKS} == set(CANDIDATES)
     for task in TASKS:
+        candidates = CANDIDATES[task.name]
+        assert task.suited[: len(candidates)] == candidates
         assert set(task.suited) <= set(zeroshot.prior_names())
 
 

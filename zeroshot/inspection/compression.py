@@ -64,4 +64,5 @@ def compression_of(picture: Picture) -> Compression:
     if traces is None:
         return nothing
     chroma = subsampling_of(traces.sampling[1]) if len(traces.sampling) > 1 else ""
-    return Compression(min(1.0, traces.confidence), False, traces.quality, chroma, tuple(traces.offset))
+    down, along = traces.offset
+    return Compression(min(1.0, traces.confidence), False, traces.quality, chroma, (down, along))

@@ -38,7 +38,7 @@ from zeroshot.noise.estimate import QUANTISATION, estimate_sigma, holds_a_pictur
 from zeroshot.noise.flat_blocks import ORDERS, SIZE, Floor, blocks_of, floor_of
 from zeroshot.noise.model import NoiseModel
 from zeroshot.noise.outliers import outliers
-from zeroshot.noise.spectrum import band_mean
+from zeroshot.noise.spectrum import FREQUENCIES, band_mean
 from zeroshot.noise.stripes import stripe_component
 
 #: Scales that are looked at: full, half and quarter size.
@@ -61,18 +61,23 @@ MOST_GROWTH = 3.2
 LEAST_EXCESS, CLEAR_EXCESS = 1.45, 3.2
 #: How much the energies of blocks may rise at most, and in white noise.
 MOST_RISE, MOST_RISE_OF_WHITE, MOST_SPREAD = 4.0, 1.35, 1.6
+#: Noise among much texture, and the share of its level that is then taken for noise.
+LIKELY_EXCESS, LIKELY_RISE, LIKELY_SPREAD, LIKELY_SHARE = 3.4, 3.6, 2.1, 0.8
 #: Texture makes weak noise seem stronger at some intensities. Up to this level noise depends on the intensity only
 #: where it is somewhere weaker than that share of the level found for all.
 STRONG_LEVEL, MOST_OF_WEAKEST = 10 / 255, 0.85
-#: What the standard deviation in the planes of colour is multiplied by: compression leaves less of it in flat blocks
-#: than elsewhere. The median over photographs whose noise is known.
-COLOUR_CORRECTION = 1.2
+#: Compression leaves less noise in flat blocks than elsewhere, and less at fine frequencies: what its level
+#: is multiplied by there, in the brightness and in colour, and more for each order of the cosines of 8 × 8 blocks above
+#: the first. The medians over photographs whose noise is known.
+OF_BRIGHTNESS, OF_COLOUR, PER_ORDER, FIRST_CORRECTED = 1.4, 1.6, 0.05, 3
 #: How many times the usual difference to its neighbours an impulse has.
 LEAST_HEIGHT = 6.0
 
 
 @torch.no_grad()
-def estimate_noise(image: torch.Tensor, known: torch.Tensor | None = None) -> NoiseModel:
+def estimate_noise(
+    image: torch.Tensor, known: torch.Tensor | None = None, *, compressed: bool = False
+) -> NoiseModel:
     """The noise of an image.
 
     Parameters
@@ -82,6 +87,8 @@ def estimate_noise(image: torch.Tensor, known: torch.Tensor | None = None) -> No
         :func:`~zeroshot.noise.phase_planes`.
     known : torch.Tensor, optional
         1 where pixels are known and 0 at holes, broadcastable to `image`.
+    compressed : bool
+        Whether the image was compressed with loss, as JPEG does: flat blocks then have less noise than others.
 
     Returns
     -------
@@ -111,8 +118,11 @@ def estimate_noise(image: torch.Tensor, known: torch.Tensor | None = None) -> No
     coloured = evidence.level >= LEAST_LEVEL and excess >= LEAST_EXCESS
     if coloured or (evidence.level >= LEAST_GREY_LEVEL and evidence.is_grey):
         if evidence.is_noise(excess):
-            return replace(_coloured(image, evidence), confidence=confidence, **beside)
+            return replace(_coloured(image, evidence, compressed), confidence=confidence, **beside)
         reason = "texture hides the noise"
+        if evidence.is_likely_noise(excess):
+            likely = _coloured(image, evidence, compressed).scaled(LIKELY_SHARE)
+            return replace(likely, confidence=min(confidence, 0.4), reason=reason, **beside)
         return replace(NoiseModel.white(white), confidence=min(confidence, 0.3), reason=reason, **beside)
     found = _white_by_intensity(image, pixels, white, evidence) or NoiseModel.white(white)
     return replace(found, confidence=confidence, **beside)
@@ -177,9 +187,13 @@ class _Evidence:
     def is_noise(self, excess: float) -> bool:
         """Whether no texture explains it as well: the clearer the noise is coarse, the less alike blocks may be."""
         beyond = max(excess - 1, 0.0)
-        most = max(MOST_RISE_OF_WHITE, min(1 + 0.5 * beyond + 0.1 * beyond**2, MOST_RISE))
+        most = max(MOST_RISE_OF_WHITE, min(1.1 + 0.55 * beyond + 0.11 * beyond**2, MOST_RISE))
         grows = self.growth > MOST_GROWTH and excess < CLEAR_EXCESS
         return self.rise <= most and self.spread <= MOST_SPREAD and not grows
+
+    def is_likely_noise(self, excess: float) -> bool:
+        """Whether it looks like noise among much texture, whose level is then uncertain."""
+        return excess >= LIKELY_EXCESS and self.rise <= LIKELY_RISE and self.spread <= LIKELY_SPREAD
 
     @property
     def striped(self) -> bool:
@@ -220,7 +234,7 @@ def _measured(image: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     return torch.stack(kept)
 
 
-def _coloured(image: torch.Tensor, evidence: _Evidence) -> NoiseModel:
+def _coloured(image: torch.Tensor, evidence: _Evidence, compressed: bool) -> NoiseModel:
     """The model with the spectra of the planes of colour."""
     levels = evidence.levels
     channels = image.shape[1]
@@ -230,7 +244,8 @@ def _coloured(image: torch.Tensor, evidence: _Evidence) -> NoiseModel:
     for plane in range(channels):
         is_colour = channels == 3 and plane > 0
         power = spectrum_of([values[plane] for values in measured], is_colour, evidence.left_out)
-        power = power * COLOUR_CORRECTION**2 if is_colour else power
+        if compressed:
+            power = power * (OF_COLOUR**2 if is_colour else _correction_of_brightness())
         spectra.append(power)
         powers.append(float(band_mean(power[None])[0]))
     mean = math.fsum(powers) / channels
@@ -240,6 +255,13 @@ def _coloured(image: torch.Tensor, evidence: _Evidence) -> NoiseModel:
     axes = torch.tensor(AXES, dtype=torch.float64) if channels == 3 else None
     shares = torch.tensor(powers, dtype=torch.float64) / mean
     return NoiseModel(*curve, axes=axes, powers=shares, spectra=torch.stack(spectra))
+
+
+def _correction_of_brightness() -> torch.Tensor:
+    """What the power of the brightness of compressed pictures is multiplied by, (F, F)."""
+    order = torch.linspace(0, SIZE, FREQUENCIES, dtype=torch.float64)
+    above = (order[:, None] + order - FIRST_CORRECTED).clamp(min=0)
+    return (OF_BRIGHTNESS * (1 + PER_ORDER * above)).square()
 
 
 def _normalised(floor: Floor, levels: Levels) -> torch.Tensor:

@@ -90,7 +90,7 @@ DESTRIPE = Task(
     damage=_damage,
     suited=("bm3d", "ncsr", "dct", "wavelet", "nlm", "tgv", "tv"),
     examples=(
-        "zeroshot destripe scan.png --sigma 0  # subtracts the stripes, no more",
+        "zeroshot destripe scan.png --sigma 0",
         "zeroshot destripe thermal.png --direction columns --prior bm3d",
     ),
     outcome="destriped",

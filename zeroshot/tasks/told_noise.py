@@ -70,7 +70,7 @@ def noise_of(picture: Picture, known: torch.Tensor | None, options: Options) -> 
     if options["noise"] is not None:
         return _told(_model_of(options["noise"], picture).scaled(strength), colours)
     if sigma is None:
-        found = estimate_noise(colours, known)
+        found = estimate_noise(colours, known, compressed=picture.lossy)
         remark_on_noise(colours, known, found, options)
         return _told(found.scaled(strength), colours)
     if is_number(sigma):
@@ -87,7 +87,7 @@ def _told(model: NoiseModel, colours: torch.Tensor) -> ToldNoise:
 
 def _photons(picture: Picture, known: torch.Tensor | None, strength: float) -> ToldNoise:
     """The line ``readout² + gain x`` nearest to the curve of the estimate, as a Poisson data term."""
-    model = estimate_noise(picture.colours, known)
+    model = estimate_noise(picture.colours, known, compressed=picture.lossy)
     x = torch.linspace(0, 1, 65, dtype=torch.float64)
     rows = [
         model.level(x.expand(1, model.channels or 1, 1, 65)).square()[0, c, 0]
