@@ -16,7 +16,7 @@ def main(output: str = "jpeg.png", seconds: float = 60.0) -> None:
         buffer = io.BytesIO()
         Image.fromarray(coffee()[100:356, 150:406]).save(buffer, "JPEG", quality=10)
         compressed.write_bytes(buffer.getvalue())
-        restored = zeroshot.jpeg(compressed, prior="bm3d", seconds=seconds)
+        restored = zeroshot.solve(compressed, task="jpeg", prior="bm3d", seconds=seconds)
         restored.save_comparison(output)
     kept = restored.findings["coefficients_kept_in_8_bits"]
     print(f"{kept:.2%} of the coefficients are those of the file")

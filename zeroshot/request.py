@@ -14,6 +14,7 @@ from zeroshot import images
 from zeroshot.checks import require_positive, require_whole
 from zeroshot.deadline import GRACE, Deadline, seconds_left
 from zeroshot.estimate import History
+from zeroshot.inspection import describe
 from zeroshot.loop import INTERRUPTED, Listener, Loop
 from zeroshot.notes import note
 from zeroshot.prediction import worse_than_first_estimate
@@ -171,7 +172,7 @@ class Posed:
             "operator": described(self.problem.operator),
             "data_term": repr(self.problem.data_term),
             "sigma": self.problem.sigma,
-            **({} if self.problem.noise is None else {"noise": self.problem.noise.summary()}),
+            **self._noise(),
             "value_range": list(self.before.form.value_range),
             "value_range_origin": self.before.form.origin,
             "prior": single.name,
@@ -183,6 +184,11 @@ class Posed:
             "threads": torch.get_num_threads(),
             "input_sha256": self.before.sha256(),
         }
+
+    def _noise(self) -> dict[str, Any]:
+        """What a result records of a noise model, and the sentence that tells it."""
+        noise = self.problem.noise
+        return {} if noise is None else {"noise": {"in_words": describe(noise), **noise.summary()}}
 
     def _as_restoration(self, image: torch.Tensor, provenance: dict[str, Any]) -> Restoration:
         sigma = self.problem.sigma

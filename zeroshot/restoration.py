@@ -171,10 +171,18 @@ class Restoration:
         share = form.grey_levels(self.sigma * form.level_factor) / 255
         return noise_level(share, form.given_range or form.value_range)
 
+    @property
+    def noise_in_words(self) -> str:
+        """What the noise was taken for: its level, and where that is not all, how it depends on intensity and place."""
+        found = self.provenance.get("noise")
+        if found:
+            return str(found["in_words"])
+        return f"sigma {self.noise_level}" if self.sigma else ""
+
     def _course(self) -> str:
         """What was done, how long it took, and the noise."""
         count = counted(self.iterations, "iteration")
-        noise = f", sigma {self.noise_level}" if self.sigma else ""
+        noise = f", {self.noise_in_words}" if self.noise_in_words else ""
         done = f"{self.provenance.get('task')} with {self.provenance.get('prior')}"
         return f"{done}, {count} in {self.seconds:.1f} s{noise}"
 

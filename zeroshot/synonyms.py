@@ -49,7 +49,7 @@ PRIORS: Mapping[str, tuple[str, ...]] = {
     "tgv": ("total_generalised_variation",),
     "tv": ("rof",),
     "wavelet": ("wavelets",),
-    "zsn2n": ("zs_n2n", "n2n", "noise2noise"),
+    "zsn2n": ("n2n", "noise2noise"),
 }
 
 #: Option of a task or of a run → what others call it. These are answered, not taken: an option that several

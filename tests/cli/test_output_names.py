@@ -61,6 +61,7 @@ def test_every_task_has_a_word_for_what_it_has_done() -> None:
         "sr": "upscaled",
         "colorize": "colorized",
         "demosaic": "demosaiced",
+        "destripe": "destriped",
         "jpeg": "clean",
         "deblur": "deblurred",
         "restore": "restored",

@@ -21,7 +21,9 @@ from zeroshot.registry import prior_class, prior_names
 
 #: Those that denoise by weights of a network that is given, and that which only fills in.
 WITHOUT = {"inversion", "latent", "mgan", "pulse", "completion"}
-DENOISERS = sorted(set(prior_names()) - WITHOUT)
+#: Those that train a network on the picture: they take long, and what is small or has holes they refuse.
+LEARNERS = {"zsn2n", "idr", "pixel2pixel"}
+DENOISERS = sorted(set(prior_names()) - WITHOUT - LEARNERS)
 #: What makes slow ones quick enough for these tests.
 QUICK: dict[str, dict[str, Any]] = {
     "auto": {"candidates": ("dct", "fourier")},

@@ -224,8 +224,7 @@ def _write(options: argparse.Namespace, restoration: Any, output: Path, *, overw
 
 
 def _summary(output: Path, restoration: Any) -> str:
-    sigma = restoration.sigma
-    noise = f", sigma {restoration.noise_level}" if sigma else ""
+    noise = f", {restoration.noise_in_words}" if restoration.noise_in_words else ""
     ranking = restoration.findings.get("ranking")
     judged = [row for row in ranking or () if "held_out_loss" in row]
     listed = ", ".join(f"{row['prior']} {row['held_out_loss']:.3g}" for row in judged)

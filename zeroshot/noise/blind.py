@@ -187,7 +187,7 @@ class _Evidence:
     def is_noise(self, excess: float) -> bool:
         """Whether no texture explains it as well: the clearer the noise is coarse, the less alike blocks may be."""
         beyond = max(excess - 1, 0.0)
-        most = max(MOST_RISE_OF_WHITE, min(1.1 + 0.55 * beyond + 0.11 * beyond**2, MOST_RISE))
+        most = max(MOST_RISE_OF_WHITE, min(1 + 0.5 * beyond + 0.1 * beyond**2, MOST_RISE))
         grows = self.growth > MOST_GROWTH and excess < CLEAR_EXCESS
         return self.rise <= most and self.spread <= MOST_SPREAD and not grows
 
@@ -321,7 +321,7 @@ def _confidence(evidence: _Evidence) -> float:
 def _without_impulses(image: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, float]:
     """The image with the median of the neighbours in place of pixels that stand out, and the share of these."""
     found = outliers(image) & known[:, None]
-    share = float(found.sum()) / max(int(known.sum()), 1)
+    share = float(found.any(dim=1).sum()) / max(int(known.sum()), 1)
     if share < LEAST_IMPULSES:
         return image, 0.0
     padded = functional.pad(image.masked_fill(found, math.nan), (1, 1, 1, 1), mode="replicate")
@@ -336,7 +336,7 @@ def _without_impulses(image: torch.Tensor, known: torch.Tensor) -> tuple[torch.T
     height = torch.where(median.isnan(), 0.0, (image - median).abs())
     usual = 1.4826 * float(height.flatten()[:: 1 + height.numel() // 100_000].median())
     found &= (height > max(LEAST_HEIGHT * usual, LEAST_LEVEL)).any(dim=1, keepdim=True)
-    share = float(found.sum()) / max(int(known.sum()), 1)
+    share = float(found.any(dim=1).sum()) / max(int(known.sum()), 1)
     if share < LEAST_IMPULSES:
         return image, 0.0
     return torch.where(found & ~median.isnan(), median, image), share

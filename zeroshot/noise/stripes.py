@@ -39,6 +39,8 @@ _TREND = 15
 LEAST_LEVEL, LEAST_AGREEMENT = 0.4 / 255, 0.88
 #: The weakest stripes that are clear: those of a picture of boards and shelves are weaker.
 LEAST_CLEAR_LEVEL = 2 / 255
+#: The shorter side of a picture whose stripes may be clear: a few columns of noise agree by chance.
+LEAST_CLEAR_SIDE = 48
 #: By how much less the halves may agree where what lies side by side agrees nearly fully.
 _CHANGING, _SURE = 0.15, 0.03
 #: Columns at either side that do not tell whether there are stripes.
@@ -133,7 +135,8 @@ def stripe_component(
         for stripes in found.values():
             striped = int(stripes.flatten(1).any(dim=1).sum())
             # In one channel of three it is chance.
-            if 2 * striped < len(image) or float(stripes.square().mean().sqrt()) < LEAST_CLEAR_LEVEL:
+            few = 2 * striped < len(image) or min(image.shape[-2:]) < LEAST_CLEAR_SIDE
+            if few or float(stripes.square().mean().sqrt()) < LEAST_CLEAR_LEVEL:
                 stripes.zero_()
     return StripeComponent(found["rows"], found["columns"])
 

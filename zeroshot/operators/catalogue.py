@@ -25,7 +25,7 @@ NOTATIONS = (
     Notation("blur", 'blur(gaussian=1.6), blur("kernel.png")', "also motion=15, angle=30; disk=3"),
     Notation("stack", 'stack(grayscale, mask("hints.png"))', "several measurements of one image"),
     Notation("blur", "blur(disk=3, boundary=valid)", "also circular, replicate"),
-    Notation("jpeg", "jpeg, jpeg(10)", 'quality of the file, or given; subsampling="4:2:0"; last only'),
+    Notation("jpeg", "jpeg, jpeg(10)", "of the file, or a quality; comes last"),
     Notation("", "A @ B", "B first, then A"),
 )
 
