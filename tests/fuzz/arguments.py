@@ -236,6 +236,8 @@ class _Line:
             "out.png.checkpoint",
             "out.tif",
             "out.tif.checkpoint",
+            "out-hints.png",
+            "out-mask.png",
             "out",
             "trace.json",
             "preview.png",
