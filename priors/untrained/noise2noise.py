@@ -31,7 +31,8 @@ class ZeroShotNoise2Noise(TrainingSettings, Prior):
 
     As published: ``iterations=2000, crop=0, optimiser="adam", learning_rate=1e-3, orientations=1``. By default
     each update sees a part of the image, Muon updates the kernels, and the network's image is the mean over the
-    eight orientations. Noise that neighbours share, as after demosaicking or JPEG, stays: see :class:`~zeroshot.priors.untrained.pixel2pixel.Pixel2Pixel`.
+    eight orientations. Noise that neighbours share, as after demosaicking or JPEG, stays: see
+    :class:`~zeroshot.priors.untrained.pixel2pixel.Pixel2Pixel`.
 
     Parameters
     ----------

@@ -17,7 +17,9 @@ from zeroshot.cli.main import main
 from zeroshot.images import load
 from zeroshot.metrics import psnr
 from zeroshot.noise import NoiseModel, add_gaussian
+from zeroshot.noise.spectrum import smoothed_by
 from zeroshot.spelling import OptionError
+from zeroshot.tasks import make_problem
 
 
 def photograph(size: int = 64) -> torch.Tensor:
@@ -94,6 +96,14 @@ def test_a_model_is_read_from_its_file(tmp_path: Path, capsys: pytest.CaptureFix
     with Image.open(tmp_path / "x.png") as image:
         assert image.size == (64, 64)
     capsys.readouterr()
+
+
+def test_a_data_term_with_a_law_of_its_own_is_told_a_level_alone() -> None:
+    model = NoiseModel((0.0,), ((0.01,),), spectra=smoothed_by(torch.tensor([0.25, 0.5, 0.25])))
+    y = model.sample(photograph(96).expand(-1, 3, -1, -1), seeded(3)).clamp(0, 1)
+    asked = {"data_term": "poisson", "peak": 100.0}
+    assert make_problem("denoise", load(y), {})[0].noise is not None
+    assert make_problem("denoise", load(y), asked)[0].noise is None
 
 
 @pytest.mark.parametrize(

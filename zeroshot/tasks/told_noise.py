@@ -13,9 +13,9 @@ import torch
 
 from zeroshot import images
 from zeroshot.checks import is_number
-from zeroshot.data_terms import DataTerm, Poisson
+from zeroshot.data_terms import DataTerm, Gaussian, Poisson
 from zeroshot.images import Picture
-from zeroshot.noise import NoiseModel, estimate_noise
+from zeroshot.noise import NoiseModel, estimate_noise, estimate_sigma
 from zeroshot.spelling import Argument, OptionError, OptionTypeError
 from zeroshot.tasks.noise_remarks import remark_on_noise
 from zeroshot.tasks.ranging import level_of
@@ -70,13 +70,20 @@ def noise_of(picture: Picture, known: torch.Tensor | None, options: Options) -> 
     if options["noise"] is not None:
         return _told(_model_of(options["noise"], picture).scaled(strength), colours)
     if sigma is None:
-        found = estimate_noise(colours, known, compressed=picture.lossy)
+        found = _estimated(picture, known, options["data_term"])
         remark_on_noise(colours, known, found, options)
         return _told(found.scaled(strength), colours)
     if is_number(sigma):
         return ToldNoise(level_of(sigma, picture) * strength)
     levels = _map_of(sigma, picture) * strength
     return ToldNoise(math.sqrt(float(levels.square().mean())), sigma_map=levels)
+
+
+def _estimated(picture: Picture, known: torch.Tensor | None, data_term: Any) -> NoiseModel:
+    """The noise as it is, or its level alone where the data term has a law of its own."""
+    if isinstance(data_term, Gaussian) or (isinstance(data_term, str) and data_term == "gaussian"):
+        return estimate_noise(picture.colours, known, compressed=picture.lossy)
+    return NoiseModel.white(estimate_sigma(picture.colours, known))
 
 
 def _told(model: NoiseModel, colours: torch.Tensor) -> ToldNoise:
