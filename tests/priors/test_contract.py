@@ -170,6 +170,11 @@ KNOWN: dict[str, dict[str, Any]] = {
 }
 
 
+def marks_of(name: str) -> tuple[pytest.MarkDecorator, ...]:
+    """Those that train a network on what another prior has made of the picture take long."""
+    return (pytest.mark.slow,) if name.startswith(("idr", "pixel2pixel")) else ()
+
+
 def picture() -> torch.Tensor:
     return as_image(sample("astronaut")[84:104, 192:212])
 
@@ -193,7 +198,7 @@ def case_of(name: str) -> PriorCase:
 
 
 class TestEveryPrior(PriorContract):
-    @pytest.fixture(params=[*SETTINGS, *LATENT])
+    @pytest.fixture(params=[pytest.param(name, marks=marks_of(name)) for name in (*SETTINGS, *LATENT)])
     def case(self, request: pytest.FixtureRequest) -> PriorCase:
         return case_of(request.param)
 

@@ -75,7 +75,9 @@ def test_white_and_black_stay(name: str) -> None:
 
 @pytest.mark.parametrize("name", CLASSIC)
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 2), (3, 17), (5, 5)], ids=str)
-@pytest.mark.parametrize("sigma", [SIGMA, None], ids=["given", "estimated"])
+@pytest.mark.parametrize(
+    "sigma", [SIGMA, pytest.param(None, marks=pytest.mark.slow)], ids=["given", "estimated"]
+)
 def test_images_smaller_than_a_patch(name: str, size: tuple[int, int], sigma: float | None) -> None:
     noisy = with_noise(torch.full((1, 3, *size), 0.5))
     image = solved(Problem(noisy, Identity(), sigma=sigma, task="denoise"), name)
@@ -102,7 +104,7 @@ def test_pictures_with_next_to_nothing_in_them(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", CLASSIC)
-@pytest.mark.parametrize("channels", [2, 4, 5])
+@pytest.mark.parametrize("channels", [2, 4, pytest.param(5, marks=pytest.mark.slow)])
 def test_every_channel_is_restored_or_the_image_refused(name: str, channels: int) -> None:
     planes = [crop("camera")[..., :40, :40], grey(crop("astronaut"))[..., :40, :40]]
     truth = torch.cat([planes[k % 2] if k < 2 else planes[k % 2].flip(-1) for k in range(channels)], dim=1)
