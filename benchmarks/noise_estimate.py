@@ -29,8 +29,8 @@ from zeroshot.tasks.rounding import rounded
 
 from .arguments import parsed, parser
 from .noise_kinds import KINDS
-from .noise_ratios import Ratios, real_pairs
-from .sets import image_files, picture
+from .noise_ratios import Ratios
+from .sets import image_files, picture, real_pairs
 from .table import show
 
 SIGMAS = [0.0, 2.0, 5.0, 10.0, 15.0, 25.0, 35.0, 50.0, 75.0]
@@ -79,7 +79,10 @@ def main() -> None:
     options.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
     arguments = parsed(options)
     if arguments.real:
-        lines = [model_line([name], real_pairs(name)) for name in ("cc15", "polyu", "sidd")]
+        lines = [
+            model_line([name], (tuple(map(picture, pair)) for pair in real_pairs(name).values()))
+            for name in ("cc15", "polyu", "sidd")
+        ]
         show("real photographs, models", {"set": "", **Ratios.heads()}, lines)
         return
     for name in arguments.sets:

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
 
 from zeroshot.colour import AXES
-from zeroshot.images import load
 from zeroshot.noise import NoiseModel
 from zeroshot.noise.flat_blocks import ORDERS, SIZE
 from zeroshot.patches.cosine import cosine_matrix
 
-from .sets import SHARED
-
 #: Sums of the orders of cosines.
 BANDS = {"low": (1, 2), "middle": (3, 7), "high": (8, 14)}
-
-
-def real_pairs(name: str) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """The photographs of a set of ``real_noise`` and the means of many of them."""
-    for path in sorted((SHARED / "real_noise" / name).glob("*_real.*")):
-        mean = path.with_name(path.name.replace("_real", "_mean"))
-        yield load(path).colours, load(mean).colours
 
 
 @dataclass

@@ -36,7 +36,7 @@ from .arguments import count, parsed, parser
 from .methods import restored
 from .noise_kinds import KINDS, Noisy
 from .noise_truth import package_bm3d, true_noise
-from .sets import SHARED, centre_crop, image_files, picture
+from .sets import SHARED, centre_crop, image_files, picture, real_pairs
 from .table import Figures, Table, means, show
 
 SETS = ("cc15", "polyu", "sidd")
@@ -82,20 +82,9 @@ def best(levels: Mapping[float, Figures]) -> Figures:
 # --- real photographs ----------------------------------------------------------------------------------------
 
 
-def pairs(folder: str) -> dict[str, tuple[Path, Path]]:
-    """Name → the noisy picture and its truth."""
-    files = sorted((SHARED / "real_noise" / folder).glob("*_real.*"))
-    if not files:
-        raise SystemExit(f"no pictures in {SHARED / 'real_noise' / folder}")
-    return {
-        file.stem.removesuffix("_real"): (file, file.with_name(file.name.replace("_real", "_mean")))
-        for file in files
-    }
-
-
 def real(folder: str, arguments: argparse.Namespace) -> None:
     """The table of one set."""
-    files = dict(list(pairs(folder).items())[: arguments.images])
+    files = dict(list(real_pairs(folder).items())[: arguments.images])
     ours = {"ours, told nothing": None}
     if arguments.strong:
         ours[f"{arguments.strong}, told nothing"] = arguments.strong

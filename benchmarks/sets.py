@@ -41,6 +41,23 @@ def image_files(folder: str, count: int | None = None) -> list[Path]:
     return files[:count]
 
 
+def real_pairs(folder: str) -> dict[str, tuple[Path, Path]]:
+    """The photographs of a set of ``real_noise``: name → the noisy one and the mean of many of it.
+
+    Raises
+    ------
+    SystemExit
+        Where the set is not there.
+    """
+    files = sorted((SHARED / "real_noise" / folder).glob("*_real.*"))
+    if not files:
+        raise SystemExit(f"no pictures in {SHARED / 'real_noise' / folder}")
+    return {
+        file.stem.removesuffix("_real"): (file, file.with_name(file.name.replace("_real", "_mean")))
+        for file in files
+    }
+
+
 def centre_crop(image: torch.Tensor, size: int | None) -> torch.Tensor:
     """The centre of an image, its sides multiples of 4 and at most `size`; None: the whole image."""
     if size is None:

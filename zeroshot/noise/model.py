@@ -6,6 +6,7 @@ White Gaussian noise of one level is the special case that costs nothing, and ev
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
@@ -237,13 +238,13 @@ class NoiseModel:
         self._require_channels(y)
         if self.is_stationary:
             return y, self
-        stabiliser = self._stabiliser()
-        return stabiliser.forward(y), self._stationary(y, stabiliser.level)
+        return self._stabiliser.forward(y), self._stationary(y, self._stabiliser.level)
 
     def unstabilise(self, t: torch.Tensor) -> torch.Tensor:
         """An estimate on the scale of :meth:`stabilise`, mapped back to that of the image without bias."""
-        return t if self.is_stationary else self._stabiliser().inverse(t)
+        return t if self.is_stationary else self._stabiliser.inverse(t)
 
+    @functools.cached_property
     def _stabiliser(self) -> Stabiliser:
         means = tuple(sum(values) / len(values) for values in zip(*self.variances, strict=True))
         return Stabiliser(Curve(self.intensities, means))
@@ -304,10 +305,8 @@ class NoiseModel:
         torch.Tensor
             (planes, p · p), float64.
         """
-        planes = max(len(self.variances), 1 if self.spectra is None else len(self.spectra))
-        spectra = torch.ones(1, 2, 2, dtype=torch.float64) if self.spectra is None else self.spectra
-        if self.spectra is None:
-            spectra = spectra_of.resampled(spectra)
+        planes = self._plane_count
+        spectra = spectra_of.white() if self.spectra is None else self.spectra
         variances = torch.tensor(self._constants(planes), dtype=torch.float64)
         return (
             spectra_of.coefficient_variances(spectra.expand(planes, -1, -1), transform) * variances[:, None]
@@ -318,7 +317,7 @@ class NoiseModel:
 
         It is ``√(∫ S² / ∫ S)`` of the power S over the band: the level of the frequencies that carry the noise.
         """
-        planes = max(len(self.variances), 1 if self.spectra is None else len(self.spectra))
+        planes = self._plane_count
         variances = self._constants(planes)
         if self.spectra is None:
             return [math.sqrt(value) for value in variances]
@@ -340,7 +339,7 @@ class NoiseModel:
 
     def coarser(self) -> NoiseModel:
         """The stationary noise of the image at half the size, shrunk by leaving out the upper half of the band."""
-        planes = max(len(self.variances), 1 if self.spectra is None else len(self.spectra))
+        planes = self._plane_count
         variances = self._constants(planes)
         if self.spectra is None:
             return replace(self, variances=tuple((value / 4,) for value in variances))
@@ -378,6 +377,11 @@ class NoiseModel:
             return values
         power = spectra_of.over_fft(self.spectra, *values.shape[-2:]).clamp(min=LEAST_POWER)
         return spectra_of.filtered(values, power.rsqrt())
+
+    @property
+    def _plane_count(self) -> int:
+        """How many planes a model without axes tells apart."""
+        return max(len(self.variances), 1 if self.spectra is None else len(self.spectra))
 
     def _constants(self, planes: int) -> list[float]:
         if not self.is_stationary:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 import torch
-from torch.nn import functional
 
 #: Frequencies of a spectrum along each direction, π i / 32.
 FREQUENCIES = 33
@@ -33,6 +32,11 @@ def normalised(power: torch.Tensor) -> torch.Tensor:
     power = power.double()
     mean = band_mean(power)[..., None, None]
     return torch.where(mean > 0, power / mean.clamp(min=1e-30), torch.ones_like(power))
+
+
+def white() -> torch.Tensor:
+    """The spectrum of white noise, (1, F, F)."""
+    return torch.ones(1, FREQUENCIES, FREQUENCIES, dtype=torch.float64)
 
 
 def at_frequencies(spectra: torch.Tensor, down: torch.Tensor, along: torch.Tensor) -> torch.Tensor:
@@ -109,11 +113,3 @@ def filtered(values: torch.Tensor, gains: torch.Tensor) -> torch.Tensor:
     """Images (N, C, H, W) whose Fourier transforms are multiplied by `gains` (C, H, W // 2 + 1), circularly."""
     height, width = values.shape[-2:]
     return torch.fft.irfft2(torch.fft.rfft2(values) * gains.to(values), s=(height, width))
-
-
-def resampled(spectra: torch.Tensor, count: int = FREQUENCIES) -> torch.Tensor:
-    """The spectra (C, F, F) on a grid of another number of frequencies."""
-    if spectra.shape[-1] == count:
-        return spectra.double()
-    size = (count, count)
-    return functional.interpolate(spectra.double()[None], size, mode="bilinear", align_corners=True)[0]

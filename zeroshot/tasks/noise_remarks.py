@@ -54,8 +54,7 @@ def _remarks(
             remarks.append(
                 Text("rows or columns are brighter or darker than those beside them: destripe it first")
             )
-    taken_for_white = estimate.is_white
-    correlated = correlated_noise(image, known) if taken_for_white else None
+    correlated = correlated_noise(image, known) if estimate.is_white else None
     if correlated is not None and correlated.coarse > _LEAST_GAIN * sigma:
         remarks.append(_on_correlation(correlated, sigma))
     return remarks
