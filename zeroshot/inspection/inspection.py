@@ -184,7 +184,7 @@ def inspect(image: Any, *, value_range: tuple[float, float] | None = None) -> In
     stripes = stripe_component(colours[0], "auto", sound)
     level = colours - stripes.total
     known = None if bool(sound.all()) else sound[None, None].to(colours)
-    model = estimate_noise(level, known, compressed=picture.lossy)
+    model = estimate_noise(level, known, compressed=picture.lossy or None)
     noise = noise_of(level[0], model, None if known is None else sound)
     plain = level[0] if known is None else _filled(level, known)
     return Inspection(

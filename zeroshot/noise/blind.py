@@ -23,12 +23,14 @@ import torch
 from torch.nn import functional
 
 from zeroshot.colour import AXES, to_opponent
+from zeroshot.compression.traces import traces_of
 from zeroshot.noise.block_spectrum import spectrum_of
 from zeroshot.noise.class_levels import (
     FINE,
     LEAST_DEPENDENCE,
     MIDDLE,
     MOST_RATIO,
+    TYPICAL,
     Levels,
     levels_of,
     photon_line,
@@ -63,20 +65,32 @@ LEAST_EXCESS, CLEAR_EXCESS = 1.45, 3.2
 MOST_RISE, MOST_RISE_OF_WHITE, MOST_SPREAD = 4.0, 1.35, 1.6
 #: Noise among much texture, and the share of its level that is then taken for noise.
 LIKELY_EXCESS, LIKELY_RISE, LIKELY_SPREAD, LIKELY_SHARE = 3.4, 3.6, 2.1, 0.8
+#: The same share where it is strong, of which texture makes more.
+LIKELY_SHARE_OF_STRONG = 0.5
 #: Texture makes weak noise seem stronger at some intensities. Up to this level noise depends on the intensity only
 #: where it is somewhere weaker than that share of the level found for all.
 STRONG_LEVEL, MOST_OF_WEAKEST = 10 / 255, 0.85
-#: Compression leaves less noise in flat blocks than elsewhere, and less at fine frequencies: what its level
+#: Cameras and compression leave less noise in flat blocks than elsewhere, and less at fine frequencies: what its level
 #: is multiplied by there, in the brightness and in colour, and more for each order of the cosines of 8 × 8 blocks above
 #: the first. The medians over photographs whose noise is known.
 OF_BRIGHTNESS, OF_COLOUR, PER_ORDER, FIRST_CORRECTED = 1.4, 1.6, 0.05, 3
+#: How unlike the blocks of a compressed picture are where that begins, and where all of it is to be expected.
+LEAST_UNLIKE, MOST_UNLIKE = 1.4, 1.8
+#: A class with that many times the standard deviation of the typical one holds texture of that order; one with less
+#: than that share of the noise of a plane of colour, which compression took, tells nothing of its spectrum.
+MOST_RATIO_OF_ORDER, LEAST_OF_CLASS = 1.3, 0.3
+#: How much more the energies of blocks may rise where the picture was compressed, which is no picture without noise.
+ALLOWANCE_OF_COMPRESSED = 0.25
+#: Above the first of these levels the energies of blocks may rise less and less, down to the last at the second: what
+#: is left of a texture beside strong noise is little.
+STRONG_COARSE, STRONGEST_COARSE, MOST_RISE_OF_STRONG = 9 / 255, 16 / 255, 1.5
 #: How many times the usual difference to its neighbours an impulse has.
 LEAST_HEIGHT = 6.0
 
 
 @torch.no_grad()
 def estimate_noise(
-    image: torch.Tensor, known: torch.Tensor | None = None, *, compressed: bool = False
+    image: torch.Tensor, known: torch.Tensor | None = None, *, compressed: bool | None = None
 ) -> NoiseModel:
     """The noise of an image.
 
@@ -87,8 +101,10 @@ def estimate_noise(
         :func:`~zeroshot.noise.phase_planes`.
     known : torch.Tensor, optional
         1 where pixels are known and 0 at holes, broadcastable to `image`.
-    compressed : bool
-        Whether the image was compressed with loss, as JPEG does: flat blocks then have less noise than others.
+    compressed : bool, optional
+        Whether the image was compressed with loss, as JPEG does, which cameras do after they have smoothed what is
+        flat: flat blocks then have less noise than others. Where it is not said, the pixels of the first image are
+        searched for the traces of JPEG.
 
     Returns
     -------
@@ -103,6 +119,7 @@ def estimate_noise(
     """
     white = estimate_sigma(image, known)
     pixels = known_pixels(image, known)
+    given = image
     image, impulses = _without_impulses(image.detach().float(), pixels)
     if impulses:
         white = estimate_sigma(image, known)
@@ -117,11 +134,16 @@ def estimate_noise(
     excess = evidence.excess(white)
     coloured = evidence.level >= LEAST_LEVEL and excess >= LEAST_EXCESS
     if coloured or (evidence.level >= LEAST_GREY_LEVEL and evidence.is_grey):
-        if evidence.is_noise(excess):
-            return replace(_coloured(image, evidence, compressed), confidence=confidence, **beside)
+        if compressed is None:
+            compressed = _has_traces(given)
+        if evidence.is_noise(excess, compressed):
+            # What passes only because it was compressed has texture among its flattest blocks already.
+            unevenness = evidence.unevenness if compressed and evidence.is_noise(excess, False) else 0.0
+            return replace(_coloured(image, evidence, unevenness), confidence=confidence, **beside)
         reason = "texture hides the noise"
         if evidence.is_likely_noise(excess):
-            likely = _coloured(image, evidence, compressed).scaled(LIKELY_SHARE)
+            share = LIKELY_SHARE if evidence.strength == 0 else LIKELY_SHARE_OF_STRONG
+            likely = _coloured(image, evidence, evidence.unevenness * compressed).scaled(share)
             return replace(likely, confidence=min(confidence, 0.4), reason=reason, **beside)
         return replace(NoiseModel.white(white), confidence=min(confidence, 0.3), reason=reason, **beside)
     found = _white_by_intensity(image, pixels, white, evidence) or NoiseModel.white(white)
@@ -180,14 +202,28 @@ class _Evidence:
         return min(floor.rise for floor in self.floors[:2])
 
     @property
+    def strength(self) -> float:
+        """From 0 to 1, how strong the noise is, if it is noise."""
+        share = (self.level - STRONG_COARSE) / (STRONGEST_COARSE - STRONG_COARSE)
+        return min(max(share, 0.0), 1.0)
+
+    @property
+    def unevenness(self) -> float:
+        """From 0 to 1, how much less noise flat blocks of a compressed picture have than others."""
+        share = (self.floors[0].rise - LEAST_UNLIKE) / (MOST_UNLIKE - LEAST_UNLIKE)
+        return min(max(share, 0.0), 1.0)
+
+    @property
     def spread(self) -> float:
         """The same for the blocks that are typical."""
         return min(floor.spread for floor in self.floors[:2])
 
-    def is_noise(self, excess: float) -> bool:
+    def is_noise(self, excess: float, compressed: bool) -> bool:
         """Whether no texture explains it as well: the clearer the noise is coarse, the less alike blocks may be."""
         beyond = max(excess - 1, 0.0)
         most = max(MOST_RISE_OF_WHITE, min(1 + 0.5 * beyond + 0.1 * beyond**2, MOST_RISE))
+        most += ALLOWANCE_OF_COMPRESSED * compressed
+        most = min(most, MOST_RISE + (MOST_RISE_OF_STRONG - MOST_RISE) * self.strength)
         grows = self.growth > MOST_GROWTH and excess < CLEAR_EXCESS
         return self.rise <= most and self.spread <= MOST_SPREAD and not grows
 
@@ -225,6 +261,13 @@ def _evidence(
     return _Evidence(floors, levels, left_out)
 
 
+def _has_traces(image: torch.Tensor) -> bool:
+    """Whether the pixels of the first image, grey or in colours, were those of a JPEG."""
+    if image.shape[1] not in (1, 3):
+        return False
+    return traces_of((255 * image[0].detach().float()).movedim(0, -1).squeeze(-1).cpu().numpy()) is not None
+
+
 def _measured(image: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     """The known pixels but for borders and other fillings of one value, (N, H, W)."""
     kept = []
@@ -234,7 +277,7 @@ def _measured(image: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     return torch.stack(kept)
 
 
-def _coloured(image: torch.Tensor, evidence: _Evidence, compressed: bool) -> NoiseModel:
+def _coloured(image: torch.Tensor, evidence: _Evidence, unevenness: float) -> NoiseModel:
     """The model with the spectra of the planes of colour."""
     levels = evidence.levels
     channels = image.shape[1]
@@ -244,8 +287,7 @@ def _coloured(image: torch.Tensor, evidence: _Evidence, compressed: bool) -> Noi
     for plane in range(channels):
         is_colour = channels == 3 and plane > 0
         power = spectrum_of([values[plane] for values in measured], is_colour, evidence.left_out)
-        if compressed:
-            power = power * (OF_COLOUR**2 if is_colour else _correction_of_brightness())
+        power = power * _correction(unevenness, is_colour)
         spectra.append(power)
         powers.append(float(band_mean(power[None])[0]))
     mean = math.fsum(powers) / channels
@@ -257,20 +299,43 @@ def _coloured(image: torch.Tensor, evidence: _Evidence, compressed: bool) -> Noi
     return NoiseModel(*curve, axes=axes, powers=shares, spectra=torch.stack(spectra))
 
 
-def _correction_of_brightness() -> torch.Tensor:
-    """What the power of the brightness of compressed pictures is multiplied by, (F, F)."""
+def _correction(unevenness: float, is_colour: bool) -> torch.Tensor | float:
+    """What the power of a plane is multiplied by, (F, F): that of flat blocks is not that of all."""
+    if is_colour:
+        return float((1 + (OF_COLOUR - 1) * unevenness) ** 2)
     order = torch.linspace(0, SIZE, FREQUENCIES, dtype=torch.float64)
     above = (order[:, None] + order - FIRST_CORRECTED).clamp(min=0)
-    return (OF_BRIGHTNESS * (1 + PER_ORDER * above)).square()
+    return ((1 + (OF_BRIGHTNESS - 1) * unevenness) * (1 + PER_ORDER * unevenness * above)).square()
 
 
 def _normalised(floor: Floor, levels: Levels) -> torch.Tensor:
-    """The variances of a floor at the mean level, (C, 64): the mean of the classes without texture."""
+    """The variances of a floor at the mean level, (C, 64): the mean of the classes without texture.
+
+    The middle orders of the brightness tell which classes these are. Shading and coarse texture are at other
+    frequencies than fine texture: each order has classes of its own. The noise of colour depends on the brightness in
+    its own way, so the spectra of its classes are compared relative to their middle orders.
+    """
     relative = levels.at(floor.values[:, 0]) / levels.mean
-    variances = floor.variances.double() / relative[:, None, None]
-    power = variances[:, 0, MIDDLE].mean(dim=1)
-    typical = power.quantile(0.3)
-    return variances[power <= MOST_RATIO**2 * typical].mean(dim=0)
+    variances = (floor.variances.double() / relative[:, None, None]).clamp(min=1e-14)
+    middle = variances[:, :, MIDDLE].mean(dim=2)
+    without_texture = middle[:, 0] <= MOST_RATIO**2 * middle[:, 0].quantile(TYPICAL)
+    planes = [_typical_of_orders(variances[:, 0])]
+    for of_plane, level in zip(variances.unbind(dim=1)[1:], middle.unbind(dim=1)[1:], strict=True):
+        mean = level[without_texture].mean()
+        noisy = level >= LEAST_OF_CLASS**2 * mean
+        planes.append(mean * _typical_of_orders(of_plane[noisy] / level[noisy, None]))
+    return torch.stack(planes)
+
+
+def _typical_of_orders(variances: torch.Tensor) -> torch.Tensor:
+    """The mean over the classes (K, 64) that have no texture of an order, (64,)."""
+    result = torch.empty_like(variances[0])
+    for order in ORDERS.unique():
+        of_order = variances[:, order == ORDERS]
+        power = of_order.mean(dim=1)
+        kept = power <= MOST_RATIO_OF_ORDER**2 * power.quantile(TYPICAL)
+        result[order == ORDERS] = of_order[kept].mean(dim=0)
+    return result
 
 
 def _curve(

@@ -22,7 +22,7 @@ FINE = ORDERS >= 7
 #: Of these, the ones with less than that share of the strongest are compressed away.
 _LEAST_SHARE = 0.05
 #: The class that the others are compared with: three in ten are weaker.
-_TYPICAL = 0.3
+TYPICAL = 0.3
 #: A class with that many times the standard deviation of the typical one holds texture.
 MOST_RATIO = 2.2
 #: No class counts for less than that share of the typical variance.
@@ -90,7 +90,7 @@ def levels_of(floor: Floor, left_out: torch.Tensor | None = None, band: torch.Te
     open_ = floor.open_shares >= LEAST_OPEN
     if not bool(open_.any()):
         open_ = torch.ones_like(open_)
-    typical = levels[open_].quantile(_TYPICAL)
+    typical = levels[open_].quantile(TYPICAL)
     kept = open_ & (levels <= MOST_RATIO**2 * typical)
     share = float(kept.sum() / open_.sum())
     values, levels = floor.values[kept, 0].double(), levels[kept].clamp(min=float(LEAST_VARIANCE * typical))

@@ -101,6 +101,7 @@ DENOISE = Task(
         "zeroshot denoise noisy.png -o clean.png --sigma 25 --prior bm3d",
     ),
     outcome="denoised",
+    prior="bm3d",
     check=_check,
     check_damage=_check_damage,
 )

@@ -82,7 +82,7 @@ def noise_of(picture: Picture, known: torch.Tensor | None, options: Options) -> 
 def _estimated(picture: Picture, known: torch.Tensor | None, data_term: Any) -> NoiseModel:
     """The noise as it is, or its level alone where the data term has a law of its own."""
     if isinstance(data_term, Gaussian) or (isinstance(data_term, str) and data_term == "gaussian"):
-        return estimate_noise(picture.colours, known, compressed=picture.lossy)
+        return estimate_noise(picture.colours, known, compressed=picture.lossy or None)
     return NoiseModel.white(estimate_sigma(picture.colours, known))
 
 
@@ -94,7 +94,7 @@ def _told(model: NoiseModel, colours: torch.Tensor) -> ToldNoise:
 
 def _photons(picture: Picture, known: torch.Tensor | None, strength: float) -> ToldNoise:
     """The line ``readout² + gain x`` nearest to the curve of the estimate, as a Poisson data term."""
-    model = estimate_noise(picture.colours, known, compressed=picture.lossy)
+    model = estimate_noise(picture.colours, known, compressed=picture.lossy or None)
     x = torch.linspace(0, 1, 65, dtype=torch.float64)
     rows = [
         model.level(x.expand(1, model.channels or 1, 1, 65)).square()[0, c, 0]
