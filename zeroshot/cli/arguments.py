@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import glob
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -156,7 +156,10 @@ def named_command(words: Sequence[str], commands: dict[str, Parser], tasks: Sequ
 
 
 def refuse_unknown_options(
-    words: Sequence[str], parser: Parser, settings: Callable[[], Sequence[str]]
+    words: Sequence[str],
+    parser: Parser,
+    settings: Callable[[], Sequence[str]],
+    elsewhere: Callable[[], Mapping[str, str]],
 ) -> None:
     """Refuse an option that the command does not have.
 
@@ -168,6 +171,8 @@ def refuse_unknown_options(
         Of the command.
     settings : callable
         Gives the names of the settings of the prior that is asked for.
+    elsewhere : callable
+        Gives the settings of all priors, each with the name of one that has it.
 
     Raises
     ------
@@ -183,15 +188,30 @@ def refuse_unknown_options(
         # The beginning of an option may be the whole name of a setting: --weight is not --weights.
         if not parser.knows(typed) or typed[2:].replace("-", "_") in settings():
             value = value or next((one for one in words[index + 1 : index + 2] if one[:1] != "-"), "…")
-            raise ValueError(_unknown_option(typed, value, parser, settings()))
+            raise ValueError(_unknown_option(typed, value, parser, settings(), elsewhere()))
 
 
-def _unknown_option(typed: str, value: str, parser: Parser, settings: Sequence[str]) -> str:
+def _unknown_option(
+    typed: str,
+    value: str,
+    parser: Parser,
+    settings: Sequence[str],
+    elsewhere: Mapping[str, str],
+) -> str:
     name, flags = typed[2:].replace("-", "_"), parser.flags()
     if name in settings:
         return f"{typed} is a setting of the prior: write --set {name}={value}"
-    meant = synonyms.canonical(name, flags, synonyms.OPTIONS) or likeliest(name, [*flags, *settings])
-    hint = "" if meant is None else f" (did you mean {flags.get(meant, f'--set {meant}={value}')}?)"
+    canonical = synonyms.canonical(name, flags, synonyms.OPTIONS)
+    if canonical is None and name in elsewhere:
+        return f"{typed} is a setting of other priors: write --prior {elsewhere[name]} --set {name}={value}"
+    meant = canonical or likeliest(name, [*flags, *settings, *elsewhere])
+    if meant is None:
+        hint = ""
+    elif meant in flags:
+        hint = f" (did you mean {flags[meant]}?)"
+    else:
+        chosen = "" if meant in settings else f"--prior {elsewhere[meant]} "
+        hint = f" (did you mean {chosen}--set {meant}={value}?)"
     return f"there is no option {typed}{hint}; '{parser.prog} --help' lists them"
 
 

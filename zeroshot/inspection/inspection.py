@@ -81,9 +81,9 @@ class Inspection:
         strongest = max(self.noise.dark, self.noise.middle, self.noise.bright)
         noisy = strongest >= _WORTH_DENOISING and self.noise.confidence >= CLEAR
         if not steps and self.stripes.sentence:
-            steps.append(("destripe", " --prior bm3d" if noisy else " --sigma 0", "destriped"))
+            steps.append(("destripe", "" if noisy else " --sigma 0", "destriped"))
         elif not steps and (noisy or self.noise.coarse is not None or self.impulses.count):
-            steps.append(("denoise", " --prior bm3d", "denoised"))
+            steps.append(("denoise", "", "denoised"))
         if self.sharpness.is_blurred and self.sharpness.confidence >= CLEAR:
             steps.append(("deblur", f" --kernel gaussian={self.sharpness.width:.1f} --prior tv", "deblurred"))
         lines, source = [], Path(self.name or "photo.png")
@@ -170,7 +170,7 @@ def inspect(image: Any, *, value_range: tuple[float, float] | None = None) -> In
     >>> 10 < found.noise.middle < 14
     True
     >>> found.commands
-    ['zeroshot denoise photo.png --prior bm3d']
+    ['zeroshot denoise photo.png']
     """
     picture = images.load(image, value_range=value_range)
     if picture.colours.shape[0] != 1:

@@ -79,8 +79,9 @@ LEAST_UNLIKE, MOST_UNLIKE = 1.4, 1.8
 #: A class with that many times the standard deviation of the typical one holds texture of that order; one with less
 #: than that share of the noise of a plane of colour, which compression took, tells nothing of its spectrum.
 MOST_RATIO_OF_ORDER, LEAST_OF_CLASS = 1.3, 0.3
-#: How much more the energies of blocks may rise where the picture was compressed, which is no picture without noise.
-ALLOWANCE_OF_COMPRESSED = 0.25
+#: How much more the energies of blocks may rise where the picture was compressed, if it has hardly any white noise: up
+#: to that share of the level, which fine texture exceeds.
+ALLOWANCE_OF_COMPRESSED, MOST_WHITE = 0.25, 0.25
 #: Above the first of these levels the energies of blocks may rise less and less, down to the last at the second: what
 #: is left of a texture beside strong noise is little.
 STRONG_COARSE, STRONGEST_COARSE, MOST_RISE_OF_STRONG = 9 / 255, 16 / 255, 1.5
@@ -136,9 +137,10 @@ def estimate_noise(
     if coloured or (evidence.level >= LEAST_GREY_LEVEL and evidence.is_grey):
         if compressed is None:
             compressed = _has_traces(given)
-        if evidence.is_noise(excess, compressed):
+        smoothed = compressed and white <= MOST_WHITE * evidence.level
+        if evidence.is_noise(excess, ALLOWANCE_OF_COMPRESSED * smoothed):
             # What passes only because it was compressed has texture among its flattest blocks already.
-            unevenness = evidence.unevenness if compressed and evidence.is_noise(excess, False) else 0.0
+            unevenness = evidence.unevenness if compressed and evidence.is_noise(excess) else 0.0
             return replace(_coloured(image, evidence, unevenness), confidence=confidence, **beside)
         reason = "texture hides the noise"
         if evidence.is_likely_noise(excess):
@@ -218,11 +220,11 @@ class _Evidence:
         """The same for the blocks that are typical."""
         return min(floor.spread for floor in self.floors[:2])
 
-    def is_noise(self, excess: float, compressed: bool) -> bool:
+    def is_noise(self, excess: float, allowance: float = 0.0) -> bool:
         """Whether no texture explains it as well: the clearer the noise is coarse, the less alike blocks may be."""
         beyond = max(excess - 1, 0.0)
         most = max(MOST_RISE_OF_WHITE, min(1 + 0.5 * beyond + 0.1 * beyond**2, MOST_RISE))
-        most += ALLOWANCE_OF_COMPRESSED * compressed
+        most += allowance
         most = min(most, MOST_RISE + (MOST_RISE_OF_STRONG - MOST_RISE) * self.strength)
         grows = self.growth > MOST_GROWTH and excess < CLEAR_EXCESS
         return self.rise <= most and self.spread <= MOST_SPREAD and not grows

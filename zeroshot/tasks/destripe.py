@@ -91,9 +91,10 @@ DESTRIPE = Task(
     suited=("bm3d", "ncsr", "dct", "wavelet", "nlm", "tgv", "tv"),
     examples=(
         "zeroshot destripe scan.png --sigma 0",
-        "zeroshot destripe thermal.png --direction columns --prior bm3d",
+        "zeroshot destripe thermal.png --direction columns",
     ),
     outcome="destriped",
+    prior="bm3d",
     check=_check,
     check_damage=_check_damage,
 )
