@@ -307,11 +307,16 @@ class NoiseModel:
         return math.sqrt(float((powers.square() * squares).sum()) / total) if total > 0 else 0.0
 
     def coarser(self) -> NoiseModel:
-        """The stationary noise of the image at half the size, shrunk by leaving out the upper half of the band."""
+        """The stationary noise of the image at half the size, shrunk by leaving out the upper half of the band.
+
+        White noise has a quarter of the variance then, of which half the band is left in either direction; offsets of
+        rows or columns, which are white in one direction alone, have half of theirs.
+        """
         planes = self._plane_count
         variances = self._constants(planes)
+        half = replace(self, rows=self.rows * math.sqrt(0.5), columns=self.columns * math.sqrt(0.5))
         if self.spectra is None:
-            return replace(self, variances=tuple((value / 4,) for value in variances))
+            return replace(half, variances=tuple((value / 4,) for value in variances))
         lower = spectra_of.lower_half(self.spectra)
         shares = spectra_of.band_mean(lower).expand(planes).tolist()
         if self.axes is not None or self.powers is not None:
@@ -319,9 +324,9 @@ class NoiseModel:
             powers = powers * torch.tensor(shares, dtype=torch.float64)
             mean = float(powers.mean())
             scaled = tuple((value * mean / 4,) for value in variances)
-            return replace(self, variances=scaled, powers=powers / mean, spectra=lower)
+            return replace(half, variances=scaled, powers=powers / mean, spectra=lower)
         scaled = tuple((value * share / 4,) for value, share in zip(variances, shares, strict=True))
-        return replace(self, variances=scaled, spectra=lower)
+        return replace(half, variances=scaled, spectra=lower)
 
     def whiten(self, residual: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
         """``S^(−1/2) r / √v``: a residual (N, C, H, W) whose noise becomes white with variance 1.
