@@ -77,27 +77,39 @@ def outliers(image: torch.Tensor, *, clear: bool = False) -> torch.Tensor:
     R. Garnett, T. Huegerich, C. Chui, W. He: A universal noise removal algorithm with an impulse detector, IEEE
     TIP 14 (2005), for ROAD.
     """
-    if min(image.shape[-2:]) < SURROUNDINGS:
-        return torch.zeros_like(image, dtype=torch.bool)
-    return torch.stack([_outliers_of_image(one, clear) for one in image.detach()])
+    found = all_and_clear_outliers(image)
+    return found[1] if clear else found[0]
 
 
-def _outliers_of_image(image: torch.Tensor, clear: bool) -> torch.Tensor:
-    found = torch.stack([_outliers_of_plane(plane, clear) for plane in image])
+def all_and_clear_outliers(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The outliers of an image (N, C, H, W), and those that are clear, from one look; see :func:`outliers`."""
+    image = image.detach()
+    found = torch.zeros_like(image, dtype=torch.bool)
+    clear = torch.zeros_like(found)
+    if min(image.shape[-2:]) >= SURROUNDINGS:
+        for index, channels in enumerate(image):
+            planes = [_outliers_of_plane(plane) for plane in channels]
+            found[index] = _hit_together(torch.stack([outlying for outlying, _ in planes]))
+            clear[index] = _hit_together(torch.stack([outlying & is_clear for outlying, is_clear in planes]))
+    return found, clear
+
+
+def _hit_together(found: torch.Tensor) -> torch.Tensor:
+    """The outliers (C, H, W) of the channels, or those of any where most are of all."""
     anywhere, everywhere = found.any(dim=0), found.all(dim=0)
-    if int(everywhere.sum()) >= _TOGETHER * int(anywhere.sum()):
-        return anywhere.expand_as(found)
-    return found
+    together = int(everywhere.sum()) >= _TOGETHER * int(anywhere.sum())
+    return anywhere.expand_as(found) if together else found
 
 
-def _outliers_of_plane(plane: torch.Tensor, clear: bool) -> torch.Tensor:
+def _outliers_of_plane(plane: torch.Tensor) -> tuple[torch.Tensor, bool]:
+    """The outliers of a plane (H, W), and whether they are clear."""
     low, high = float(plane.amin()), float(plane.amax())
     nothing = torch.zeros_like(plane, dtype=torch.bool)
     if low == high:
-        return nothing
+        return nothing, False
     extremes = salt_and_pepper(plane)
     if extremes is not None:
-        return extremes
+        return extremes, True
     road = _road(plane)
     typical = float(road.median())
     # A frame of a few hot pixels has a wide range and fine steps: what counts is the noise.
@@ -105,7 +117,7 @@ def _outliers_of_plane(plane: torch.Tensor, clear: bool) -> torch.Tensor:
     around = _local_mean(road.clamp(max=max(4 * typical, floor / 4)))
     stands_out = (road > LEAST_RATIO * around) & (road > floor)
     if not bool(stands_out.any()):
-        return nothing
+        return nothing, False
     rows, columns = stands_out.nonzero(as_tuple=True)
     framed = functional.pad(plane[None, None], (2, 2, 2, 2), mode="replicate")[0, 0]
     height_above, contrast = _height_above_neighbours(framed, rows + 2, columns + 2, around[rows, columns])
@@ -114,13 +126,11 @@ def _outliers_of_plane(plane: torch.Tensor, clear: bool) -> torch.Tensor:
     contrast = torch.where(height_above >= LEAST_HEIGHT * spread, contrast, 0.0)
     count = int((contrast >= CLEAR_CONTRAST).sum())
     is_clear = count >= max(CLEAR_COUNT, CLEAR_SHARE * plane.numel())
-    if clear and not is_clear:
-        return nothing
     lone = contrast >= LEAST_CONTRAST
     nothing[rows[lone], columns[lone]] = True
     if is_clear and int(lone.sum()) >= DENSE_SHARE * plane.numel():
-        return nothing | _dense(plane, nothing)
-    return nothing
+        return nothing | _dense(plane, nothing), True
+    return nothing, is_clear
 
 
 def _road(plane: torch.Tensor) -> torch.Tensor:
