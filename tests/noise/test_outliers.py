@@ -104,3 +104,12 @@ def test_what_a_picture_has_by_itself_is_not_clear(name: str) -> None:
 def test_clipped_noise_is_not_clear(sigma: float) -> None:
     for name in ("moon", "camera"):
         assert not outliers(as_image(noisy_pixels(sample(name)[:160, :160], sigma)), clear=True).any()
+
+
+@pytest.mark.parametrize("level", [0.1, 0.2, 0.4])
+def test_noise_that_is_clipped_in_linear_light_is_not_clear(level: float) -> None:
+    for name in ("moon", "chelsea", "coffee"):
+        linear = as_image(sample(name)[:128, :128]) ** 2.2
+        draw = torch.randn(linear.shape, generator=seeded(1))
+        noisy = (linear + level * (0.02 + linear).sqrt() * draw).clamp(0, 1) ** (1 / 2.2)
+        assert not outliers((255 * noisy).round() / 255, clear=True).any()
