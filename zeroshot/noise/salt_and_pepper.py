@@ -66,6 +66,8 @@ def salt_and_pepper(plane: torch.Tensor) -> torch.Tensor | None:
     mean = mean + (low + high) / 2
     clear_of = (LEAST_DEVIATIONS * deviation).clamp(min=LEAST_HEIGHT * span)
     seen = count > 0.5
+    # Few photons make few values.
+    step = span / max(len(plane.unique()) - 1, 1)
     strewn, clear, established = {}, {}, []
     for value in (low, high):
         extreme = plane == value
@@ -73,7 +75,7 @@ def salt_and_pepper(plane: torch.Tensor) -> torch.Tensor | None:
         distance = (mean - value).abs()
         far, shows = seen & (distance > clear_of), seen & (distance > LEAST_HEIGHT * span)
         clear[value] = int((strewn[value] & far).sum())
-        beside = int((((plane - value).abs() <= MARGIN * span) & ~extreme & far).sum())
+        beside = int((((plane - value).abs() <= max(MARGIN * span, 1.5 * step)) & ~extreme & far).sum())
         if (
             clear[value] >= max(LEAST_SHARE * plane.numel(), 3)
             and clear[value] >= LEAST_CLEAR * int(strewn[value].sum())
