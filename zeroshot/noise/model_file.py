@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from zeroshot.checks import is_number
+
 if TYPE_CHECKING:
     from zeroshot.noise.model import NoiseModel
 
@@ -57,19 +59,18 @@ def from_dict(kind: type[NoiseModel], values: Any) -> NoiseModel:
     if values.get("version") != _VERSION:
         raise ValueError(f"this noise model is of version {values.get('version')!r}; {_VERSION} is read")
     try:
-        spectra = values["spectra"]
+        axes, powers = _numbers(values, "axes", 2), _numbers(values, "powers", 1)
         return kind(
-            tuple(map(float, values["intensities"])),
-            tuple(tuple(map(float, row)) for row in values["variances"]),
-            _tensor(values["axes"]),
-            _tensor(values["powers"]),
-            None if spectra is None else _tensor(spectra["rows"]).reshape(spectra["shape"]),  # type: ignore[union-attr]
-            **{name: float(values[name]) for name in ("rows", "columns", "impulses", "confidence")},  # type: ignore[arg-type]
-            reason=str(values["reason"]),
+            tuple(_numbers(values, "intensities", 1) or ()),
+            tuple(map(tuple, _numbers(values, "variances", 2) or ())),
+            None if axes is None else _tensor(axes, "axes"),
+            None if powers is None else torch.tensor(powers, dtype=torch.float64),
+            _spectra(values),
+            **{name: _number(values, name) for name in ("rows", "columns", "impulses", "confidence")},
+            reason=str(values.get("reason", "")),
         )
-    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
-        what = f"has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
-        raise ValueError(f"this noise model cannot be read: it {what}") from None
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"this noise model cannot be read: {error}") from None
 
 
 def summary(model: NoiseModel) -> dict[str, Any]:
@@ -88,8 +89,48 @@ def summary(model: NoiseModel) -> dict[str, Any]:
     }
 
 
-def _tensor(values: Sequence[Any] | None) -> torch.Tensor | None:
-    return None if values is None else torch.tensor(values, dtype=torch.float64)
+def _numbers(values: Mapping[str, Any], name: str, depth: int) -> Any:
+    """What the file says of `name`: None, or numbers in lists of lists of that depth."""
+    if name not in values:
+        raise ValueError(f"it has no {name!r}")
+    found = values[name]
+    if found is not None and not _fits(found, depth):
+        raise ValueError(f"{name} must be {'lists of ' * (depth - 1)}{'a list of ' * (depth == 1)}numbers")
+    return found
+
+
+def _fits(value: Any, depth: int) -> bool:
+    if depth == 0:
+        return is_number(value)
+    return isinstance(value, list | tuple) and all(_fits(part, depth - 1) for part in value)
+
+
+def _number(values: Mapping[str, Any], name: str) -> float:
+    if name not in values:
+        raise ValueError(f"it has no {name!r}")
+    if not is_number(values[name]):
+        raise ValueError(f"{name} must be a number, got {values[name]!r}")
+    return float(values[name])
+
+
+def _spectra(values: Mapping[str, Any]) -> torch.Tensor | None:
+    if values.get("spectra") is None:
+        if "spectra" not in values:
+            raise ValueError("it has no 'spectra'")
+        return None
+    if not isinstance(values["spectra"], Mapping):
+        raise ValueError("spectra must have a shape and rows")
+    shape, rows = _numbers(values["spectra"], "shape", 1), _numbers(values["spectra"], "rows", 2)
+    found = _tensor(rows or [], "rows of spectra")
+    if not shape or min(shape) < 1 or math.prod(shape) != found.numel():
+        raise ValueError(f"the spectra have {found.numel()} numbers, which are not of the shape {shape}")
+    return found.reshape([int(size) for size in shape])
+
+
+def _tensor(rows: Sequence[Sequence[float]], name: str) -> torch.Tensor:
+    if len({len(row) for row in rows}) > 1:
+        raise ValueError(f"{name} must be equally long")
+    return torch.tensor(rows, dtype=torch.float64)
 
 
 def _short(value: float) -> float:

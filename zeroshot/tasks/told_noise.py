@@ -165,12 +165,14 @@ def _read_model(given: Any) -> NoiseModel:
     try:
         return NoiseModel.from_dict(values)
     except ValueError as error:
-        raise OptionError(Argument("noise"), f": {error}") from None
+        named = "" if isinstance(given, Mapping) else f" {given}"
+        raise OptionError(Argument("noise"), f"{named}: {error}") from None
 
 
 def _json_of(path: Path) -> Any:
     if not path.is_file():
-        raise OptionError(Argument("noise"), f": there is no file {path}")
+        what = f"{path} is no file" if path.exists() else f"there is no file {path}"
+        raise OptionError(Argument("noise"), f": {what}")
     if path.stat().st_size > _LARGEST_FILE:
         raise OptionError(Argument("noise"), f": {path} is too large for a noise model")
     try:
