@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,3 +133,13 @@ def test_batches_are_refused() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (5, 9, 3), (40, 40, 4)])
 def test_any_size(shape: tuple[int, ...]) -> None:
     assert str(zeroshot.inspect(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)))
+
+
+def test_no_command_is_told_that_the_file_would_refuse(tmp_path: Path) -> None:
+    picture = Image.fromarray(sample("astronaut")[:64, 150:214])
+    for mode in ("RGB", "CMYK"):
+        picture.convert(mode).save(tmp_path / f"{mode}.jpg", quality=30)
+    told, cmyk = (zeroshot.inspect(tmp_path / f"{mode}.jpg") for mode in ("RGB", "CMYK"))
+    assert told.commands[0].startswith("zeroshot jpeg")
+    assert cmyk.compression.cmyk
+    assert not any("zeroshot jpeg" in line for line in cmyk.commands)

@@ -144,7 +144,17 @@ def test_a_model_survives_json(model: NoiseModel) -> None:
         ({"kind": "palette"}, "no noise model"),
         ({**NoiseModel.white(0.1).to_dict(), "version": 9}, "version 9"),
         ({**NoiseModel.white(0.1).to_dict(), "variances": [[-1.0]]}, "at least 0"),
-        ({**NoiseModel.white(0.1).to_dict(), "rows": None}, "cannot be read"),
+        (
+            {**NoiseModel.white(0.1).to_dict(), "rows": None},
+            "cannot be read: rows must be a number, got None",
+        ),
+        ({**NoiseModel.white(0.1).to_dict(), "variances": "x"}, "variances must be lists of numbers"),
+        ({**NoiseModel.white(0.1).to_dict(), "powers": [[1.0]]}, "powers must be a list of numbers"),
+        ({**NoiseModel.white(0.1).to_dict(), "spectra": 5}, "spectra must have a shape and rows"),
+        (
+            {**NoiseModel.white(0.1).to_dict(), "spectra": {"shape": [1, 2, 3], "rows": [[1.0]]}},
+            "1 numbers, which are not of the shape",
+        ),
         ({k: v for k, v in NoiseModel.white(0.1).to_dict().items() if k != "axes"}, "has no 'axes'"),
         ({**coloured().to_dict(), "axes": [[1.0, 1.0], [0.0, 1.0]]}, "orthonormal"),
     ],
