@@ -114,8 +114,8 @@ def estimate_noise(
     image, impulses = _without_impulses(image, pixels, outliers(image) if beside is None else beside.outliers)
     if impulses:
         white = estimate_sigma(image, known)
-    found = beside.stripes if beside is not None and not impulses else None
-    parts: dict[str, Any] = {"impulses": impulses, **_stripes(image, pixels, found)}
+    stripes = beside.stripes if beside is not None and not impulses else None
+    parts: dict[str, Any] = {"impulses": impulses, **_stripes(image, pixels, stripes)}
     evidence = _evidence(image, pixels, _left_out(parts))
     if evidence is None:
         reason = "too few blocks without holes and clipping to tell more than a level"
