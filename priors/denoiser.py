@@ -94,33 +94,51 @@ class Denoiser(Prior):
         refined = self.refine(from_opponent(noisy * scale), from_opponent(estimate * scale), sigma, index)
         return to_opponent(refined) / scale
 
-    def scaled_passes(self, sigma: float, contrast: torch.Tensor) -> int:
-        """The most passes that images of this noise level and of these contrasts take."""
-        return max(self.passes(sigma / scale) for scale in set(contrast.flatten().tolist()))
+    def scaled_passes(self, noise: float | NoiseModel, contrast: torch.Tensor) -> int:
+        """The most passes that images of this noise and of these contrasts take."""
+        return max(self._passes(_relative(noise, scale)) for scale in set(contrast.flatten().tolist()))
 
     def scaled_pass(
-        self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int, contrast: torch.Tensor
+        self,
+        noisy: torch.Tensor,
+        estimate: torch.Tensor,
+        noise: float | NoiseModel,
+        index: int,
+        contrast: torch.Tensor,
     ) -> torch.Tensor:
         """Pass number `index` on images brought to the contrast of a whole photograph, and back.
 
         With s the contrast it is s · :meth:`refine` (y/s, x/s, σ/s), so that scaling the image and its noise
-        scales the result. Images that take fewer passes stay.
+        scales the result, and so for :meth:`refine_coloured`. Images that take fewer passes stay.
 
         Parameters
         ----------
+        noise : float or NoiseModel
+            The standard deviation of white noise, or what other stationary noise is.
         contrast : torch.Tensor
             (N, 1, 1, 1), see :func:`zeroshot.noise.contrasts`; the others are those of :meth:`refine`.
         """
         scales = contrast.flatten().tolist()
         if all(scale == 1 for scale in scales):
-            return self.refine(noisy, estimate, sigma, index)
+            return self._refined(noisy, estimate, noise, index)
         result = estimate.clone()
         for scale in set(scales):
             which = [place for place, value in enumerate(scales) if value == scale]
-            if index < self.passes(sigma / scale):
-                refined = self.refine(noisy[which] / scale, estimate[which] / scale, sigma / scale, index)
+            relative = _relative(noise, scale)
+            if index < self._passes(relative):
+                refined = self._refined(noisy[which] / scale, estimate[which] / scale, relative, index)
                 result[which] = refined * scale
         return result
+
+    def _passes(self, noise: float | NoiseModel) -> int:
+        return self.coloured_passes(noise) if isinstance(noise, NoiseModel) else self.passes(noise)
+
+    def _refined(
+        self, noisy: torch.Tensor, estimate: torch.Tensor, noise: float | NoiseModel, index: int
+    ) -> torch.Tensor:
+        if isinstance(noise, NoiseModel):
+            return self.refine_coloured(noisy, estimate, noise, index)
+        return self.refine(noisy, estimate, noise, index)
 
     def __call__(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
         """As :meth:`denoise`, so that a denoiser is called like any function that is plugged in."""
@@ -164,6 +182,11 @@ class Denoiser(Prior):
         for index in range(self.scaled_passes(sigma, contrast)):
             estimate = self.scaled_pass(noisy, estimate, sigma, index, contrast)
         return estimate
+
+
+def _relative(noise: float | NoiseModel, scale: float) -> float | NoiseModel:
+    """Noise in units of a contrast."""
+    return noise.scaled(1 / scale) if isinstance(noise, NoiseModel) else noise / scale
 
 
 def _require_image(noisy: torch.Tensor) -> None:

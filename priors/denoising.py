@@ -98,23 +98,13 @@ class DenoisingRun(Run):
     def __init__(self, prior: DenoisingPrior, problem: Problem) -> None:
         self.device = problem.y.device
         self._prior, self._problem = prior, problem
-        self._noisy, self._sigma = problem.stabilised()
-        self._noise = problem.coloured_noise()
+        self._noisy, sigma = problem.stabilised()
+        coloured = problem.coloured_noise()
+        self._noise = sigma if coloured is None else coloured
         self._contrast = problem.contrasts()
-        self._passes = self._count() if self._sigma > 0 or self._noise is not None else 0
+        self._passes = 0 if self._noise == 0 else prior.scaled_passes(self._noise, self._contrast)
         self.estimate = self._noisy
         self.index = 0
-
-    def _count(self) -> int:
-        if self._noise is None:
-            return self._prior.scaled_passes(self._sigma, self._contrast)
-        return self._prior.coloured_passes(self._noise)
-
-    def _pass(self) -> torch.Tensor:
-        noisy, estimate = self._noisy, self.estimate
-        if self._noise is None:
-            return self._prior.scaled_pass(noisy, estimate, self._sigma, self.index, self._contrast)
-        return self._prior.refine_coloured(noisy, estimate, self._noise, self.index)
 
     @property
     def finished(self) -> bool:
@@ -125,7 +115,9 @@ class DenoisingRun(Run):
     def step(self) -> Estimate:
         """Make the next pass; after the last one the image stays."""
         if self.index < self._passes:
-            self.estimate = self._pass()
+            self.estimate = self._prior.scaled_pass(
+                self._noisy, self.estimate, self._noise, self.index, self._contrast
+            )
             self.index += 1
         image = self._problem.unstabilised(self.estimate).clamp(0, 1)
         return Estimate(image, self._problem.loss(image).item(), max(self.index, 1))

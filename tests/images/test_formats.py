@@ -655,6 +655,14 @@ def test_signature_without_content(tmp_path, head):
     refusal(tmp_path / "a.png", "damaged or truncated|holds")
 
 
+def test_a_jpeg_of_twelve_bits_is_called_that_and_not_damaged(tmp_path):
+    Image.new("L", (16, 16)).save(tmp_path / "a.jpg")
+    data = bytearray((tmp_path / "a.jpg").read_bytes())
+    data[data.index(b"\xff\xc0") + 4] = 12
+    (tmp_path / "a.jpg").write_bytes(data)
+    refusal(tmp_path / "a.jpg", "is a JPEG of 12 bits a sample")
+
+
 @pytest.mark.parametrize("depth", [8, 16])
 def test_decompression_bomb_png_is_refused_by_its_header(tmp_path, depth):
     header = struct.pack(">IIBBBBB", 20000, 20000, depth, 2, 0, 0, 0)

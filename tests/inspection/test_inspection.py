@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from zeroshot.inspection import describe
 from zeroshot.inspection.blur import sharpness_of
 from zeroshot.inspection.resampling import demosaicking_of, resampling_of
 from zeroshot.noise import NoiseModel, add_salt_and_pepper
+from zeroshot.noise.spectrum import smoothed_by
 from zeroshot.operators import Blur, Mosaic
 
 CAMERA = sample("camera")[100:292, 100:292]
@@ -49,6 +51,9 @@ def test_the_line_of_a_noise_model() -> None:
     assert describe(NoiseModel.white(0.3 / 255)) == "no noise but that of rounding"
     photons = describe(NoiseModel.photon(1 / 100, 0.01))
     assert photons.startswith("noise of 8.5 grey levels in the dark, 18.2 in the middle, 24 in the bright")
+    near = NoiseModel((0.0,), ((1e-3,),), spectra=smoothed_by(torch.tensor([0.1, 0.8, 0.1])))
+    assert 1.05 < near.correlation_length < 1.3
+    assert describe(near) == "noise of 8.1 grey levels, weakly correlated between neighbouring pixels"
     spectrum = torch.exp(-torch.linspace(0, 6, 8)[:, None] - torch.linspace(0, 6, 8))
     model = NoiseModel((0.0,), ((1e-3,),), spectra=spectrum[None], confidence=0.4, reason="all texture")
     assert "correlated over" in describe(model)
@@ -128,3 +133,13 @@ def test_batches_are_refused() -> None:
 @pytest.mark.parametrize("shape", [(1, 1), (5, 9, 3), (40, 40, 4)])
 def test_any_size(shape: tuple[int, ...]) -> None:
     assert str(zeroshot.inspect(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)))
+
+
+def test_no_command_is_told_that_the_file_would_refuse(tmp_path: Path) -> None:
+    picture = Image.fromarray(sample("astronaut")[:64, 150:214])
+    for mode in ("RGB", "CMYK"):
+        picture.convert(mode).save(tmp_path / f"{mode}.jpg", quality=30)
+    told, cmyk = (zeroshot.inspect(tmp_path / f"{mode}.jpg") for mode in ("RGB", "CMYK"))
+    assert told.commands[0].startswith("zeroshot jpeg")
+    assert cmyk.compression.cmyk
+    assert not any("zeroshot jpeg" in line for line in cmyk.commands)

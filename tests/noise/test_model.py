@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.pictures import seeded
 from zeroshot.noise import NoiseModel
 from zeroshot.noise.spectrum import smoothed_by
 from zeroshot.patches.cosine import cosine_matrix
+from zeroshot.priors.scales import halved
 
 SMOOTHED = smoothed_by(torch.tensor([0.25, 0.5, 0.25]))
 HUMP = NoiseModel(
@@ -61,6 +63,18 @@ def test_half_the_size_has_the_lower_half_of_the_band() -> None:
     half = cosine_matrix(256).T @ (full @ noise @ full.T)[:256, :256] @ cosine_matrix(256) / 2
     assert float(half.var()) == pytest.approx(model.coarser().sigma ** 2, rel=0.02)
     assert NoiseModel.white(0.1).coarser().sigma == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("side_by_side", ["rows", "columns"])
+def test_half_the_size_has_offsets_of_half_the_variance(side_by_side: str) -> None:
+    model = NoiseModel((0.0,), ((1e-12,),), **{side_by_side: 0.1})
+    half = halved(model.sample(torch.zeros(1, 1, 512, 512), seeded(8)))
+    along = -1 if side_by_side == "rows" else -2
+    assert float(half.std(dim=along).max()) < 1e-4
+    assert float(half.std()) == pytest.approx(getattr(model.coarser(), side_by_side), rel=0.1)
+    assert getattr(replace(coloured(), rows=0.1, columns=0.1).coarser(), side_by_side) == pytest.approx(
+        0.1 * math.sqrt(0.5)
+    )
 
 
 def test_a_rotation_keeps_the_variance_along_the_new_axes() -> None:
@@ -130,7 +144,17 @@ def test_a_model_survives_json(model: NoiseModel) -> None:
         ({"kind": "palette"}, "no noise model"),
         ({**NoiseModel.white(0.1).to_dict(), "version": 9}, "version 9"),
         ({**NoiseModel.white(0.1).to_dict(), "variances": [[-1.0]]}, "at least 0"),
-        ({**NoiseModel.white(0.1).to_dict(), "rows": None}, "cannot be read"),
+        (
+            {**NoiseModel.white(0.1).to_dict(), "rows": None},
+            "cannot be read: rows must be a number, got None",
+        ),
+        ({**NoiseModel.white(0.1).to_dict(), "variances": "x"}, "variances must be lists of numbers"),
+        ({**NoiseModel.white(0.1).to_dict(), "powers": [[1.0]]}, "powers must be a list of numbers"),
+        ({**NoiseModel.white(0.1).to_dict(), "spectra": 5}, "spectra must have a shape and rows"),
+        (
+            {**NoiseModel.white(0.1).to_dict(), "spectra": {"shape": [1, 2, 3], "rows": [[1.0]]}},
+            "1 numbers, which are not of the shape",
+        ),
         ({k: v for k, v in NoiseModel.white(0.1).to_dict().items() if k != "axes"}, "has no 'axes'"),
         ({**coloured().to_dict(), "axes": [[1.0, 1.0], [0.0, 1.0]]}, "orthonormal"),
     ],

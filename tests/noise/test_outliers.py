@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.pictures import as_image, noisy_pixels, sample, seeded, with_noise
-from zeroshot.noise import add_salt_and_pepper, outliers
+from zeroshot.noise import add_poisson, add_salt_and_pepper, outliers
 
 
 def test_salt_and_pepper_is_found() -> None:
@@ -71,7 +71,7 @@ def test_channels_that_are_hit_by_themselves_are_found_by_themselves(share: floa
     assert float((found & ~hit).float().mean()) < 0.02
 
 
-@pytest.mark.parametrize("share", [0.02, 0.1, 0.2])
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.2, 0.4])
 def test_impulses_of_any_value_are_found(share: float) -> None:
     truth = as_image(sample("camera")[100:228, 100:228])
     hit = torch.rand(truth.shape, generator=seeded()) < share
@@ -104,3 +104,20 @@ def test_what_a_picture_has_by_itself_is_not_clear(name: str) -> None:
 def test_clipped_noise_is_not_clear(sigma: float) -> None:
     for name in ("moon", "camera"):
         assert not outliers(as_image(noisy_pixels(sample(name)[:160, :160], sigma)), clear=True).any()
+
+
+@pytest.mark.parametrize("name", ["coffee", "grass", "gravel", "moon", "page"])
+def test_noise_of_few_photons_is_not_clear(name: str) -> None:
+    picture = as_image(sample(name)[:128, :128])
+    for peak in (10, 30):
+        noisy = add_poisson(picture, peak, seeded(2)).clamp(0, 1)
+        assert not outliers((255 * noisy).round() / 255, clear=True).any()
+
+
+@pytest.mark.parametrize("level", [0.1, 0.2, 0.4])
+def test_noise_that_is_clipped_in_linear_light_is_not_clear(level: float) -> None:
+    for name in ("moon", "chelsea", "coffee"):
+        linear = as_image(sample(name)[:128, :128]) ** 2.2
+        draw = torch.randn(linear.shape, generator=seeded(1))
+        noisy = (linear + level * (0.02 + linear).sqrt() * draw).clamp(0, 1) ** (1 / 2.2)
+        assert not outliers((255 * noisy).round() / 255, clear=True).any()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -9,7 +11,9 @@ import zeroshot
 from tests.pictures import decibels
 from zeroshot.noise import NoiseModel
 from zeroshot.noise.spectrum import smoothed_by
-from zeroshot.priors.denoising import DenoisingPrior
+from zeroshot.operators import Identity
+from zeroshot.priors.denoising import DenoisingPrior, DenoisingRun
+from zeroshot.problem import Problem
 from zeroshot.registry import prior_class, prior_names
 
 DENOISERS = [name for name in prior_names() if issubclass(prior_class(name), DenoisingPrior)]
@@ -28,6 +32,15 @@ def _denoised(name: str, noisy: torch.Tensor, noise: NoiseModel) -> torch.Tensor
     for index in range(prior.coloured_passes(noise)):
         estimate = prior.refine_coloured(noisy, estimate, noise, index)
     return estimate
+
+
+def _run(name: str, noisy: torch.Tensor, noise: NoiseModel) -> torch.Tensor:
+    problem = Problem(noisy, Identity(), noise=noise)
+    run = prior_class(name)().begin(problem, torch.Generator())
+    assert isinstance(run, DenoisingRun)
+    while not run.finished:
+        run.step()
+    return run.estimate
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -91,6 +104,16 @@ def test_an_estimate_is_taken_with_a_margin_and_what_was_told_is_not() -> None:
     assert estimate.sigma > told.sigma
     assert estimate.spectra is not None
     assert float(estimate.spectra[0, -1, -1]) > 0.1
+
+
+@pytest.mark.parametrize("name", [*QUICK, "nnm"])
+def test_a_sixteenth_of_the_picture_gives_a_sixteenth_of_the_result(name: str, grey: torch.Tensor) -> None:
+    image, noise = grey[..., 8:40, 8:40], _smoothed(1.0)
+    noisy = noise.sample(image, torch.Generator().manual_seed(0))
+    whole, dim = (
+        _run(name, noisy * scale, replace(noise.scaled(scale), confidence=0.9)) for scale in (1.0, 1 / 16)
+    )
+    torch.testing.assert_close(16 * dim, whole, rtol=0, atol=1e-4)
 
 
 def test_the_whole_of_it_through_the_face(photograph: torch.Tensor) -> None:

@@ -30,7 +30,7 @@ def written(folder: Path, pixels: np.ndarray, **options) -> Path:
         ("bm3d", {}, 0.5),
         ("dct", {}, 0.5),
         ("tv", {"iterations": 200}, 0.1),
-        ("tgv", {"iterations": 200}, 0.1),
+        pytest.param("tgv", {"iterations": 200}, 0.1, marks=pytest.mark.slow),
     ],
 )
 def test_priors_gain_on_the_decoder(prior: str, settings: dict, gain: float, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.pictures import seeded
 from zeroshot.cli.main import main
 from zeroshot.images import load
 from zeroshot.metrics import psnr
-from zeroshot.noise import NoiseModel, add_gaussian
+from zeroshot.noise import NoiseModel, add_gaussian, estimate_noise
 from zeroshot.noise.spectrum import smoothed_by
 from zeroshot.spelling import OptionError
 from zeroshot.tasks import make_problem
@@ -96,6 +96,23 @@ def test_a_model_is_read_from_its_file(tmp_path: Path, capsys: pytest.CaptureFix
     with Image.open(tmp_path / "x.png") as image:
         assert image.size == (64, 64)
     capsys.readouterr()
+
+
+def test_what_was_looked_for_in_cleaning_is_not_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = NoiseModel((0.0, 1.0), ((0.0005, 0.02),), spectra=smoothed_by(torch.tensor([0.25, 0.5, 0.25])))
+    y = noise.sample(photograph(96), seeded(3)).clamp(0, 1)
+    alone = estimate_noise(y)
+    assert not alone.is_white
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("looked for twice")
+
+    monkeypatch.setattr("zeroshot.noise.blind.outliers", refused)
+    monkeypatch.setattr("zeroshot.noise.blind.stripe_component", refused)
+    problem, _, _ = make_problem("denoise", load(y[0]), {})
+    assert problem.noise is not None
+    assert problem.noise.to_dict() == alone.to_dict()
+    assert zeroshot.inspect(y[0]).noise_model.to_dict() == alone.to_dict()
 
 
 def test_a_data_term_with_a_law_of_its_own_is_told_a_level_alone() -> None:

@@ -98,6 +98,10 @@ def read(path: Path) -> tuple[np.ndarray, Metadata]:
 
 
 def _read_jpeg(data: bytes) -> Reading:
+    if _bits_of_jpeg(data) == 12:
+        raise ImageError(
+            "is a JPEG of 12 bits a sample, and only those of 8 are read; convert it to PNG or TIFF"
+        )
     image = open_with_pillow(with_sound_exif(data), "JPEG")
     _check_plausible(image.width * image.height, data)
     pixels, metadata, orientation, remarks = _decoded(image)
@@ -109,6 +113,12 @@ def _read_jpeg(data: bytes) -> Reading:
     packets = [p[len(XMP_HEADER) :] for m, p in payloads if m == 0xE1 and p.startswith(XMP_HEADER)]
     xmp = clean_xmp(packets[0]) if packets else None
     return pixels, replace(metadata, comments=comments, xmp=xmp, lossy=True), orientation, remarks
+
+
+def _bits_of_jpeg(data: bytes) -> int | None:
+    """The bits of a sample, as the header of the frame says; None where it has none."""
+    frames = (payload for marker, _, payload in jpeg_segments(data) if marker in (0xC0, 0xC1, 0xC2))
+    return next((payload[0] for payload in frames if payload), None)
 
 
 def _read_webp(data: bytes) -> Reading:

@@ -29,6 +29,8 @@ class Compression(Finding):
         Of the chroma, such as "4:2:0"; "" for grey.
     grid : tuple of int
         Row and column within a block of 8 × 8 at which the picture begins.
+    cmyk : bool
+        Whether it is a JPEG of CMYK, whose coefficients are not restored.
     """
 
     topic: ClassVar[str] = "compression"
@@ -36,11 +38,12 @@ class Compression(Finding):
     quality: int | None
     subsampling: str
     grid: tuple[int, int]
+    cmyk: bool = False
 
     @property
     def is_visible(self) -> bool:
-        """Whether it is strong enough to be worth undoing."""
-        return self.quality is not None and self.quality < VISIBLE
+        """Whether it is strong enough to be worth undoing, and can be."""
+        return self.quality is not None and self.quality < VISIBLE and not self.cmyk
 
     @property
     def sentence(self) -> str:
@@ -58,7 +61,8 @@ def compression_of(picture: Picture) -> Compression:
     nothing = Compression(1.0, False, None, "", (0, 0))
     if picture.source is not None and read_bytes(picture.source)[0] == "JPEG":
         header = jpeg_header(picture.source)
-        return Compression(1.0, True, header.quality, header.subsampling, (0, 0))
+        cmyk = header.colour == "cmyk"
+        return Compression(1.0, True, header.quality, header.subsampling, (0, 0), cmyk)
     pixels = 255 * picture.colours[0].movedim(0, -1).squeeze(-1).cpu().numpy()
     traces = traces_of(pixels)
     if traces is None:

@@ -16,7 +16,7 @@ from zeroshot.inspection.finding import Finding
 from zeroshot.inspection.form import Form, form_of
 from zeroshot.inspection.noise import Noise, noise_of
 from zeroshot.inspection.resampling import Demosaicking, Resampling, demosaicking_of, resampling_of
-from zeroshot.noise import NoiseModel, estimate_noise, outliers, stripe_component
+from zeroshot.noise import Beside, NoiseModel, all_and_clear_outliers, estimate_noise, stripe_component
 
 #: Findings are told from that confidence on.
 CLEAR = 0.5
@@ -177,14 +177,16 @@ def inspect(image: Any, *, value_range: tuple[float, float] | None = None) -> In
         raise ValueError(f"inspect takes one picture at a time, got a batch of {picture.colours.shape[0]}")
     colours = picture.colours
     seen = None if picture.visible is None else picture.visible[0, 0]
-    spoiled = outliers(colours, clear=True)
+    standing_out, spoiled = all_and_clear_outliers(colours)
     if seen is not None:
         spoiled &= seen
     sound = ~spoiled.any(dim=1)[0] if seen is None else seen & ~spoiled.any(dim=1)[0]
     stripes = stripe_component(colours[0], "auto", sound)
     level = colours - stripes.total
     known = None if bool(sound.all()) else sound[None, None].to(colours)
-    model = estimate_noise(level, known, compressed=picture.lossy or None)
+    untouched = known is None and not stripes
+    beside = Beside(standing_out, [stripes]) if untouched else None
+    model = estimate_noise(level, known, compressed=picture.lossy or None, beside=beside)
     noise = noise_of(level[0], model, None if known is None else sound)
     plain = level[0] if known is None else _filled(level, known)
     return Inspection(

@@ -1,4 +1,4 @@
-"""The noise of a picture: how strong in the dark, the middle and the bright, white or correlated."""
+"""The noise of a picture: how strong in the dark, the middle and the bright, white, weakly correlated or correlated."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from zeroshot.noise import NoiseModel, correlated_noise
 INTENSITIES = (0.1, 0.5, 0.9)
 #: Less than that, on the [0, 1] scale, is the rounding of 8 bits.
 _NONE = 0.8 / 255
-#: From that length on, in pixels, neighbours share the noise.
-_CORRELATED = 1.3
+#: Up to that length, in pixels, noise is white, and from the other on neighbours share most of it.
+_WHITE, _CORRELATED = 1.005, 1.3
 #: By that factor dark and bright differ before it is said.
 _UNEVEN = 1.15
 
@@ -57,10 +57,12 @@ class Noise(Finding):
             strength = f"{told[1]} grey levels"
         if self.coarse is not None:
             return f"noise of {strength} pixel by pixel and {grey(self.coarse / 255)} over a few pixels"
-        if self.correlation_length >= _CORRELATED:
-            kind = f"correlated over {self.correlation_length:.1f} pixels"
-        else:
+        if self.correlation_length <= _WHITE:
             kind = "white"
+        elif self.correlation_length < _CORRELATED:
+            kind = "weakly correlated between neighbouring pixels"
+        else:
+            kind = f"correlated over {self.correlation_length:.1f} pixels"
         unsure = f" (not sure: {self.reason})" if self.reason else ""
         return f"noise of {strength}, {kind}{unsure}"
 

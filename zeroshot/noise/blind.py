@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from zeroshot.colour import AXES, to_opponent
 from zeroshot.compression.traces import traces_of
+from zeroshot.noise.beside import Beside
 from zeroshot.noise.block_spectrum import spectrum_of
 from zeroshot.noise.class_levels import (
     FINE,
@@ -41,7 +42,7 @@ from zeroshot.noise.flat_blocks import ORDERS, SIZE, Floor, blocks_of, floor_of
 from zeroshot.noise.model import NoiseModel
 from zeroshot.noise.outliers import outliers
 from zeroshot.noise.spectrum import FREQUENCIES, band_mean
-from zeroshot.noise.stripes import stripe_component
+from zeroshot.noise.stripes import StripeComponent, stripe_component
 
 #: Scales that are looked at: full, half and quarter size.
 SCALES = 3
@@ -91,7 +92,11 @@ LEAST_HEIGHT = 6.0
 
 @torch.no_grad()
 def estimate_noise(
-    image: torch.Tensor, known: torch.Tensor | None = None, *, compressed: bool | None = None
+    image: torch.Tensor,
+    known: torch.Tensor | None = None,
+    *,
+    compressed: bool | None = None,
+    beside: Beside | None = None,
 ) -> NoiseModel:
     """The noise of an image.
 
@@ -106,6 +111,8 @@ def estimate_noise(
         Whether the image was compressed with loss, as JPEG does, which cameras do after they have smoothed what is
         flat: flat blocks then have less noise than others. Where it is not said, the pixels of the first image are
         searched for the traces of JPEG.
+    beside : Beside, optional
+        What was found in this very image already; else it is looked for.
 
     Returns
     -------
@@ -121,14 +128,16 @@ def estimate_noise(
     white = estimate_sigma(image, known)
     pixels = known_pixels(image, known)
     given = image
-    image, impulses = _without_impulses(image.detach().float(), pixels)
+    image = image.detach().float()
+    image, impulses = _without_impulses(image, pixels, outliers(image) if beside is None else beside.outliers)
     if impulses:
         white = estimate_sigma(image, known)
-    beside: dict[str, Any] = {"impulses": impulses, **_stripes(image, pixels)}
-    evidence = _evidence(image, pixels, _left_out(beside))
+    stripes = beside.stripes if beside is not None and not impulses else None
+    parts: dict[str, Any] = {"impulses": impulses, **_stripes(image, pixels, stripes)}
+    evidence = _evidence(image, pixels, _left_out(parts))
     if evidence is None:
         reason = "too few blocks without holes and clipping to tell more than a level"
-        return replace(NoiseModel.white(white), confidence=0.5, reason=reason, **beside)
+        return replace(NoiseModel.white(white), confidence=0.5, reason=reason, **parts)
     if evidence.striped:
         white = min(white, evidence.fine)
     confidence = _confidence(evidence)
@@ -141,15 +150,15 @@ def estimate_noise(
         if evidence.is_noise(excess, ALLOWANCE_OF_COMPRESSED * smoothed):
             # What passes only because it was compressed has texture among its flattest blocks already.
             unevenness = evidence.unevenness if compressed and evidence.is_noise(excess) else 0.0
-            return replace(_coloured(image, evidence, unevenness), confidence=confidence, **beside)
+            return replace(_coloured(image, evidence, unevenness), confidence=confidence, **parts)
         reason = "texture hides the noise"
         if evidence.is_likely_noise(excess):
             share = LIKELY_SHARE if evidence.strength == 0 else LIKELY_SHARE_OF_STRONG
             likely = _coloured(image, evidence, evidence.unevenness * compressed).scaled(share)
-            return replace(likely, confidence=min(confidence, 0.4), reason=reason, **beside)
-        return replace(NoiseModel.white(white), confidence=min(confidence, 0.3), reason=reason, **beside)
+            return replace(likely, confidence=min(confidence, 0.4), reason=reason, **parts)
+        return replace(NoiseModel.white(white), confidence=min(confidence, 0.3), reason=reason, **parts)
     found = _white_by_intensity(image, pixels, white, evidence) or NoiseModel.white(white)
-    return replace(found, confidence=confidence, **beside)
+    return replace(found, confidence=confidence, **parts)
 
 
 @dataclass(frozen=True)
@@ -385,9 +394,11 @@ def _confidence(evidence: _Evidence) -> float:
     return float(min(1.0, alike * (0.5 + 0.5 * evidence.levels.share)))
 
 
-def _without_impulses(image: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, float]:
+def _without_impulses(
+    image: torch.Tensor, known: torch.Tensor, found: torch.Tensor
+) -> tuple[torch.Tensor, float]:
     """The image with the median of the neighbours in place of pixels that stand out, and the share of these."""
-    found = outliers(image) & known[:, None]
+    found = found & known[:, None]
     share = float(found.any(dim=1).sum()) / max(int(known.sum()), 1)
     if share < LEAST_IMPULSES:
         return image, 0.0
@@ -409,9 +420,14 @@ def _without_impulses(image: torch.Tensor, known: torch.Tensor) -> tuple[torch.T
     return torch.where(found & ~median.isnan(), median, image), share
 
 
-def _stripes(image: torch.Tensor, known: torch.Tensor) -> dict[str, float]:
+def _stripes(
+    image: torch.Tensor, known: torch.Tensor, found: list[StripeComponent] | None
+) -> dict[str, float]:
     """The standard deviations of rows and columns, in the mean over the images, where all have such stripes."""
-    found = [stripe_component(picture, known=pixels) for picture, pixels in zip(image, known, strict=True)]
+    if found is None:
+        found = [
+            stripe_component(picture, known=pixels) for picture, pixels in zip(image, known, strict=True)
+        ]
     levels = {
         "rows": [stripes.level_of_rows for stripes in found],
         "columns": [stripes.level_of_columns for stripes in found],

@@ -7,22 +7,18 @@ White Gaussian noise of one level is the special case that costs nothing, and ev
 from __future__ import annotations
 
 import functools
-import hashlib
-import itertools
-import json
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from zeroshot.checks import is_number
+from zeroshot.noise import model_file, model_parts
 from zeroshot.noise import spectrum as spectra_of
 from zeroshot.noise.curve import Curve, Stabiliser
 from zeroshot.noise.synthesis import add_gaussian, add_poisson, add_salt_and_pepper
 
-_KIND, _VERSION = "zeroshot noise model", 1
 #: Whitening amplifies no frequency by more than the root of one over this share of the mean power.
 LEAST_POWER = 0.05
 #: White power that is added to an estimated spectrum, in units of its mean; and what its levels are multiplied by.
@@ -77,7 +73,7 @@ class NoiseModel:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        _require_curve(self.intensities, self.variances)
+        model_parts.require_curve(self.intensities, self.variances)
         for name, most in (("rows", 1.0), ("columns", 1.0), ("impulses", 1.0), ("confidence", 1.0)):
             value = getattr(self, name)
             if not (is_number(value) and 0 <= value <= most):
@@ -86,36 +82,9 @@ class NoiseModel:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, torch.as_tensor(value, dtype=torch.float64).cpu())
-        self._require_components()
+        model_parts.require_components(len(self.variances), self.axes, self.powers, self.spectra)
         if self.spectra is not None:
             object.__setattr__(self, "spectra", spectra_of.normalised(self.spectra))
-
-    def _require_components(self) -> None:
-        counts = {len(self.variances)} - {1}
-        if self.axes is not None:
-            square = self.axes.ndim == 2 and self.axes.shape[0] == self.axes.shape[1]
-            if not square or not torch.allclose(
-                self.axes @ self.axes.T, torch.eye(len(self.axes)).double(), atol=1e-4
-            ):
-                raise ValueError("axes of a noise model must be orthonormal rows, (channels, channels)")
-            counts.add(len(self.axes))
-        if self.powers is not None:
-            if (
-                self.powers.ndim != 1
-                or not bool((self.powers >= 0).all())
-                or not float(self.powers.sum()) > 0
-            ):
-                raise ValueError("powers of a noise model must be one number of at least 0 for each axis")
-            counts.add(len(self.powers))
-        if self.spectra is not None:
-            shape = tuple(self.spectra.shape)
-            if len(shape) != 3 or shape[1] != shape[2] or shape[1] < 2:
-                raise ValueError(f"spectra of a noise model must be (axes, F, F), got the shape {shape}")
-            if not bool((self.spectra >= 0).all()) or not bool(self.spectra.isfinite().all()):
-                raise ValueError("spectra of a noise model must be finite and at least 0")
-            counts |= {shape[0]} - {1}
-        if len(counts) > 1:
-            raise ValueError(f"a noise model is of one number of channels, got parts for {sorted(counts)}")
 
     # --- special cases ---
 
@@ -338,11 +307,16 @@ class NoiseModel:
         return math.sqrt(float((powers.square() * squares).sum()) / total) if total > 0 else 0.0
 
     def coarser(self) -> NoiseModel:
-        """The stationary noise of the image at half the size, shrunk by leaving out the upper half of the band."""
+        """The stationary noise of the image at half the size, shrunk by leaving out the upper half of the band.
+
+        White noise has a quarter of the variance then, of which half the band is left in either direction; offsets of
+        rows or columns, which are white in one direction alone, have half of theirs.
+        """
         planes = self._plane_count
         variances = self._constants(planes)
+        half = replace(self, rows=self.rows * math.sqrt(0.5), columns=self.columns * math.sqrt(0.5))
         if self.spectra is None:
-            return replace(self, variances=tuple((value / 4,) for value in variances))
+            return replace(half, variances=tuple((value / 4,) for value in variances))
         lower = spectra_of.lower_half(self.spectra)
         shares = spectra_of.band_mean(lower).expand(planes).tolist()
         if self.axes is not None or self.powers is not None:
@@ -350,9 +324,9 @@ class NoiseModel:
             powers = powers * torch.tensor(shares, dtype=torch.float64)
             mean = float(powers.mean())
             scaled = tuple((value * mean / 4,) for value in variances)
-            return replace(self, variances=scaled, powers=powers / mean, spectra=lower)
+            return replace(half, variances=scaled, powers=powers / mean, spectra=lower)
         scaled = tuple((value * share / 4,) for value, share in zip(variances, shares, strict=True))
-        return replace(self, variances=scaled, spectra=lower)
+        return replace(half, variances=scaled, spectra=lower)
 
     def whiten(self, residual: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
         """``S^(−1/2) r / √v``: a residual (N, C, H, W) whose noise becomes white with variance 1.
@@ -399,25 +373,7 @@ class NoiseModel:
 
     def to_dict(self) -> dict[str, Any]:
         """The model as numbers, lists and strings, for JSON."""
-
-        def listed(tensor: torch.Tensor | None) -> Any:
-            return None if tensor is None else [[*map(_short, row)] for row in tensor.flatten(0, -2).tolist()]
-
-        shape = None if self.spectra is None else [*self.spectra.shape]
-        return {
-            "kind": _KIND,
-            "version": _VERSION,
-            "intensities": [*self.intensities],
-            "variances": [[*map(_short, row)] for row in self.variances],
-            "axes": listed(self.axes),
-            "powers": None if self.powers is None else [*map(_short, self.powers.tolist())],
-            "spectra": {"shape": shape, "rows": listed(self.spectra)} if shape else None,
-            "rows": self.rows,
-            "columns": self.columns,
-            "impulses": self.impulses,
-            "confidence": self.confidence,
-            "reason": self.reason,
-        }
+        return model_file.as_dict(self)
 
     @classmethod
     def from_dict(cls, values: Any) -> NoiseModel:
@@ -428,59 +384,12 @@ class NoiseModel:
         ValueError
             In one line, where `values` is none.
         """
-        if not isinstance(values, Mapping) or values.get("kind") != _KIND:
-            raise ValueError("this is no noise model, such as `zeroshot inspect --noise FILE.json` writes")
-        if values.get("version") != _VERSION:
-            raise ValueError(f"this noise model is of version {values.get('version')!r}; {_VERSION} is read")
-        try:
-            spectra = values["spectra"]
-            return cls(
-                tuple(map(float, values["intensities"])),
-                tuple(tuple(map(float, row)) for row in values["variances"]),
-                _tensor(values["axes"]),
-                _tensor(values["powers"]),
-                None if spectra is None else _tensor(spectra["rows"]).reshape(spectra["shape"]),  # type: ignore[union-attr]
-                **{name: float(values[name]) for name in ("rows", "columns", "impulses", "confidence")},  # type: ignore[arg-type]
-                reason=str(values["reason"]),
-            )
-        except (KeyError, TypeError, ValueError, OverflowError, RuntimeError) as error:
-            what = f"has no {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
-            raise ValueError(f"this noise model cannot be read: it {what}") from None
+        return model_file.from_dict(cls, values)
 
     def summary(self) -> dict[str, Any]:
         """What a result records of it: the curve, the levels along the axes, how far it reaches, and a checksum."""
-        text = self.to_json()
-        return {
-            "sigma": _short(self.sigma),
-            "intensities": [*map(_short, self.intensities)],
-            "levels": [[_short(math.sqrt(value)) for value in row] for row in self.variances],
-            "powers": None if self.powers is None else [*map(_short, self.powers.tolist())],
-            "correlation_length": _short(self.correlation_length),
-            "rows": self.rows,
-            "columns": self.columns,
-            "impulses": self.impulses,
-            "confidence": self.confidence,
-            "sha256": hashlib.sha256(text.encode()).hexdigest()[:16],
-        }
+        return model_file.summary(self)
 
     def to_json(self) -> str:
         """The text of :meth:`to_dict`."""
-        return json.dumps(self.to_dict()) + "\n"
-
-
-def _tensor(values: Sequence[Any] | None) -> torch.Tensor | None:
-    return None if values is None else torch.tensor(values, dtype=torch.float64)
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.7g}")
-
-
-def _require_curve(intensities: tuple[float, ...], variances: tuple[tuple[float, ...], ...]) -> None:
-    ascending = all(a < b for a, b in itertools.pairwise(intensities))
-    if not intensities or not all(map(math.isfinite, intensities)) or not ascending:
-        raise ValueError(f"intensities of a noise model must be ascending numbers, got {intensities!r}")
-    if not variances or any(len(row) != len(intensities) for row in variances):
-        raise ValueError("a noise model needs a variance for each intensity, in each row")
-    if not all(math.isfinite(value) and value >= 0 for row in variances for value in row):
-        raise ValueError("variances of a noise model must be finite and at least 0")
+        return model_file.as_json(self)

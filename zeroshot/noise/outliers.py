@@ -6,6 +6,8 @@ removes it, and whoever knows where it is can fill it in from the rest.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch.nn import functional
 
@@ -29,6 +31,10 @@ CLUSTER_FACTOR = 2.5
 CLEAR_CONTRAST, CLEAR_COUNT, CLEAR_SHARE = 5.0, 10, 3e-4
 #: From that share on, impulses lie beside each other and hide one another.
 DENSE_SHARE = 0.004
+#: Where no pixel stands alone: the least share of impulses, and of those the least that are twice as far from their
+#: neighbours as they must be. Among values of the whole range that are as far, those of impulses have the mean rank
+#: one half, and a quarter of them is in the first quarter.
+DENSEST_CLEAR, LEAST_FAR, MOST_RANK, LEAST_QUARTER = 0.12, 0.6, 0.55, 0.2
 #: Rounding makes differences of a few steps that tell nothing, on the [0, 1] scale relative to the range.
 LEAST_DIFFERENCE = 4 * 4 / 255
 #: Dense impulses are looked for that many times, with the ones that were found left out.
@@ -42,6 +48,8 @@ _ALIKE = 3
 #: Channels that have that share of their outliers in common are hit together.
 _TOGETHER = 0.5
 _ROWS_AT_ONCE = 256
+#: Side of the part of a picture that is looked at first.
+_SAMPLE = 128
 
 _RING = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if (down, right) != (0, 0))
 _OUTER_RING = tuple(
@@ -57,8 +65,9 @@ def outliers(image: torch.Tensor, *, clear: bool = False) -> torch.Tensor:
     smallest of the differences to the eight neighbours: small on edges, lines and corners, where some neighbour is
     alike, and large for what is like none. A pixel is an outlier where it is six times the mean of its surroundings
     and the neighbours do not rise with it, as they do around a star or a highlight, which the optics have blurred.
-    Where many are found they are impulses that hide one another: then every pixel is held against the median of those
-    that are none, in five rounds.
+    Where many are found they are impulses that hide one another: then every pixel is held against those that are none,
+    in several rounds; and so where hardly any pixel has neighbours alike, if the values that differ are as far from
+    their neighbours as chance would have it.
 
     Parameters
     ----------
@@ -77,27 +86,39 @@ def outliers(image: torch.Tensor, *, clear: bool = False) -> torch.Tensor:
     R. Garnett, T. Huegerich, C. Chui, W. He: A universal noise removal algorithm with an impulse detector, IEEE
     TIP 14 (2005), for ROAD.
     """
-    if min(image.shape[-2:]) < SURROUNDINGS:
-        return torch.zeros_like(image, dtype=torch.bool)
-    return torch.stack([_outliers_of_image(one, clear) for one in image.detach()])
+    found = all_and_clear_outliers(image)
+    return found[1] if clear else found[0]
 
 
-def _outliers_of_image(image: torch.Tensor, clear: bool) -> torch.Tensor:
-    found = torch.stack([_outliers_of_plane(plane, clear) for plane in image])
+def all_and_clear_outliers(image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The outliers of an image (N, C, H, W), and those that are clear, from one look; see :func:`outliers`."""
+    image = image.detach()
+    found = torch.zeros_like(image, dtype=torch.bool)
+    clear = torch.zeros_like(found)
+    if min(image.shape[-2:]) >= SURROUNDINGS:
+        for index, channels in enumerate(image):
+            planes = [_outliers_of_plane(plane) for plane in channels]
+            found[index] = _hit_together(torch.stack([outlying for outlying, _ in planes]))
+            clear[index] = _hit_together(torch.stack([outlying & is_clear for outlying, is_clear in planes]))
+    return found, clear
+
+
+def _hit_together(found: torch.Tensor) -> torch.Tensor:
+    """The outliers (C, H, W) of the channels, or those of any where most are of all."""
     anywhere, everywhere = found.any(dim=0), found.all(dim=0)
-    if int(everywhere.sum()) >= _TOGETHER * int(anywhere.sum()):
-        return anywhere.expand_as(found)
-    return found
+    together = int(everywhere.sum()) >= _TOGETHER * int(anywhere.sum())
+    return anywhere.expand_as(found) if together else found
 
 
-def _outliers_of_plane(plane: torch.Tensor, clear: bool) -> torch.Tensor:
+def _outliers_of_plane(plane: torch.Tensor) -> tuple[torch.Tensor, bool]:
+    """The outliers of a plane (H, W), and whether they are clear."""
     low, high = float(plane.amin()), float(plane.amax())
     nothing = torch.zeros_like(plane, dtype=torch.bool)
     if low == high:
-        return nothing
+        return nothing, False
     extremes = salt_and_pepper(plane)
     if extremes is not None:
-        return extremes
+        return extremes, True
     road = _road(plane)
     typical = float(road.median())
     # A frame of a few hot pixels has a wide range and fine steps: what counts is the noise.
@@ -105,7 +126,7 @@ def _outliers_of_plane(plane: torch.Tensor, clear: bool) -> torch.Tensor:
     around = _local_mean(road.clamp(max=max(4 * typical, floor / 4)))
     stands_out = (road > LEAST_RATIO * around) & (road > floor)
     if not bool(stands_out.any()):
-        return nothing
+        return _if_dense(plane, nothing)
     rows, columns = stands_out.nonzero(as_tuple=True)
     framed = functional.pad(plane[None, None], (2, 2, 2, 2), mode="replicate")[0, 0]
     height_above, contrast = _height_above_neighbours(framed, rows + 2, columns + 2, around[rows, columns])
@@ -114,13 +135,11 @@ def _outliers_of_plane(plane: torch.Tensor, clear: bool) -> torch.Tensor:
     contrast = torch.where(height_above >= LEAST_HEIGHT * spread, contrast, 0.0)
     count = int((contrast >= CLEAR_CONTRAST).sum())
     is_clear = count >= max(CLEAR_COUNT, CLEAR_SHARE * plane.numel())
-    if clear and not is_clear:
-        return nothing
     lone = contrast >= LEAST_CONTRAST
     nothing[rows[lone], columns[lone]] = True
     if is_clear and int(lone.sum()) >= DENSE_SHARE * plane.numel():
-        return nothing | _dense(plane, nothing)
-    return nothing
+        return nothing | _dense(plane, nothing).found, True
+    return (nothing, True) if is_clear else _if_dense(plane, nothing)
 
 
 def _road(plane: torch.Tensor) -> torch.Tensor:
@@ -140,7 +159,56 @@ def _local_mean(plane: torch.Tensor) -> torch.Tensor:
     return sliding(framed, SURROUNDINGS, torch.add) / SURROUNDINGS**2
 
 
-def _dense(plane: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+@dataclass(frozen=True, eq=False)
+class _Dense:
+    """Dense impulses: where, by what differences to their neighbours, and from which on, in units of the range."""
+
+    found: torch.Tensor
+    difference: torch.Tensor
+    threshold: torch.Tensor
+
+    def are_impulses(self, plane: torch.Tensor) -> bool:
+        """Whether they are no noise and no texture.
+
+        Of a value drawn from the whole range nothing is known but that it is farther from the neighbours than the
+        threshold: then the share of the range that is farther still is uniform. The tails of noise and of texture lie
+        near the threshold, and what is far from the neighbours is rare.
+        """
+        count = int(self.found.sum())
+        if count < DENSEST_CLEAR * plane.numel():
+            return False
+        far = self.difference[self.found] > 2 * self.threshold[self.found]
+        if float(far.float().mean()) < LEAST_FAR:
+            return False
+        low = plane.amin()
+        values = (plane - low) / (plane.amax() - low)
+        sound = (~self.found).to(plane)
+        around = _local_mean(values * sound) / _local_mean(sound).clamp(min=1 / SURROUNDINGS**2)
+        mean, away = around[self.found], (values - around)[self.found].abs()
+        possible = _farther(mean, torch.minimum(self.threshold[self.found], away)).clamp(min=1e-6)
+        rank = _farther(mean, away) / possible
+        return float(rank.mean()) <= MOST_RANK and float((rank < 0.25).float().mean()) >= LEAST_QUARTER
+
+
+def _farther(mean: torch.Tensor, distance: torch.Tensor) -> torch.Tensor:
+    """The share of the values from 0 to 1 that are farther from a mean than that."""
+    return (mean - distance).clamp(min=0) + (1 - mean - distance).clamp(min=0)
+
+
+def _if_dense(plane: torch.Tensor, lone: torch.Tensor) -> tuple[torch.Tensor, bool]:
+    """Impulses so dense that none stands alone, and whether there are; else the lone ones that were found."""
+    top, left = ((size - min(size, _SAMPLE)) // 2 for size in plane.shape)
+    sample = plane[top : top + _SAMPLE, left : left + _SAMPLE]
+    if float(sample.amin()) < float(sample.amax()):
+        for part in (sample, plane):
+            dense = _dense(part, torch.zeros_like(part, dtype=torch.bool))
+            if not dense.are_impulses(part):
+                return lone, False
+        return dense.found, True
+    return lone, False
+
+
+def _dense(plane: torch.Tensor, found: torch.Tensor) -> _Dense:
     """Impulses of any value that lie beside each other, from those that were found first.
 
     The statistic is the third smallest difference d to the 24 neighbours that are no impulses. Its law is taken for
@@ -155,8 +223,9 @@ def _dense(plane: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
         sound = (~found).to(plane)
         logarithm = _local_mean(difference.log() * sound) / _local_mean(sound).clamp(min=1 / SURROUNDINGS**2)
         usual = (logarithm + _EULER).exp()
-        found = difference > _CAUTION * usual * ((1 - share) / (share * usual)).log().clamp(min=1)
-    return found
+        threshold = _CAUTION * usual * ((1 - share) / (share * usual)).log().clamp(min=1)
+        found = difference > threshold
+    return _Dense(found, difference, threshold)
 
 
 def _difference_to_others(plane: torch.Tensor, left_out: torch.Tensor) -> torch.Tensor:

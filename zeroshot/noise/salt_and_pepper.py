@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -17,6 +18,14 @@ LEAST_SHARE, LEAST_CLEAR = 0.001, 0.3
 MARGIN, MOST_BESIDE = 8 / 255, 0.1
 #: In the dark, pepper shows less than salt does: it may be that many times rarer.
 LEAST_OF_OTHER = 0.2
+#: How many of its deviations the mean of what is left of clipped noise is away from black after the gamma, and before;
+#: how many times the share of clipped noise impulses have at least; and how much the upper quartile of ratios of 24
+#: values each exceeds their median by chance.
+CLIPPED = (
+    (2.55, 2.76, 3.07, 3.54, 4.2, 5.07, 6.12, 7.25, 8.41),
+    (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0),
+)
+MOST_CLIPPED, UPPER_OF_MIDDLE = 3.0, 1.18
 #: Sides of the squares in which the neighbours' values, and those of the same value, are counted.
 _NEAR, _AREA = 5, 9
 #: Of the places, the share with the fewest black or white pixels tells how dense the impulses are.
@@ -57,23 +66,55 @@ def salt_and_pepper(plane: torch.Tensor) -> torch.Tensor | None:
     mean = mean + (low + high) / 2
     clear_of = (LEAST_DEVIATIONS * deviation).clamp(min=LEAST_HEIGHT * span)
     seen = count > 0.5
+    # Few photons make few values.
+    step = span / max(len(plane.unique()) - 1, 1)
     strewn, clear, established = {}, {}, []
     for value in (low, high):
         extreme = plane == value
         strewn[value] = extreme & ~_by_nature(extreme)
-        far = seen & ((mean - value).abs() > clear_of)
+        distance = (mean - value).abs()
+        far, shows = seen & (distance > clear_of), seen & (distance > LEAST_HEIGHT * span)
         clear[value] = int((strewn[value] & far).sum())
-        beside = int((((plane - value).abs() <= MARGIN * span) & ~extreme & far).sum())
+        beside = int((((plane - value).abs() <= max(MARGIN * span, 1.5 * step)) & ~extreme & far).sum())
         if (
             clear[value] >= max(LEAST_SHARE * plane.numel(), 3)
             and clear[value] >= LEAST_CLEAR * int(strewn[value].sum())
             and beside <= MOST_BESIDE * clear[value]
+            and _outnumbers_clipping(
+                strewn[value][shows],
+                distance[shows] / deviation[shows].clamp(min=1e-9),
+                black=value == low,
+            )
         ):
             established.append(value)
     if not established:
         return None
     most = max(clear[value] for value in established)
     return torch.stack([strewn[v] for v in (low, high) if clear[v] >= LEAST_OF_OTHER * most]).any(dim=0)
+
+
+def _outnumbers_clipping(strewn: torch.Tensor, ratio: torch.Tensor, *, black: bool) -> bool:
+    """Whether there are more than clipped noise has.
+
+    Noise of the deviation 1 and the mean m, clipped at white, is white at the share Q(m) of the pixels, Q being the
+    upper tail of the normal distribution. So it is with black in linear light; but what is left there is spread by the
+    usual gamma, to a mean of so many of its deviations as `CLIPPED` says.
+
+    Parameters
+    ----------
+    strewn : torch.Tensor
+        Which pixels are of the extreme value, of those where it shows, (K,).
+    ratio : torch.Tensor
+        How many of their deviations the other values around are away from it, (K,).
+    black : bool
+        Whether the value is the lowest.
+    """
+    values = ratio[:: 1 + ratio.numel() // 100_000]
+    middle, upper = values.quantile(torch.tensor([0.5, 0.75]).to(values)).tolist()
+    typical = upper / UPPER_OF_MIDDLE
+    mean = float(np.interp(typical, *CLIPPED)) if black and typical < CLIPPED[0][-1] else typical
+    clipped = 0.5 * math.erfc(mean / math.sqrt(2))
+    return float(strewn[ratio >= middle].float().mean()) > MOST_CLIPPED * clipped
 
 
 def _by_nature(extreme: torch.Tensor) -> torch.Tensor:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from zeroshot.images import Picture
-from zeroshot.noise import StripeComponent, outliers, stripe_component
+from zeroshot.noise import Beside, StripeComponent, all_and_clear_outliers, stripe_component
 from zeroshot.notes import note
 from zeroshot.operators import fill_holes
 from zeroshot.solvers.local_prediction import fill_by_prediction
@@ -19,26 +20,54 @@ from zeroshot.tasks.told_noise import ToldNoise
 _NEGLIGIBLE = 1 / 255
 
 
-def without_impulses(picture: Picture, which: str) -> tuple[Picture, torch.Tensor | None]:
-    """The picture with its impulses filled in, and where it has none.
+@dataclass(frozen=True, eq=False)
+class Cleaned:
+    """A picture less its impulses and stripes.
+
+    Attributes
+    ----------
+    picture : Picture
+        Itself where it has none.
+    known : torch.Tensor or None
+        (N, C, H, W), 1 where there was no impulse; None: there were none.
+    stripes : list of StripeComponent
+        What was subtracted from each image; empty where none were looked for.
+    beside : Beside or None
+        What was found in `picture`, where all of that is known.
+    """
+
+    picture: Picture
+    known: torch.Tensor | None
+    stripes: list[StripeComponent]
+    beside: Beside | None
+
+
+def cleaned(picture: Picture, impulses: str, direction: str) -> Cleaned:
+    """A picture with its impulses filled in, less its stripes.
 
     Parameters
     ----------
     picture : Picture
         The spoiled one.
-    which : {"auto", "all", "none"}
+    impulses : {"auto", "all", "none"}
         "auto" takes impulses where they are clear, "all" whatever stands out of its neighbours.
-
-    Returns
-    -------
-    picture : Picture
-        Itself where there are none.
-    known : torch.Tensor or None
-        (N, C, H, W), 1 where there is no impulse; None: there are none.
+    direction : {"auto", "rows", "columns", "both", "none"}
+        Which stripes are looked for; "auto" takes those that are clear.
     """
-    if which == "none":
-        return picture, None
-    found = outliers(_seen(picture), clear=which == "auto")
+    outlying = None if impulses == "none" else all_and_clear_outliers(_seen(picture))
+    sound, known = picture, None
+    if outlying is not None:
+        sound, known = _without_impulses(picture, outlying[impulses == "auto"], impulses)
+    level, stripes = _without_stripes(sound, direction)
+    untouched = known is None and not any(stripes)
+    if outlying is None or not untouched or picture.visible is not None or direction != "auto":
+        return Cleaned(level, known, stripes, None)
+    return Cleaned(level, known, stripes, Beside(outlying[0], stripes))
+
+
+def _without_impulses(
+    picture: Picture, found: torch.Tensor, which: str
+) -> tuple[Picture, torch.Tensor | None]:
     if picture.visible is not None:
         found = found & picture.visible
     pixels = found.any(dim=1)
@@ -60,16 +89,7 @@ def without_impulses(picture: Picture, which: str) -> tuple[Picture, torch.Tenso
     return picture.with_colours(torch.where(found, filled, picture.colours)), known
 
 
-def without_stripes(picture: Picture, direction: str) -> tuple[Picture, list[StripeComponent]]:
-    """The picture less its stripes, and what these are in each image.
-
-    Parameters
-    ----------
-    picture : Picture
-        The striped one.
-    direction : {"auto", "rows", "columns", "both", "none"}
-        Which stripes are looked for; "auto" takes those that are clear.
-    """
+def _without_stripes(picture: Picture, direction: str) -> tuple[Picture, list[StripeComponent]]:
     if direction == "none":
         return picture, []
     known = [None] * len(picture.colours) if picture.visible is None else list(picture.visible[:, 0])

@@ -47,22 +47,21 @@ _STRIPES = Option(
 
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     from zeroshot.operators import Identity
-    from zeroshot.tasks.cleaning import remaining, said, without_impulses, without_stripes
+    from zeroshot.tasks.cleaning import cleaned, remaining, said
     from zeroshot.tasks.posing import posed, shown
     from zeroshot.tasks.told_noise import noise_of
 
     # Who has chosen a data term that bears impulses wants no other way.
     robust = isinstance(options["data_term"], str) and options["data_term"] in ("l1", "huber")
     sought = "none" if robust and options["outliers"] == "auto" else options["outliers"]
-    sound, known = without_impulses(picture, sought)
-    level, stripes = without_stripes(sound, options["stripes"])
-    if any(stripes):
+    clean = cleaned(picture, sought, options["stripes"])
+    if any(clean.stripes):
         keeping = Argument("stripes", "none"), " keeps them"
-        note(OptionWarning(f"{said(stripes)} in stripes, which are subtracted; ", *keeping))
-    noise = noise_of(level, shown(picture, known), options)
-    if known is not None:
+        note(OptionWarning(f"{said(clean.stripes)} in stripes, which are subtracted; ", *keeping))
+    noise = noise_of(clean.picture, shown(picture, clean.known), options, clean.beside)
+    if clean.known is not None:
         noise = remaining(noise, options)
-    return posed("denoise", level, Identity(), options, None, noise), picture
+    return posed("denoise", clean.picture, Identity(), options, None, noise), picture
 
 
 def _check(options: Mapping[str, Any]) -> None:

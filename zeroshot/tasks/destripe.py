@@ -44,18 +44,17 @@ _SIGMA, *_OTHERS = NOISY
 
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     from zeroshot.operators import Identity
-    from zeroshot.tasks.cleaning import remaining, without_impulses, without_stripes
+    from zeroshot.tasks.cleaning import cleaned, remaining
     from zeroshot.tasks.posing import posed, shown
     from zeroshot.tasks.told_noise import noise_of
 
-    sound, known = without_impulses(picture, options["outliers"])
-    level, stripes = without_stripes(sound, options["direction"])
-    if not any(stripes):
+    clean = cleaned(picture, options["outliers"], options["direction"])
+    if not any(clean.stripes):
         note("no stripes were found")
     told = {"noise": None, "strength": 1.0, **options}
-    noise = remaining(noise_of(level, shown(picture, known), told), options)
+    noise = remaining(noise_of(clean.picture, shown(picture, clean.known), told, clean.beside), options)
     # What is left is to be denoised, with the defaults for that.
-    return posed("denoise", level, Identity(), options, None, noise), picture
+    return posed("denoise", clean.picture, Identity(), options, None, noise), picture
 
 
 def _check(options: Mapping[str, Any]) -> None:

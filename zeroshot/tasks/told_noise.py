@@ -15,7 +15,7 @@ from zeroshot import images
 from zeroshot.checks import is_number
 from zeroshot.data_terms import DataTerm, Gaussian, Poisson
 from zeroshot.images import Picture
-from zeroshot.noise import NoiseModel, estimate_noise, estimate_sigma
+from zeroshot.noise import Beside, NoiseModel, estimate_noise, estimate_sigma
 from zeroshot.spelling import Argument, OptionError, OptionTypeError
 from zeroshot.tasks.noise_remarks import remark_on_noise
 from zeroshot.tasks.ranging import level_of
@@ -47,7 +47,9 @@ class ToldNoise:
     data_term: DataTerm | None = None
 
 
-def noise_of(picture: Picture, known: torch.Tensor | None, options: Options) -> ToldNoise:
+def noise_of(
+    picture: Picture, known: torch.Tensor | None, options: Options, beside: Beside | None = None
+) -> ToldNoise:
     """The noise that the options tell of, or an estimate, times "strength".
 
     Parameters
@@ -58,6 +60,8 @@ def noise_of(picture: Picture, known: torch.Tensor | None, options: Options) -> 
         1 at the pixels that show the noise as the others do, broadcastable to the colours; None: all do.
     options : dict
         Those of the task.
+    beside : Beside, optional
+        What was found in the picture already, all of whose pixels are then known.
 
     Raises
     ------
@@ -66,11 +70,11 @@ def noise_of(picture: Picture, known: torch.Tensor | None, options: Options) -> 
     """
     sigma, strength, colours = options["sigma"], float(options["strength"]), picture.colours
     if options["peak"] == "auto":
-        return _photons(picture, known, strength)
+        return _photons(picture, known, strength, beside)
     if options["noise"] is not None:
         return _told(_model_of(options["noise"], picture).scaled(strength), colours)
     if sigma is None:
-        found = _estimated(picture, known, options["data_term"])
+        found = _estimated(picture, known, options["data_term"], beside)
         remark_on_noise(colours, known, found, options)
         return _told(found.scaled(strength), colours)
     if is_number(sigma):
@@ -79,10 +83,12 @@ def noise_of(picture: Picture, known: torch.Tensor | None, options: Options) -> 
     return ToldNoise(math.sqrt(float(levels.square().mean())), sigma_map=levels)
 
 
-def _estimated(picture: Picture, known: torch.Tensor | None, data_term: Any) -> NoiseModel:
+def _estimated(
+    picture: Picture, known: torch.Tensor | None, data_term: Any, beside: Beside | None
+) -> NoiseModel:
     """The noise as it is, or its level alone where the data term has a law of its own."""
     if isinstance(data_term, Gaussian) or (isinstance(data_term, str) and data_term == "gaussian"):
-        return estimate_noise(picture.colours, known, compressed=picture.lossy or None)
+        return estimate_noise(picture.colours, known, compressed=picture.lossy or None, beside=beside)
     return NoiseModel.white(estimate_sigma(picture.colours, known))
 
 
@@ -92,9 +98,11 @@ def _told(model: NoiseModel, colours: torch.Tensor) -> ToldNoise:
     return ToldNoise(math.sqrt(float(model.level(colours).square().mean())), model)
 
 
-def _photons(picture: Picture, known: torch.Tensor | None, strength: float) -> ToldNoise:
+def _photons(
+    picture: Picture, known: torch.Tensor | None, strength: float, beside: Beside | None
+) -> ToldNoise:
     """The line ``readout² + gain x`` nearest to the curve of the estimate, as a Poisson data term."""
-    model = estimate_noise(picture.colours, known, compressed=picture.lossy or None)
+    model = estimate_noise(picture.colours, known, compressed=picture.lossy or None, beside=beside)
     x = torch.linspace(0, 1, 65, dtype=torch.float64)
     rows = [
         model.level(x.expand(1, model.channels or 1, 1, 65)).square()[0, c, 0]
@@ -157,12 +165,14 @@ def _read_model(given: Any) -> NoiseModel:
     try:
         return NoiseModel.from_dict(values)
     except ValueError as error:
-        raise OptionError(Argument("noise"), f": {error}") from None
+        named = "" if isinstance(given, Mapping) else f" {given}"
+        raise OptionError(Argument("noise"), f"{named}: {error}") from None
 
 
 def _json_of(path: Path) -> Any:
     if not path.is_file():
-        raise OptionError(Argument("noise"), f": there is no file {path}")
+        what = f"{path} is no file" if path.exists() else f"there is no file {path}"
+        raise OptionError(Argument("noise"), f": {what}")
     if path.stat().st_size > _LARGEST_FILE:
         raise OptionError(Argument("noise"), f": {path} is too large for a noise model")
     try:

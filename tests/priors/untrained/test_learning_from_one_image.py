@@ -82,9 +82,9 @@ def test_a_guide_that_removed_nothing_counts_for_nothing() -> None:
 def test_images_of_odd_sides_and_in_grey_are_denoised() -> None:
     x = photograph(41)[:, :1, :33]
     for prior in (
-        ZeroShotNoise2Noise(iterations=20, crop=24, block=10),
-        Pixel2Pixel(iterations=20, crop=24, block=10, guide="dct", members=4, radius=6),
-        IterativeDataRefinement(iterations=20, crop=24, block=10, guide="dct"),
+        ZeroShotNoise2Noise(iterations=8, crop=24, block=10),
+        Pixel2Pixel(iterations=8, crop=24, block=10, guide="dct", members=4, radius=6),
+        IterativeDataRefinement(iterations=8, crop=24, block=10, guide="dct"),
     ):
         image = solved(prior, denoising(x)).image
         assert image.shape == x.shape
