@@ -8,14 +8,17 @@ All noise levels are standard deviations on the [0, 1] scale: the literature's s
 from zeroshot.noise.blind import estimate_noise
 from zeroshot.noise.contrast import contrasts
 from zeroshot.noise.estimate import QUANTISATION, estimate_sigma, phase_planes
+from zeroshot.noise.kernel_misfit import BlurredNoise, noise_behind_blur
 from zeroshot.noise.model import NoiseModel
 from zeroshot.noise.outliers import outliers
+from zeroshot.noise.saturation import saturated
 from zeroshot.noise.stripes import StripeComponent, stripe_component
 from zeroshot.noise.synthesis import add_gaussian, add_poisson, add_salt_and_pepper, random_mask, stripes
 from zeroshot.noise.whiteness import Levels, correlated_noise
 
 __all__ = [
     "QUANTISATION",
+    "BlurredNoise",
     "Levels",
     "NoiseModel",
     "StripeComponent",
@@ -26,9 +29,11 @@ __all__ = [
     "correlated_noise",
     "estimate_noise",
     "estimate_sigma",
+    "noise_behind_blur",
     "outliers",
     "phase_planes",
     "random_mask",
+    "saturated",
     "stripe_component",
     "stripes",
 ]
