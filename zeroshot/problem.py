@@ -23,6 +23,10 @@ from zeroshot.operators.operator import Operator
 from zeroshot.operators.window import Window
 
 
+#: How bright a pixel may be that clipped measurements see, others of such a picture; and how much of it they see.
+_BRIGHTEST, _BRIGHT, _SEEN = 16.0, 2.0, 0.01
+
+
 class Constraint(Protocol):
     """A set of images, on the CPU."""
 
@@ -71,6 +75,9 @@ class Problem:
     equivalent_sigma : float or None
         The level of the white noise that does as much harm as what y holds beside A x, where that is more than
         `sigma`, such as what a blur kernel gets wrong; None: it is not.
+    clipped : torch.Tensor or None
+        1 at values of y that are white because they could be no more, of y's shape, which `measured` leaves out; None:
+        there are none.
     frame : Window or None
         The part of the unknown image that was asked for. What lies beyond it is sought as well, since measurements
         depend on it, and is cut off from what is returned; None: all of it.
@@ -89,6 +96,7 @@ class Problem:
     sigma_map: torch.Tensor | None = None
     constraint: Constraint | None = None
     equivalent_sigma: float | None = None
+    clipped: torch.Tensor | None = None
     frame: Window | None = None
     _weight: torch.Tensor | None = field(init=False, repr=False, default=None)
     _contrasts: torch.Tensor | None = field(init=False, repr=False, default=None)
@@ -196,6 +204,16 @@ class Problem:
         counted = self.counted()
         known = known if counted is None else known * counted
         return None if bool(known.all()) else known
+
+    def ceiling(self) -> torch.Tensor | None:
+        """The largest value of every pixel of the unknown image where some may exceed white, else None.
+
+        These are in the first place those whose measurements are clipped; but there may be more in such a picture.
+        """
+        if self.clipped is None:
+            return None
+        seen = self.operator.adjoint(self.clipped) > _SEEN * self.operator.adjoint(torch.ones_like(self.y))
+        return _BRIGHT + (_BRIGHTEST - _BRIGHT) * seen.to(self.y)
 
     def with_known(self, image: torch.Tensor) -> torch.Tensor:
         """An image with the pixels that are known without noise as they were measured; else the image itself.
@@ -361,6 +379,7 @@ class Problem:
             reference_shape=(*self.reference_shape[:2], window.height, window.width),
             measured=part(self.measured),
             held_out=part(self.held_out),
+            clipped=part(self.clipped),
             contrast=self.contrasts(),
             sigma_map=part(self.sigma_map),
             constraint=None,
@@ -380,5 +399,6 @@ class Problem:
             operator=copy.deepcopy(self.operator).to(device),
             measured=move(self.measured),
             held_out=move(self.held_out),
+            clipped=move(self.clipped),
             sigma_map=move(self.sigma_map),
         )

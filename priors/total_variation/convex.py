@@ -156,7 +156,14 @@ class PenaltyPrior(Prior):
         initial = problem.initial()
         penalty = self.penalty(problem, initial)
         return PrimalDualHybridGradient(
-            problem.operator, problem.y, problem.data_term, penalty, initial, weight, measured
+            problem.operator,
+            problem.y,
+            problem.data_term,
+            penalty,
+            initial,
+            weight,
+            measured,
+            problem.ceiling(),
         )
 
     def default_stopping(self, problem: Problem) -> StoppingRule:

@@ -15,6 +15,8 @@ import torch
 
 #: Side of the parts whose spectra are averaged, in pixels and in sides of the kernel, and how many at most an axis has.
 _SIDE, _KERNELS, _PARTS = 256, 4, 4
+#: How often the side is halved to find parts without what does not count.
+_HALVINGS = 2
 #: The smallest picture that has a spectrum to tell from.
 _LEAST_SIDE = 32
 #: Frequencies lower than so many periods a part are left out: they are those of the window.
@@ -45,7 +47,9 @@ class BlurredNoise:
     misfit: float
 
 
-def noise_behind_blur(y: torch.Tensor, kernel: torch.Tensor) -> BlurredNoise | None:
+def noise_behind_blur(
+    y: torch.Tensor, kernel: torch.Tensor, clipped: torch.Tensor | None = None
+) -> BlurredNoise | None:
     """The level of noise and misfit in a picture that was blurred by a kernel, from its spectrum.
 
     The expected spectrum of the measurement is taken for ``S(ω) (|k̂(ω)|² + ε²) + σ²``, where S, that of the sharp
@@ -58,31 +62,36 @@ def noise_behind_blur(y: torch.Tensor, kernel: torch.Tensor) -> BlurredNoise | N
     Parameters
     ----------
     y : torch.Tensor
-        The blurred picture, (N, C, H, W) in [0, 1]. Parts with values at or above white are left out where there are
-        others.
+        The blurred picture, (N, C, H, W) in [0, 1].
     kernel : torch.Tensor
         k, (h, w), of sum 1.
+    clipped : torch.Tensor, optional
+        True where values are no blur, of y's shape; parts that hold such are left out.
 
     Returns
     -------
     BlurredNoise or None
-        None where the picture is too small, or holds nothing.
+        None where the picture is too small, holds nothing, or clipped values are everywhere.
 
     References
     ----------
     P. Whittle: Estimation and information in stationary time series, Arkiv för Matematik 2 (1953).
     """
-    height, width = y.shape[-2:]
+    y, kernel = y.detach().cpu(), kernel.detach().cpu()
     side = max(_SIDE, _KERNELS * max(kernel.shape))
-    size = min(height, side), min(width, side)
-    if min(size) < _LEAST_SIDE:
+    size = min(y.shape[-2], side), min(y.shape[-1], side)
+    parts = _parts(y, size, clipped)
+    for _ in range(_HALVINGS if clipped is not None else 0):
+        if not parts:
+            size = size[0] // 2, size[1] // 2
+            parts = _parts(y, size, clipped)
+    if not parts or min(size) < _LEAST_SIDE:
         return None
     window = _hann(size[0])[:, None] * _hann(size[1])
-    observed = _spectrum(y.detach().cpu(), window)
-    if observed is None:
+    observed = sum((_spectrum(part, window) for part in parts), torch.zeros(())) / len(parts)
+    if float(observed.max()) <= _LEAST:
         return None
-    model = _Model(observed, _smoothed_power(kernel.detach().cpu(), window), size)
-    return model.fitted()
+    return _Model(observed, _smoothed_power(kernel, window), size).fitted()
 
 
 class _Model:
@@ -146,31 +155,26 @@ def _hann(length: int) -> torch.Tensor:
     return torch.hann_window(length + 2, periodic=False, dtype=torch.float64)[1:-1]
 
 
-def _spectrum(y: torch.Tensor, window: torch.Tensor) -> torch.Tensor | None:
-    """The mean power spectrum of the parts under the window, on the half plane; None where they hold nothing."""
-    parts = _parts(y, window.shape)
-    inside = [part for part in parts if float(part.max()) < 1]
-    total = torch.zeros(window.shape[0], window.shape[1] // 2 + 1, dtype=torch.float64)
-    for part in inside or parts:
-        values = part.double()
-        mean = (values * window).sum(dim=(-2, -1), keepdim=True) / window.sum()
-        power = torch.fft.rfft2((values - mean) * window).abs().square()
-        total += power.mean(dim=(0, 1)) / window.square().sum() / len(inside or parts)
-    return total if float(total.max()) > _LEAST else None
+def _spectrum(part: torch.Tensor, window: torch.Tensor) -> torch.Tensor:
+    """The power spectrum of a part (N, C, h, w) under the window, on the half plane, the mean over N and C."""
+    values = part.double()
+    mean = (values * window).sum(dim=(-2, -1), keepdim=True) / window.sum()
+    return torch.fft.rfft2((values - mean) * window).abs().square().mean(dim=(0, 1)) / window.square().sum()
 
 
-def _parts(y: torch.Tensor, size: torch.Size) -> list[torch.Tensor]:
-    """Parts of this size that overlap by half, or as many evenly placed ones as there may be."""
+def _parts(y: torch.Tensor, size: tuple[int, int], clipped: torch.Tensor | None) -> list[torch.Tensor]:
+    """Parts of this size that overlap by half, or as many evenly placed ones as there may be, without what is clipped."""
 
     def starts(length: int, side: int) -> list[int]:
         count = min(_PARTS, max(1, -(-2 * length // side) - 1))
         return sorted({round(index * (length - side) / max(count - 1, 1)) for index in range(count)})
 
-    return [
-        y[..., top : top + size[0], left : left + size[1]]
+    places = [
+        (..., slice(top, top + size[0]), slice(left, left + size[1]))
         for top in starts(y.shape[-2], size[0])
         for left in starts(y.shape[-1], size[1])
     ]
+    return [y[place] for place in places if clipped is None or not bool(clipped[place].any())]
 
 
 def _smoothed_power(kernel: torch.Tensor, window: torch.Tensor) -> torch.Tensor:

@@ -7,11 +7,11 @@ from torch.nn import functional
 
 #: How far below white a clipped value may have been rounded or compressed, and how many of the 3 × 3 around it are
 #: clipped as well: single ones are noise at a bright place.
-_WHITE, _FEWEST = 1 - 0.5 / 255, 5
+_WHITE, _FEWEST = 1 - 0.5 / 255, 3
 
 
 def saturated(image: torch.Tensor) -> torch.Tensor | None:
-    """Where values are clipped at white, together with most of those around them.
+    """Where values are clipped at white, together with some of those around them.
 
     Parameters
     ----------

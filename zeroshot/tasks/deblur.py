@@ -122,23 +122,24 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
 
     boundary = options["boundary"] or _recorded_boundary(picture) or "unknown"
     operator = _blur(options["kernel"], boundary)
-    problem = _with_misfit(posed("deblur", picture, operator, options), operator, options)
     clipped = saturated(picture.colours)
+    problem = _with_misfit(posed("deblur", picture, operator, options), operator, options, clipped)
     if clipped is not None and not bool(clipped.all()):
-        problem = replace(problem, measured=1 - clipped.to(picture.colours))
+        known = 1 - clipped.to(problem.y)
+        problem = replace(problem, measured=known, clipped=1 - known)
     if boundary == "unknown":
         problem = replace(problem, frame=Window(*operator.radius, *picture.colours.shape[-2:]))
     return problem, picture
 
 
-def _with_misfit(problem: Problem, blur: Blur, options: Options) -> Problem:
+def _with_misfit(problem: Problem, blur: Blur, options: Options, clipped: torch.Tensor | None) -> Problem:
     """The problem whose level, where it is estimated, reckons with what the kernel gets wrong."""
     from zeroshot.data_terms import Gaussian
     from zeroshot.noise import noise_behind_blur
 
     if options["sigma"] is not None or problem.sigma is None or not isinstance(problem.data_term, Gaussian):
         return problem
-    found = noise_behind_blur(problem.y, blur.kernel)
+    found = noise_behind_blur(problem.y, blur.kernel, clipped)
     if found is None:
         return problem
     level = max(problem.sigma, found.sigma)
