@@ -88,7 +88,9 @@ def restored(blurred: np.ndarray, prior: str, **options: Any) -> tuple[torch.Ten
     if not isinstance(method, PriorMethod):
         raise SystemExit(f"{prior} is no prior")
     began = time.process_time()
-    result = zeroshot.solve(blurred, "deblur", method.prior, settings=method.settings, progress=False, **options)
+    result = zeroshot.solve(
+        blurred, "deblur", method.prior, settings=method.settings, progress=False, **options
+    )
     return result.picture.colours, time.process_time() - began
 
 
@@ -105,7 +107,10 @@ def main() -> None:
     add("--threads", type=int, help="CPU threads (default: all cores)")
     add("--output", type=Path, help="a folder for the restored pictures")
     arguments = parsed(options)
-    told = {"sigma": None if arguments.sigma is None else arguments.sigma / 255, "boundary": arguments.boundary}
+    told = {
+        "sigma": None if arguments.sigma is None else arguments.sigma / 255,
+        "boundary": arguments.boundary,
+    }
     given = {name: value for name, value in told.items() if value is not None}
     priors = split(arguments.priors)
     lines = []

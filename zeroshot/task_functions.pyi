@@ -181,7 +181,7 @@ def deblur(
     image: Any,
     kernel: Any,
     *,
-    boundary: str = "reflect",
+    boundary: str | None = None,
     sigma: float | None = None,
     data_term: str | DataTerm = "gaussian",
     peak: float | None = None,

@@ -33,7 +33,9 @@ def consistency(restored: Image, problem: Problem) -> float:
     """
     x = as_batch(restored, 1.0)
     if tuple(x.shape) != problem.framed_shape:
-        raise ValueError(f"the restored image must have the shape {problem.framed_shape}, got {tuple(x.shape)}")
+        raise ValueError(
+            f"the restored image must have the shape {problem.framed_shape}, got {tuple(x.shape)}"
+        )
     problem = problem.within_frame()
     with torch.no_grad():
         return 255 * problem.residual(x.to(problem.y))

@@ -65,6 +65,8 @@ class PrimalDualHybridGradient:
 
     #: λ at which the search ends where no λ leaves the residual that is asked for.
     largest_weight = 1e3
+    #: And where every λ leaves more.
+    least_weight = 1e-8
     #: ρ.
     relaxation = 1.9
     #: Share of ‖K‖² in the sum above; the rest is the operator's. Fastest of 0.2, 0.5, 0.8 on masks, ×4,
@@ -191,7 +193,7 @@ class PrimalDualHybridGradient:
             dual = self._data_term.conjugate_prox(point * self.weight, self._y, scaled)
             near = self._root_mean_square((point - dual / self.weight) / step - self._y)
             wanted = self.weight * min(max(residual / max(near, 1e-12), 0.5), 2.0)
-        self.weight = min(max(wanted, 1e-8), self.largest_weight)
+        self.weight = min(max(wanted, self.least_weight), self.largest_weight)
 
     def _root_mean_square(self, difference: torch.Tensor) -> float:
         if self._measured is not None:

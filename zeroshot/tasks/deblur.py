@@ -166,7 +166,9 @@ def _recorded_boundary(picture: Picture) -> str | None:
     boundary = told.get("boundary") if isinstance(told, dict) else None
     if boundary not in _BOUNDARIES:
         return None
-    note(OptionWarning(f"{picture.source.name} says that it was blurred with ", Argument("boundary", boundary)))
+    note(
+        OptionWarning(f"{picture.source.name} says that it was blurred with ", Argument("boundary", boundary))
+    )
     return boundary
 
 
