@@ -22,7 +22,6 @@ from zeroshot.operators.mask import Mask
 from zeroshot.operators.operator import Operator
 from zeroshot.operators.window import Window
 
-
 #: How bright a pixel may be that clipped measurements see, others of such a picture; and how much of it they see.
 _BRIGHTEST, _BRIGHT, _SEEN = 16.0, 2.0, 0.01
 

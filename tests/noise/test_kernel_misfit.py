@@ -38,7 +38,8 @@ def test_the_level_is_that_of_the_noise_where_the_kernel_is_right(sigma) -> None
 def test_what_the_kernel_gets_wrong_counts_and_most_of_all_where_it_is_strongest() -> None:
     y = blurred(0.3 / 255, bent())
     right, wrong = (noise_behind_blur(y, kernel) for kernel in (bent(), bent(turned=12)))
-    assert right is not None and wrong is not None
+    assert right is not None
+    assert wrong is not None
     assert wrong.misfit > 2 * right.misfit
     assert wrong.sigma > 1.5 * right.sigma
     assert wrong.strongest > 1.5 * wrong.sigma
@@ -47,7 +48,8 @@ def test_what_the_kernel_gets_wrong_counts_and_most_of_all_where_it_is_strongest
 def test_it_does_not_depend_on_the_scale_of_the_values() -> None:
     y = blurred(2 / 255, bent())
     found, half = noise_behind_blur(y, bent()), noise_behind_blur(0.5 * y + 0.25, bent())
-    assert found is not None and half is not None
+    assert found is not None
+    assert half is not None
     assert half.sigma == pytest.approx(0.5 * found.sigma, rel=0.03)
 
 

@@ -1,4 +1,4 @@
-"""What a measurement behind a known blur differs from the blur by, noise and misfit of the kernel, as its spectrum tells.
+"""By what a picture differs from the blur that it is said to be, noise and misfit of the kernel, as its spectrum tells.
 
 Where the transfer function of the kernel is small a blurred picture should hold next to nothing. What it does hold
 there is noise, rounding, and what the kernel gets wrong of the real blur, which turned with the camera or was written
@@ -163,7 +163,7 @@ def _spectrum(part: torch.Tensor, window: torch.Tensor) -> torch.Tensor:
 
 
 def _parts(y: torch.Tensor, size: tuple[int, int], clipped: torch.Tensor | None) -> list[torch.Tensor]:
-    """Parts of this size that overlap by half, or as many evenly placed ones as there may be, without what is clipped."""
+    """Parts of this size without clipped values, overlapping by half, or as many evenly placed as there may be."""
 
     def starts(length: int, side: int) -> list[int]:
         count = min(_PARTS, max(1, -(-2 * length // side) - 1))
