@@ -122,7 +122,8 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
 
     boundary = options["boundary"] or _recorded_boundary(picture) or "unknown"
     operator = _blur(options["kernel"], boundary)
-    clipped = saturated(picture.colours)
+    # What is stored in hidden pixels is no measurement.
+    clipped = saturated(picture.colours if picture.visible is None else picture.colours * picture.visible)
     problem = _with_misfit(posed("deblur", picture, operator, options), operator, options, clipped)
     if clipped is not None and not bool(clipped.all()):
         known = 1 - clipped.to(problem.y)
