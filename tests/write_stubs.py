@@ -54,13 +54,12 @@ def stub() -> str:
 
 def _function(task: Task, arguments: ast.arguments) -> str:
     first, *others = [_own(option) for option in task.options]
-    prior = dict(zip([a.arg for a in arguments.args][::-1], arguments.defaults[::-1], strict=False))["prior"]
     common = [
         f"{one.arg}: {ast.unparse(one.annotation)} = {ast.unparse(default)}"
         for one, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
         if one.annotation is not None and default is not None
     ]
-    everything = ["image: Any", first, "*", *others, f"prior: str | Prior = {ast.unparse(prior)}", *common]
+    everything = ["image: Any", first, "*", *others, f"prior: str | Prior = {task.prior!r}", *common]
     return f"def {task.name}({', '.join(everything)}) -> Restoration: ..."
 
 

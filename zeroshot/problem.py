@@ -16,10 +16,14 @@ import torch
 from zeroshot.checks import is_number, require_number
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.noise import NoiseModel, contrasts, estimate_sigma, stabilisation
+from zeroshot.operators.blur import Blur
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
 from zeroshot.operators.operator import Operator
 from zeroshot.operators.window import Window
+
+#: How bright a pixel may be that clipped measurements see, others of such a picture; and how much of it they see.
+_BRIGHTEST, _BRIGHT, _SEEN = 16.0, 2.0, 0.01
 
 
 class Constraint(Protocol):
@@ -67,6 +71,15 @@ class Problem:
     constraint : Constraint or None
         What the image is known to fulfil: what a prior has found is moved to the nearest image that does. Parts
         of a problem have none.
+    equivalent_sigma : float or None
+        The level of the white noise that does as much harm as what y holds beside A x, where that is more than
+        `sigma`, such as what a blur kernel gets wrong; None: it is not.
+    clipped : torch.Tensor or None
+        1 at values of y that are white because they could be no more, of y's shape, which `measured` leaves out; None:
+        there are none.
+    frame : Window or None
+        The part of the unknown image that was asked for. What lies beyond it is sought as well, since measurements
+        depend on it, and is cut off from what is returned; None: all of it.
     """
 
     y: torch.Tensor
@@ -81,11 +94,14 @@ class Problem:
     noise: NoiseModel | None = None
     sigma_map: torch.Tensor | None = None
     constraint: Constraint | None = None
+    equivalent_sigma: float | None = None
+    clipped: torch.Tensor | None = None
+    frame: Window | None = None
     _weight: torch.Tensor | None = field(init=False, repr=False, default=None)
     _contrasts: torch.Tensor | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
-        require_number(self, "sigma", none="allowed")
+        require_number(self, "sigma", "equivalent_sigma", none="allowed")
         if self.noise is not None and self.noise.is_white:
             # The special case that costs nothing.
             object.__setattr__(self, "sigma", self.noise.sigma)
@@ -188,6 +204,16 @@ class Problem:
         known = known if counted is None else known * counted
         return None if bool(known.all()) else known
 
+    def ceiling(self) -> torch.Tensor | None:
+        """The largest value of every pixel of the unknown image where some may exceed white, else None.
+
+        These are in the first place those whose measurements are clipped; but there may be more in such a picture.
+        """
+        if self.clipped is None:
+            return None
+        seen = self.operator.adjoint(self.clipped) > _SEEN * self.operator.adjoint(torch.ones_like(self.y))
+        return _BRIGHT + (_BRIGHTEST - _BRIGHT) * seen.to(self.y)
+
     def with_known(self, image: torch.Tensor) -> torch.Tensor:
         """An image with the pixels that are known without noise as they were measured; else the image itself.
 
@@ -222,10 +248,11 @@ class Problem:
         """The level of white noise that a prior should be told which knows no other.
 
         It is that of :meth:`noise_rms`, but for a noise model that of the frequencies and the colours that carry the
-        noise: correlated noise that is not large pixel by pixel takes a larger level to be removed.
+        noise: correlated noise that is not large pixel by pixel takes a larger level to be removed. So does what is
+        known of `equivalent_sigma`.
         """
         if self.noise is None:
-            return self.noise_rms()
+            return max(self.noise_rms(), self.equivalent_sigma or 0.0)
         _, stationary = self.noise.stabilise(self.y)
         return self.noise_rms() * stationary.equivalent_sigma / max(stationary.sigma, 1e-12)
 
@@ -281,6 +308,30 @@ class Problem:
 
     # --- parts of it ---
 
+    @property
+    def framed_shape(self) -> tuple[int, ...]:
+        """The shape (N, C, H, W) of what is returned: that of the unknown image, or of its part in the frame."""
+        if self.frame is None:
+            return tuple(self.reference_shape)
+        return (*self.reference_shape[:2], self.frame.height, self.frame.width)
+
+    def framed(self, image: torch.Tensor) -> torch.Tensor:
+        """The part in the frame, of an image of the size of the unknown one; others stay as they are."""
+        if self.frame is None or image.shape[-2:] != torch.Size(self.reference_shape[-2:]):
+            return image
+        return self.frame.of(image)
+
+    def within_frame(self) -> Problem:
+        """The problem whose unknown image ends at the frame, its last pixels being repeated beyond it.
+
+        For those who make images of one size, which has no room for more.
+        """
+        if self.frame is None:
+            return self
+        assert isinstance(self.operator, Blur)
+        bounded = self.operator.with_boundary("replicate")
+        return replace(self, operator=bounded, reference_shape=(), frame=None)
+
     def reason_against_cropping(self) -> str | None:
         """Why the problem cannot be solved in parts, in one line; None where it can."""
         # A data term that looks at more than one value at a time would need to see the whole.
@@ -327,9 +378,11 @@ class Problem:
             reference_shape=(*self.reference_shape[:2], window.height, window.width),
             measured=part(self.measured),
             held_out=part(self.held_out),
+            clipped=part(self.clipped),
             contrast=self.contrasts(),
             sigma_map=part(self.sigma_map),
             constraint=None,
+            frame=None,
         )
 
     def to(self, device: torch.device | str) -> Problem:
@@ -345,5 +398,6 @@ class Problem:
             operator=copy.deepcopy(self.operator).to(device),
             measured=move(self.measured),
             held_out=move(self.held_out),
+            clipped=move(self.clipped),
             sigma_map=move(self.sigma_map),
         )

@@ -65,12 +65,19 @@ class Request:
         ValueError
             Where the prior does not support the problem.
         """
-        prior = configured_prior(self.prior, problem, self.settings)
-        prior = self.tiling.applied(prior, problem, self.stopping, self.device)
-        if self.seconds is not None:
-            prior = prior.within(self.seconds)
+        prior = self._prior_for(problem)
+        if problem.frame is not None and prior.supports(problem) is not None:
+            # Generators make images of one size.
+            problem = problem.within_frame()
+            prior = self._prior_for(problem)
         prior.require_support(problem)
         return Posed(self, given, inner, problem, prior, options)
+
+    def _prior_for(self, problem: Problem) -> Prior:
+        """The prior as it was asked for, in tiles or several times where it must be."""
+        prior = configured_prior(self.prior, problem, self.settings)
+        prior = self.tiling.applied(prior, problem, self.stopping, self.device)
+        return prior if self.seconds is None else prior.within(self.seconds)
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ class Posed:
             self._as_restoration(image, provenance | ended),
             seconds=loop.seconds,
             history=history,
-            maps={name: image.float().cpu() for name, image in run.maps().items()},
+            maps={name: problem.framed(image).float().cpu() for name, image in run.maps().items()},
             arrays={name: array.detach().cpu() for name, array in run.arrays().items()},
         )
 
@@ -193,7 +200,7 @@ class Posed:
     def _as_restoration(self, image: torch.Tensor, provenance: dict[str, Any]) -> Restoration:
         sigma = self.problem.sigma
         return Restoration(
-            self.picture.with_colours(image.float().cpu()),
+            self.picture.with_colours(self.problem.framed(image).float().cpu()),
             provenance["stopped_by"],
             provenance["iterations"],
             0.0,

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,11 @@ class Told(Listener):
         self.callback = callback
 
     def stepped(self, loop: Loop, estimate: Estimate) -> None:
-        """Call it."""
+        """Call it, with the part of the image that was asked for."""
+        problem = loop.problem
+        if problem.frame is not None:
+            iterate = None if estimate.iterate is None else problem.framed(estimate.iterate)
+            estimate = replace(estimate, image=problem.framed(estimate.image), iterate=iterate)
         self.callback(estimate, loop.run)
 
 
@@ -233,7 +237,7 @@ class Preview(Listener):
         if time.monotonic() - self._last < self.every:
             return
         with self._tolerated():
-            picture = self._picture.with_colours(estimate.image.float().cpu())
+            picture = self._picture.with_colours(loop.problem.framed(estimate.image).float().cpu())
             images.save(picture, self.path, overwrite=True)
             self._history.previews.append(len(self._history) - 1)
         self._last = time.monotonic()

@@ -156,7 +156,14 @@ class PenaltyPrior(Prior):
         initial = problem.initial()
         penalty = self.penalty(problem, initial)
         return PrimalDualHybridGradient(
-            problem.operator, problem.y, problem.data_term, penalty, initial, weight, measured
+            problem.operator,
+            problem.y,
+            problem.data_term,
+            penalty,
+            initial,
+            weight,
+            measured,
+            problem.ceiling(),
         )
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
@@ -205,6 +212,9 @@ class PenaltyRun(Run):
     #: The most that λ may become, in units of the first guess: images that hold less than the noise level want
     #: more and more of it.
     most_of_first = 100.0
+    #: The least behind a blur whose kernel may be wrong, so that no image comes as near as the residual wants. Those
+    #: that do come as near have λ from 0.03 of the first guess on.
+    least_of_first = 0.005
     #: Relative change of λ over a block, and relative gap, at which λ is frozen.
     rest, moderate_gap = 0.02, 0.03
 
@@ -216,6 +226,8 @@ class PenaltyRun(Run):
         weight = _first_weight(prior, problem, self.residual_wanted)
         self.solver = prior.solver(problem, measured, weight)
         self.solver.largest_weight = self.most_of_first * weight
+        if problem.equivalent_sigma is not None and isinstance(self.solver, PrimalDualHybridGradient):
+            self.solver.least_weight = self.least_of_first * weight
         self.frozen = self.residual_wanted is None
         self.iteration = 0
         count = problem.y.numel() if measured is None else measured.sum().item()

@@ -98,6 +98,7 @@ class NonlocalTotalVariation(PenaltyPrior):
             guide,
             weight,
             measured,
+            problem.ceiling(),
         )
 
 

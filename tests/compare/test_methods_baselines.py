@@ -84,7 +84,7 @@ def test_every_task_can_be_shown_untouched_and_estimated(name, task, shape, opti
     case = case_of(task, image, **options)
     method = method_from(name)
     assert method.supports(case) is None
-    _, channels, height, width = case.problem.reference_shape
+    _, channels, height, width = case.problem.framed_shape
     restored = method.restore(image, case)
     assert restored.shape == ((height, width) if channels == 1 else (height, width, channels))
     assert np.isfinite(restored).all()

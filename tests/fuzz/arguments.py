@@ -344,7 +344,7 @@ def _task_options(line: _Line, task: str) -> None:
         line.maybe(0.8, "--pattern", *_PATTERNS)
     elif task == "deblur":
         line.add("--kernel", *_KERNELS, files["kernel.npy"], files["kernel.png"])
-        line.maybe(0.4, "--boundary", "reflect", "circular", "replicate", "valid")
+        line.maybe(0.4, "--boundary", "unknown", "reflect", "circular", "replicate", "valid")
     elif task == "restore":
         right = ("identity", "downsample(2)", "blur(gaussian=1)", 'mask("{mask}") @ blur(disk=1)',
             "mosaic(RGGB) @ downsample(2)",

@@ -304,3 +304,16 @@ def test_values_that_do_not_count_do_not_matter() -> None:
         solver.advance(300)
         images.append(solver.image)
     torch.testing.assert_close(images[0], images[1])
+
+
+def test_pixels_exceed_white_up_to_their_ceiling_and_the_bound_holds() -> None:
+    y = torch.full((1, 1, 8, 8), 0.5)
+    y[..., 4:] = 3.0
+    ceiling = torch.full_like(y, 2.0)
+    penalty = GradientPenalty(y, TotalVariationNorm(), 1.0)
+    solver = PrimalDualHybridGradient(Identity(), y, Gaussian(), penalty, y, 0.01, ceiling=ceiling)
+    solver.advance(300)
+    objective, bound = solver.evaluate()
+    assert bound <= objective <= bound + 1e-3 * objective
+    assert float(solver.unclipped[..., 4:].mean()) == pytest.approx(2.0, abs=0.02)
+    assert float(solver.image.max()) == 1.0

@@ -85,7 +85,7 @@ def attempt(method: Method, job: Job) -> AttemptResult:
         if reason:
             return AttemptResult("unsupported", one_line(reason))
         image, seconds = watch.timed(method, to_array(case.problem.y), job, case)
-        image = _checked(image, case.problem.reference_shape)
+        image = _checked(image, case.problem.framed_shape)
     # A method that calls sys.exit() ends its own run, not the comparison.
     except (Exception, SystemExit) as error:
         status: Status = "memory" if is_out_of_memory(error) else "failed"

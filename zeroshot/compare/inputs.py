@@ -70,8 +70,8 @@ class Material:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             problem, _, _ = make_problem(self.task, self.measurement, self.options)
-        if self.truth is not None and tuple(self.truth.shape) != tuple(problem.reference_shape):
-            shapes = [" × ".join(map(str, s[1:])) for s in (self.truth.shape, problem.reference_shape)]
+        if self.truth is not None and tuple(self.truth.shape) != problem.framed_shape:
+            shapes = [" × ".join(map(str, s[1:])) for s in (self.truth.shape, problem.framed_shape)]
             raise ValueError(f"the truth is {shapes[0]} (channels, height, width), the result {shapes[1]}")
         return problem
 

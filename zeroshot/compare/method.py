@@ -100,5 +100,5 @@ class Method(Protocol):
         -------
         numpy.ndarray
             Float, of the shape of the wanted image: H × W, or H × W × C with the channels of
-            ``task.problem.reference_shape``. It is clipped to [0, 1] by whoever saves or measures it.
+            ``task.problem.framed_shape``. It is clipped to [0, 1] by whoever saves or measures it.
         """

@@ -15,7 +15,7 @@ def consistency(restored: Image, problem: Problem) -> float:
     ----------
     restored : torch.Tensor or numpy.ndarray
         x, in [0, 1]: a tensor of (N, C, H, W) or (C, H, W), an array of H × W or H × W × C, of the shape
-        `problem.reference_shape`.
+        `problem.framed_shape`.
     problem : Problem
         The measurement y and the operator A; values that were not measured (holes) do not count.
 
@@ -32,10 +32,11 @@ def consistency(restored: Image, problem: Problem) -> float:
         If the image does not have the shape that the problem asks for.
     """
     x = as_batch(restored, 1.0)
-    if tuple(x.shape) != tuple(problem.reference_shape):
+    if tuple(x.shape) != problem.framed_shape:
         raise ValueError(
-            f"the restored image must have the shape {tuple(problem.reference_shape)}, got {tuple(x.shape)}"
+            f"the restored image must have the shape {problem.framed_shape}, got {tuple(x.shape)}"
         )
+    problem = problem.within_frame()
     with torch.no_grad():
         return 255 * problem.residual(x.to(problem.y))
 

@@ -9,8 +9,10 @@ from zeroshot.noise.beside import Beside
 from zeroshot.noise.blind import estimate_noise
 from zeroshot.noise.contrast import contrasts
 from zeroshot.noise.estimate import QUANTISATION, estimate_sigma, phase_planes
+from zeroshot.noise.kernel_misfit import BlurredNoise, noise_behind_blur
 from zeroshot.noise.model import NoiseModel
 from zeroshot.noise.outliers import all_and_clear_outliers, outliers
+from zeroshot.noise.saturation import saturated
 from zeroshot.noise.stripes import StripeComponent, stripe_component
 from zeroshot.noise.synthesis import add_gaussian, add_poisson, add_salt_and_pepper, random_mask, stripes
 from zeroshot.noise.whiteness import Levels, correlated_noise
@@ -18,6 +20,7 @@ from zeroshot.noise.whiteness import Levels, correlated_noise
 __all__ = [
     "QUANTISATION",
     "Beside",
+    "BlurredNoise",
     "Levels",
     "NoiseModel",
     "StripeComponent",
@@ -29,9 +32,11 @@ __all__ = [
     "correlated_noise",
     "estimate_noise",
     "estimate_sigma",
+    "noise_behind_blur",
     "outliers",
     "phase_planes",
     "random_mask",
+    "saturated",
     "stripe_component",
     "stripes",
 ]

@@ -70,6 +70,10 @@ class Blur(Operator):
         """The weights (h, w) as given, divided by their sum."""
         return self.correlation.kernel.flip(0, 1)
 
+    def with_boundary(self, boundary: str) -> Blur:
+        """The same blur with another boundary."""
+        return Blur(self.kernel, boundary)._named(self.name).to(self.kernel.device)
+
     def _named(self, name: str) -> Blur:
         self.name = name
         return self

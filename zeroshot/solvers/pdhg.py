@@ -52,6 +52,8 @@ class PrimalDualHybridGradient:
         λ, positive; the first guess where it is to follow a residual.
     measured : torch.Tensor or None
         1 at the values of y that count, of y's shape; None: all.
+    ceiling : torch.Tensor or None
+        The largest value of every pixel, at least 1, in place of the box; None: 1. What is handed out ends at 1.
 
     References
     ----------
@@ -63,6 +65,8 @@ class PrimalDualHybridGradient:
 
     #: λ at which the search ends where no λ leaves the residual that is asked for.
     largest_weight = 1e3
+    #: And where every λ leaves more.
+    least_weight = 1e-8
     #: ρ.
     relaxation = 1.9
     #: Share of ‖K‖² in the sum above; the rest is the operator's. Fastest of 0.2, 0.5, 0.8 on masks, ×4,
@@ -84,6 +88,7 @@ class PrimalDualHybridGradient:
         initial: torch.Tensor,
         weight: float,
         measured: torch.Tensor | None = None,
+        ceiling: torch.Tensor | None = None,
     ) -> None:
         self.weight = weight
         self.measured_values = y.numel() if measured is None else round(measured.sum().item())
@@ -92,7 +97,7 @@ class PrimalDualHybridGradient:
         # Powers of the operator are iterated to 1e-4 only, from below.
         self._operator_norm_squared *= 1.001
         self._y = y.detach().contiguous()
-        self._measured = measured
+        self._measured, self._ceiling = measured, ceiling
         self._x = initial.detach().clamp(0, 1).contiguous()
         self._v, self._p = penalty.auxiliaries(), penalty.duals()
         self._q = torch.zeros_like(self._y)
@@ -110,11 +115,11 @@ class PrimalDualHybridGradient:
     @property
     def image(self) -> torch.Tensor:
         """The newest image, (N, C, H, W), in [0, 1]."""
-        return self._next_x
+        return self._next_x if self._ceiling is None else self._next_x.clamp(max=1)
 
     @property
     def unclipped(self) -> torch.Tensor:
-        """The same: the box is part of this problem."""
+        """The same, unless pixels may be larger than 1: the box is part of this problem."""
         return self._next_x
 
     @property
@@ -144,7 +149,11 @@ class PrimalDualHybridGradient:
         tau = self._safety / self._balance
         slopes = self._penalty.adjoint(self._p, out=self._work)
         slope = self._work.add_(self._operator.adjoint(self._q))
-        torch.sub(self._x, slope, alpha=tau, out=self._next_x).clamp_(0, 1)
+        torch.sub(self._x, slope, alpha=tau, out=self._next_x)
+        if self._ceiling is None:
+            self._next_x.clamp_(0, 1)
+        else:
+            torch.minimum(self._next_x.clamp_(min=0), self._ceiling, out=self._next_x)
         for v, slope, newest in zip(self._v, slopes, self._next_v, strict=True):
             torch.sub(v, slope, alpha=tau, out=newest).clamp_(-self._penalty.box, self._penalty.box)
 
@@ -184,7 +193,7 @@ class PrimalDualHybridGradient:
             dual = self._data_term.conjugate_prox(point * self.weight, self._y, scaled)
             near = self._root_mean_square((point - dual / self.weight) / step - self._y)
             wanted = self.weight * min(max(residual / max(near, 1e-12), 0.5), 2.0)
-        self.weight = min(max(wanted, 1e-8), self.largest_weight)
+        self.weight = min(max(wanted, self.least_weight), self.largest_weight)
 
     def _root_mean_square(self, difference: torch.Tensor) -> float:
         if self._measured is not None:
@@ -213,7 +222,10 @@ class PrimalDualHybridGradient:
         feasible, cost = self._penalty.lower_bound(self._next_p)
         self._penalty.adjoint(feasible, out=self._work)
         slope = self._work.add_(self._operator.adjoint(self._next_q))
-        least = slope.clamp_(max=0).sum(dtype=torch.float64).item()
+        slope.clamp_(max=0)
+        if self._ceiling is not None:
+            slope *= self._ceiling
+        least = slope.sum(dtype=torch.float64).item()
         return penalty + self.weight * variation, self.weight * (least - cost) - conjugate
 
     def _masked_sum(self, values: torch.Tensor) -> float:

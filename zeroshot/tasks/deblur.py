@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroshot import synonyms
 from zeroshot.checks import is_number
-from zeroshot.spelling import Argument, OptionError, Wording
+from zeroshot.notes import note
+from zeroshot.spelling import Argument, OptionError, OptionWarning, Wording
 from zeroshot.tasks.noise import NOISY
 from zeroshot.tasks.options import Choice, Option, OptionType
 from zeroshot.tasks.task import Damage, Options, Task
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from zeroshot.images import Picture
+    from zeroshot.operators import Blur
     from zeroshot.problem import Problem
 
 
@@ -65,14 +67,27 @@ _KERNEL = Option(
     ),
     "the blur kernel",
 )
+_BOUNDARIES = ("unknown", "valid", "reflect", "circular", "replicate")
 _BOUNDARY = Option(
     "boundary",
     Choice(
-        ": 'reflect', 'circular', 'replicate', or 'valid', where the good image is larger than the blurred one "
-        "by the kernel",
-        words=("reflect", "circular", "replicate", "valid"),
+        ": 'unknown', where what lies beyond is restored with it and cut off; 'valid', where that is kept, so that the "
+        "result is larger by the kernel; or 'reflect', 'circular', 'replicate' of pictures that were blurred so by a "
+        "program. By default what 'zeroshot degrade' has written into the file, else 'unknown'",
+        words=_BOUNDARIES,
     ),
-    "how the scene goes on beyond the image",
+    "how the scene goes on beyond the picture",
+    None,
+    expert=True,
+)
+_DAMAGE_BOUNDARY = Option(
+    "boundary",
+    Choice(
+        ": 'reflect', 'circular', 'replicate', or not at all: 'unknown', where truth and damaged picture lack the "
+        "margin whose blur nobody knows, and 'valid', where the damaged one alone does",
+        words=_BOUNDARIES,
+    ),
+    "how the scene goes on beyond the picture",
     "reflect",
     expert=True,
 )
@@ -101,18 +116,68 @@ def _kernel(kernel: Any) -> torch.Tensor:
 
 
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
-    from zeroshot.operators import Blur
+    from zeroshot.noise import saturated
+    from zeroshot.operators.window import Window
     from zeroshot.tasks.posing import posed
 
-    operator = Blur(_kernel(options["kernel"]), boundary=options["boundary"])
-    return posed("deblur", picture, operator, options), picture
+    boundary = options["boundary"] or _recorded_boundary(picture) or "unknown"
+    operator = _blur(options["kernel"], boundary)
+    # What is stored in hidden pixels is no measurement.
+    clipped = saturated(picture.colours if picture.visible is None else picture.colours * picture.visible)
+    problem = _with_misfit(posed("deblur", picture, operator, options), operator, options, clipped)
+    if clipped is not None and not bool(clipped.all()):
+        known = 1 - clipped.to(problem.y)
+        problem = replace(problem, measured=known, clipped=1 - known)
+    if boundary == "unknown":
+        problem = replace(problem, frame=Window(*operator.radius, *picture.colours.shape[-2:]))
+    return problem, picture
+
+
+def _with_misfit(problem: Problem, blur: Blur, options: Options, clipped: torch.Tensor | None) -> Problem:
+    """The problem whose level, where it is estimated, reckons with what the kernel gets wrong."""
+    from zeroshot.data_terms import Gaussian
+    from zeroshot.noise import noise_behind_blur
+
+    if options["sigma"] is not None or problem.sigma is None or not isinstance(problem.data_term, Gaussian):
+        return problem
+    found = noise_behind_blur(problem.y, blur.kernel, clipped)
+    if found is None:
+        return problem
+    level = max(problem.sigma, found.sigma)
+    return replace(problem, sigma=level, equivalent_sigma=max(level, found.strongest))
+
+
+def _blur(kernel: Any, boundary: str) -> Blur:
+    from zeroshot.operators import Blur
+
+    return Blur(_kernel(kernel), boundary="valid" if boundary == "unknown" else boundary)
+
+
+def _recorded_boundary(picture: Picture) -> str | None:
+    """The boundary by which the file of the picture says that it was blurred; None where it says nothing."""
+    from zeroshot.images import ImageError, read_provenance
+
+    if picture.source is None:
+        return None
+    try:
+        record = read_provenance(picture.source) or {}
+    except ImageError:  # it may have been moved since
+        return None
+    told = record.get("options") if record.get("degraded_for") == "deblur" else None
+    boundary = told.get("boundary") if isinstance(told, dict) else None
+    if boundary not in _BOUNDARIES:
+        return None
+    note(
+        OptionWarning(f"{picture.source.name} says that it was blurred with ", Argument("boundary", boundary))
+    )
+    return boundary
 
 
 def _damage(picture: Picture, given: Options, generator: torch.Generator) -> Damage:
-    from zeroshot.operators import Blur
-
-    kernel, boundary = given["kernel"], given.get("boundary", _BOUNDARY.default)
-    return Damage(Blur(_kernel(kernel), boundary=boundary), {"kernel": kernel, "boundary": boundary})
+    kernel, boundary = given["kernel"], given.get("boundary", _DAMAGE_BOUNDARY.default)
+    operator = _blur(kernel, boundary)
+    margin = operator.radius if boundary == "unknown" else (0, 0)
+    return Damage(operator, {"kernel": kernel, "boundary": boundary}, margin=margin)
 
 
 DEBLUR = Task(
@@ -120,7 +185,7 @@ DEBLUR = Task(
     summary="undo a known blur",
     options=(_KERNEL, _BOUNDARY, *NOISY),
     pose=_pose,
-    damage_options=(_KERNEL, _BOUNDARY),
+    damage_options=(_KERNEL, _DAMAGE_BOUNDARY),
     damage=_damage,
     suited=("pnp", "gsr", "wavelet", "tgv", "tv"),
     examples=(
@@ -128,4 +193,5 @@ DEBLUR = Task(
         "zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --prior tv",
     ),
     outcome="deblurred",
+    prior="tv",
 )

@@ -31,7 +31,8 @@ class Degraded:
     measurement : torch.Tensor
         y = Q(A x + n), (1, C, h, w), float32; noise may leave [0, 1].
     truth : torch.Tensor
-        x, (1, C, H, W) in [0, 1], cropped at the bottom and the right where the operator asks for it.
+        x, (1, C, H, W) in [0, 1], cropped at the bottom and the right where the operator asks for it, and without the
+        margin that ``boundary="unknown"`` leaves to be guessed.
     task : str
         The task that undoes the damage.
     options : dict
@@ -129,6 +130,8 @@ def degrade(
         measurement = rounded(measurement)
     if damage.kept is not None:
         measurement = measurement * damage.kept
+    down, right = damage.margin
+    true = clean[..., down : clean.shape[-2] - down, right : clean.shape[-1] - right].contiguous()
     told = damage.options | _noise_options(given, task_named(task).name)
     provenance = {
         "zeroshot": __version__,
@@ -140,10 +143,10 @@ def degrade(
         "quantise": rounding,
         "seed": int(seed),
         "input_size": list(picture.colours.shape[-2:]),
-        "truth_size": list(clean.shape[-2:]),
+        "truth_size": list(true.shape[-2:]),
         "input_sha256": picture.sha256(),
     }
-    return Degraded(measurement, clean, task, told, damage.operator, provenance)
+    return Degraded(measurement, true, task, told, damage.operator, provenance)
 
 
 def check(task: str, *, seed: int = 0, quantise: str | None = None, **options: Any) -> dict[str, Any]:

@@ -16,7 +16,12 @@ _LEAST_GAIN = 1.5
 
 
 def remark_on_noise(
-    y: torch.Tensor, known: torch.Tensor | None, estimate: NoiseModel, options: Mapping[str, Any]
+    y: torch.Tensor,
+    known: torch.Tensor | None,
+    estimate: NoiseModel,
+    options: Mapping[str, Any],
+    *,
+    blurred: bool = False,
 ) -> None:
     """Warn, once, where the noise is not what it was estimated to be.
 
@@ -30,10 +35,12 @@ def remark_on_noise(
         What it is taken for. Where that is white, noise that is not gets a word.
     options : mapping
         Those of the task: one that takes impulses and stripes away by itself has "outliers".
+    blurred : bool
+        Whether the picture is, so that its texture looks like correlated noise, of which nothing is said then.
     """
     for index in range(y.shape[0]):
         mask = None if known is None else (known[min(index, known.shape[0] - 1)] > 0.5).all(dim=0)
-        found = _remarks(y[index], mask, estimate, options)
+        found = _remarks(y[index], mask, estimate, options, blurred)
         if found:
             joined = [part for remark in found for part in ("; ", remark)][1:]
             note(OptionWarning(*joined))
@@ -41,7 +48,11 @@ def remark_on_noise(
 
 
 def _remarks(
-    image: torch.Tensor, known: torch.Tensor | None, estimate: NoiseModel, options: Mapping[str, Any]
+    image: torch.Tensor,
+    known: torch.Tensor | None,
+    estimate: NoiseModel,
+    options: Mapping[str, Any],
+    blurred: bool,
 ) -> list[Part]:
     remarks: list[Part] = []
     sigma = estimate.sigma
@@ -54,7 +65,7 @@ def _remarks(
             remarks.append(
                 Text("rows or columns are brighter or darker than those beside them: destripe it first")
             )
-    correlated = correlated_noise(image, known) if estimate.is_white else None
+    correlated = correlated_noise(image, known) if estimate.is_white and not blurred else None
     if correlated is not None and correlated.coarse > _LEAST_GAIN * sigma:
         remarks.append(_on_correlation(correlated, sigma))
     return remarks

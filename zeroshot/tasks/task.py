@@ -34,12 +34,16 @@ class Damage:
         1 where there is a measurement and 0 where there is none, not even noise; None: everywhere.
     added : torch.Tensor or None
         What is added to the measurement beside the noise, broadcastable to it.
+    margin : tuple of int
+        How many rows at the top and the bottom, and columns at the left and the right, the operator needs of the
+        image beyond the truth.
     """
 
     operator: Operator
     options: Options
     kept: torch.Tensor | None = None
     added: torch.Tensor | None = None
+    margin: tuple[int, int] = (0, 0)
 
 
 def no_check(options: Mapping[str, Any]) -> None:
@@ -61,7 +65,7 @@ class Task:
     pose : callable
         (picture, options) → the problem, and the picture to put the result into. All options are there.
     damage_options : tuple of Option
-        What makes its damage, beside the noise. Where damage and task have an option in common, it is one.
+        What makes its damage, beside the noise.
     damage : callable
         (picture, options, generator) → :class:`Damage`. Only options with a value are there.
     suited : tuple of str

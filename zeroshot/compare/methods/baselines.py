@@ -57,7 +57,7 @@ class Untouched:
 
     def supports(self, case: Case) -> str | None:
         """None where the damaged image can be brought to the shape of the wanted one."""
-        measured, wanted = case.problem.y.shape, case.problem.reference_shape
+        measured, wanted = case.problem.y.shape, case.problem.framed_shape
         if any(large % small for small, large in zip(measured[-2:], wanted[-2:], strict=True)):
             return (
                 f"the damaged image of {measured[-2]} × {measured[-1]} pixels cannot be shown beside one of "
@@ -66,7 +66,7 @@ class Untouched:
         return None
 
     def restore(self, image: np.ndarray, task: Case) -> np.ndarray:
-        _, channels, height, width = task.problem.reference_shape
+        _, channels, height, width = task.problem.framed_shape
         shown = to_tensor(image)
         if shown.shape[1] != channels:
             shown = (
@@ -97,7 +97,7 @@ class FirstEstimate:
 
     def restore(self, image: np.ndarray, task: Case) -> np.ndarray:
         with torch.no_grad():
-            return to_array(task.problem.initial())
+            return to_array(task.problem.framed(task.problem.initial()))
 
 
 BASELINES: dict[str, Callable[[str | None], Interpolation | Untouched | FirstEstimate]] = {

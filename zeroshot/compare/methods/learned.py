@@ -95,7 +95,7 @@ class LearnedMethod(ABC):
     def restore(self, image: np.ndarray, task: Case) -> np.ndarray:
         self.prepare()
         task.note("weights", self._weights)
-        wanted = task.problem.reference_shape
+        wanted = task.problem.framed_shape
         with torch.inference_mode():
             given = self.interface.given(to_tensor(image), task)
             network = partial(self._pass, case=task, scale=self._scale(given, wanted))

@@ -127,7 +127,7 @@ class ModelInterface:
     def given(self, image: torch.Tensor, case: Case) -> torch.Tensor:
         """What the model is given of the damaged image, before its channels are separated."""
         if self.input == "first":
-            return case.problem.initial()
+            return case.problem.framed(case.problem.initial())
         if self.input == "enlarged":
             return enlarge(image, scale_between(image.shape, case.problem.reference_shape))
         return image

@@ -112,7 +112,7 @@ class OpenCVMethod:
                 f"{' × '.join(map(str, image.shape))}: {first_line(error)}"
             ) from error
         large = large[..., ::-1] if large.ndim == 3 else large
-        if large.shape[:2] != tuple(task.problem.reference_shape[-2:]):
+        if large.shape[:2] != tuple(task.problem.framed_shape[-2:]):
             raise ValueError(
                 f"{self.path.name} made {large.shape[0]} × {large.shape[1]} pixels of {image.shape[0]} × "
                 f"{image.shape[1]}; is it trained for another scale than {self.scale}?"

@@ -57,13 +57,11 @@ class SpandrelMethod(LearnedMethod):
         if reason or self._network is None:
             return reason
         if self._network.wants_mask:
-            masked = (
-                case.problem.measured is not None and case.problem.reference_shape == case.problem.y.shape
-            )
+            masked = case.problem.measured is not None and case.problem.framed_shape == case.problem.y.shape
             return None if masked else f"{self.path.name} fills holes; it goes with a mask only"
-        given = case.problem.y.shape if self.interface.input == "damaged" else case.problem.reference_shape
-        if case.problem.reference_shape[-2] != self._network.scale * given[-2]:
-            wanted = case.problem.reference_shape[-2] / given[-2]
+        given = case.problem.y.shape if self.interface.input == "damaged" else case.problem.framed_shape
+        if case.problem.framed_shape[-2] != self._network.scale * given[-2]:
+            wanted = case.problem.framed_shape[-2] / given[-2]
             return f"{self.path.name} enlarges {self._network.scale} times, {wanted:g} times is wanted"
         return None
 
