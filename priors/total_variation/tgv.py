@@ -9,15 +9,16 @@ from typing import Any, ClassVar
 import torch
 
 from zeroshot.checks import require_positive
-from zeroshot.priors.total_variation.convex import PenaltyPrior
+from zeroshot.priors.total_variation.renewal import RenewedPenaltyPrior
 from zeroshot.priors.total_variation.tv import approximate_solution
 from zeroshot.problem import Problem
 from zeroshot.solvers.penalties import Penalty
+from zeroshot.solvers.steering import steering_of
 from zeroshot.solvers.tgv import GeneralizedVariation
 
 
 @dataclass(frozen=True)
-class TotalGeneralizedVariation(PenaltyPrior):
+class TotalGeneralizedVariation(RenewedPenaltyPrior):
     """min over x in [0, 1]ⁿ and v of Σ d(A x, y) + λ (Σ ‖(∇x − v)ᵢ‖ + α Σ ‖(E v)ᵢ‖).
 
     E is the symmetrised derivative. Where the image is smooth v follows its gradient, and only the change of
@@ -47,9 +48,10 @@ class TotalGeneralizedVariation(PenaltyPrior):
     bytes_per_value: ClassVar[int] = 240  # the measured peak, see benchmarks/large_images.py
 
     # Between scattered pixels slopes must be free to change.
-    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"inpaint": {"ratio": 0.25}}
+    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"inpaint": {"ratio": 0.25, "across": 0.1}}
 
     ratio: float = 2.0
+    across: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -59,6 +61,14 @@ class TotalGeneralizedVariation(PenaltyPrior):
         """That of total variation, which serves here too."""
         return approximate_solution(problem, chroma)
 
+    @property
+    def is_renewed(self) -> bool:
+        """Where the gradient is steered by the edges of an image."""
+        return self.across < 1
+
     def penalty(self, problem: Problem, estimate: torch.Tensor) -> Penalty:
         """TGV for images of the shape of `estimate`."""
-        return GeneralizedVariation(estimate, self.ratio, self.coupling, self.colour_weight)
+        steering = None
+        if self.across < 1:
+            steering = steering_of(estimate, self.across, problem.largest_contrast)
+        return GeneralizedVariation(estimate, self.ratio, self.coupling, self.colour_weight, steering)

@@ -36,6 +36,11 @@ class Steering:
         p[1].mul_(self.c).add_(scratch)
         return p
 
+    def inverse(self) -> Steering:
+        """S⁻¹, where s > 0."""
+        determinant = self.a * self.c - self.b.square()
+        return Steering(self.c / determinant, -self.b / determinant, self.a / determinant)
+
 
 def steering_of(image: torch.Tensor, across: float, contrast: float = 1.0) -> Steering:
     """What the edges of an image say of its gradient.
