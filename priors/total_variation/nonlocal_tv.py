@@ -25,6 +25,10 @@ class NonlocalTotalVariation(RenewedPenaltyPrior):
     graph is first built from a total variation estimate and then anew from the current image. For each graph
     the problem is convex and the gap is a certificate; it is None until the last graph stands.
 
+    In holes it is far above a smooth filling where texture repeats, and below a biharmonic one, by up to 2.6 dB, where
+    an image is smooth waves without edges, such as a fingerprint: differences that are spread over many pixels cost no
+    less than a jump.
+
     Parameters
     ----------
     weight, coupling, chroma, discrepancy, iterations, tolerance, block

@@ -72,7 +72,7 @@ def steering_of(image: torch.Tensor, across: float, contrast: float = 1.0) -> St
     spread = ((rows - columns).square() + 4 * mixed.square()).sqrt()
     floor = BELIEVED * contrast**2
     share = (1 - across) / (rows + columns + floor)
-    # n nᵀ = ½ (I + (cos 2θ, sin 2θ; sin 2θ, −cos 2θ)), multiplied by the spread, which is the length of the double angle.
+    # n nᵀ = ½ (I + (cos 2θ, sin 2θ; sin 2θ, −cos 2θ)), here multiplied by the spread, which holds cos 2θ and sin 2θ.
     a = 1 - 0.5 * share * (spread + rows - columns)
     c = 1 - 0.5 * share * (spread - rows + columns)
     return Steering(a.contiguous(), (-share * mixed).contiguous(), c.contiguous())

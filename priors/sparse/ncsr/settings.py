@@ -29,6 +29,7 @@ class CentralisedSparseSettings:
     assumed_noise: float = 0.7 / 255
     colour: Colour | None = None
     block: int = 5
+    initial: str | None = None
 
     def __post_init__(self) -> None:
         require_whole(self, "patch", least=2, most=32, none="allowed")
