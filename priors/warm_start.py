@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 
 from zeroshot.loop import Loop
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
+
+#: The priors that solve every linear problem by themselves, and quickly.
+Beginning = Literal["wavelet", "tv", "huber_tv", "tgv"]
+BEGINNINGS: tuple[str, ...] = get_args(Beginning)
 
 
 def solution_to_begin_with(name: str | None, problem: Problem, generator: torch.Generator) -> torch.Tensor:

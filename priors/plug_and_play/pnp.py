@@ -19,7 +19,7 @@ from zeroshot.prior import Prior, Run
 from zeroshot.priors.denoiser import Denoiser
 from zeroshot.priors.total_variation.chroma import chosen_chroma
 from zeroshot.priors.total_variation.tv import TotalVariation, approximate_solution
-from zeroshot.priors.warm_start import solution_to_begin_with
+from zeroshot.priors.warm_start import BEGINNINGS, Beginning, solution_to_begin_with
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.solvers.data_step import DataStep
@@ -102,7 +102,7 @@ class PlugAndPlay(Prior):
         that they are denoised that many times more. None takes the square root of the factor at which total
         variation predicts held-out measurements best: denoisers know by themselves that colours vary less.
         `for_problem` sets 2 where fewer channels are measured than sought.
-    initial : str or None
+    initial : {"wavelet", "tv", "huber_tv", "tgv"} or None
         The name of the prior whose solution is the first image; None: the operator's first estimate, as
         wherever that prior cannot solve the problem. `for_problem` sets "wavelet" in demosaicking.
 
@@ -128,7 +128,7 @@ class PlugAndPlay(Prior):
     weight: float = 0.23
     constant: float = 0.0
     chroma: float | None = 1.0
-    initial: str | None = None
+    initial: Beginning | None = None
 
     def __post_init__(self) -> None:
         if not (isinstance(self.denoiser, str | Denoiser) or callable(self.denoiser)):
@@ -137,6 +137,7 @@ class PlugAndPlay(Prior):
                 f"denoiser must be a name, a DenoisingPrior or a function (noisy, sigma) → image, got {kind}"
             )
         require_choice(self, "scheme", SCHEMES)
+        require_choice(self, "initial", BEGINNINGS, none="allowed")
         require_positive(self, "sigma_start", "sigma_least", "share", "weight")
         require_positive(self, "sigma_end", "chroma", none="allowed")
         require_whole(self, "iterations")

@@ -14,7 +14,7 @@ from zeroshot.estimate import Estimate
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.patch_groups import Centre, PatchGroups
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, PlugAndPlayRun
-from zeroshot.priors.warm_start import solution_to_begin_with
+from zeroshot.priors.warm_start import BEGINNINGS, Beginning, solution_to_begin_with
 from zeroshot.problem import Problem
 from zeroshot.solvers.singular_values import RULES, Shrinkage
 
@@ -71,7 +71,7 @@ class GroupSparseRepresentation(Prior):
         At 1 the threshold of a group, for A = 1, is the largest singular value of its noise; below that noise
         survives, above it detail is lost (see ``benchmarks/classic.md``). It has no effect where the measurement
         is met exactly.
-    initial : str or None
+    initial : {"wavelet", "tv", "huber_tv", "tgv"} or None
         The name of the prior whose solution is the first image; None: the operator's first estimate. `for_problem`
         sets "wavelet" in demosaicking.
 
@@ -101,10 +101,11 @@ class GroupSparseRepresentation(Prior):
     sigma_end: float | None = None
     sigma_least: float = 5 / 255
     weight: float = 1.15
-    initial: str | None = None
+    initial: Beginning | None = None
 
     def __post_init__(self) -> None:
         require_choice(self, "shrinkage", RULES)
+        require_choice(self, "initial", BEGINNINGS, none="allowed")
         require_whole(self, "patch", "group", least=2)
         require_whole(self, "stride", "radius", "iterations", "refresh")
         require_positive(self, "sigma_start", "sigma_least", "weight")

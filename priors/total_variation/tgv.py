@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from zeroshot.checks import require_positive
+from zeroshot.checks import require_number, require_positive
 from zeroshot.priors.total_variation.renewal import RenewedPenaltyPrior
 from zeroshot.priors.total_variation.tv import approximate_solution
 from zeroshot.problem import Problem
@@ -33,9 +33,16 @@ class TotalGeneralizedVariation(RenewedPenaltyPrior):
     ratio : float
         α, the cost of a change of slope against that of a jump, in pixels. 2 is what the paper and most
         that follow it take; `for_problem` sets 0.25 for inpainting.
+    across : float
+        What ∇x − v across a certain edge of the best image known is multiplied by, above 0 and up to 1 (see
+        :func:`~zeroshot.solvers.steering.steering_of`), so that what is missing goes on along the edges; 1 is the
+        plain penalty. `for_problem` sets 0.1 for inpainting.
+    updates : int
+        How often the edges are sought anew, in the solution that the last led to, where `across` is below 1.
 
     References
     ----------
+    M. Grasmair, F. Lenzen: Anisotropic total variation filtering, Applied Mathematics & Optimization 62 (2010).
     K. Bredies, K. Kunisch, T. Pock: Total generalized variation, SIAM J. Imaging Sciences 3 (2010).
     F. Knoll, K. Bredies, T. Pock, R. Stollberger: Second order total generalized variation (TGV) for MRI,
     Magnetic Resonance in Medicine 65 (2011).
@@ -55,7 +62,8 @@ class TotalGeneralizedVariation(RenewedPenaltyPrior):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_positive(self, "ratio")
+        require_positive(self, "ratio", "across")
+        require_number(self, "across", most=1)
 
     def trial(self, problem: Problem, chroma: float) -> torch.Tensor:
         """That of total variation, which serves here too."""

@@ -74,7 +74,7 @@ class NonlocallyCentralizedSparse(CentralisedSparseSettings, Prior):
         super-resolution and deblurring, as in the paper, else "all".
     block : int
         Iterations per step of the run, for operators other than the identity.
-    initial : str or None
+    initial : {"wavelet", "tv", "huber_tv", "tgv"} or None
         The name of the prior whose solution is the first image; None: the operator's first estimate. `for_problem`
         sets "wavelet" in demosaicking. Not for denoising.
 
