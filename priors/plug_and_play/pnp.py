@@ -35,6 +35,9 @@ FEWER_CHANNELS = 2.0
 SEVERAL_DAMAGES: dict[str, Any] = {"iterations": 24, "weight": 0.12}
 #: The last level there, as a multiple of the noise.
 SEVERAL_DAMAGES_END = 1.2
+#: What differs for mosaics with noise above `STRONG_NOISE`, which wavelets leave more of than what they save.
+STRONG_NOISE = 10 / 255
+NOISY_MOSAIC: dict[str, Any] = {"initial": None, "iterations": 8, "sigma_start": 10 / 255, "chroma": None}
 #: What differs for a JPEG, whose colours are quantised more coarsely than its brightness; and the first and the last
 #: level as multiples of what quantisation did to the pixels.
 QUANTISED: dict[str, Any] = {"iterations": 4, "weight": 0.3, "chroma": 3.0}
@@ -158,6 +161,8 @@ class PlugAndPlay(Prior):
             if problem.task == "restore" and problem.sigma:
                 end = SEVERAL_DAMAGES_END * problem.sigma
                 found |= {**SEVERAL_DAMAGES, "sigma_end": end, "sigma_start": max(end, found["sigma_start"])}
+        if problem.task == "demosaic" and problem.sigma is not None and problem.sigma > STRONG_NOISE:
+            found |= NOISY_MOSAIC
         if isinstance(problem.data_term, L1 | Huber):
             found |= OUTLIERS
         if problem.task == "jpeg" and problem.sigma:

@@ -265,6 +265,8 @@ def test_the_defaults_follow_the_problem(photograph: torch.Tensor) -> None:
     mosaic, mask = damaged("demosaic", photograph), damaged("inpaint", photograph)
     assert PlugAndPlay.for_problem(mosaic).chroma == 2
     assert PlugAndPlay.for_problem(mosaic).initial == "wavelet"
+    noisy = PlugAndPlay.for_problem(dataclasses.replace(mosaic, sigma=20 / 255))
+    assert noisy.initial is None is noisy.chroma
     fewer = dataclasses.replace(mosaic, task="restore")
     assert PlugAndPlay.for_problem(fewer).chroma == 2 > 1 == PlugAndPlay.for_problem(mask).chroma
     assert PlugAndPlay.for_problem(mosaic, chroma=1.0).chroma == 1
