@@ -76,6 +76,31 @@ def skimage_biharmonic(array: np.ndarray, options: dict[str, Any]) -> np.ndarray
     return inpaint_biharmonic(array, options["mask"][0, 0].numpy() < 0.5, **_axis(array))
 
 
+def opencv_telea(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
+    import cv2
+
+    holes = (options["mask"][0, 0].numpy() < 0.5).astype(np.uint8)
+    return cv2.inpaint((array * 255).round().astype(np.uint8), holes, 3, cv2.INPAINT_TELEA) / 255.0
+
+
+def opencv_demosaicing(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
+    """OpenCV's edge-aware demosaicking; what it calls BG begins with red."""
+    import cv2
+
+    raw = (array * 65535).round().astype(np.uint16)
+    return cv2.demosaicing(raw, cv2.COLOR_BayerBG2RGB_EA) / 65535.0
+
+
+def skimage_richardson_lucy(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
+    """Thirty iterations on the image continued by its mirror image."""
+    from skimage.restoration import richardson_lucy
+
+    kernel = options["kernel"].squeeze().numpy()
+    margin = max(kernel.shape)
+    padded = np.pad(array.clip(0, 1), margin, mode="symmetric")
+    return richardson_lucy(padded, kernel, num_iter=30)[margin:-margin, margin:-margin]
+
+
 def bm3d_package(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
     import bm3d
 
@@ -133,8 +158,9 @@ PEERS: dict[str, dict[str, Method]] = {
             "skimage bilateral": skimage_bilateral,
             "pyproximal tv": pyproximal_tv,
         },
-        "inpaint": {"skimage biharmonic": skimage_biharmonic},
-        "demosaic": {"malvar": malvar},
+        "inpaint": {"skimage biharmonic": skimage_biharmonic, "opencv telea": opencv_telea},
+        "demosaic": {"malvar": malvar, "opencv edge-aware": opencv_demosaicing},
+        "deblur": {"skimage richardson-lucy": skimage_richardson_lucy},
     }.items()
 }
 # The operators' own first estimates are these.

@@ -15,6 +15,7 @@ import torch
 
 from zeroshot.checks import require_choice, require_number, require_positive
 from zeroshot.patches.borders import reflected
+from zeroshot.patches.smoothing import gaussian_blur
 from zeroshot.priors.denoising import DenoisingPrior
 
 Conductance = Literal["exponential", "rational"]
@@ -175,23 +176,6 @@ def _add_divergence(result: torch.Tensor, flux: torch.Tensor, axis: int) -> torc
     result.narrow(axis, 0, size - 1).add_(flux)
     result.narrow(axis, 1, size - 1).sub_(flux)
     return result
-
-
-def gaussian_blur(image: torch.Tensor, deviation: float) -> torch.Tensor:
-    """(…, H, W) convolved with a Gaussian of `deviation` pixels, continued by its mirror image."""
-    radius = max(1, math.ceil(3 * deviation))
-    places = torch.arange(-radius, radius + 1, dtype=torch.float64)
-    kernel = torch.exp(-places.square() / (2 * deviation**2))
-    weights: list[float] = (kernel / kernel.sum()).tolist()
-    padded = reflected(image, radius)
-    for axis in (-2, -1):
-        size = padded.shape[axis] - 2 * radius
-        result = padded.narrow(axis, radius, size) * weights[radius]
-        for k in range(1, radius + 1):
-            both = padded.narrow(axis, radius - k, size) + padded.narrow(axis, radius + k, size)
-            result.add_(both, alpha=weights[radius + k])
-        padded = result
-    return padded
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import ClassVar, Literal, get_args
 import torch
 
 from zeroshot.checks import require_choice, require_positive, require_whole
+from zeroshot.patches.smoothing import gaussian_blur
 from zeroshot.priors.denoising import DenoisingPrior
-from zeroshot.priors.filters.diffusion import gaussian_blur
 
 Method = Literal["recursive", "normalized"]
 Order = Literal["both", "rows_first"]

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from zeroshot.checks import require_choice, require_number, require_whole
+from zeroshot.colour import from_opponent, to_opponent
 from zeroshot.prior import Prior
 from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.patch_groups import PatchGroups
@@ -18,7 +19,7 @@ from zeroshot.priors.sparse.gsr import GroupSparseRepresentation
 from zeroshot.problem import Problem
 from zeroshot.solvers.singular_values import RULES, Shrinkage
 
-Coupling = Literal["joint", "channels"]
+Coupling = Literal["opponent", "joint", "channels"]
 
 #: Iterations that share one search for similar patches.
 PER_MATCHING = 2
@@ -75,8 +76,11 @@ class GroupedDenoiser(DenoisingPrior):
         Half the side of the window in which similar patches are sought.
     feedback : float
         δ.
-    coupling : {"joint", "channels"}
-        The colours of a patch in one row of the group, or each channel on its own.
+    coupling : {"opponent", "joint", "channels"}
+        Of an image of three channels: similar patches are sought in its brightness, and the groups of brightness and
+        of the two differences of colour are shrunk each by itself, with the noise that is left in each; or the
+        colours of a patch in one row of the group; or each channel on its own. "opponent" is "joint" where there
+        are not three channels.
     """
 
     shrinkage: ClassVar[Shrinkage]
@@ -89,7 +93,7 @@ class GroupedDenoiser(DenoisingPrior):
     stride: int | None = None
     radius: int = 30
     feedback: float = 0.1
-    coupling: Coupling = "joint"
+    coupling: Coupling = "opponent"
 
     def __post_init__(self) -> None:
         require_whole(self, "patch", "group", least=2, none="allowed")
@@ -113,14 +117,21 @@ class GroupedDenoiser(DenoisingPrior):
 
     def refine(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
         """Find similar patches and shrink their groups twice."""
+        opponent = self.coupling == "opponent" and noisy.shape[1] == 3
+        if opponent:
+            noisy, estimate = to_opponent(noisy), to_opponent(estimate)
         parts = noisy.shape[1] if self.coupling == "channels" else 1
         images = [
             torch.cat(
-                [self._pass(*pair, sigma, index) for pair in zip(y.chunk(parts), x.chunk(parts), strict=True)]
+                [
+                    self._pass(*pair, sigma, index, opponent)
+                    for pair in zip(y.chunk(parts), x.chunk(parts), strict=True)
+                ]
             )
             for y, x in zip(noisy, estimate, strict=True)
         ]
-        return torch.stack(images)
+        refined = torch.stack(images)
+        return from_opponent(refined) if opponent else refined
 
     def level(self, sigma: float) -> Level:
         """The settings for noise of this standard deviation."""
@@ -134,8 +145,10 @@ class GroupedDenoiser(DenoisingPrior):
             default.remaining if self.remaining is None else self.remaining,
         )
 
-    def _pass(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
-        """Pass `index` over one image (C, H, W)."""
+    def _pass(
+        self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int, opponent: bool
+    ) -> torch.Tensor:
+        """Pass `index` over one image (C, H, W); `opponent`: its planes are shrunk one by one, matched in the first."""
         level = self.level(sigma)
         size = min(level.patch, *noisy.shape[-2:])
         stride = self.stride or max(size // 2, 1)
@@ -144,11 +157,16 @@ class GroupedDenoiser(DenoisingPrior):
         groups: PatchGroups | None = None
         for iteration in range(begin, min(begin + PER_MATCHING, level.iterations)):
             start = estimate + self.feedback * (noisy - estimate)
-            groups = groups or PatchGroups(start, size, count, stride, self.radius)
-            left = noise_left(noisy - start, sigma, size) * level.remaining
-            noise = torch.full_like(left, sigma) if iteration == 0 else left
-            threshold = self.threshold(groups.count, size, noisy.shape[0])
-            estimate = groups.shrink(start, RULES[self.shrinkage], threshold * noise)
+            if groups is None:
+                groups = PatchGroups(start[:1] if opponent else start, size, count, stride, self.radius)
+            planes = start.split(1 if opponent else len(start))
+            shrunk = []
+            for part, measured in zip(planes, noisy.split(len(planes[0])), strict=True):
+                left = noise_left(measured - part, sigma, size) * level.remaining
+                noise = torch.full_like(left, sigma) if iteration == 0 else left
+                threshold = self.threshold(groups.count, size, len(part))
+                shrunk.append(groups.shrink(part, RULES[self.shrinkage], threshold * noise))
+            estimate = torch.cat(shrunk)
         return estimate
 
     @classmethod

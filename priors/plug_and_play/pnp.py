@@ -19,6 +19,7 @@ from zeroshot.prior import Prior, Run
 from zeroshot.priors.denoiser import Denoiser
 from zeroshot.priors.total_variation.chroma import chosen_chroma
 from zeroshot.priors.total_variation.tv import TotalVariation, approximate_solution
+from zeroshot.priors.warm_start import BEGINNINGS, Beginning, solution_to_begin_with
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.solvers.data_step import DataStep
@@ -34,6 +35,9 @@ FEWER_CHANNELS = 2.0
 SEVERAL_DAMAGES: dict[str, Any] = {"iterations": 24, "weight": 0.12}
 #: The last level there, as a multiple of the noise.
 SEVERAL_DAMAGES_END = 1.2
+#: What differs for mosaics with noise above `STRONG_NOISE`, which wavelets leave more of than what they save.
+STRONG_NOISE = 10 / 255
+NOISY_MOSAIC: dict[str, Any] = {"initial": None, "iterations": 8, "sigma_start": 10 / 255, "chroma": None}
 #: What differs for a JPEG, whose colours are quantised more coarsely than its brightness; and the first and the last
 #: level as multiples of what quantisation did to the pixels.
 QUANTISED: dict[str, Any] = {"iterations": 4, "weight": 0.3, "chroma": 3.0}
@@ -42,8 +46,9 @@ START, END = 1.4, 0.7
 _BY_TASK: dict[str, dict[str, Any]] = {
     "deblur": {"iterations": 8},
     "sr": {"iterations": 8, "sigma_least": 5 / 255},
-    # Colours are wrong by little after the first interpolation, so that strong denoising has nothing to undo.
-    "demosaic": {"iterations": 8, "sigma_start": 10 / 255, "sigma_least": 3 / 255, "chroma": None},
+    # From bilinear demosaicking denoisers do not find out of the zippers of its edges, and lose up to 9 dB. Wavelets
+    # do, and leave little to be denoised.
+    "demosaic": {"initial": "wavelet", "iterations": 4, "sigma_start": 4 / 255, "chroma": 2.0},
     "restore": {"iterations": 8, "sigma_start": 20 / 255},
     # ADMM restores more than HQS here; elsewhere the latter is safer, as it goes on from images it can rely on.
     # Known pixels that are noisy need the full weight: with 0.23, ADMM leaves three quarters of their noise.
@@ -81,7 +86,7 @@ class PlugAndPlay(Prior):
         Half-quadratic splitting, ADMM, or regularisation by denoising; see
         :mod:`zeroshot.solvers.plug_and_play`.
     iterations : int
-        How often the denoiser is called.
+        How often the denoiser is called; a single call has the last level.
     sigma_start : float
         The noise level of the first call.
     sigma_end : float or None
@@ -99,8 +104,10 @@ class PlugAndPlay(Prior):
         The denoiser sees the image with the differences of its channels from their mean divided by this, so
         that they are denoised that many times more. None takes the square root of the factor at which total
         variation predicts held-out measurements best: denoisers know by themselves that colours vary less.
-        `for_problem` sets None in demosaicking, and 2 elsewhere where fewer channels are measured than
-        sought.
+        `for_problem` sets 2 where fewer channels are measured than sought.
+    initial : {"wavelet", "tv", "huber_tv", "tgv"} or None
+        The name of the prior whose solution is the first image; None: the operator's first estimate, as
+        wherever that prior cannot solve the problem. `for_problem` sets "wavelet" in demosaicking.
 
     References
     ----------
@@ -124,6 +131,7 @@ class PlugAndPlay(Prior):
     weight: float = 0.23
     constant: float = 0.0
     chroma: float | None = 1.0
+    initial: Beginning | None = None
 
     def __post_init__(self) -> None:
         if not (isinstance(self.denoiser, str | Denoiser) or callable(self.denoiser)):
@@ -132,6 +140,7 @@ class PlugAndPlay(Prior):
                 f"denoiser must be a name, a DenoisingPrior or a function (noisy, sigma) → image, got {kind}"
             )
         require_choice(self, "scheme", SCHEMES)
+        require_choice(self, "initial", BEGINNINGS, none="allowed")
         require_positive(self, "sigma_start", "sigma_least", "share", "weight")
         require_positive(self, "sigma_end", "chroma", none="allowed")
         require_whole(self, "iterations")
@@ -139,13 +148,21 @@ class PlugAndPlay(Prior):
 
     @classmethod
     def task_defaults(cls, problem: Problem) -> dict[str, Any]:
-        """Those of the task, of measurements with fewer channels than the image, and of outliers."""
+        """Those of the task, of measurements with fewer channels than the image, and of outliers.
+
+        In the denoising of white Gaussian noise the denoiser is called once, at the level of the noise: it is the
+        proximal map of its R, and with it the solution.
+        """
         found = super().task_defaults(problem)
+        if cls.scheme == "hqs" and problem.is_denoising and problem.noise is None:
+            found |= {"iterations": 1} if isinstance(problem.data_term, Gaussian) else {}
         if problem.y.shape[1] < problem.reference_shape[1]:
             found = {"chroma": FEWER_CHANNELS, **found}
             if problem.task == "restore" and problem.sigma:
                 end = SEVERAL_DAMAGES_END * problem.sigma
                 found |= {**SEVERAL_DAMAGES, "sigma_end": end, "sigma_start": max(end, found["sigma_start"])}
+        if problem.task == "demosaic" and problem.sigma is not None and problem.sigma > STRONG_NOISE:
+            found |= NOISY_MOSAIC
         if isinstance(problem.data_term, L1 | Huber):
             found |= OUTLIERS
         if problem.task == "jpeg" and problem.sigma:
@@ -169,7 +186,11 @@ class PlugAndPlay(Prior):
     def start(self, problem: Problem, generator: torch.Generator) -> PlugAndPlayRun:
         """The run; the only randomness is in the choice of `chroma`."""
         prior = self if self.chroma is not None else replace(self, chroma=_chroma(problem, generator))
-        return PlugAndPlayRun(prior, problem, self._configured(problem))
+        if problem.is_denoising and self.initial is None:
+            first = problem.y  # not clipped: noise that leaves the range is noise like any other
+        else:
+            first = solution_to_begin_with(self.initial, problem, generator)
+        return PlugAndPlayRun(prior, problem, self._configured(problem), first)
 
     def settings(self) -> dict[str, Any]:
         """Every hyper-parameter by name; a function by its own name, as its address is never the same."""
@@ -185,13 +206,16 @@ class PlugAndPlay(Prior):
         family = prior_class(self.denoiser)
         if not issubclass(family, Denoiser):
             raise ValueError(f"the prior {self.denoiser!r} is not a denoiser and cannot be plugged in")
-        return family.for_problem(_denoising(problem)).repeated()
+        denoiser = family.for_problem(_denoising(problem))
+        return denoiser if self.iterations == 1 else denoiser.repeated()
 
     def levels(self, noise: float) -> list[float]:
         """The noise level of every call of the denoiser, for a measurement with noise of level `noise`."""
         end = max(self.share * noise, self.sigma_least) if self.sigma_end is None else self.sigma_end
         # A measurement that is noisier than the first level has nothing to continue from.
         start = max(self.sigma_start, end) if self.sigma_end is None else self.sigma_start
+        if self.iterations == 1:
+            return [end]
         falling = max(round(self.iterations * (1 - self.constant)), 1)
         ratio = (end / start) ** (1 / max(falling - 1, 1))
         levels = [start * ratio**index for index in range(falling)]
@@ -216,7 +240,7 @@ class RegularisationByDenoising(PlugAndPlay):
 
     Parameters
     ----------
-    denoiser, scheme, iterations, sigma_start, sigma_end, sigma_least, share, weight, constant, chroma
+    denoiser, scheme, iterations, sigma_start, sigma_end, sigma_least, share, weight, constant, chroma, initial
         As for :class:`PlugAndPlay`.
 
     References
@@ -247,11 +271,23 @@ class PlugAndPlayRun(Run):
     """The iterations of a splitting scheme, one a step.
 
     The noise levels of the settings are those of images of contrast 1, and count in units of the contrast.
+
+    Parameters
+    ----------
+    prior : PlugAndPlay
+        With `chroma` chosen.
+    problem : Problem
+    denoiser : Denoiser or callable
+        With its settings.
+    first : torch.Tensor
+        The image to begin with, (N, C, H, W).
     """
 
     state = ("splitting", "index")
 
-    def __init__(self, prior: PlugAndPlay, problem: Problem, denoiser: Denoiser | Denoise) -> None:
+    def __init__(
+        self, prior: PlugAndPlay, problem: Problem, denoiser: Denoiser | Denoise, first: torch.Tensor
+    ) -> None:
         self.device = problem.y.device
         self._prior, self._problem, self._denoiser = prior, problem, denoiser
         if prior.chroma is None:
@@ -267,7 +303,9 @@ class PlugAndPlayRun(Run):
             term = Gaussian(max(noise, QUANTISATION * self._scale))
         self._data_step = DataStep(problem.operator, problem.y, term, problem.counted())
         self._is_exact = noise == 0 and isinstance(term, Gaussian) and self._data_step.projects
-        self.splitting = splitting(prior.scheme, self._data_step, self._denoise, _first_image(problem))
+        self.splitting = splitting(
+            prior.scheme, self._data_step, self._denoise, _without_outliers(problem, first)
+        )
         self.index = 0
 
     @property
@@ -347,9 +385,8 @@ def _title(denoiser: Denoiser | Callable[..., Any]) -> str:
     return getattr(denoiser, "__qualname__", type(denoiser).__qualname__)
 
 
-def _first_image(problem: Problem) -> torch.Tensor:
-    """The operator's first estimate; where there may be outliers, the median of 3 × 3 of it, taken twice."""
-    image = problem.initial()
+def _without_outliers(problem: Problem, image: torch.Tensor) -> torch.Tensor:
+    """The image; where there may be outliers, the median of 3 × 3 of it, taken twice."""
     if not isinstance(problem.data_term, L1 | Huber):
         return image
     for _ in range(2):

@@ -14,6 +14,7 @@ from zeroshot.estimate import Estimate
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.patch_groups import Centre, PatchGroups
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, PlugAndPlayRun
+from zeroshot.priors.warm_start import BEGINNINGS, Beginning, solution_to_begin_with
 from zeroshot.problem import Problem
 from zeroshot.solvers.singular_values import RULES, Shrinkage
 
@@ -70,6 +71,9 @@ class GroupSparseRepresentation(Prior):
         At 1 the threshold of a group, for A = 1, is the largest singular value of its noise; below that noise
         survives, above it detail is lost (see ``benchmarks/classic.md``). It has no effect where the measurement
         is met exactly.
+    initial : {"wavelet", "tv", "huber_tv", "tgv"} or None
+        The name of the prior whose solution is the first image; None: the operator's first estimate. `for_problem`
+        sets "wavelet" in demosaicking.
 
     References
     ----------
@@ -83,6 +87,7 @@ class GroupSparseRepresentation(Prior):
     TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "deblur": {"weight": 0.3, "iterations": 12, "sigma_start": 20 / 255},
         "sr": {"weight": 0.3, "iterations": 12, "sigma_start": 20 / 255},
+        "demosaic": {"initial": "wavelet", "iterations": 4, "sigma_start": 4 / 255, "sigma_least": 1 / 255},
     }
 
     shrinkage: Shrinkage = "hard"
@@ -96,9 +101,11 @@ class GroupSparseRepresentation(Prior):
     sigma_end: float | None = None
     sigma_least: float = 5 / 255
     weight: float = 1.15
+    initial: Beginning | None = None
 
     def __post_init__(self) -> None:
         require_choice(self, "shrinkage", RULES)
+        require_choice(self, "initial", BEGINNINGS, none="allowed")
         require_whole(self, "patch", "group", least=2)
         require_whole(self, "stride", "radius", "iterations", "refresh")
         require_positive(self, "sigma_start", "sigma_least", "weight")
@@ -114,8 +121,8 @@ class GroupSparseRepresentation(Prior):
         return None
 
     def start(self, problem: Problem, generator: torch.Generator) -> GroupSparseRun:
-        """The run; it uses no randomness."""
-        return GroupSparseRun(self, problem)
+        """The run; the only randomness is that of the prior whose solution it begins with."""
+        return GroupSparseRun(self, problem, solution_to_begin_with(self.initial, problem, generator))
 
 
 class GroupSparseRun(Run):
@@ -123,7 +130,7 @@ class GroupSparseRun(Run):
 
     state = ("splitting", "shrinkage")
 
-    def __init__(self, prior: GroupSparseRepresentation, problem: Problem) -> None:
+    def __init__(self, prior: GroupSparseRepresentation, problem: Problem, first: torch.Tensor) -> None:
         self.device = problem.y.device
         self.shrinkage = GroupShrinkage(prior)
         splitting = PlugAndPlay(
@@ -135,7 +142,7 @@ class GroupSparseRun(Run):
             sigma_least=prior.sigma_least,
             weight=prior.weight,
         )
-        self.splitting = PlugAndPlayRun(splitting, problem, self.shrinkage)
+        self.splitting = PlugAndPlayRun(splitting, problem, self.shrinkage, first)
 
     @property
     def finished(self) -> bool:

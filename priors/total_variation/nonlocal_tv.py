@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import torch
 
 from zeroshot.checks import require_whole
-from zeroshot.estimate import Estimate
-from zeroshot.priors.total_variation.convex import PenaltyPrior, PenaltyRun
+from zeroshot.priors.total_variation.renewal import RenewedPenaltyPrior
 from zeroshot.priors.total_variation.tv import approximate_solution
 from zeroshot.problem import Problem
 from zeroshot.solvers.nonlocal_gradient import NonlocalPenalty, similarity_graph
@@ -19,12 +18,16 @@ from zeroshot.solvers.penalties import Penalty
 
 
 @dataclass(frozen=True)
-class NonlocalTotalVariation(PenaltyPrior):
+class NonlocalTotalVariation(RenewedPenaltyPrior):
     """min over x in [0, 1]ⁿ of Σ d(A x, y) + λ Σᵢ (Σⱼ w_ij (x_j − x_i)²)^½.
 
     The pixels j are those nearby whose patches look most like that of pixel i, and the four beside it. The
     graph is first built from a total variation estimate and then anew from the current image. For each graph
     the problem is convex and the gap is a certificate; it is None until the last graph stands.
+
+    In holes it is far above a smooth filling where texture repeats, and below a biharmonic one, by up to 2.6 dB, where
+    an image is smooth waves without edges, such as a fingerprint: differences that are spread over many pixels cost no
+    less than a jump.
 
     Parameters
     ----------
@@ -66,7 +69,6 @@ class NonlocalTotalVariation(PenaltyPrior):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_whole(self, "neighbours")
-        require_whole(self, "updates", least=0)
         require_whole(self, "radius", most=50)
         require_whole(self, "patch", most=31)
         if self.patch % 2 == 0:
@@ -81,9 +83,10 @@ class NonlocalTotalVariation(PenaltyPrior):
         graph = similarity_graph(estimate, self.neighbours, self.patch, self.radius)
         return NonlocalPenalty(estimate, graph, self.coupling, self.colour_weight)
 
-    def run(self, problem: Problem) -> NonlocalRun:
-        """The run where `chroma` is given or chosen."""
-        return NonlocalRun(self, problem)
+    @property
+    def is_renewed(self) -> bool:
+        """Always: the graph is that of an image."""
+        return True
 
     def solver(
         self, problem: Problem, measured: torch.Tensor | None, weight: float
@@ -100,45 +103,3 @@ class NonlocalTotalVariation(PenaltyPrior):
             measured,
             problem.ceiling(),
         )
-
-
-class NonlocalRun(PenaltyRun):
-    """A run that builds the graph anew from its image, each time that the solution for the last has settled."""
-
-    #: Relative gap at which an image is good enough to build a graph from.
-    good_enough = 0.02
-
-    state = (*PenaltyRun.state, "graph_of", "updates", "since")
-
-    prior: NonlocalTotalVariation
-
-    def __init__(self, prior: NonlocalTotalVariation, problem: Problem) -> None:
-        super().__init__(prior, problem)
-        self._problem = problem
-        self.graph_of = self.solver.image.clone()
-        self.updates = 0
-        self.since = 0
-
-    def step(self) -> Estimate:
-        """Make a block of iterations, and a new graph where it is time."""
-        estimate = super().step()
-        if self.updates >= self.prior.updates:
-            return estimate
-        longest = self.prior.iterations / (2 * (self.prior.updates + 1))
-        settled = estimate.gap is not None and estimate.gap <= self.good_enough
-        if settled or estimate.iteration - self.since >= longest:
-            self.updates += 1
-            self.since = estimate.iteration
-            self._build_graph(estimate.image.clone())
-        return Estimate(estimate.image, estimate.loss, estimate.iteration)
-
-    def _build_graph(self, image: torch.Tensor) -> None:
-        self.graph_of = image
-        assert isinstance(self.solver, PrimalDualHybridGradient)
-        self.solver.replace_penalty(self.prior.penalty(self._problem, image))
-        self.frozen = self.residual_wanted is None
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue exactly where `state` was taken."""
-        self._build_graph(state["graph_of"].to(self.device))
-        super().load_state_dict(state)

@@ -15,10 +15,11 @@ from zeroshot.solvers.finite_differences import (
     weight_chroma_,
 )
 from zeroshot.solvers.penalties import Fields, Penalty
+from zeroshot.solvers.steering import Steering
 
 
 class GeneralizedVariation(Penalty):
-    """min over v of Σ ‖(∇T x − v)ᵢ‖ + α Σ ‖(E v)ᵢ‖, with E v = ½ (∇v + ∇vᵀ) the symmetrised derivative.
+    """min over v of Σ ‖(S (∇T x − v))ᵢ‖ + α Σ ‖(E v)ᵢ‖, with E v = ½ (∇v + ∇vᵀ) the symmetrised derivative.
 
     Where x has no neighbour, at the far row and column, v has nothing to follow: the first sum leaves these
     components out, so that an affine ramp costs nothing up to the border. |v| ≤ b, the largest difference
@@ -34,6 +35,8 @@ class GeneralizedVariation(Penalty):
         One norm for all channels, or each on its own.
     chroma : float
         T multiplies the differences of the channels from their mean by this.
+    steering : Steering, optional
+        S, invertible; the identity where there is none.
 
     References
     ----------
@@ -41,9 +44,15 @@ class GeneralizedVariation(Penalty):
     """
 
     def __init__(
-        self, like: torch.Tensor, ratio: float = 2.0, coupling: Coupling = "vectorial", chroma: float = 1.0
+        self,
+        like: torch.Tensor,
+        ratio: float = 2.0,
+        coupling: Coupling = "vectorial",
+        chroma: float = 1.0,
+        steering: Steering | None = None,
     ) -> None:
-        self._ratio = ratio
+        self._ratio, self._steering = ratio, steering
+        self._inverse = None if steering is None else steering.inverse()
         self._norm = TotalVariationNorm("isotropic", coupling)
         self._chroma = chroma if like.shape[1] > 1 else 1.0
         self.norm_squared = _norm_squared(max(self._chroma, 1.0))
@@ -66,6 +75,8 @@ class GeneralizedVariation(Penalty):
         if self._chroma != 1:
             x = weight_chroma_(self._transformed.copy_(x), self._chroma)
         difference = _without_far_border_(gradient(x, out=self._first).sub_(v[0]))
+        if self._steering is not None:
+            self._steering.apply_(difference, self._transformed)
         self._symmetrised(v[0])
         return [difference, self._second]
 
@@ -80,9 +91,13 @@ class GeneralizedVariation(Penalty):
         mixed.add_(self._jacobian[0]).mul_(math.sqrt(0.5))
 
     def adjoint(self, p: Fields, out: torch.Tensor) -> Fields:
-        # p is zero at the far border, as it is where it comes from.
-        weight_chroma_(add_divergence_(out.zero_(), p[0]), self._chroma).neg_()
-        return [self._adjoint_of_symmetrised(p[1]).sub_(p[0])]
+        # p is zero at the far border, as it is where it comes from, but where it is steered.
+        field = p[0]
+        if self._steering is not None:
+            field = self._steering.apply_(self._first.copy_(field), self._transformed)
+            _without_far_border_(field)
+        weight_chroma_(add_divergence_(out.zero_(), field), self._chroma).neg_()
+        return [self._adjoint_of_symmetrised(p[1]).sub_(field)]
 
     def _adjoint_of_symmetrised(self, r: torch.Tensor) -> torch.Tensor:
         """Eᵀr, minus the divergence of each row of the matrix."""
@@ -124,8 +139,14 @@ class GeneralizedVariation(Penalty):
         costs b, which is far more than v ever is.
         """
         wanted = self._adjoint_of_symmetrised(p[1]).clone()
-        feasible = self._norm.project_(_without_far_border_(wanted.clone()), self._scratch)
-        excess = (wanted - feasible).abs().sum(dtype=torch.float64).item()
+        feasible = _without_far_border_(wanted.clone())
+        if self._inverse is not None:
+            self._inverse.apply_(feasible, self._transformed)
+        self._norm.project_(feasible, self._scratch)
+        reached = feasible
+        if self._steering is not None:
+            reached = _without_far_border_(self._steering.apply_(feasible.clone(), self._transformed))
+        excess = (wanted - reached).abs().sum(dtype=torch.float64).item()
         return [feasible, p[1]], self.box * excess
 
 

@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import torch
 
 from zeroshot.data_terms import Gaussian, Poisson
+from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.sparse.ncsr.denoising import LEVELS, CentralisedDenoisingRun, rounds_at
 from zeroshot.priors.sparse.ncsr.restoration import CentralisedRestorationRun
 from zeroshot.priors.sparse.ncsr.settings import CentralisedSparseSettings, Colour
+from zeroshot.priors.warm_start import solution_to_begin_with
 from zeroshot.problem import Problem
 from zeroshot.stopping import MaxIterations, StoppingRule
 
@@ -22,6 +24,8 @@ LUMINANCE_TASKS = ("sr", "deblur")
 
 #: Noise above which restoration takes half the rounds.
 STRONG_NOISE = 4 / 255
+#: Rounds in demosaicking, which begin with an image that is nearly right.
+MOSAIC_ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,9 @@ class NonlocallyCentralizedSparse(CentralisedSparseSettings, Prior):
         super-resolution and deblurring, as in the paper, else "all".
     block : int
         Iterations per step of the run, for operators other than the identity.
+    initial : {"wavelet", "tv", "huber_tv", "tgv"} or None
+        The name of the prior whose solution is the first image; None: the operator's first estimate. `for_problem`
+        sets "wavelet" in demosaicking. Not for denoising.
 
     References
     ----------
@@ -87,6 +94,8 @@ class NonlocallyCentralizedSparse(CentralisedSparseSettings, Prior):
         """Fewer rounds where there is noise, or where fewer channels are measured than restored."""
         noisy = problem.sigma is not None and problem.sigma > STRONG_NOISE
         fewer = problem.y.shape[1] < problem.reference_shape[1]
+        if isinstance(problem.operator, Mosaic):
+            return {"initial": "wavelet", "rounds": MOSAIC_ROUNDS}
         return {"rounds": 4} if (noisy or fewer) and not problem.is_denoising else {}
 
     def supports(self, problem: Problem) -> str | None:
@@ -105,7 +114,8 @@ class NonlocallyCentralizedSparse(CentralisedSparseSettings, Prior):
         if problem.is_denoising:
             return CentralisedDenoisingRun(self, problem, generator)
         channels: Colour = "luminance" if self.restores_luminance(problem) else "all"
-        return CentralisedRestorationRun(self, problem, channels, generator)
+        first = solution_to_begin_with(self.initial, problem, generator)
+        return CentralisedRestorationRun(self, problem, channels, first, generator)
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
         """After the last round; the run then says that it has finished."""

@@ -28,6 +28,8 @@ PATCH, SIMILAR = 6, 20
 FIRST_THRESHOLD = 8 / 255
 #: The strength of the second round, in which variances are still those of a poor image, relative to the rest.
 SECOND = 1.5
+#: The rounds that are unlike the rest.
+EARLY_ROUNDS = 2
 #: Added to the standard deviation of codes: one grey level.
 LEAST_DEVIATION = 1 / 255
 #: Bandwidth of the weights of similar patches, in squared grey levels.
@@ -72,6 +74,8 @@ class CentralisedRestorationRun(Run):
         With a linear operator and Gaussian noise.
     channels : {"luminance", "all"}
         What is iterated on.
+    first : torch.Tensor
+        The image to begin with, (N, C, H, W).
     generator : torch.Generator
         Seeds the clustering.
     """
@@ -83,13 +87,14 @@ class CentralisedRestorationRun(Run):
         settings: CentralisedSparseSettings,
         problem: Problem,
         channels: Colour,
+        first: torch.Tensor,
         generator: torch.Generator,
     ) -> None:
         self.device = problem.y.device
         self._settings, self._problem = settings, problem
         # The constants are those of images of contrast 1.
         self._contrast = problem.largest_contrast
-        initial, y = problem.initial() / self._contrast, problem.y / self._contrast
+        initial, y = first / self._contrast, problem.y / self._contrast
         self._luminance = channels == "luminance"
         self._y = full_range_luma(y) if self._luminance else y
         self.image = full_range_luma(initial) if self._luminance else initial
@@ -169,6 +174,9 @@ class CentralisedRestorationRun(Run):
         """
         noise = max(self._sigma, self._settings.assumed_noise)
         spread = model.variances(image).sqrt_()
+        # An image that another prior has made is good enough.
+        if self._settings.initial is not None:
+            number += EARLY_ROUNDS
         if number == 0:
             threshold = torch.full_like(spread, max(FIRST_THRESHOLD, noise))
         else:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from zeroshot.checks import require_choice, require_positive, require_whole
+from zeroshot.priors.warm_start import BEGINNINGS, Beginning
 
 Colour = Literal["luminance", "all"]
 
@@ -29,6 +30,7 @@ class CentralisedSparseSettings:
     assumed_noise: float = 0.7 / 255
     colour: Colour | None = None
     block: int = 5
+    initial: Beginning | None = None
 
     def __post_init__(self) -> None:
         require_whole(self, "patch", least=2, most=32, none="allowed")
@@ -38,6 +40,7 @@ class CentralisedSparseSettings:
         require_positive(self, "strength", none="allowed")
         require_positive(self, "assumed_noise")
         require_choice(self, "colour", get_args(Colour), none="allowed")
+        require_choice(self, "initial", BEGINNINGS, none="allowed")
 
     @property
     def iterations(self) -> int:

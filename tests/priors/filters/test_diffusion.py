@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
 
 from tests.pictures import SIGMA, seeded, uniform, with_noise
 from zeroshot.priors.filters.diffusion import (
@@ -16,7 +15,6 @@ from zeroshot.priors.filters.diffusion import (
     Diffusion,
     PeronaMalik,
     anisotropic_divergence,
-    gaussian_blur,
 )
 
 KINDS: list[Diffusion] = [
@@ -136,10 +134,3 @@ def test_edges_are_smoothed_along_and_not_across() -> None:
         result = CoherenceDiffusion().denoise(y, SIGMA)
         assert (result - x).square().mean() < 0.25 * (y - x).square().mean()
         assert (result - x).abs()[..., 5:-5, 5:-5].mean() < 0.05
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (20, 31)])
-def test_gaussian_blur_agrees_with_scipy(shape: tuple[int, int]) -> None:
-    x = uniform(1, *shape)
-    expected = gaussian_filter(x[0].double().numpy(), 1.2, mode="reflect", radius=4)
-    torch.testing.assert_close(gaussian_blur(x, 1.2)[0], torch.from_numpy(expected).float())

@@ -78,13 +78,29 @@ def test_noise_left_is_what_has_not_been_removed() -> None:
     assert left.mean().item() == pytest.approx(0.08, rel=0.03)
 
 
-@pytest.mark.parametrize("coupling", ["joint", "channels"])
+@pytest.mark.parametrize("coupling", ["opponent", "joint", "channels"])
 def test_colour_images_of_odd_size(coupling: str, photograph: torch.Tensor) -> None:
     image = photograph[..., :53, :47]
     noisy = with_noise(image)
     result = WeightedNuclearNorm(**QUICK, coupling=coupling).denoise(noisy, SIGMA)
     assert result.shape == image.shape
     assert decibels(result, image) > decibels(noisy, image) + 6
+
+
+def test_brightness_and_colour_apart_are_better_than_together(photograph: torch.Tensor) -> None:
+    image = photograph[..., :48, :48]
+    noisy = with_noise(image)
+    apart, together = (
+        WeightedNuclearNorm(**QUICK, coupling=coupling).denoise(noisy, SIGMA)
+        for coupling in ("opponent", "joint")
+    )
+    assert decibels(apart, image) > decibels(together, image)
+
+
+def test_images_of_two_channels_have_no_brightness_and_are_taken_jointly(photograph: torch.Tensor) -> None:
+    noisy = with_noise(photograph[:, :2, :24, :24])
+    images = [WeightedNuclearNorm(**QUICK, coupling=c).denoise(noisy, SIGMA) for c in ("opponent", "joint")]
+    assert torch.equal(*images)
 
 
 def test_channels_on_their_own_are_denoised_as_grey_images(photograph: torch.Tensor) -> None:

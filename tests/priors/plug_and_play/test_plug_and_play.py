@@ -12,14 +12,16 @@ from torch.nn import functional
 
 import zeroshot
 from tests.doubles import WithoutProx, run_to_end
-from tests.pictures import damaged, decibels, inpainting, measured_by, seeded, uniform, with_noise
+from tests.pictures import damaged, decibels, denoising, inpainting, measured_by, seeded, uniform, with_noise
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
 from zeroshot.operators import Blur, Grayscale, Identity, Mask, Mosaic, Operator, Stack
 from zeroshot.priors.plug_and_play import pnp
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, RegularisationByDenoising
 from zeroshot.priors.sparse.dct import OverlappingDCT
+from zeroshot.priors.warm_start import solution_to_begin_with
 from zeroshot.problem import Problem
+from zeroshot.registry import prior_class
 from zeroshot.solvers.data_step import DataStep
 from zeroshot.solvers.plug_and_play import Denoise, splitting
 
@@ -261,7 +263,10 @@ def test_the_last_level_is_that_of_the_noise() -> None:
 
 def test_the_defaults_follow_the_problem(photograph: torch.Tensor) -> None:
     mosaic, mask = damaged("demosaic", photograph), damaged("inpaint", photograph)
-    assert PlugAndPlay.for_problem(mosaic).chroma is None
+    assert PlugAndPlay.for_problem(mosaic).chroma == 2
+    assert PlugAndPlay.for_problem(mosaic).initial == "wavelet"
+    noisy = PlugAndPlay.for_problem(dataclasses.replace(mosaic, sigma=20 / 255))
+    assert noisy.initial is None is noisy.chroma
     fewer = dataclasses.replace(mosaic, task="restore")
     assert PlugAndPlay.for_problem(fewer).chroma == 2 > 1 == PlugAndPlay.for_problem(mask).chroma
     assert PlugAndPlay.for_problem(mosaic, chroma=1.0).chroma == 1
@@ -277,7 +282,7 @@ def test_chroma_is_chosen_by_the_colours_of_the_image(photograph: torch.Tensor) 
     chosen = []
     for image in (grey, gaudy):
         problem = Problem(Mosaic("RGGB")(image), Mosaic("RGGB"), sigma=0.0, task="demosaic")
-        prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER)
+        prior = PlugAndPlay.for_problem(problem, denoiser=DENOISER, chroma=None, initial=None)
         runs = [prior.begin(problem, seeded()) for _ in range(2)]
         assert runs[0].findings()["chroma"] == runs[1].findings()["chroma"]
         chosen.append(runs[0].findings()["chroma"])
@@ -286,11 +291,35 @@ def test_chroma_is_chosen_by_the_colours_of_the_image(photograph: torch.Tensor) 
 
 def test_a_chosen_chroma_demosaicks_better_than_none(photograph: torch.Tensor) -> None:
     problem = Problem(Mosaic("RGGB")(photograph), Mosaic("RGGB"), sigma=0.0, task="demosaic")
+    settings = {"denoiser": DENOISER, "initial": None, "sigma_start": 10 / 255, "sigma_least": 3 / 255}
     chosen, none = (
-        run_to_end(PlugAndPlay.for_problem(problem, denoiser=DENOISER, **settings), problem).image
-        for settings in ({}, {"chroma": 1.0})
+        run_to_end(PlugAndPlay.for_problem(problem, chroma=chroma, **settings), problem).image
+        for chroma in (None, 1.0)
     )
     assert decibels(chosen, photograph) > decibels(none, photograph) + 0.5
+
+
+def test_plain_noise_is_left_to_the_denoiser(photograph: torch.Tensor) -> None:
+    problem = denoising(photograph[..., :48, :48].contiguous())
+    image = run_to_end(PlugAndPlay.for_problem(problem), problem).image
+    assert torch.equal(image, run_to_end(prior_class("bm3d").for_problem(problem), problem).image)
+    assert PlugAndPlay.for_problem(dataclasses.replace(problem, data_term=L1())).iterations > 1
+    assert RegularisationByDenoising.for_problem(problem).iterations > 1
+
+
+def test_demosaicking_goes_on_from_wavelets_and_gains_on_them(photograph: torch.Tensor) -> None:
+    photograph = photograph[..., :64, :64].contiguous()
+    problem = Problem(Mosaic("RGGB")(photograph), Mosaic("RGGB"), sigma=0.0, task="demosaic")
+    first = solution_to_begin_with("wavelet", problem, seeded())
+    image = run_to_end(PlugAndPlay.for_problem(problem), problem).image
+    assert decibels(first, photograph) > decibels(problem.initial(), photograph) + 2
+    assert decibels(image, photograph) > decibels(first, photograph)
+
+
+def test_a_first_image_that_nobody_can_make_is_the_operators(photograph: torch.Tensor) -> None:
+    problem = damaged("inpaint", photograph)
+    for name in (None, "bilateral"):
+        assert torch.equal(solution_to_begin_with(name, problem, seeded()), problem.initial())
 
 
 def test_chroma_is_denoised_as_if_it_were_noisier(photograph: torch.Tensor) -> None:

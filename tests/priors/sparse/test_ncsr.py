@@ -27,6 +27,7 @@ from zeroshot.priors.sparse.ncsr.denoising import level_of
 from zeroshot.priors.sparse.ncsr.dictionaries import Dictionaries, k_means, learn, principal_components
 from zeroshot.priors.sparse.ncsr.ncsr import NonlocallyCentralizedSparse, treats_channels_alike
 from zeroshot.priors.sparse.ncsr.overlapping_strips import strips
+from zeroshot.priors.warm_start import solution_to_begin_with
 from zeroshot.problem import Problem
 
 
@@ -242,6 +243,18 @@ def test_demosaics_all_channels(photograph: torch.Tensor) -> None:
     assert decibels(estimate.image, x) > decibels(problem.initial(), x) + 2
 
 
+def test_demosaicking_goes_on_from_wavelets_and_loses_nothing(photograph: torch.Tensor) -> None:
+    x = photograph[..., :48, :48].contiguous()
+    problem = damaged("demosaic", x)
+    prior = NonlocallyCentralizedSparse.for_problem(problem)
+    assert prior.initial == "wavelet"
+    first = solution_to_begin_with("wavelet", problem, seeded())
+    run = prior.begin(problem, seeded())
+    while not run.finished:
+        image = run.step().image
+    assert decibels(image, x) > decibels(first, x) - 0.1
+
+
 def test_super_resolution_leaves_the_chroma_of_the_first_estimate(photograph: torch.Tensor) -> None:
     x = photograph[..., :48, :48]
     problem = damaged("sr", x)
@@ -310,7 +323,7 @@ def test_strong_noise_and_mosaics_take_fewer_rounds_unless_the_caller_says(photo
     problem = dataclasses.replace(damaged("deblur", photograph), sigma=8 / 255)
     assert NonlocallyCentralizedSparse.for_problem(problem).iterations == 80
     assert NonlocallyCentralizedSparse.for_problem(problem, rounds=6).iterations == 120
-    assert NonlocallyCentralizedSparse.for_problem(damaged("demosaic", photograph)).iterations == 80
+    assert NonlocallyCentralizedSparse.for_problem(damaged("demosaic", photograph)).iterations == 40
     assert NonlocallyCentralizedSparse.for_problem(denoising(photograph)).rounds is None
 
 
