@@ -41,7 +41,7 @@ LIKELY_EXCESS, LIKELY_RISE, LIKELY_SPREAD = 3.4, 3.6, 2.1
 LEAST_UNLIKE, MOST_UNLIKE = 1.4, 1.8
 #: Above the first of these levels the energies of blocks may rise less and less, down to the last at the second: what
 #: is left of a texture beside strong noise is little.
-STRONG_COARSE, STRONGEST_COARSE, MOST_RISE_OF_STRONG = 9 / 255, 16 / 255, 1.5
+STRONG_COARSE, STRONGEST_COARSE, MOST_RISE_OF_STRONG = 9 / 255, 21 / 255, 1.6
 
 
 @dataclass(frozen=True)
