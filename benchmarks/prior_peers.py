@@ -2,13 +2,13 @@
 
     python -m benchmarks.prior_peers                              # every row, crops of 96 pixels, 4 images
     python -m benchmarks.prior_peers text blocks --images 11 --size 128
-    python -m benchmarks.prior_peers demosaic --priors pnp,ncsr,wavelet
+    python -m benchmarks.prior_peers kodak mcmaster --priors pnp,ncsr,wavelet
 
 The peer of total variation, non-local means, wavelets and the bilateral filter in denoising is scikit-image's of the
 same name; that of all others, and in other tasks, the best peer of the task: scikit-image's biharmonic filling and
-OpenCV's, Malvar's and OpenCV's demosaicking, Richardson-Lucy, bicubic enlargement. What stays below its peer is marked,
-and explained in the docstring of the prior. Images are taken at equal distances from the whole set. Finished cells
-are not run again (--again).
+OpenCV's, Malvar's and OpenCV's demosaicking, Richardson-Lucy, bicubic enlargement. What stays below its peer comes
+last, and is explained in the docstring of the prior. Images are taken at equal distances from the whole set.
+Finished cells are not run again (--again).
 """
 
 from __future__ import annotations

@@ -104,10 +104,10 @@ class PlugAndPlay(Prior):
         The denoiser sees the image with the differences of its channels from their mean divided by this, so
         that they are denoised that many times more. None takes the square root of the factor at which total
         variation predicts held-out measurements best: denoisers know by themselves that colours vary less.
-        `for_problem` sets 2 where fewer channels are measured than sought.
+        `for_problem` sets 2 where fewer channels are measured than sought, and None for mosaics with strong noise.
     initial : {"wavelet", "tv", "huber_tv", "tgv"} or None
         The name of the prior whose solution is the first image; None: the operator's first estimate, as
-        wherever that prior cannot solve the problem. `for_problem` sets "wavelet" in demosaicking.
+        wherever that prior cannot solve the problem. `for_problem` sets "wavelet" in demosaicking without strong noise.
 
     References
     ----------
@@ -148,7 +148,7 @@ class PlugAndPlay(Prior):
 
     @classmethod
     def task_defaults(cls, problem: Problem) -> dict[str, Any]:
-        """Those of the task, of measurements with fewer channels than the image, and of outliers.
+        """Those of the task, of measurements with fewer channels than the image, of strong noise, and of outliers.
 
         In the denoising of white Gaussian noise the denoiser is called once, at the level of the noise: it is the
         proximal map of its R, and with it the solution.
@@ -184,7 +184,7 @@ class PlugAndPlay(Prior):
         return denoiser.supports(_denoising(problem)) if isinstance(denoiser, Denoiser) else None
 
     def start(self, problem: Problem, generator: torch.Generator) -> PlugAndPlayRun:
-        """The run; the only randomness is in the choice of `chroma`."""
+        """The run; the only randomness is in the choice of `chroma`, and that of the prior it begins with."""
         prior = self if self.chroma is not None else replace(self, chroma=_chroma(problem, generator))
         if problem.is_denoising and self.initial is None:
             first = problem.y  # not clipped: noise that leaves the range is noise like any other

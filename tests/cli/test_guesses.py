@@ -65,6 +65,7 @@ def test_plain_guesses_are_taken(words: str, capsys: pytest.CaptureFixture[str])
             "denoise photo.png --itrations 100",
             "no option --itrations (did you mean --prior dip --set iterations=100?)",
         ),
+        ("metrics photo.png photo.png --curvature 1", "no option --curvature; 'zeroshot metrics --help'"),
         ("denoise photo.png --sgima 5", "there is no option --sgima (did you mean --sigma?)"),
         ("denoise photo.png --noise-level 5", "(did you mean --sigma?)"),
         ("denoise photo.png --method tv", "(did you mean --prior?)"),

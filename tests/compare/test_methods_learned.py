@@ -167,6 +167,15 @@ def test_an_enlarging_model_gets_the_small_image_or_the_enlarged_one(file, image
     assert chroma.restore(image, case).shape == (48, 72, 3)
 
 
+@pytest.mark.parametrize("option", ["damaged", "enlarged", "first"])
+def test_a_model_for_deblurring_gets_the_picture_without_the_margin(file, image, option):
+    case = case_of("deblur", image, kernel="gaussian=1", sigma=0.0)
+    assert case.problem.reference_shape[-2:] != image.shape[:2]
+    np.testing.assert_allclose(
+        FunctionMethod(file, same, input=option).restore(image, case), image, atol=1e-6
+    )
+
+
 def test_another_kind_of_measurement_needs_the_first_estimate(file):
     raw = np.random.default_rng(0).random((24, 24), dtype=np.float32)
     case = case_of("demosaic", raw, pattern="RGGB")

@@ -65,6 +65,12 @@ def test_parts_that_hold_clipped_values_are_left_out() -> None:
     assert noise_behind_blur(spoilt, bent(), torch.ones_like(clipped)) is None
 
 
+@pytest.mark.parametrize("height", [1, 3, 40])
+def test_a_narrow_picture_that_is_clipped_all_over_gives_nothing(height) -> None:
+    y = torch.ones(1, 1, height, 64)
+    assert noise_behind_blur(y, bent(), y > 0) is None
+
+
 @pytest.mark.parametrize(
     "y", [torch.full((1, 1, 64, 64), 0.5), torch.rand(1, 1, 20, 64)], ids=["flat", "small"]
 )

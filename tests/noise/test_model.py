@@ -155,6 +155,10 @@ def test_a_model_survives_json(model: NoiseModel) -> None:
             {**NoiseModel.white(0.1).to_dict(), "spectra": {"shape": [1, 2, 3], "rows": [[1.0]]}},
             "1 numbers, which are not of the shape",
         ),
+        (
+            {**NoiseModel.white(0.1).to_dict(), "spectra": {"shape": [1, 2.5, 2], "rows": [[1.0] * 5]}},
+            "5 numbers, which are not of the shape",
+        ),
         ({k: v for k, v in NoiseModel.white(0.1).to_dict().items() if k != "axes"}, "has no 'axes'"),
         ({**coloured().to_dict(), "axes": [[1.0, 1.0], [0.0, 1.0]]}, "orthonormal"),
     ],

@@ -179,6 +179,8 @@ def refuse_unknown_options(
     ValueError
         The message says what may be meant.
     """
+    if "settings" not in parser.flags():  # a command without priors, such as `degrade`
+        settings, elsewhere = list, dict
     for index, word in enumerate(words):
         if word == "--":
             return

@@ -85,7 +85,7 @@ class Inspection:
         elif not steps and (noisy or self.noise.coarse is not None or self.impulses.count):
             steps.append(("denoise", "", "denoised"))
         if self.sharpness.is_blurred and self.sharpness.confidence >= CLEAR:
-            steps.append(("deblur", f" --kernel gaussian={self.sharpness.width:.1f} --prior tv", "deblurred"))
+            steps.append(("deblur", f" --kernel gaussian={self.sharpness.width:.1f}", "deblurred"))
         lines, source = [], Path(self.name or "photo.png")
         for task, options, outcome in steps:
             lines.append(f"zeroshot {task} {shlex.quote(str(source))}{options}")

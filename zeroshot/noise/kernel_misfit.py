@@ -82,7 +82,7 @@ def noise_behind_blur(
     size = min(y.shape[-2], side), min(y.shape[-1], side)
     parts = _parts(y, size, clipped)
     for _ in range(_HALVINGS if clipped is not None else 0):
-        if not parts:
+        if not parts and min(size) >= 2 * _LEAST_SIDE:
             size = size[0] // 2, size[1] // 2
             parts = _parts(y, size, clipped)
     if not parts or min(size) < _LEAST_SIDE:

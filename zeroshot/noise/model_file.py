@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from zeroshot.checks import is_number
+from zeroshot.checks import is_number, is_whole
 
 if TYPE_CHECKING:
     from zeroshot.noise.model import NoiseModel
@@ -122,9 +122,9 @@ def _spectra(values: Mapping[str, Any]) -> torch.Tensor | None:
         raise ValueError("spectra must have a shape and rows")
     shape, rows = _numbers(values["spectra"], "shape", 1), _numbers(values["spectra"], "rows", 2)
     found = _tensor(rows or [], "rows of spectra")
-    if not shape or min(shape) < 1 or math.prod(shape) != found.numel():
+    if not shape or not all(map(is_whole, shape)) or min(shape) < 1 or math.prod(shape) != found.numel():
         raise ValueError(f"the spectra have {found.numel()} numbers, which are not of the shape {shape}")
-    return found.reshape([int(size) for size in shape])
+    return found.reshape(shape)
 
 
 def _tensor(rows: Sequence[Sequence[float]], name: str) -> torch.Tensor:

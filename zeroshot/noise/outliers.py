@@ -135,11 +135,11 @@ def _outliers_of_plane(plane: torch.Tensor) -> tuple[torch.Tensor, bool]:
     contrast = torch.where(height_above >= LEAST_HEIGHT * spread, contrast, 0.0)
     count = int((contrast >= CLEAR_CONTRAST).sum())
     is_clear = count >= max(CLEAR_COUNT, CLEAR_SHARE * plane.numel())
-    lone = contrast >= LEAST_CONTRAST
-    nothing[rows[lone], columns[lone]] = True
+    lone = nothing.clone()
+    lone[rows, columns] = contrast >= LEAST_CONTRAST
     if is_clear and int(lone.sum()) >= DENSE_SHARE * plane.numel():
-        return nothing | _dense(plane, nothing).found, True
-    return (nothing, True) if is_clear else _if_dense(plane, nothing)
+        return lone | _dense(plane, lone).found, True
+    return (lone, True) if is_clear else _if_dense(plane, lone)
 
 
 def _road(plane: torch.Tensor) -> torch.Tensor:

@@ -190,7 +190,7 @@ DEBLUR = Task(
     suited=("tv", "pnp", "gsr", "wavelet", "tgv"),
     examples=(
         "zeroshot deblur shaky.jpg --kernel gaussian=1.6",
-        "zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --prior tv",
+        "zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --sigma 2",
     ),
     outcome="deblurred",
     prior="tv",

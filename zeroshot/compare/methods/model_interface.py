@@ -129,7 +129,7 @@ class ModelInterface:
         if self.input == "first":
             return case.problem.framed(case.problem.initial())
         if self.input == "enlarged":
-            return enlarge(image, scale_between(image.shape, case.problem.reference_shape))
+            return enlarge(image, scale_between(image.shape, case.problem.framed_shape))
         return image
 
 

@@ -57,7 +57,10 @@ class SpandrelMethod(LearnedMethod):
         if reason or self._network is None:
             return reason
         if self._network.wants_mask:
-            masked = case.problem.measured is not None and case.problem.framed_shape == case.problem.y.shape
+            problem = case.problem
+            # What is clipped is not measured either, but is no hole.
+            masked = problem.measured is not None and problem.clipped is None
+            masked = masked and problem.framed_shape == problem.y.shape
             return None if masked else f"{self.path.name} fills holes; it goes with a mask only"
         given = case.problem.y.shape if self.interface.input == "damaged" else case.problem.framed_shape
         if case.problem.framed_shape[-2] != self._network.scale * given[-2]:
