@@ -90,7 +90,7 @@ def test_the_bar_of_tiles_fills_as_they_are_done(bars: list[Bar], noisy: np.ndar
 
 def test_the_bar_of_samples_counts_one_run(bars: list[Bar], noisy: np.ndarray) -> None:
     settings = {"iterations": 3, "channels": 4, "guide": "none"}
-    zeroshot.denoise(noisy, 0.1, progress=True, samples=2, settings=settings)
+    zeroshot.denoise(noisy, 0.1, prior="dip", progress=True, samples=2, settings=settings)
     assert (bars[-1].total, bars[-1].n) == (3, 3)
 
 

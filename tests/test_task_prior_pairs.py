@@ -184,7 +184,9 @@ def test_the_restored_image_beats_the_first_estimate(
     damaged, options = damage(picture)
     problem, _, _ = make_problem(task, load(damaged), dict(options))
     # Colours spread from the hints are a colorization already, so that grey is what to compare with.
-    first = problem.initial() if task != "colorize" else Grayscale()(picture).expand_as(picture)
+    first = (
+        problem.framed(problem.initial()) if task != "colorize" else Grayscale()(picture).expand_as(picture)
+    )
     # Stripes are subtracted before the problem is posed.
     first = damaged if task == "destripe" else first
     before = psnr(first, picture)

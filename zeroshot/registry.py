@@ -136,6 +136,17 @@ def prior_outline(name: str) -> type[Any]:
     return _outline(_entry(name))
 
 
+def setting_names(name: str) -> list[str]:
+    """The names of the settings of the prior of this name, without its import; ValueError where there is none."""
+    return [field.name for field in dataclasses.fields(prior_outline(name))]
+
+
+def settings_of_priors() -> dict[str, str]:
+    """The settings of all priors, each with the name of one that has it: the deep image prior if it does."""
+    names = ("dip", *prior_names())
+    return {setting: name for name in reversed(names) for setting in setting_names(name)}
+
+
 def _summary(entry: EntryPoint) -> str:
     if entry.module not in sys.modules:
         with contextlib.suppress(Exception):  # as for the outline, of which this is the smallest part

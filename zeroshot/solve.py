@@ -20,7 +20,7 @@ from zeroshot.images.value_range import say_range
 from zeroshot.operators.operator import Operator
 from zeroshot.prior import Prior
 from zeroshot.problem import Problem
-from zeroshot.registry import prior_class
+from zeroshot.registry import prior_class, settings_of_priors
 from zeroshot.request import Request, joined, restored_in_turn
 from zeroshot.restoration import Restoration
 from zeroshot.spelling import OptionError
@@ -211,14 +211,17 @@ def _refuse_misplaced(task: str, prior: str | Prior, options: dict[str, Any]) ->
     kind = prior_class(prior) if isinstance(prior, str) else type(prior)
     of_prior: set[str] = {field.name for field in fields(kind)} if is_dataclass(kind) else set()
     for name, value in options.items():
+        written = repr(value) if isinstance(value, str) else str(value) if is_number(value) else "…"
+        by_name = f"settings={{{name!r}: {written}}}"
         if name in of_prior - known:
-            written = repr(value) if isinstance(value, str) else str(value) if is_number(value) else "…"
-            by_name = f"settings={{{name!r}: {written}}}"
             place = by_name if isinstance(prior, str) else f"{kind.__name__}({name}={written})"
             raise OptionError(f"{name} is a setting of prior {kind.name!r}: write {place}")
         meant = synonyms.canonical(name, arguments, synonyms.OPTIONS)
         if meant is not None and name not in known:
             raise OptionError(f"there is no argument {name!r}: write {meant}=…")
+        if name not in known and isinstance(prior, str) and name in settings_of_priors():
+            other = settings_of_priors()[name]
+            raise OptionError(f"{name} is a setting of other priors: write prior={other!r}, {by_name}")
 
 
 def _check_kinds(paths: dict[str, Any], switches: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ def photo(tmp_path: Path) -> Path:
 
 def _dip(photo: Path, output: Path, *more: object) -> list[str]:
     settings = ["--set", "iterations=8", "--set", "channels=8", "--checkpoint-seconds", 0, "--sigma", 25]
-    return [*map(str, ["denoise", photo, "-o", output, "--threads", 1, *settings, *more])]
+    return [*map(str, ["denoise", photo, "-o", output, "--prior", "dip", "--threads", 1, *settings, *more])]
 
 
 def _tv(photo: Path, output: Path, *more: object) -> list[object]:

@@ -26,7 +26,7 @@ from zeroshot.priors.total_variation.tv import TotalVariation
 from zeroshot.registry import prior_class
 from zeroshot.restoration import Restoration
 
-FAST = ["--quiet", "--set", "iterations=3"]
+FAST = ["--quiet", "--prior", "dip", "--set", "iterations=3"]
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def bad_inputs(folder: Path, photo: Path) -> dict[str, list[object]]:
         "output exists": ["denoise", photo, "-o", existing],
         "output is the input": ["denoise", photo, "-o", photo, "--overwrite"],
         "sigma out of range": ["denoise", photo, "--sigma", 300, *out],
-        "setting out of range": ["denoise", photo, "--set", "iterations=0", *out],
+        "setting out of range": ["denoise", photo, "--prior", "dip", "--set", "iterations=0", *out],
         "sigma is a word": ["denoise", photo, "--sigma", "abc", *out],
         "seconds is a word": ["denoise", photo, "--seconds", "soon", *out],
         "seed is a fraction": ["denoise", photo, "--seed", 1.5, *out],
@@ -261,7 +261,16 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, capsys: pytest.CaptureF
 
 def _command(photo: Path, output: Path) -> list[str]:
     arguments = ["denoise", photo, "-o", output, "--sigma", 25, "--seed", 1, "--threads", 1]
-    arguments += ["--set", "iterations=60", "--set", "channels=16", "--checkpoint-seconds", 0]
+    arguments += [
+        "--prior",
+        "dip",
+        "--set",
+        "iterations=60",
+        "--set",
+        "channels=16",
+        "--checkpoint-seconds",
+        0,
+    ]
     return [sys.executable, "-m", "zeroshot", *map(str, arguments), "--quiet"]
 
 

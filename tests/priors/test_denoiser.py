@@ -164,7 +164,7 @@ def test_every_task_is_restored_better_than_the_first_estimate(task: str, photog
         TwoPasses(),
         device="cpu",
         progress=False,
-        callbacks=[lambda estimate, run: estimates.append(run._problem.initial())],
+        callbacks=[lambda estimate, run: estimates.append(run._problem.framed(run._problem.initial()))],
         **options,
     )
     # The hints, spread, are a better estimate than this crude denoiser: there the grey image is to be beaten.

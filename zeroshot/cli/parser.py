@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from zeroshot.cli import values
 from zeroshot.cli import weights as command_weights
 from zeroshot.cli.arguments import Files, Parser, named_command, refuse_pipes, refuse_unknown_options
 from zeroshot.cli.task_options import add_task_options
-from zeroshot.registry import __version__, is_prior, prior_names, prior_outline
+from zeroshot.registry import __version__, is_prior, setting_names, settings_of_priors
 from zeroshot.tasks import Task, tasks
 
 _MOST_THREADS = 1024
@@ -73,7 +72,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     try:
         words = named_command(_joined_ranges(arguments), commands, list(tasks()))
         chosen = commands.get(words[0], parser)
-        refuse_unknown_options(words[1:], chosen, lambda: _settings_of_chosen(words), _settings_of_all)
+        refuse_unknown_options(words[1:], chosen, lambda: _settings_of_chosen(words), settings_of_priors)
         options, unknown = parser.parse_known_args(words)
         if unknown:
             left = " ".join(unknown)
@@ -90,17 +89,7 @@ def _settings_of_chosen(words: Sequence[str]) -> list[str]:
     chosen += [after for word, after in itertools.pairwise(words) if word == "--prior"]
     table = tasks()
     prior = (chosen or [table[words[0]].prior if words[0] in table else "dip"])[-1]
-    return _settings_of(prior) if is_prior(prior) else []
-
-
-def _settings_of(prior: str) -> list[str]:
-    return [field.name for field in dataclasses.fields(prior_outline(prior))]
-
-
-def _settings_of_all() -> dict[str, str]:
-    """The settings of all priors, each with the name of one: the deep image prior where it has it."""
-    names = ("dip", *prior_names())
-    return {setting: name for name in reversed(names) for setting in _settings_of(name)}
+    return setting_names(prior) if is_prior(prior) else []
 
 
 def _joined_ranges(arguments: Sequence[str]) -> list[str]:

@@ -98,9 +98,9 @@ def estimate_noise(
     """
     white = estimate_sigma(image, known)
     pixels = known_pixels(image, known)
-    given = image
-    image = image.detach().float()
-    image, impulses = _without_impulses(image, pixels, outliers(image) if beside is None else beside.outliers)
+    given = image = _without_hidden(image.detach().float(), pixels)
+    outlying = outliers(image) if beside is None else beside.outliers
+    image, impulses = _without_impulses(image, pixels, outlying)
     if impulses:
         white = estimate_sigma(image, known)
     stripes = beside.stripes if beside is not None and not impulses else None
@@ -175,6 +175,15 @@ def _confidence(evidence: Evidence) -> float:
     """From how alike the energies of the blocks are, and how many classes of brightness are without texture."""
     alike = 1 / max(1.0, evidence.rise) ** 0.5
     return float(min(1.0, alike * (0.5 + 0.5 * evidence.levels.share)))
+
+
+def _without_hidden(image: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """The image with the mean of the known pixels in place of the others, which say nothing."""
+    seen = known[:, None].to(image)
+    mean = (image * seen).sum(dim=(0, 2, 3), keepdim=True) / seen.sum(dim=(0, 2, 3), keepdim=True).clamp(
+        min=1
+    )
+    return torch.where(known[:, None], image, mean)
 
 
 def _without_impulses(

@@ -187,7 +187,7 @@ DEBLUR = Task(
     pose=_pose,
     damage_options=(_KERNEL, _DAMAGE_BOUNDARY),
     damage=_damage,
-    suited=("tv", "pnp", "gsr", "wavelet", "tgv"),
+    suited=("pnp", "gsr", "wavelet", "tgv", "tv"),
     examples=(
         "zeroshot deblur shaky.jpg --kernel gaussian=1.6",
         "zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --sigma 2",
