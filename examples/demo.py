@@ -1,4 +1,4 @@
-"""The demo: a noisy photograph restored by Deep Image Prior within a time budget.
+"""The demo: a noisy photograph restored within a time budget.
 
     python examples/demo.py                        # skimage's astronaut with noise of 25 grey levels
     python examples/demo.py --image holiday.jpg    # your own picture, as it is
@@ -24,7 +24,7 @@ def main() -> None:
     )
     parser.add_argument("--image", type=Path, help="restore this file as it is")
     parser.add_argument("--seconds", type=float, default=60.0, help="the budget (default 60)")
-    parser.add_argument("--prior", default="dip")
+    parser.add_argument("--prior", default="bm3d")
     parser.add_argument("--output", type=Path, default=Path("demo-output"))
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
