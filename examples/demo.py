@@ -9,6 +9,7 @@ Writes before.png, after.png and plot.png into demo-output and prints the PSNR w
 import argparse
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import torch
 from skimage.data import astronaut
 
@@ -42,7 +43,12 @@ def main() -> None:
         arguments.output / "before.png", "denoise", arguments.prior, sigma=sigma, seconds=arguments.seconds
     )
     restored.save(arguments.output / "after.png", overwrite=True)
-    restored.plot().savefig(arguments.output / "plot.png", dpi=120)
+    figure, axes = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
+    for axis, name in zip(axes, ("before", "after"), strict=True):
+        axis.imshow(plt.imread(arguments.output / f"{name}.png"), cmap="gray")
+        axis.set_title(name)
+        axis.axis("off")
+    figure.savefig(arguments.output / "plot.png", dpi=120)
 
     print(f"{restored.iterations} iterations in {restored.seconds:.0f} s; {restored.stopped_by}")
     if clean is not None:
