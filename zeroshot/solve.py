@@ -211,16 +211,18 @@ def _refuse_misplaced(task: str, prior: str | Prior, options: dict[str, Any]) ->
     kind = prior_class(prior) if isinstance(prior, str) else type(prior)
     of_prior: set[str] = {field.name for field in fields(kind)} if is_dataclass(kind) else set()
     for name, value in options.items():
+        if name in known:
+            continue
         written = repr(value) if isinstance(value, str) else str(value) if is_number(value) else "…"
         by_name = f"settings={{{name!r}: {written}}}"
-        if name in of_prior - known:
+        if name in of_prior:
             place = by_name if isinstance(prior, str) else f"{kind.__name__}({name}={written})"
             raise OptionError(f"{name} is a setting of prior {kind.name!r}: write {place}")
         meant = synonyms.canonical(name, arguments, synonyms.OPTIONS)
-        if meant is not None and name not in known:
+        if meant is not None:
             raise OptionError(f"there is no argument {name!r}: write {meant}=…")
-        if name not in known and isinstance(prior, str) and name in settings_of_priors():
-            other = settings_of_priors()[name]
+        other = settings_of_priors().get(name) if isinstance(prior, str) else None
+        if other is not None:
             raise OptionError(f"{name} is a setting of other priors: write prior={other!r}, {by_name}")
 
 

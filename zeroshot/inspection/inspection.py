@@ -186,7 +186,10 @@ def inspect(image: Any, *, value_range: tuple[float, float] | None = None) -> In
     known = None if bool(sound.all()) else sound[None, None].to(colours)
     untouched = known is None and not stripes
     beside = Beside(standing_out, [stripes]) if untouched else None
-    model = estimate_noise(level, known, compressed=picture.lossy or None, beside=beside)
+    compression = compression_of(picture)
+    # Traces are those of the pixels as they are: what was subtracted or hidden leaves others.
+    traced = compression.quality is not None if untouched else None
+    model = estimate_noise(level, known, compressed=picture.lossy or traced, beside=beside)
     noise = noise_of(level[0], model, None if known is None else sound)
     plain = level[0] if known is None else _filled(level, known)
     return Inspection(
@@ -195,7 +198,7 @@ def inspect(image: Any, *, value_range: tuple[float, float] | None = None) -> In
         noise=noise,
         impulses=impulses_of(spoiled[0]),
         stripes=stripes_of(stripes),
-        compression=compression_of(picture),
+        compression=compression,
         resampling=resampling_of(plain),
         demosaicking=demosaicking_of(plain),
         sharpness=sharpness_of(plain, model.sigma),

@@ -118,9 +118,10 @@ def estimate_noise(
         if compressed is None:
             compressed = _has_traces(given)
         smoothed = compressed and white <= MOST_WHITE * evidence.level
-        if evidence.is_noise(excess, ALLOWANCE_OF_COMPRESSED * smoothed):
-            # What passes only because it was compressed has texture among its flattest blocks already.
-            unevenness = evidence.unevenness if compressed and evidence.is_noise(excess) else 0.0
+        clear = evidence.is_noise(excess)
+        if clear or (smoothed and evidence.is_noise(excess, ALLOWANCE_OF_COMPRESSED)):
+            # What only the allowance lets pass has texture among its flattest blocks, which makes up for it.
+            unevenness = evidence.unevenness if compressed and clear else 0.0
             return replace(coloured_noise_of(image, evidence, unevenness), confidence=confidence, **parts)
         reason = "texture hides the noise"
         if evidence.is_likely_noise(excess):

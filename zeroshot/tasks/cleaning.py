@@ -54,15 +54,15 @@ def cleaned(picture: Picture, impulses: str, direction: str) -> Cleaned:
     direction : {"auto", "rows", "columns", "both", "none"}
         Which stripes are looked for; "auto" takes those that are clear.
     """
-    outlying = None if impulses == "none" else all_and_clear_outliers(_seen(picture))
+    everything, clear = (None, None) if impulses == "none" else all_and_clear_outliers(_seen(picture))
     sound, known = picture, None
-    if outlying is not None:
-        sound, known = _without_impulses(picture, outlying[impulses == "auto"], impulses)
+    if everything is not None and clear is not None:
+        sound, known = _without_impulses(picture, clear if impulses == "auto" else everything, impulses)
     level, stripes = _without_stripes(sound, direction)
     untouched = known is None and not any(stripes)
-    if outlying is None or not untouched or picture.visible is not None or direction != "auto":
+    if everything is None or not untouched or picture.visible is not None or direction != "auto":
         return Cleaned(level, known, stripes, None)
-    return Cleaned(level, known, stripes, Beside(outlying[0], stripes))
+    return Cleaned(level, known, stripes, Beside(everything, stripes))
 
 
 def _without_impulses(

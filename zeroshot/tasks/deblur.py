@@ -126,8 +126,8 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     clipped = saturated(picture.colours if picture.visible is None else picture.colours * picture.visible)
     problem = _with_misfit(posed("deblur", picture, operator, options), operator, options, clipped)
     if clipped is not None and not bool(clipped.all()):
-        known = 1 - clipped.to(problem.y)
-        problem = replace(problem, measured=known, clipped=1 - known)
+        white = clipped.to(problem.y)
+        problem = replace(problem, measured=1 - white, clipped=white)
     if boundary == "unknown":
         problem = replace(problem, frame=Window(*operator.radius, *picture.colours.shape[-2:]))
     return problem, picture
