@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,9 @@ def measure_all(
     methods: Mapping[str, Method],
     images: Mapping[str, Degraded],
     seconds: float | None = None,
+    *,
+    clock: Callable[[], float] = time.perf_counter,
+    judge: Callable[[torch.Tensor, Degraded], Figures] = quality,
 ) -> dict[str, dict[str, Figures]]:
     """Every method on every image, printed as it is measured.
 
@@ -73,11 +76,15 @@ def measure_all(
         Name → damaged image.
     seconds : float, optional
         The budget of a method for one image.
+    clock : callable
+        What tells the seconds.
+    judge : callable
+        (restored image, damaged image) → figures.
 
     Returns
     -------
     dict
-        The method's name → image → figures of :func:`quality` and seconds. A method that cannot do the task is left
+        The method's name → image → figures of `judge` and seconds. A method that cannot do the task is left
         out, and said to be.
     """
     measured: dict[str, dict[str, Figures]] = {}
@@ -86,10 +93,10 @@ def measure_all(
             for name, damaged in images.items():
 
                 def work(method: Method = method, damaged: Degraded = damaged) -> Figures:
-                    begun = time.perf_counter()
+                    begun = clock()
                     image = restored(method, damaged.measurement, damaged.task, damaged.options, seconds)
-                    spent = time.perf_counter() - begun
-                    return quality(image, damaged) | {"seconds": spent}
+                    spent = clock() - begun
+                    return judge(image, damaged) | {"seconds": spent}
 
                 found = table.measure(name, text, work)
                 measured.setdefault(method.name, {})[name] = found

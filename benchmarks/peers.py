@@ -83,6 +83,30 @@ def opencv_telea(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
     return cv2.inpaint((array * 255).round().astype(np.uint8), holes, 3, cv2.INPAINT_TELEA) / 255.0
 
 
+def opencv_navier_stokes(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
+    import cv2
+
+    holes = (options["mask"][0, 0].numpy() < 0.5).astype(np.uint8)
+    return cv2.inpaint((array * 255).round().astype(np.uint8), holes, 3, cv2.INPAINT_NS) / 255.0
+
+
+def opencv_nlm(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
+    """OpenCV's fast non-local means at the filter strength that its documentation suggests for a level of noise."""
+    import cv2
+
+    image, strength = (array.clip(0, 1) * 255).round().astype(np.uint8), 255 * options["sigma"]
+    if array.ndim == 2:
+        return cv2.fastNlMeansDenoising(image, None, strength, 7, 21) / 255.0
+    return cv2.fastNlMeansDenoisingColored(image, None, strength, strength, 7, 21) / 255.0
+
+
+def menon(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
+    """Directional filtering with a posteriori decision (Menon, Andriani and Calvagno, IEEE TIP 2007)."""
+    from colour_demosaicing import demosaicing_CFA_Bayer_Menon2007
+
+    return demosaicing_CFA_Bayer_Menon2007(array, "RGGB")
+
+
 def opencv_demosaicing(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
     """OpenCV's edge-aware demosaicking; what it calls BG begins with red."""
     import cv2
@@ -99,6 +123,17 @@ def skimage_richardson_lucy(array: np.ndarray, options: dict[str, Any]) -> np.nd
     margin = max(kernel.shape)
     padded = np.pad(array.clip(0, 1), margin, mode="symmetric")
     return richardson_lucy(padded, kernel, num_iter=30)[margin:-margin, margin:-margin]
+
+
+def skimage_unsupervised_wiener(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
+    """Wiener's filter with levels found by sampling, on the image continued by its mirror image."""
+    from skimage.restoration import unsupervised_wiener
+
+    kernel = options["kernel"].squeeze().numpy()
+    margin = max(kernel.shape)
+    padded = np.pad(array, margin, mode="symmetric")
+    restored, _ = unsupervised_wiener(padded, kernel, rng=0, clip=False)
+    return restored[margin:-margin, margin:-margin]
 
 
 def bm3d_package(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
@@ -152,17 +187,29 @@ PEERS: dict[str, dict[str, Method]] = {
     for task, peers in {
         "denoise": {
             "bm3d package": bm3d_package,
+            "opencv nlm": opencv_nlm,
             "skimage nlm": skimage_nlm,
             "skimage tv": skimage_tv,
             "skimage wavelet": skimage_wavelet,
             "skimage bilateral": skimage_bilateral,
             "pyproximal tv": pyproximal_tv,
         },
-        "inpaint": {"skimage biharmonic": skimage_biharmonic, "opencv telea": opencv_telea},
-        "demosaic": {"malvar": malvar, "opencv edge-aware": opencv_demosaicing},
-        "deblur": {"skimage richardson-lucy": skimage_richardson_lucy},
+        "inpaint": {
+            "skimage biharmonic": skimage_biharmonic,
+            "opencv telea": opencv_telea,
+            "opencv navier-stokes": opencv_navier_stokes,
+        },
+        "demosaic": {"menon": menon, "malvar": malvar, "opencv edge-aware": opencv_demosaicing},
+        "deblur": {
+            "skimage richardson-lucy": skimage_richardson_lucy,
+            "skimage unsupervised wiener": skimage_unsupervised_wiener,
+        },
     }.items()
 }
 # The operators' own first estimates are these.
 PEERS["demosaic"]["bilinear"] = method_from("bilinear=first")
 PEERS["sr"] = {"bicubic": method_from("bicubic=first")}
+PEERS["colorize"] = {"hints spread": method_from("hints spread=first")}
+PEERS["jpeg"] = {"decoder": method_from("decoder=first")}
+PEERS["restore"] = {"first estimate": method_from("first estimate=first")}
+PEERS["destripe"] = {"input": method_from("input=first")}

@@ -1,0 +1,206 @@
+"""What each prior reaches on each task, and in how many seconds: measured on the shared sets, kept in the package.
+
+``python -m benchmarks.defaults --write`` writes the table. ``zeroshot priors --task T`` prints it, and the priors that
+``--fast`` and ``--best`` stand for are read from it. It is read without PyTorch.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from zeroshot.words import aligned
+
+FILE = Path(__file__).with_name("standings.json")
+#: What ``--fast`` may take for a picture of `AREA` pixels, in seconds of the processor.
+FAST_SECONDS = 2.0
+#: The pixels of the picture that times are told for.
+AREA = 256 * 256
+#: How a prior is asked for by what it is to be.
+ROLES = ("fast", "best")
+_ADAPTIVE = "auto"
+
+
+class Standing(NamedTuple):
+    """Means over the pictures of a row: PSNR in dB, SSIM if it was taken, seconds of the processor for a picture."""
+
+    psnr: float
+    ssim: float | None
+    seconds: float
+
+
+class Row(NamedTuple):
+    """One damage done to pictures of one set.
+
+    Attributes
+    ----------
+    what : str
+        The damage in words.
+    set : str
+        The pictures' folder.
+    images : int
+        How many there are.
+    size : int or None
+        The side of their centre crops; None: whole pictures.
+    figures : mapping
+        Method → what it reaches.
+    peers, learned : tuple of str
+        The methods that are other packages' or textbooks', and those that were trained.
+    """
+
+    what: str
+    set: str
+    images: int
+    size: int | None
+    figures: Mapping[str, Standing]
+    peers: tuple[str, ...]
+    learned: tuple[str, ...]
+
+    @property
+    def priors(self) -> list[str]:
+        """The methods that are priors of ours."""
+        return [method for method in self.figures if method not in (*self.peers, *self.learned)]
+
+    def seconds(self, method: str, pixels: int = AREA) -> float:
+        """How long the method takes, or a little less, for a picture with so many pixels: time grows with them."""
+        measured = (self.size or 256) ** 2
+        return self.figures[method].seconds * pixels / measured
+
+
+@functools.cache
+def stored() -> dict[str, dict[str, Row]]:
+    """Task → name of the row → the row, as they were measured."""
+    if not FILE.exists():
+        return {}
+    tasks: dict[str, dict[str, dict[str, Any]]] = json.loads(FILE.read_text("utf-8"))
+    return {task: {name: _row(row) for name, row in rows.items()} for task, rows in tasks.items()}
+
+
+def _row(row: dict[str, Any]) -> Row:
+    figures = {method: Standing(*standing) for method, standing in row["figures"].items()}
+    return Row(**{**row, "figures": figures, "peers": tuple(row["peers"]), "learned": tuple(row["learned"])})
+
+
+def write(tasks: Mapping[str, Mapping[str, Row]]) -> None:
+    """Keep the table in the package."""
+    plain = {task: {name: _plain(row) for name, row in rows.items()} for task, rows in tasks.items()}
+    FILE.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    stored.cache_clear()
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    figures = {
+        method: [None if value is None else round(value, 4) for value in standing]
+        for method, standing in row.figures.items()
+    }
+    return {**row._asdict(), "figures": figures}
+
+
+# --- what is chosen by it ----------------------------------------------------------------------------------
+
+
+def choices(task: str) -> dict[str, str]:
+    """The priors of a task by role: "default", "fast" and "best" where the table tells them.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such task.
+    """
+    from zeroshot.tasks import task_named
+
+    default = task_named(task).prior
+    return {"default": default, **{role: chosen(role, task) for role in ROLES}}
+
+
+def chosen(role: str, task: str, seconds: float = math.inf, pixels: int = AREA) -> str:
+    """The prior that is "fast" or "best" on a task: the highest mean PSNR over the task's rows in the time allowed.
+
+    Parameters
+    ----------
+    role : {"fast", "best"}
+        "fast" allows two seconds of the processor for 256² pixels, whatever the picture.
+    task : str
+        A name in the table of tasks.
+    seconds : float
+        What "best" may take, a third of which is left for what the table does not know, such as a slower machine.
+    pixels : int
+        Of the wanted picture.
+
+    Returns
+    -------
+    str
+        The quickest where none is quick enough, the task's default where nothing was measured.
+    """
+    from zeroshot.tasks import task_named
+
+    task = task_named(task).name
+    allowed, pixels = (FAST_SECONDS, AREA) if role == "fast" else (seconds * 2 / 3, pixels)
+    table = means(task)
+    if not table:
+        return task_named(task).prior
+    times = {prior: standing.seconds * pixels / AREA for prior, standing in table.items()}
+    within = [prior for prior in table if times[prior] <= allowed]
+    if not within:
+        return min(table, key=times.__getitem__)
+    return max(within, key=lambda prior: table[prior].psnr)
+
+
+def means(task: str) -> dict[str, Standing]:
+    """Prior → mean PSNR and SSIM over the task's rows, and the seconds for 256² pixels, of those in every row."""
+    rows = list(stored().get(task, {}).values())
+    if not rows:
+        return {}
+    common = [
+        prior for prior in rows[0].priors if prior != _ADAPTIVE and all(prior in row.figures for row in rows)
+    ]
+    made = {}
+    for prior in common:
+        ssims = [row.figures[prior].ssim for row in rows]
+        known = [ssim for ssim in ssims if ssim is not None]
+        made[prior] = Standing(
+            sum(row.figures[prior].psnr for row in rows) / len(rows),
+            sum(known) / len(known) if known else None,
+            sum(row.seconds(prior) for row in rows) / len(rows),
+        )
+    return made
+
+
+# --- printing ----------------------------------------------------------------------------------------------
+
+
+def listing(task: str) -> str:
+    """The table of a task: each damage with its methods, the best first, and what is chosen of them.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such task.
+    """
+    from zeroshot.tasks import task_named
+
+    task = task_named(task).name
+    roles = choices(task)
+    named = ", ".join(f"{prior} is {_ROLE_TEXTS[role]}" for role, prior in roles.items())
+    rows = stored().get(task, {})
+    parts = [f"{task}: {named}"]
+    if not rows:
+        parts.append("no figures were measured for this task")
+    for row in rows.values():
+        size = f"{row.size} × {row.size} crops" if row.size else "whole pictures"
+        lines = [["", "PSNR", "SSIM", "seconds", ""]]
+        for method, standing in sorted(row.figures.items(), key=lambda item: -item[1].psnr):
+            kind = "not ours" if method in row.peers else "learned" if method in row.learned else ""
+            kind = kind or ", ".join(role for role, prior in roles.items() if prior == method)
+            ssim = "–" if standing.ssim is None else f"{standing.ssim:.4f}"
+            lines.append([method, f"{standing.psnr:.2f}", ssim, f"{row.seconds(method):.1f}", kind])
+        heading = f"{row.what} ({row.set}, {row.images} {size}; seconds of one core for 256 × 256 pixels)"
+        parts.append("\n".join([heading, *aligned(lines)]))
+    return "\n\n".join(parts)
+
+
+_ROLE_TEXTS = {"default": "the default", "fast": "--fast", "best": "--best"}
