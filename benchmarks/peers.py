@@ -119,7 +119,7 @@ def skimage_richardson_lucy(array: np.ndarray, options: dict[str, Any]) -> np.nd
     """Thirty iterations on the image continued by its mirror image."""
     from skimage.restoration import richardson_lucy
 
-    kernel = options["kernel"].squeeze().numpy()
+    kernel = np.asarray(options["kernel"]).squeeze()
     margin = max(kernel.shape)
     padded = np.pad(array.clip(0, 1), margin, mode="symmetric")
     return richardson_lucy(padded, kernel, num_iter=30)[margin:-margin, margin:-margin]
@@ -129,7 +129,7 @@ def skimage_unsupervised_wiener(array: np.ndarray, options: dict[str, Any]) -> n
     """Wiener's filter with levels found by sampling, on the image continued by its mirror image."""
     from skimage.restoration import unsupervised_wiener
 
-    kernel = options["kernel"].squeeze().numpy()
+    kernel = np.asarray(options["kernel"]).squeeze()
     margin = max(kernel.shape)
     padded = np.pad(array, margin, mode="symmetric")
     restored, _ = unsupervised_wiener(padded, kernel, rng=0, clip=False)

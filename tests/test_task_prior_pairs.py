@@ -83,7 +83,7 @@ PAIRS: list[Any] = [
     ("restore", "tv", restore, 0.5),
     ("denoise", "huber_tv", denoise, 6.0),
     ("denoise", "nltv", denoise, 6.0),
-    ("denoise", "tgv", denoise, 6.0),
+    slow("denoise", "tgv", denoise, 6.0),
     ("inpaint", "tgv", inpaint, 0.3),
     ("colorize", "tgv", colorize, 10.0),
     slow("sr", "tgv", super_resolve, 0.3),
@@ -109,7 +109,7 @@ PAIRS: list[Any] = [
     ("sr", "ncsr", super_resolve, 0.8),
     slow("deblur", "ncsr", deblur, 1.5),
     slow("deblur", "gsr", deblur, 2.0),
-    ("denoise", "nnm", denoise, 6.0),
+    slow("denoise", "nnm", denoise, 6.0),
     ("denoise", "wnnm", denoise, 6.5),
     ("inpaint", "gsr", inpaint, 0.7),
     ("inpaint", "completion", inpaint, 10.0),
@@ -140,7 +140,7 @@ PAIRS: list[Any] = [
     slow("jpeg", "dip", jpeg, 0.1),
     slow("inpaint", "auto", inpaint, 0.4),
     slow("sr", "auto", super_resolve, 0.4),
-    ("colorize", "auto", colorize, 10.0),
+    slow("colorize", "auto", colorize, 10.0),
     slow("demosaic", "auto", demosaic, 3.0),
     slow("deblur", "auto", deblur, 2.0),
     slow("restore", "auto", restore, 0.8),
@@ -224,7 +224,7 @@ def test_colours_without_hints_are_a_guess_that_agrees_with_the_grey(
 
 
 @pytest.mark.parametrize("term", ["poisson", "l1", "huber"])
-@pytest.mark.parametrize("prior", ["dip", "tv"])
+@pytest.mark.parametrize("prior", [pytest.param("dip", marks=pytest.mark.slow), "tv"])
 def test_every_data_term_restores(term: str, prior: str, photograph: torch.Tensor) -> None:
     clean = photograph[..., :64, :64]
     noisy = with_noise(clean)

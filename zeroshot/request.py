@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from zeroshot import images
+from zeroshot import choice, images
 from zeroshot.checks import require_positive, require_whole
 from zeroshot.deadline import GRACE, Deadline, seconds_left
 from zeroshot.estimate import History
@@ -23,6 +23,7 @@ from zeroshot.problem import Problem
 from zeroshot.provenance import described
 from zeroshot.registry import __version__
 from zeroshot.restoration import Restoration
+from zeroshot.standings import ROLES
 from zeroshot.stopping import StoppingRule
 from zeroshot.tiling.planning import Tiling, description, is_tiled
 from zeroshot.watch import Watch
@@ -30,10 +31,10 @@ from zeroshot.watch import Watch
 
 @dataclass(frozen=True)
 class Request:
-    """What :func:`solve` was asked for, less the image."""
+    """What :func:`solve` was asked for, less the image; a prior of None is the task's default."""
 
     task: str
-    prior: str | Prior
+    prior: str | Prior | None
     settings: dict[str, Any] | None
     stopping: StoppingRule | None
     seconds: float | None
@@ -50,6 +51,10 @@ class Request:
             raise TypeError(
                 f"stopping must be a StoppingRule such as MaxIterations(500), got {self.stopping!r}"
             )
+        if self.prior in ROLES and self.settings:
+            raise ValueError(
+                f"prior {self.prior!r} is chosen by the task: settings go with one that is named"
+            )
         require_positive(self, "seconds", none="allowed")
         require_whole(self, "seed", least=0)
         if self.seed >= 2**63:
@@ -65,6 +70,11 @@ class Request:
         ValueError
             Where the prior does not support the problem.
         """
+        if self.prior is None or self.prior in ROLES:
+            wanted = None if self.prior is None else str(self.prior)
+            name = choice.chosen(wanted, self.task, problem, self.seconds)
+            choice.announce(name, wanted, self.task, problem)
+            return replace(self, prior=name).posed(given, problem, inner, options)
         prior = self._prior_for(problem)
         if problem.frame is not None and prior.supports(problem) is not None:
             # Generators make images of one size.
@@ -75,6 +85,7 @@ class Request:
 
     def _prior_for(self, problem: Problem) -> Prior:
         """The prior as it was asked for, in tiles or several times where it must be."""
+        assert self.prior is not None
         prior = configured_prior(self.prior, problem, self.settings)
         prior = self.tiling.applied(prior, problem, self.stopping, self.device)
         return prior if self.seconds is None else prior.within(self.seconds)

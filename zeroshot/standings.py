@@ -114,11 +114,11 @@ def choices(task: str) -> dict[str, str]:
     from zeroshot.tasks import task_named
 
     default = task_named(task).prior
-    return {"default": default, **{role: chosen(role, task) for role in ROLES}}
+    return {"default": default, **{role: ranked(role, task)[0] for role in ROLES}}
 
 
-def chosen(role: str, task: str, seconds: float = math.inf, pixels: int = AREA) -> str:
-    """The prior that is "fast" or "best" on a task: the highest mean PSNR over the task's rows in the time allowed.
+def ranked(role: str, task: str, seconds: float = math.inf, pixels: int = AREA) -> list[str]:
+    """The priors of a task by the mean PSNR over its rows: first those that do it in the time allowed.
 
     Parameters
     ----------
@@ -133,21 +133,22 @@ def chosen(role: str, task: str, seconds: float = math.inf, pixels: int = AREA) 
 
     Returns
     -------
-    str
-        The quickest where none is quick enough, the task's default where nothing was measured.
+    list of str
+        Those that are too slow come last, the quickest of them first; the task's default alone where nothing was
+        measured.
     """
     from zeroshot.tasks import task_named
 
-    task = task_named(task).name
+    entry = task_named(task)
     allowed, pixels = (FAST_SECONDS, AREA) if role == "fast" else (seconds * 2 / 3, pixels)
-    table = means(task)
-    if not table:
-        return task_named(task).prior
+    table = means(entry.name)
     times = {prior: standing.seconds * pixels / AREA for prior, standing in table.items()}
-    within = [prior for prior in table if times[prior] <= allowed]
-    if not within:
-        return min(table, key=times.__getitem__)
-    return max(within, key=lambda prior: table[prior].psnr)
+
+    def rank(prior: str) -> tuple[bool, float]:
+        slow = times[prior] > allowed
+        return slow, times[prior] if slow else -table[prior].psnr
+
+    return sorted(table, key=rank) or [entry.prior]
 
 
 def means(task: str) -> dict[str, Standing]:

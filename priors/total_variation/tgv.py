@@ -55,7 +55,10 @@ class TotalGeneralizedVariation(RenewedPenaltyPrior):
     bytes_per_value: ClassVar[int] = 240  # the measured peak, see benchmarks/large_images.py
 
     # Between scattered pixels slopes must be free to change.
-    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {"inpaint": {"ratio": 0.25, "across": 0.1}}
+    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "inpaint": {"ratio": 0.25, "across": 0.1},
+        "colorize": {"across": 0.03},
+    }
 
     ratio: float = 2.0
     across: float = 1.0

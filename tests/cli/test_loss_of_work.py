@@ -184,7 +184,11 @@ os.{function} = die
 
 @pytest.mark.parametrize(
     ("function", "call", "after"),
-    [("fsync", 5, ""), ("replace", 3, ""), ("replace", 3, "original(*arguments, **options); ")],
+    [
+        ("fsync", 5, ""),
+        pytest.param("replace", 3, "", marks=pytest.mark.slow),
+        pytest.param("replace", 3, "original(*arguments, **options); ", marks=pytest.mark.slow),
+    ],
     ids=["while a checkpoint is written", "before it is renamed", "after"],
 )
 def test_killed_while_it_writes_a_run_resumes_to_the_same_bytes(

@@ -274,6 +274,7 @@ def _command(photo: Path, output: Path) -> list[str]:
     return [sys.executable, "-m", "zeroshot", *map(str, arguments), "--quiet"]
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_bytes(photo: Path) -> None:
     whole, resumed = photo.with_name("whole.png"), photo.with_name("resumed.png")
     subprocess.run(_command(photo, whole), check=True)

@@ -74,7 +74,15 @@ def test_white_and_black_stay(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CLASSIC)
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 2), (3, 17), (5, 5)], ids=str)
+@pytest.mark.parametrize(
+    "size",
+    [
+        (1, 9),
+        (5, 5),
+        *(pytest.param(size, marks=pytest.mark.slow) for size in ((1, 1), (9, 1), (2, 2), (3, 17))),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize(
     "sigma", [SIGMA, pytest.param(None, marks=pytest.mark.slow)], ids=["given", "estimated"]
 )
@@ -138,7 +146,15 @@ def test_arrays_of_two_or_four_channels_are_restored_in_what_is_measured(channel
         assert errors[1] < errors[0] / 3
 
 
-@pytest.mark.parametrize("name", ["ncsr", "bm3d", "gsr", "wnnm", "tv", "wavelet", "red"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bm3d",
+        "tv",
+        "wavelet",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("ncsr", "gsr", "wnnm", "red")),
+    ],
+)
 @pytest.mark.parametrize("scale", [2, *(pytest.param(scale, marks=pytest.mark.slow) for scale in (3, 4))])
 @pytest.mark.parametrize(
     "level", [1.0, *(pytest.param(level, marks=pytest.mark.slow) for level in (0.8, 0.1))]
@@ -192,7 +208,7 @@ def test_red_sharpens_as_before() -> None:
         "dip",
     ],
 )
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_known_pixels_of_inpainting_come_back_to_the_bit(name: str, channels: int) -> None:
     random = np.random.default_rng(0)
     image = random.random((24, 26, channels)).astype(np.float32)

@@ -43,7 +43,10 @@ def test_noise_is_estimated_in_the_units_of_the_image():
     assert quietly(5 * (CLEAN + NOISE), task="denoise", prior="tv").sigma == pytest.approx(0.25, rel=0.25)
 
 
-@pytest.mark.parametrize("prior", ["tv", "tgv", "wavelet", "bm3d", "nltv"])
+@pytest.mark.parametrize(
+    "prior",
+    ["tv", "wavelet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tgv", "bm3d", "nltv"))],
+)
 @pytest.mark.parametrize(
     "image",
     [CLEAN * 5, CLEAN - 0.7, CLEAN.astype(np.float64) * 3e5, (CLEAN * 4000).astype(np.uint16), CLEAN + NOISE],

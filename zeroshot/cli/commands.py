@@ -21,13 +21,23 @@ def run(options: argparse.Namespace) -> int:
         say_page(task_listing())
         return 0
     if options.command == "priors":
-        from zeroshot.cli.listings import prior_description, prior_listing
-
-        say_page(prior_listing() if options.name is None else prior_description(options.name))
+        say_page(_priors(options))
         return 0
     if options.command == "info":
         return max(_show_provenance(image, len(options.images) > 1) for image in options.images)
     return options.run(options)
+
+
+def _priors(options: argparse.Namespace) -> str:
+    from zeroshot.cli.listings import prior_description, prior_listing
+
+    if options.task is None:
+        return prior_listing() if options.name is None else prior_description(options.name)
+    if options.name is not None:
+        raise ValueError("give the name of a prior or --task, one of them")
+    from zeroshot.standings import listing
+
+    return listing(options.task)
 
 
 def _show_provenance(path: Path, is_one_of_several: bool) -> int:

@@ -7,6 +7,7 @@ to the terminal.
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 import warnings
@@ -150,3 +151,35 @@ def one_line_warnings() -> Iterator[None]:
         )
         warnings.simplefilter("default", UserWarning)
         yield
+
+
+@contextmanager
+def log_lines(shown: bool) -> Iterator[None]:
+    """What the engine logs of how it goes about it becomes lines on stderr, each said once."""
+    logger, handler = logging.getLogger("zeroshot"), _Lines(logging.INFO)
+    if not shown:
+        yield
+        return
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(min(before or logging.INFO, logging.INFO))
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+class _Lines(logging.Handler):
+    """Says each text once."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it, unless it was said."""
+        text = record.getMessage()
+        if text not in self._said:
+            self._said.add(text)
+            say(f"zeroshot: {text}", sys.stderr)

@@ -128,9 +128,12 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     priors = commands.add_parser(
         "priors",
         help="list the priors and their settings",
-        examples=("zeroshot priors", "zeroshot priors dip"),
+        examples=("zeroshot priors", "zeroshot priors dip", "zeroshot priors --task sr"),
     )
     priors.add_argument("name", nargs="?", help="one prior: also show its settings")
+    priors.add_argument(
+        "--task", help="what priors and other packages reach on a task, and how long they take"
+    )
     info = commands.add_parser(
         "info",
         help="show how an output was made",
@@ -167,12 +170,12 @@ def _add_task(commands: Any, task: Task) -> None:
         help=f"a file; for several images a folder; 'FOLDER/' makes the folder (default: photo.{task.outcome}.png "
         "for photo.png or photo.jpg, in its folder)")  # fmt: skip
     add_task_options(command, task)
-    _add_run_options(command, task.prior)
+    _add_run_options(command, task)
     command.set_defaults(run=command_restore.run)
 
 
-def _add_run_options(command: Parser, prior: str) -> None:
-    _add_solver_options(command, prior)
+def _add_run_options(command: Parser, task: Task) -> None:
+    _add_solver_options(command, task)
     add = command.add_argument
     add("--preview", type=Path, metavar="FILE", help="rewrite this image with the estimate while it runs")
     add("--resume", action="store_true",
@@ -199,9 +202,19 @@ def _add_run_options(command: Parser, prior: str) -> None:
         help="write the latent that was found, for 'zeroshot edit'")  # fmt: skip
 
 
-def _add_solver_options(command: Parser, prior: str = "dip") -> None:
+def _add_solver_options(command: Parser, task: Task | None = None) -> None:
+    """The options of a command that solves something: of a task, or of what is posed by other means."""
     add = command.add_argument
-    add("--prior", default=prior, help=f"what images look like: see 'zeroshot priors' (default {prior})")
+    if task is None:
+        add("--prior", default="dip", help="what images look like: see 'zeroshot priors' (default dip)")
+    else:
+        one_of = command.add_mutually_exclusive_group().add_argument
+        listed = f"'zeroshot priors --task {task.name}'"
+        one_of("--prior", help=f"what images look like: see {listed} (default {task.prior})")
+        one_of("--fast", dest="prior", action="store_const", const="fast", default=argparse.SUPPRESS,
+            help="the best prior of those that take less than two seconds for 256 x 256 pixels")  # fmt: skip
+        one_of("--best", dest="prior", action="store_const", const="best", default=argparse.SUPPRESS,
+            help="the best prior of all, or with --seconds of those that are done in time")  # fmt: skip
     add("--set", dest="settings", action="append", type=_setting, default=[], metavar="KEY=VALUE",
         help="a setting of the prior, e.g. --set channels=64 (repeatable)")  # fmt: skip
     add(

@@ -11,12 +11,13 @@ from typing import Any
 
 from zeroshot.cli import files
 from zeroshot.cli.batch import over_images
-from zeroshot.cli.messages import INTERRUPTED, say
+from zeroshot.cli.messages import INTERRUPTED, log_lines, say
 from zeroshot.cli.output_names import output_beside, outputs_beside
 from zeroshot.cli.results import reserved, save_image, save_or_rescue
 from zeroshot.cli.task_options import task_values
 from zeroshot.files import make_folder, require_writable
 from zeroshot.locks import require_unlocked
+from zeroshot.standings import ROLES
 from zeroshot.tasks import tasks
 from zeroshot.words import counted
 
@@ -35,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
     if not several and not options.inputs[0].exists():
         raise FileNotFoundError(f"{options.inputs[0]}: there is no such file")
     prepare_solver(options)
-    return _restore_many(options) if several else _restore_single(options)
+    with log_lines(not options.quiet):
+        return _restore_many(options) if several else _restore_single(options)
 
 
 def _check_options(options: argparse.Namespace) -> None:
@@ -52,26 +54,38 @@ def prepare_solver(options: argparse.Namespace) -> None:
     ValueError
         Where prior, settings or device are unknown.
     """
+    from zeroshot.choice import named
     from zeroshot.prior import require_known_settings
     from zeroshot.registry import prior_class
     from zeroshot.solve import resolve_device
 
-    prior = prior_class(options.prior)
+    is_task = options.command in tasks()
+    if is_task and options.prior in ROLES:
+        _refuse_settings(options)
+    prior = prior_class(named(options.prior, options.command) if is_task else options.prior)
     known = {field.name for field in dataclasses.fields(prior)}  # type: ignore[arg-type]
-    for name in ("weights", "mapping"):
-        value = getattr(options, name)
-        if value is not None and name not in known:
-            raise ValueError(f"prior {options.prior!r} takes no --{name}")
+    for flag in ("weights", "mapping"):
+        value = getattr(options, flag)
+        if value is not None and flag not in known:
+            raise ValueError(f"prior {prior.name!r} takes no --{flag}")
         if value is not None:
-            options.settings = [*options.settings, (name, value)]
+            options.settings = [*options.settings, (flag, value)]
     require_known_settings(prior, dict(options.settings))
     if getattr(options, "latent", None) is not None and not prior.finds_latent:
-        raise ValueError(f"prior {options.prior!r} finds no latent for --latent to keep")
+        raise ValueError(f"prior {prior.name!r} finds no latent for --latent to keep")
     resolve_device(options.device)
     if options.threads is not None:
         import torch
 
         torch.set_num_threads(options.threads)
+
+
+def _refuse_settings(options: argparse.Namespace) -> None:
+    """Refuse what belongs to one prior where it is not known which one it will be."""
+    given = {"set": options.settings, "weights": options.weights, "mapping": options.mapping}
+    for flag, value in (given | {"latent": getattr(options, "latent", None)}).items():
+        if value:
+            raise ValueError(f"--{options.prior} chooses the prior: --{flag} goes with one named by --prior")
 
 
 def _restore_single(options: argparse.Namespace) -> int:

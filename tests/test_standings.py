@@ -1,0 +1,82 @@
+"""The table of what priors reach: kept and read back, and what is chosen by it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from zeroshot import standings
+from zeroshot.registry import prior_names
+from zeroshot.standings import AREA, Row, Standing, means, ranked, stored, write
+from zeroshot.tasks import tasks
+
+QUICK, SLOW, SLOWER = Standing(30.0, 0.9, 0.2), Standing(32.0, 0.95, 5.0), Standing(31.0, None, 9.0)
+
+
+@pytest.fixture
+def table(monkeypatch, tmp_path):
+    """Two rows of one task, measured on crops of a quarter of the area that times are told for."""
+    monkeypatch.setattr(standings, "FILE", tmp_path / "standings.json")
+    stored.cache_clear()
+    figures = {
+        "tv": QUICK,
+        "gsr": SLOW,
+        "dip": SLOWER,
+        "auto": Standing(40, 1, 1),
+        "peer": Standing(50, 1, 1),
+    }
+    first = Row("holes", "set", 8, 128, figures, ("peer",), ())
+    second = first._replace(what="text", figures={**figures, "tv": Standing(28, 0.8, 0.2)})
+    write({"inpaint": {"holes": first, "text": second}})
+    yield
+    stored.cache_clear()
+
+
+def test_what_is_written_is_read_back(table):
+    rows = stored()["inpaint"]
+    assert list(rows) == ["holes", "text"]
+    assert rows["holes"].figures["gsr"] == SLOW
+    assert rows["holes"].priors == ["tv", "gsr", "dip", "auto"]
+    assert rows["holes"].peers == ("peer",)
+
+
+def test_means_are_over_the_rows_and_times_are_for_the_area_told(table):
+    found = means("inpaint")
+    assert set(found) == {"tv", "gsr", "dip"}, "auto and peers are no candidates"
+    assert found["tv"].psnr == pytest.approx(29)
+    assert found["gsr"].seconds == pytest.approx(20)
+    assert found["dip"].ssim is None
+
+
+def test_fast_is_the_best_within_two_seconds_and_best_what_the_time_allows(table):
+    assert ranked("fast", "inpaint")[0] == "tv"
+    assert ranked("best", "inpaint") == ["gsr", "dip", "tv"]
+    assert ranked("best", "inpaint", seconds=3)[0] == "tv"
+    assert ranked("best", "inpaint", seconds=3, pixels=AREA // 16)[0] == "gsr"
+    assert ranked("best", "inpaint", seconds=0.001)[0] == "tv", "the quickest, where none is quick enough"
+
+
+def test_the_listing_names_the_best_first_and_what_is_chosen(table):
+    text = standings.listing("inpaint")
+    assert text.index("peer") < text.index("gsr") < text.index("dip ")
+    assert "gsr is --best" in text
+    assert "tv is --fast" in text
+    assert "20.0" in text
+
+
+def test_the_table_of_the_package_knows_its_tasks_and_priors():
+    stored.cache_clear()
+    assert set(stored()) == set(tasks())
+    for task, rows in stored().items():
+        for row in rows.values():
+            assert set(row.priors) <= set(prior_names())
+            assert tasks()[task].prior in row.figures
+    json.loads(standings.FILE.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("task", sorted(tasks()))
+def test_no_default_is_below_the_best_peer_that_was_not_trained(task):
+    for row in stored()[task].values():
+        peer = max(row.figures[name].psnr for name in row.peers)
+        assert row.figures[tasks()[task].prior].psnr >= peer - 0.005, row.what

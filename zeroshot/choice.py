@@ -1,0 +1,71 @@
+"""Which prior solves a problem where none is named: the task's default, or the one that is "fast" or "best"."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from zeroshot.prior import configured_prior
+from zeroshot.problem import Problem
+from zeroshot.standings import AREA, ROLES, means, ranked
+from zeroshot.tasks import task_named
+
+_LOG = logging.getLogger("zeroshot")
+_WHY = {None: "the default", "fast": "the best of the fast ones", "best": "the best that the time allows"}
+
+
+def named(prior: Any, task: str) -> Any:
+    """The prior, or the name of the one that stands for None or a role before the image is known."""
+    if prior is None:
+        return task_named(task).prior
+    return ranked(prior, task)[0] if prior in ROLES else prior
+
+
+def chosen(wanted: str | None, task: str, problem: Problem, seconds: float | None) -> str:
+    """The name of the first candidate that supports the problem.
+
+    Parameters
+    ----------
+    wanted : str or None
+        A role; None: the default.
+    task : str
+        A name in the table of tasks.
+    problem : Problem
+        What is to be solved.
+    seconds : float or None
+        What "best" may take.
+
+    Returns
+    -------
+    str
+        The first candidate of all where none supports the problem, for it to say why.
+    """
+    entry = task_named(task)
+    pixels = math.prod(problem.framed_shape[-2:])
+    order: Sequence[str] = (entry.prior, *entry.suited, "dip")
+    if wanted is not None:
+        order = (*ranked(wanted, task, math.inf if seconds is None else seconds, pixels), *order)
+    names = list(dict.fromkeys(order))
+    return next((name for name in names if _supports(name, problem)), names[0])
+
+
+def _supports(name: str, problem: Problem) -> bool:
+    return configured_prior(name, problem).supports(problem) is None
+
+
+def announce(prior: str, wanted: str | None, task: str, problem: Problem) -> None:
+    """Log in one line which prior was chosen, why, and how long it takes where that was measured."""
+    measured = means(task).get(prior)
+    seconds = measured and measured.seconds * math.prod(problem.framed_shape[-2:]) / AREA
+    why = _WHY[wanted] if seconds is None else f"{_WHY[wanted]}, about {_rough(seconds)} of one core"
+    _LOG.info("%s with %s (%s); 'zeroshot priors --task %s' lists others", task, prior, why, task)
+
+
+def _rough(seconds: float) -> str:
+    if seconds < 1:
+        return "a second"
+    if seconds < 100:
+        return f"{round(seconds)} s"
+    return f"{round(seconds / 60)} minutes"
