@@ -8,17 +8,16 @@ from typing import Any, ClassVar
 
 import torch
 
-from zeroshot.checks import require_number, require_positive
-from zeroshot.priors.total_variation.renewal import RenewedPenaltyPrior
+from zeroshot.checks import require_positive
+from zeroshot.priors.total_variation.renewal import SteeredPenaltyPrior
 from zeroshot.priors.total_variation.tv import approximate_solution
 from zeroshot.problem import Problem
 from zeroshot.solvers.penalties import Penalty
-from zeroshot.solvers.steering import steering_of
 from zeroshot.solvers.tgv import GeneralizedVariation
 
 
 @dataclass(frozen=True)
-class TotalGeneralizedVariation(RenewedPenaltyPrior):
+class TotalGeneralizedVariation(SteeredPenaltyPrior):
     """min over x in [0, 1]ⁿ and v of Σ d(A x, y) + λ (Σ ‖(∇x − v)ᵢ‖ + α Σ ‖(E v)ᵢ‖).
 
     E is the symmetrised derivative. Where the image is smooth v follows its gradient, and only the change of
@@ -27,22 +26,18 @@ class TotalGeneralizedVariation(RenewedPenaltyPrior):
 
     Parameters
     ----------
-    weight, coupling, chroma, discrepancy, iterations, tolerance, block
-        See :class:`~zeroshot.priors.total_variation.convex.PenaltyPrior`. The gap closes more slowly than that of total
-        variation, since its certificate takes a field of the dual variables that is feasible without error.
+    weight, coupling, chroma, discrepancy, iterations, tolerance, block, updates
+        See :class:`~zeroshot.priors.total_variation.renewal.SteeredPenaltyPrior`. The gap closes more slowly than that of
+        total variation, since its certificate takes a field of the dual variables that is feasible without error.
     ratio : float
         α, the cost of a change of slope against that of a jump, in pixels. 2 is what the paper and most
-        that follow it take; `for_problem` sets 0.25 for inpainting.
+        that follow it take; `for_problem` sets 0.25 where pixels are missing.
     across : float
-        What ∇x − v across a certain edge of the best image known is multiplied by, above 0 and up to 1 (see
-        :func:`~zeroshot.solvers.steering.steering_of`), so that what is missing goes on along the edges; 1 is the
-        plain penalty. `for_problem` sets 0.1 for inpainting.
-    updates : int
-        How often the edges are sought anew, in the solution that the last led to, where `across` is below 1.
+        What ∇x − v across a certain edge of the best image known is multiplied by, above 0 and up to 1; 1 is the plain
+        penalty. `for_problem` sets 0.1 where pixels are missing, and 0.03 where colours are.
 
     References
     ----------
-    M. Grasmair, F. Lenzen: Anisotropic total variation filtering, Applied Mathematics & Optimization 62 (2010).
     K. Bredies, K. Kunisch, T. Pock: Total generalized variation, SIAM J. Imaging Sciences 3 (2010).
     F. Knoll, K. Bredies, T. Pock, R. Stollberger: Second order total generalized variation (TGV) for MRI,
     Magnetic Resonance in Medicine 65 (2011).
@@ -55,31 +50,19 @@ class TotalGeneralizedVariation(RenewedPenaltyPrior):
     bytes_per_value: ClassVar[int] = 240  # the measured peak, see benchmarks/large_images.py
 
     # Between scattered pixels slopes must be free to change.
-    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "inpaint": {"ratio": 0.25, "across": 0.1},
-        "colorize": {"across": 0.03},
-    }
+    HOLES: ClassVar[Mapping[str, Any]] = {"ratio": 0.25, "across": 0.1}
 
     ratio: float = 2.0
-    across: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_positive(self, "ratio", "across")
-        require_number(self, "across", most=1)
 
     def trial(self, problem: Problem, chroma: float) -> torch.Tensor:
         """That of total variation, which serves here too."""
         return approximate_solution(problem, chroma)
 
-    @property
-    def is_renewed(self) -> bool:
-        """Where the gradient is steered by the edges of an image."""
-        return self.across < 1
-
     def penalty(self, problem: Problem, estimate: torch.Tensor) -> Penalty:
         """TGV for images of the shape of `estimate`."""
-        steering = None
-        if self.across < 1:
-            steering = steering_of(estimate, self.across, problem.largest_contrast)
+        steering = self.steering(problem, estimate)
         return GeneralizedVariation(estimate, self.ratio, self.coupling, self.colour_weight, steering)

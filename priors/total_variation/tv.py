@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,28 +13,19 @@ from zeroshot.checks import require_number, require_positive
 from zeroshot.data_terms import Gaussian
 from zeroshot.loop import Loop
 from zeroshot.operators.identity import Identity
-from zeroshot.operators.mask import Mask
-from zeroshot.operators.stack import Stack
 from zeroshot.priors.total_variation.convex import Solver, expected_residual
-from zeroshot.priors.total_variation.renewal import RenewedPenaltyPrior
+from zeroshot.priors.total_variation.renewal import SteeredPenaltyPrior
 from zeroshot.problem import Problem
 from zeroshot.solvers.finite_differences import Coupling, Kind, TotalVariationNorm
 from zeroshot.solvers.penalties import CurvaturePenalty, GradientPenalty, Penalty, PenaltySum
 from zeroshot.solvers.rof import RudinOsherFatemi
-from zeroshot.solvers.steering import steering_of
 
 #: α of Huber's function in units of the noise level, see `HuberTotalVariation`.
 SMOOTHING = 0.1
-#: What differs where pixels are missing: total variation alone leaves terraces and breaks lines, and is below a
-#: biharmonic filling by up to 1 dB (see benchmarks/classic.md).
-HOLES: dict[str, Any] = {"across": 0.1, "curvature": 0.5}
-#: And where the brightness is known everywhere and the colours at a few places: they go on within its edges. Total
-#: variation alone is 1.7 dB below hints that are spread like heat, and with these 1.7 dB above (benchmarks/classic.md).
-COLOURS: dict[str, Any] = {"across": 0.03, "curvature": 2.0}
 
 
 @dataclass(frozen=True)
-class GradientPrior(RenewedPenaltyPrior):
+class GradientPrior(SteeredPenaltyPrior):
     """The priors whose penalty is a norm of the gradient at each pixel, summed over the pixels.
 
     With `across` below 1 and `curvature` above 0 it is Σ h(‖(S ∇x)ᵢ‖) + β Σ ‖(∇²x)ᵢ‖. S weakens the gradient
@@ -42,50 +34,32 @@ class GradientPrior(RenewedPenaltyPrior):
 
     Parameters
     ----------
-    weight, coupling, chroma, discrepancy, iterations, tolerance, block
-        See :class:`~zeroshot.priors.total_variation.convex.PenaltyPrior`.
+    weight, coupling, chroma, discrepancy, iterations, tolerance, block, updates, across
+        See :class:`~zeroshot.priors.total_variation.renewal.SteeredPenaltyPrior`.
     kind : {"isotropic", "anisotropic"}
         The Euclidean length of the gradient, or the sum of the magnitudes of its components.
-    across : float
-        What the gradient across a certain edge is multiplied by, from 0 to 1 (see
-        :func:`~zeroshot.solvers.steering.steering_of`); 1 is plain total variation. `for_problem` sets 0.1 where
-        pixels are missing, and 0.03 where colours are.
     curvature : float
         β, in pixels; `for_problem` sets 0.5 where pixels are missing, and 2 where colours are.
-    updates : int
-        How often the edges are sought anew, in the solution that the last led to.
 
     References
     ----------
-    M. Grasmair, F. Lenzen: Anisotropic total variation filtering, Applied Mathematics & Optimization 62 (2010).
     K. Papafitsoros, C.-B. Schönlieb: A combined first and second order variational approach for image
     reconstruction, JMIV 48 (2014).
     """
 
+    # Total variation alone leaves terraces and breaks lines in holes, and is below a biharmonic filling by up to 1 dB;
+    # of colours it makes patches that are 1.7 dB below hints spread like heat. With these it is above both: see
+    # benchmarks/classic.md.
+    HOLES: ClassVar[Mapping[str, Any]] = {"across": 0.1, "curvature": 0.5}
+    COLOURS: ClassVar[Mapping[str, Any]] = {"across": 0.03, "curvature": 2.0}
+
     kind: Kind = "isotropic"
-    across: float = 1.0
     curvature: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         TotalVariationNorm(self.kind)
-        require_number(self, "across", most=1)
         require_number(self, "curvature")
-
-    @classmethod
-    def task_defaults(cls, problem: Problem) -> dict[str, Any]:
-        """Those of every penalty, and where pixels or colours are missing what fills them better."""
-        missing: dict[str, Any] = {}
-        if isinstance(problem.operator, Mask):
-            missing = HOLES
-        elif problem.task == "colorize" and isinstance(problem.operator, Stack):
-            missing = COLOURS
-        return {**missing, **super().task_defaults(problem)}
-
-    @property
-    def is_renewed(self) -> bool:
-        """Where the gradient is steered by the edges of an image."""
-        return self.across < 1
 
     @abstractmethod
     def norm(self, problem: Problem) -> TotalVariationNorm:
@@ -93,9 +67,7 @@ class GradientPrior(RenewedPenaltyPrior):
 
     def penalty(self, problem: Problem, estimate: torch.Tensor) -> Penalty:
         """R for images of the shape of `estimate`."""
-        steering = None
-        if self.across < 1:
-            steering = steering_of(estimate, self.across, problem.largest_contrast)
+        steering = self.steering(problem, estimate)
         first = GradientPenalty(estimate, self.norm(problem), self.colour_weight, steering)
         if self.curvature == 0:
             return first
@@ -105,7 +77,7 @@ class GradientPrior(RenewedPenaltyPrior):
     def solver(self, problem: Problem, measured: torch.Tensor | None, weight: float) -> Solver:
         """The accelerated scheme for Gaussian denoising of whole images, else the general one."""
         term = problem.data_term
-        plain = self.across == 1 and self.curvature == 0
+        plain = not self.is_renewed and self.curvature == 0
         if plain and type(problem.operator) is Identity and isinstance(term, Gaussian) and measured is None:
             return RudinOsherFatemi(problem.y, self.norm(problem), weight, term.sigma, self.colour_weight)
         return super().solver(problem, measured, weight)
