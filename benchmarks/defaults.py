@@ -171,7 +171,7 @@ def run(name: str, arguments: argparse.Namespace) -> None:
         row.what,
         row.folder,
         len(damaged),
-        arguments.size,
+        None if name == "levin" else arguments.size,
         {method: _standing(images) for method, images in measured.items() if len(images) == len(damaged)},
         tuple(peers),
         tuple(method.name for method in learned.values()),

@@ -121,7 +121,7 @@ class CDnCNN(DnCNN):
 class DnCNN3(Denoiser):
     """``x = y − f(y)`` on luma, without being told the damage: noise, JPEG artefacts, or a bicubic enlargement.
 
-    Chroma is left as it is for enlargements; of noisy colours each channel is restored by itself.
+    Chroma is left as it is in JPEGs and enlargements; of noisy colours each channel is restored by itself.
     """
 
     name = "DnCNN-3"
@@ -129,8 +129,8 @@ class DnCNN3(Denoiser):
     def supports(self, case: Case) -> str | None:
         return (
             None
-            if case.task in ("denoise", "sr")
-            else f"{self.name} removes noise, and sharpens enlargements"
+            if case.task in ("denoise", "jpeg", "sr")
+            else f"{self.name} removes noise and JPEG artefacts, and sharpens enlargements"
         )
 
     def denoise(self, y: torch.Tensor, task: Case) -> torch.Tensor:
@@ -138,11 +138,12 @@ class DnCNN3(Denoiser):
         return y - self.network(y)
 
     def restore(self, image: np.ndarray, task: Case) -> np.ndarray:
-        if task.task != "sr":
+        if task.task == "denoise":
             return super().restore(image, task)
         if self.network is None:
             self.prepare()
-        large = enlarge(to_tensor(image), task.options["scale"])
+        y = to_tensor(image)
+        large = enlarge(y, task.options["scale"]) if task.task == "sr" else y
         luma, chroma = to_luma_and_chroma(large.expand(-1, 3, -1, -1))
         with torch.inference_mode():
             sharp = from_luma_and_chroma(self.denoise(luma, task), chroma)

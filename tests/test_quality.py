@@ -54,6 +54,7 @@ def test_dip_denoises_crops_of_colour9_and_stops_near_its_best(shared: Path) -> 
         result = zeroshot.solve(
             noisy,
             "denoise",
+            "dip",
             sigma=SIGMA,
             callbacks=[
                 lambda estimate, run, clean=clean, seen=seen: seen.append(psnr(estimate.image, clean))
@@ -70,6 +71,6 @@ def test_dip_fills_random_holes_better_than_interpolation(shared: Path) -> None:
     for name in ("barbara", "boat", "house", "montage"):
         clean = centre(shared / "data" / "inpaint11" / f"{name}.png", 128)
         mask = random_mask(tuple(clean.shape), 0.5, seeded())
-        result = zeroshot.solve(clean * mask, "inpaint", mask=mask)
+        result = zeroshot.solve(clean * mask, "inpaint", "dip", mask=mask)
         gains.append(psnr(result.image, clean) - psnr(Mask(mask).initial(clean * mask), clean))
     assert mean(gains) > 2.5

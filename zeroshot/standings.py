@@ -20,6 +20,8 @@ FILE = Path(__file__).with_name("standings.json")
 FAST_SECONDS = 2.0
 #: The pixels of the picture that times are told for.
 AREA = 256 * 256
+#: What a prior has to gain for every doubling of its time to be worth it, in dB.
+WORTH = 0.3
 #: How a prior is asked for by what it is to be.
 ROLES = ("fast", "best")
 _ADAPTIVE = "auto"
@@ -115,6 +117,23 @@ def choices(task: str) -> dict[str, str]:
 
     default = task_named(task).prior
     return {"default": default, **{role: ranked(role, task)[0] for role in ROLES}}
+
+
+def knee(task: str) -> str:
+    """The prior with the best of quality for time: the largest PSNR − 0.3 dB · log₂ max(1, seconds), by the means.
+
+    What a prior gains has to be worth the wait: 0.3 dB for every doubling of it, of which the first second is free.
+    The default of a task is its knee, unless :mod:`zeroshot.tasks` says why not.
+
+    Raises
+    ------
+    ValueError
+        Where the task is unknown, or nothing was measured for it.
+    """
+    table = means(task)
+    if not table:
+        raise ValueError(f"no figures were measured for {task!r}")
+    return max(table, key=lambda prior: table[prior].psnr - WORTH * math.log2(max(1, table[prior].seconds)))
 
 
 def ranked(role: str, task: str, seconds: float = math.inf, pixels: int = AREA) -> list[str]:

@@ -14,7 +14,12 @@ from zeroshot.estimate import Estimate
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.patch_groups import Centre, PatchGroups
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, PlugAndPlayRun
-from zeroshot.priors.warm_start import BEGINNINGS, Beginning, solution_to_begin_with
+from zeroshot.priors.warm_start import (
+    BEGINNINGS,
+    Beginning,
+    has_wide_hole,
+    solution_to_begin_with,
+)
 from zeroshot.problem import Problem
 from zeroshot.solvers.singular_values import RULES, Shrinkage
 
@@ -27,6 +32,8 @@ THRESHOLDS: dict[str, tuple[float, Centre]] = {
     "weighted": (0.6, "mean"),
     "soft": (0.5, "mean"),
 }
+#: What differs where holes are wide, see :mod:`~zeroshot.priors.warm_start`.
+WIDE_HOLES: dict[str, Any] = {"initial": "wavelet", "sigma_start": 20 / 255, "iterations": 16}
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class GroupSparseRepresentation(Prior):
         is met exactly.
     initial : {"wavelet", "tv", "huber_tv", "tgv"} or None
         The name of the prior whose solution is the first image; None: the operator's first estimate. `for_problem`
-        sets "wavelet" in demosaicking.
+        sets "wavelet" in demosaicking and where holes are wide.
 
     References
     ----------
@@ -102,6 +109,12 @@ class GroupSparseRepresentation(Prior):
     sigma_least: float = 5 / 255
     weight: float = 1.15
     initial: Beginning | None = None
+
+    @classmethod
+    def task_defaults(cls, problem: Problem) -> dict[str, Any]:
+        """Those of the task, and of wide holes."""
+        wide = problem.task == "inpaint" and has_wide_hole(problem)
+        return {**super().task_defaults(problem), **(WIDE_HOLES if wide else {})}
 
     def __post_init__(self) -> None:
         require_choice(self, "shrinkage", RULES)

@@ -27,8 +27,9 @@ class TotalGeneralizedVariation(SteeredPenaltyPrior):
     Parameters
     ----------
     weight, coupling, chroma, discrepancy, iterations, tolerance, block, updates
-        See :class:`~zeroshot.priors.total_variation.renewal.SteeredPenaltyPrior`. The gap closes more slowly than that of
-        total variation, since its certificate takes a field of the dual variables that is feasible without error.
+        See :class:`~zeroshot.priors.total_variation.renewal.SteeredPenaltyPrior`. The gap closes more slowly than
+        that of total variation, since its certificate takes a field of the dual variables that is feasible without
+        error.
     ratio : float
         α, the cost of a change of slope against that of a jump, in pixels. 2 is what the paper and most
         that follow it take; `for_problem` sets 0.25 where pixels are missing.

@@ -313,6 +313,6 @@ def test_bfloat16_and_float32_agree_at_the_start() -> None:
 
 
 def test_the_run_is_found_through_solve(photograph: torch.Tensor) -> None:
-    result = zeroshot.solve(photograph[0], "denoise", sigma=0.1, settings={**SMALL, "iterations": 3})
+    result = zeroshot.solve(photograph[0], "denoise", "dip", sigma=0.1, settings={**SMALL, "iterations": 3})
     assert result.image.shape == photograph[0].shape
     assert result.provenance["prior"] == "dip"
