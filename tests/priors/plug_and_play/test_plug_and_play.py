@@ -16,9 +16,11 @@ from tests.pictures import damaged, decibels, denoising, inpainting, measured_by
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
 from zeroshot.operators import Blur, Grayscale, Identity, Mask, Mosaic, Operator, Stack
+from zeroshot.prior import Prior
 from zeroshot.priors.plug_and_play import pnp
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, RegularisationByDenoising
 from zeroshot.priors.sparse.dct import OverlappingDCT
+from zeroshot.priors.sparse.gsr import GroupSparseRepresentation
 from zeroshot.priors.warm_start import solution_to_begin_with
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
@@ -314,6 +316,23 @@ def test_demosaicking_goes_on_from_wavelets_and_gains_on_them(photograph: torch.
     image = run_to_end(PlugAndPlay.for_problem(problem), problem).image
     assert decibels(first, photograph) > decibels(problem.initial(), photograph) + 2
     assert decibels(image, photograph) > decibels(first, photograph)
+
+
+@pytest.mark.parametrize("kind", [PlugAndPlay, GroupSparseRepresentation])
+def test_edges_go_on_through_a_wide_hole(kind: type[Prior]) -> None:
+    # Stripes aslant, across which a smooth filling lays a bridge.
+    rows, columns = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    truth = (0.5 + 0.3 * torch.tanh(4 * torch.sin((rows + 0.5 * columns) / 5))).expand(1, 1, -1, -1)
+    mask = torch.ones_like(truth)
+    mask[..., 24:36, 24:36] = 0
+    problem = Problem(truth * mask, Mask(mask), sigma=0.0, task="inpaint", measured=mask)
+    assert kind.for_problem(problem).initial == "wavelet"
+    images = [
+        run_to_end(kind.for_problem(problem, **more), problem).image for more in ({}, {"initial": None})
+    ]
+    assert decibels(images[0], truth) > decibels(images[1], truth) + 0.5
+    narrow = damaged("inpaint", truth)
+    assert kind.for_problem(narrow).initial is None
 
 
 def test_a_first_image_that_nobody_can_make_is_the_operators(photograph: torch.Tensor) -> None:
