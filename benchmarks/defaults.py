@@ -67,6 +67,7 @@ class Damages:
     options: Mapping[str, Any]
     priors: str
     learned: tuple[str, ...] = ()
+    kind: str = ""
 
 
 def _learned(name: str, weights: str) -> str:
@@ -82,10 +83,11 @@ ROWS = {
                       (_learned("FFDNet", "ffdnet_color.pth"),)),
     "stripes": Damages("destripe", "set12", "columns that differ by 25 levels, and white noise, σ 10",
                        {"stripes": 25 / 255, "sigma": 10 / 255}, "bm3d nlm dct wavelet tv tgv ncsr dip auto"),
-    "random": Damages("inpaint", "inpaint11", "half of the pixels missing", {"missing": 0.5}, FILLERS),
-    "text": Damages("inpaint", "inpaint11", "written over", {}, FILLERS),
-    "blocks": Damages("inpaint", "inpaint11", "holes of 6 to 14 pixels", {}, FILLERS),
-    "hole": Damages("inpaint", "inpaint11", "a hole of 48 × 48 pixels", {}, FILLERS),
+    "random": Damages("inpaint", "inpaint11", "half of the pixels missing", {"missing": 0.5}, FILLERS,
+                      kind="narrow holes"),
+    "text": Damages("inpaint", "inpaint11", "written over", {}, FILLERS, kind="narrow holes"),
+    "blocks": Damages("inpaint", "inpaint11", "holes of 6 to 14 pixels", {}, FILLERS, kind="wide holes"),
+    "hole": Damages("inpaint", "inpaint11", "a hole of 48 × 48 pixels", {}, FILLERS, kind="wide holes"),
     "sr4": Damages("sr", "set5", "enlarging 4 times", {"scale": 4}, LINEAR),
     "sr2": Damages("sr", "colour9", "enlarging twice", {"scale": 2}, LINEAR),
     "kodak": Damages("demosaic", "kodak_full", "a Bayer mosaic, Kodak", {"pattern": "RGGB"}, LINEAR),
@@ -149,7 +151,7 @@ def run(name: str, arguments: argparse.Namespace) -> None:
     """Measure a row and print it, the best first."""
     row = ROWS[name]
     damaged = cases(name, arguments.images or 8, arguments.size)
-    chosen = choices(row.task)
+    chosen = choices(row.task, row.kind)
     wanted = (
         row.priors.split() if not arguments.priors else [one for one in arguments.priors if one != "none"]
     )
@@ -175,6 +177,7 @@ def run(name: str, arguments: argparse.Namespace) -> None:
         {method: _standing(images) for method, images in measured.items() if len(images) == len(damaged)},
         tuple(peers),
         tuple(method.name for method in learned.values()),
+        row.kind,
     )
     show(f"{name}: {row.task}, {row.what}; {row.folder}, {len(damaged)} images, size {arguments.size or 'full'}",
          {"": "", "PSNR": ".2f", "SSIM": ".4f", "seconds": ".1f", "peer": "", "above": "+.2f"},

@@ -1,7 +1,8 @@
 """The solution of one prior as the image that another begins with.
 
 Priors of patches do not look into a hole that is wider than they are, and take what a smooth filling leaves there for
-the image; wavelets continue edges into it, and are what they begin with there (see benchmarks/classic.md).
+the image; wavelets continue edges into it. Of what was shrunk, and of several damages at once, total variation makes
+the better first image. See benchmarks/classic.md.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import torch
-from torch.nn import functional
 
 from zeroshot.loop import Loop
 from zeroshot.problem import Problem
@@ -18,17 +18,6 @@ from zeroshot.registry import prior_class
 #: The priors that solve every linear problem by themselves, and quickly.
 Beginning = Literal["wavelet", "tv", "huber_tv", "tgv"]
 BEGINNINGS: tuple[str, ...] = get_args(Beginning)
-
-#: The side of a square without any known pixel, from which on a hole is wide.
-_WIDE = 9
-
-
-def has_wide_hole(problem: Problem) -> bool:
-    """Whether there is a square of 9 × 9 pixels in which none is known."""
-    known = problem.known_pixels()
-    if known is None or min(known.shape[-2:]) < _WIDE:
-        return False
-    return bool((functional.max_pool2d(known.float(), _WIDE, stride=1) == 0).any())
 
 
 def solution_to_begin_with(name: str | None, problem: Problem, generator: torch.Generator) -> torch.Tensor:

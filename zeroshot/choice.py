@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from zeroshot.operators.mask import has_wide_hole
 from zeroshot.prior import configured_prior
 from zeroshot.problem import Problem
 from zeroshot.standings import AREA, ROLES, means, ranked
@@ -46,9 +47,17 @@ def chosen(wanted: str | None, task: str, problem: Problem, seconds: float | Non
     pixels = math.prod(problem.framed_shape[-2:])
     order: Sequence[str] = (entry.prior, *entry.suited, "dip")
     if wanted is not None:
-        order = (*ranked(wanted, task, math.inf if seconds is None else seconds, pixels), *order)
+        allowed = math.inf if seconds is None else seconds
+        order = (*ranked(wanted, task, allowed, pixels, kind_of(problem)), *order)
     names = list(dict.fromkeys(order))
     return next((name for name in names if _supports(name, problem)), names[0])
+
+
+def kind_of(problem: Problem) -> str:
+    """What sets the problem apart from others of its task, as the rows of the table have it."""
+    if problem.task != "inpaint":
+        return ""
+    return "wide holes" if has_wide_hole(problem.known_pixels()) else "narrow holes"
 
 
 def _supports(name: str, problem: Problem) -> bool:
@@ -57,7 +66,7 @@ def _supports(name: str, problem: Problem) -> bool:
 
 def announce(prior: str, wanted: str | None, task: str, problem: Problem) -> None:
     """Log in one line which prior was chosen, why, and how long it takes where that was measured."""
-    measured = means(task).get(prior)
+    measured = means(task, kind_of(problem)).get(prior)
     seconds = measured and measured.seconds * math.prod(problem.framed_shape[-2:]) / AREA
     why = _WHY[wanted] if seconds is None else f"{_WHY[wanted]}, about {_rough(seconds)} of one core"
     _LOG.info("%s with %s (%s); 'zeroshot priors --task %s' lists others", task, prior, why, task)

@@ -52,6 +52,8 @@ class Row(NamedTuple):
         Method → what it reaches.
     peers, learned : tuple of str
         The methods that are other packages' or textbooks', and those that were trained.
+    kind : str
+        What a problem must be to be judged by this row rather than by the others of the task, such as "wide holes".
     """
 
     what: str
@@ -61,6 +63,7 @@ class Row(NamedTuple):
     figures: Mapping[str, Standing]
     peers: tuple[str, ...]
     learned: tuple[str, ...]
+    kind: str = ""
 
     @property
     def priors(self) -> list[str]:
@@ -105,8 +108,8 @@ def _plain(row: Row) -> dict[str, Any]:
 # --- what is chosen by it ----------------------------------------------------------------------------------
 
 
-def choices(task: str) -> dict[str, str]:
-    """The priors of a task by role: "default", "fast" and "best" where the table tells them.
+def choices(task: str, kind: str = "") -> dict[str, str]:
+    """The priors of a task by role, "default", "fast" and "best", for problems of one kind.
 
     Raises
     ------
@@ -116,7 +119,7 @@ def choices(task: str) -> dict[str, str]:
     from zeroshot.tasks import task_named
 
     default = task_named(task).prior
-    return {"default": default, **{role: ranked(role, task)[0] for role in ROLES}}
+    return {"default": default, **{role: ranked(role, task, kind=kind)[0] for role in ROLES}}
 
 
 def knee(task: str) -> str:
@@ -136,7 +139,7 @@ def knee(task: str) -> str:
     return max(table, key=lambda prior: table[prior].psnr - WORTH * math.log2(max(1, table[prior].seconds)))
 
 
-def ranked(role: str, task: str, seconds: float = math.inf, pixels: int = AREA) -> list[str]:
+def ranked(role: str, task: str, seconds: float = math.inf, pixels: int = AREA, kind: str = "") -> list[str]:
     """The priors of a task by the mean PSNR over its rows: first those that do it in the time allowed.
 
     Parameters
@@ -149,6 +152,8 @@ def ranked(role: str, task: str, seconds: float = math.inf, pixels: int = AREA) 
         What "best" may take, a third of which is left for what the table does not know, such as a slower machine.
     pixels : int
         Of the wanted picture.
+    kind : str
+        See :func:`means`.
 
     Returns
     -------
@@ -160,7 +165,7 @@ def ranked(role: str, task: str, seconds: float = math.inf, pixels: int = AREA) 
 
     entry = task_named(task)
     allowed, pixels = (FAST_SECONDS, AREA) if role == "fast" else (seconds * 2 / 3, pixels)
-    table = means(entry.name)
+    table = means(entry.name, kind)
     times = {prior: standing.seconds * pixels / AREA for prior, standing in table.items()}
 
     def rank(prior: str) -> tuple[bool, float]:
@@ -170,9 +175,13 @@ def ranked(role: str, task: str, seconds: float = math.inf, pixels: int = AREA) 
     return sorted(table, key=rank) or [entry.prior]
 
 
-def means(task: str) -> dict[str, Standing]:
-    """Prior → mean PSNR and SSIM over the task's rows, and the seconds for 256² pixels, of those in every row."""
+def means(task: str, kind: str = "") -> dict[str, Standing]:
+    """Prior → mean PSNR and SSIM over the task's rows, and the seconds for 256² pixels, of those in every row.
+
+    With a `kind` over the rows of that kind, where there are any.
+    """
     rows = list(stored().get(task, {}).values())
+    rows = [row for row in rows if row.kind == kind] or rows if kind else rows
     if not rows:
         return {}
     common = [
@@ -204,23 +213,29 @@ def listing(task: str) -> str:
     from zeroshot.tasks import task_named
 
     task = task_named(task).name
-    roles = choices(task)
-    named = ", ".join(f"{prior} is {_ROLE_TEXTS[role]}" for role, prior in roles.items())
     rows = stored().get(task, {})
-    parts = [f"{task}: {named}"]
+    kinds = dict.fromkeys(row.kind for row in rows.values()) or [""]
+    parts = ["\n".join(_told(task, kind) for kind in kinds)]
     if not rows:
         parts.append("no figures were measured for this task")
     for row in rows.values():
         size = f"{row.size} × {row.size} crops" if row.size else "whole pictures"
         lines = [["", "PSNR", "SSIM", "seconds", ""]]
         for method, standing in sorted(row.figures.items(), key=lambda item: -item[1].psnr):
-            kind = "not ours" if method in row.peers else "learned" if method in row.learned else ""
-            kind = kind or ", ".join(role for role, prior in roles.items() if prior == method)
+            note = "not ours" if method in row.peers else "learned" if method in row.learned else ""
+            here = choices(task, row.kind)
+            note = note or ", ".join(role for role, prior in here.items() if prior == method)
             ssim = "–" if standing.ssim is None else f"{standing.ssim:.4f}"
-            lines.append([method, f"{standing.psnr:.2f}", ssim, f"{row.seconds(method):.1f}", kind])
+            lines.append([method, f"{standing.psnr:.2f}", ssim, f"{row.seconds(method):.1f}", note])
         heading = f"{row.what} ({row.set}, {row.images} {size}; seconds of one core for 256 × 256 pixels)"
         parts.append("\n".join([heading, *aligned(lines)]))
     return "\n\n".join(parts)
+
+
+def _told(task: str, kind: str) -> str:
+    roles = choices(task, kind)
+    named = ", ".join(f"{prior} is {_ROLE_TEXTS[role]}" for role, prior in roles.items())
+    return f"{task}, {kind}: {named}" if kind else f"{task}: {named}"
 
 
 _ROLE_TEXTS = {"default": "the default", "fast": "--fast", "best": "--best"}

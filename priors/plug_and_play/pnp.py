@@ -14,17 +14,12 @@ from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber
 from zeroshot.estimate import Estimate
 from zeroshot.noise import QUANTISATION
 from zeroshot.operators.identity import Identity
-from zeroshot.operators.mask import Mask
+from zeroshot.operators.mask import Mask, has_wide_hole
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.denoiser import Denoiser
 from zeroshot.priors.total_variation.chroma import chosen_chroma
 from zeroshot.priors.total_variation.tv import TotalVariation, approximate_solution
-from zeroshot.priors.warm_start import (
-    BEGINNINGS,
-    Beginning,
-    has_wide_hole,
-    solution_to_begin_with,
-)
+from zeroshot.priors.warm_start import BEGINNINGS, Beginning, solution_to_begin_with
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.solvers.data_step import DataStep
@@ -52,7 +47,7 @@ START, END = 1.4, 0.7
 #: What differs from the defaults, by task; benchmarks/classic.md says how it was chosen.
 _BY_TASK: dict[str, dict[str, Any]] = {
     "deblur": {"iterations": 8},
-    "sr": {"iterations": 8, "sigma_least": 5 / 255},
+    "sr": {"initial": "tv", "iterations": 8, "sigma_start": 20 / 255, "sigma_least": 5 / 255},
     # From bilinear demosaicking denoisers do not find out of the zippers of its edges, and lose up to 9 dB. Wavelets
     # do, and leave little to be denoised.
     "demosaic": {"initial": "wavelet", "iterations": 4, "sigma_start": 4 / 255, "chroma": 2.0},
@@ -116,7 +111,7 @@ class PlugAndPlay(Prior):
     initial : {"wavelet", "tv", "huber_tv", "tgv"} or None
         The name of the prior whose solution is the first image; None: the operator's first estimate, as
         wherever that prior cannot solve the problem. `for_problem` sets "wavelet" in demosaicking without strong noise
-        and where holes are wide, and "tv" for compositions of damages.
+        and where holes are wide, and "tv" for enlargement and for compositions of damages.
 
     References
     ----------
@@ -172,7 +167,7 @@ class PlugAndPlay(Prior):
                 found |= {**SEVERAL_DAMAGES, "sigma_end": end, "sigma_start": max(end, found["sigma_start"])}
         if problem.task == "demosaic" and problem.sigma is not None and problem.sigma > STRONG_NOISE:
             found |= NOISY_MOSAIC
-        if problem.task == "inpaint" and cls.scheme == "hqs" and has_wide_hole(problem):
+        if problem.task == "inpaint" and cls.scheme == "hqs" and has_wide_hole(problem.known_pixels()):
             found |= WIDE_HOLES
         if isinstance(problem.data_term, L1 | Huber):
             found |= OUTLIERS

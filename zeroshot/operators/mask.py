@@ -108,6 +108,23 @@ def _binary(mask: Any) -> torch.Tensor:
     return result[(None,) * (4 - result.ndim)]
 
 
+#: The side of a square without any known pixel, from which on a hole is wide.
+_WIDE = 9
+
+
+def has_wide_hole(known: torch.Tensor | None) -> bool:
+    """Whether there is a square of 9 × 9 pixels in which none is known.
+
+    Parameters
+    ----------
+    known : torch.Tensor or None
+        Above 0 at known pixels, (N, C, H, W); None: all are known.
+    """
+    if known is None or min(known.shape[-2:]) < _WIDE:
+        return False
+    return bool((functional.max_pool2d((known > 0).float(), _WIDE, stride=1) == 0).any())
+
+
 def fill_holes(y: torch.Tensor, mask: torch.Tensor, sweeps: int = 4) -> torch.Tensor:
     """Fill missing pixels smoothly from the known ones, which are kept exactly.
 
