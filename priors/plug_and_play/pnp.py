@@ -46,7 +46,7 @@ QUANTISED: dict[str, Any] = {"iterations": 4, "weight": 0.3, "chroma": 3.0}
 START, END = 1.4, 0.7
 #: What differs from the defaults, by task; benchmarks/classic.md says how it was chosen.
 _BY_TASK: dict[str, dict[str, Any]] = {
-    "deblur": {"iterations": 8},
+    "deblur": {"initial": "tv", "iterations": 8},
     "sr": {"initial": "tv", "iterations": 8, "sigma_start": 20 / 255, "sigma_least": 5 / 255},
     # From bilinear demosaicking denoisers do not find out of the zippers of its edges, and lose up to 9 dB. Wavelets
     # do, and leave little to be denoised.
@@ -111,7 +111,7 @@ class PlugAndPlay(Prior):
     initial : {"wavelet", "tv", "huber_tv", "tgv"} or None
         The name of the prior whose solution is the first image; None: the operator's first estimate, as
         wherever that prior cannot solve the problem. `for_problem` sets "wavelet" in demosaicking without strong noise
-        and where holes are wide, and "tv" for enlargement and for compositions of damages.
+        and where holes are wide, and "tv" for enlargement, deblurring and compositions of damages.
 
     References
     ----------
