@@ -119,4 +119,5 @@ COLORIZE = Task(
         "zeroshot colorize grey.png -o colour.png --hints strokes.png --seconds 60",
     ),
     outcome="colorized",
+    prior="tv",
 )
