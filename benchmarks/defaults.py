@@ -45,6 +45,8 @@ OF_A_KIND = {
     "tgv": "skimage tv",
     "nltv": "skimage tv",
     "nlm": "skimage nlm",
+    "dct": "skimage wavelet",
+    "ksvd": "skimage wavelet",
     "wavelet": "skimage wavelet",
     "bilateral": "skimage bilateral",
 }
