@@ -126,6 +126,8 @@ class PlugAndPlay(Prior):
     name: ClassVar[str] = "pnp"
     summary: ClassVar[str] = "plug and play: any denoiser as the prior for any linear damage"
     TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = _BY_TASK
+    # The measured peak with bm3d, that of the first image included: see benchmarks/large_images.py.
+    bytes_per_value: ClassVar[int] = 800
 
     denoiser: str | Denoiser | Denoise = "bm3d"
     scheme: Scheme = "hqs"
@@ -190,6 +192,10 @@ class PlugAndPlay(Prior):
         except ValueError as error:
             return str(error)
         return denoiser.supports(_denoising(problem)) if isinstance(denoiser, Denoiser) else None
+
+    def memory(self, problem: Problem) -> int | None:
+        """That of the iterations; None where the denoiser is called once, which works by strips."""
+        return None if self.iterations == 1 else super().memory(problem)
 
     def start(self, problem: Problem, generator: torch.Generator) -> PlugAndPlayRun:
         """The run; the only randomness is in the choice of `chroma`, and that of the prior it begins with."""
