@@ -28,6 +28,7 @@ from zeroshot.compare.specification import method_from
 from zeroshot.noise import random_mask
 from zeroshot.operators import Blur, Mask
 from zeroshot.standings import FILE, Row, Standing, choices, stored, write
+from zeroshot.tasks import task_named
 from zeroshot.tasks.degrade import Degraded, degrade
 
 from .arguments import add_table_options, parsed, parser
@@ -153,7 +154,7 @@ def run(name: str, arguments: argparse.Namespace) -> None:
     """Measure a row and print it, the best first."""
     row = ROWS[name]
     damaged = cases(name, arguments.images or 8, arguments.size)
-    chosen = choices(row.task, row.kind)
+    chosen = choices(row.task, task_named(row.task).prior, row.kind)
     wanted = (
         row.priors.split() if not arguments.priors else [one for one in arguments.priors if one != "none"]
     )

@@ -58,7 +58,7 @@ def test_fast_is_the_best_within_two_seconds_and_best_what_the_time_allows(table
 
 
 def test_the_listing_names_the_best_first_and_what_is_chosen(table):
-    heading, first, _ = standings.listing("inpaint").split("\n\n")
+    heading, first, _ = standings.listing("inpaint", "gsr").split("\n\n")
     assert "gsr is --best" in heading
     assert "tv is --fast" in heading
     assert first.index("peer") < first.index("gsr") < first.index("dip ")
