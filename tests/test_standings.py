@@ -81,3 +81,8 @@ def test_no_default_is_below_the_best_peer_that_was_not_trained(task):
         # The package bm3d is 0.01 to 0.05 dB above ours on crops as small as these, in four times the time.
         peer = max(row.figures[name].psnr for name in row.peers)
         assert row.figures[tasks()[task].prior].psnr >= peer - 0.06, row.what
+
+
+@pytest.mark.parametrize("task", sorted(tasks()))
+def test_every_default_is_the_knee_of_quality_over_time(task):
+    assert tasks()[task].prior == standings.knee(task)

@@ -21,7 +21,7 @@ FAST_SECONDS = 2.0
 #: The pixels of the picture that times are told for.
 AREA = 256 * 256
 #: What a prior has to gain for every doubling of its time to be worth it, in dB.
-WORTH = 0.3
+WORTH = 0.2
 #: How a prior is asked for by what it is to be.
 ROLES = ("fast", "best")
 _ADAPTIVE = "auto"
@@ -115,10 +115,10 @@ def choices(task: str, default: str, kind: str = "") -> dict[str, str]:
 
 
 def knee(task: str) -> str:
-    """The prior with the best of quality for time: the largest PSNR − 0.3 dB · log₂ max(1, seconds), by the means.
+    """The prior with the best of quality for time: the largest PSNR − 0.2 dB · log₂ max(1, seconds), by the means.
 
-    What a prior gains has to be worth the wait: 0.3 dB for every doubling of it, of which the first second is free.
-    The default of a task is its knee, unless :mod:`zeroshot.tasks` says why not.
+    What a prior gains has to be worth the wait: 0.2 dB for every doubling of it, of which the first second is free.
+    The default of a task is its knee, as a test sees to.
 
     Raises
     ------

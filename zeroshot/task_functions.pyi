@@ -185,7 +185,7 @@ def deblur(
     sigma: float | None = None,
     data_term: str | DataTerm = "gaussian",
     peak: float | None = None,
-    prior: str | Prior = "tv",
+    prior: str | Prior = "pnp",
     settings: dict[str, Any] | None = None,
     stopping: StoppingRule | None = None,
     seconds: float | None = None,
