@@ -1,0 +1,123 @@
+"""What the measurements say of the image beyond what the generator makes."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from zeroshot.data_terms import Gaussian
+from zeroshot.priors.filters.fourier import cosine_transform, inverse_cosine_transform
+from zeroshot.problem import Problem
+from zeroshot.solvers.conjugate_gradients import conjugate_gradients
+
+#: Variance of the differences of colours beside that of the grey values, in photographs about.
+_CHROMA = 0.1
+#: Noise that every measurement is taken to have, as a share of the variance of the remainder: a grey level or so.
+_FLOOR = 1e-4
+#: Steps of conjugate gradients where the last solution is known, and where none is.
+_STEPS, _FIRST_STEPS = 6, 30
+
+
+class SmoothRemainder:
+    """x ↦ x + C Aᵀ (A C Aᵀ + s²)⁻¹ (y − A x): the misfit as A makes it of the smoothest remainder.
+
+    The remainder, the image less what the generator makes, is taken for a Gaussian field of covariance C with the
+    power spectrum 1/f² of photographs; s² is the variance of the noise beside that of the field. Without noise the
+    result has the measurements y, and what is not measured is the generator's, moved along smoothly: the means of
+    the blocks in super-resolution, the tone of the rim around a hole, the grey of the colours.
+
+    The field's variance is what the misfit has beyond the noise; where noise explains it, nothing is added.
+    Each call begins with the solution of the last, as images change little from step to step.
+
+    Parameters
+    ----------
+    problem : Problem
+        One that :func:`reason_against_remainder` says nothing against.
+
+    Attributes
+    ----------
+    solution : torch.Tensor
+        (A C Aᵀ + s²)⁻¹ (y − A x) of the last image, of y's shape: what a continued run needs.
+
+    References
+    ----------
+    D. J. Field: Relations between the statistics of natural images and the response properties of cortical cells,
+    JOSA A 4 (1987), for the spectrum. M. Dhar, A. Grover, S. Ermon: Modeling sparse deviations for compressed
+    sensing using generative models, ICML 2018, for a remainder beside a generator, there a sparse one.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        y = problem.y
+        counted = problem.counted()
+        self._weight = torch.ones_like(y) if counted is None else counted
+        _, channels, height, width = problem.reference_shape
+        self._spectrum = _spectrum(height, width).to(y)
+        ones = torch.full((channels, channels), 1 / channels)
+        self._mixing = ((1 - _CHROMA) * ones + _CHROMA * torch.eye(channels)).to(y)
+        self._sigma = problem.noise_rms()
+        self.solution = torch.zeros_like(y)
+        self._unit_variance = self._typical_variance()
+
+    def _correlated(self, image: torch.Tensor) -> torch.Tensor:
+        """C of an image."""
+        smooth = inverse_cosine_transform(self._spectrum * cosine_transform(image))
+        return torch.einsum("ij,njhw->nihw", self._mixing, smooth)
+
+    def _lifted(self, values: torch.Tensor) -> torch.Tensor:
+        """C Aᵀ W of values in the measurement's place."""
+        return self._correlated(self._problem.operator.adjoint(self._weight * values))
+
+    def _typical_variance(self) -> float:
+        """The mean of diag(A C Aᵀ) over the measurements that count, from one random vector of signs."""
+        draw = torch.Generator().manual_seed(0)
+        signs = 2.0 * torch.randint(2, self._weight.shape, generator=draw).to(self._weight) - 1
+        energy = (signs * self._weight * self._problem.operator(self._lifted(signs))).sum()
+        return max(float(energy / self._weight.sum().clamp(min=1)), 1e-12)
+
+    @torch.no_grad()
+    def added_to(self, image: torch.Tensor) -> torch.Tensor:
+        """The image with its remainder, (N, C, H, W), not clipped."""
+        operator, weight = self._problem.operator, self._weight
+        misfit = weight * (self._problem.y - operator(image))
+        squared = float(misfit.square().sum() / weight.sum().clamp(min=1))
+        variance = (squared - self._sigma**2) / self._unit_variance
+        if variance <= 1e-3 * squared or not math.isfinite(variance):
+            return image
+        noise = _FLOOR + self._sigma**2 / variance
+        is_first = not bool(self.solution.any())
+        self.solution = conjugate_gradients(
+            lambda u: weight * operator(self._lifted(u)) + noise * u,
+            misfit,
+            self.solution,
+            iterations=_FIRST_STEPS if is_first else _STEPS,
+            tolerance=1e-3,
+        )
+        return image + self._lifted(self.solution)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Where the next call goes on."""
+        return {"solution": self.solution.clone()}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Continue where `state` was taken."""
+        self.solution = state["solution"].to(self._problem.y, copy=True)
+
+
+def reason_against_remainder(problem: Problem) -> str | None:
+    """Why the misfit of the problem says nothing simple of the image, or None."""
+    if not problem.operator.linear:
+        return f"a smooth remainder needs a linear operator, and {problem.operator.describe()} is none"
+    if not isinstance(problem.data_term, Gaussian) or problem.noise is not None:
+        name = type(problem.data_term if problem.noise is None else problem.noise).__name__
+        return f"a smooth remainder needs white Gaussian noise, and this problem has {name}"
+    return None
+
+
+def _spectrum(height: int, width: int) -> torch.Tensor:
+    """1/f² on the coefficients of the cosine transform, bounded at the longest wave and of mean 1."""
+    down, along = (2 - 2 * torch.cos(math.pi / size * torch.arange(size)) for size in (height, width))
+    squared = down[:, None] + along
+    power = 1 / (squared + 2 - 2 * math.cos(math.pi / max(height, width, 2)))
+    return power / power.mean()
