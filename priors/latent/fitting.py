@@ -22,14 +22,18 @@ FOR_DAMAGED: dict[str, Any] = {
 class Fitting(Protocol):
     """The settings that are read here."""
 
-    distance: float | None
-    misfit: float
-    schedule: str
-    truncation: float
-    remainder: str
+    @property
+    def distance(self) -> float | None:
+        """Weight of the distance from the middle; None: that of :func:`distance_of`."""
+        ...
+
+    @property
+    def misfit(self) -> float:
+        """The deviation that the generator's images are expected to have from the measurements."""
+        ...
 
 
-def require_fitting(prior: Fitting) -> None:
+def require_fitting(prior: object) -> None:
     """Raise a ValueError where one of the settings is out of range."""
     require_choice(prior, "schedule", ("fixed", "cosine"))
     require_choice(prior, "remainder", ("none", "smooth"))

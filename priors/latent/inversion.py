@@ -179,6 +179,8 @@ class InversionRun(LatentRun):
     @torch.no_grad()
     def _begin_with_best(self, generator: torch.Generator) -> None:
         """The start, or the random latent that the objective prefers."""
+        if not self._prior.starts:
+            return
         middle = self.tensors["latent"].clone()
         found, smallest = middle, self.objective(self.as_asked(self.image())).item()
         for _ in range(self._prior.starts):

@@ -50,8 +50,8 @@ class SmoothRemainder:
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         y = problem.y
-        counted = problem.counted()
-        self._weight = torch.ones_like(y) if counted is None else counted
+        known = problem.known_pixels()
+        self._weight = torch.ones_like(y) if known is None else known
         _, channels, height, width = problem.reference_shape
         self._spectrum = _spectrum(height, width).to(y)
         ones = torch.full((channels, channels), 1 / channels)
