@@ -52,29 +52,30 @@ class SmoothRemainder:
         y = problem.y
         known = problem.known_pixels()
         self._weight = torch.ones_like(y) if known is None else known
-        _, channels, height, width = problem.reference_shape
-        self._spectrum = _spectrum(height, width).to(y)
-        ones = torch.full((channels, channels), 1 / channels)
-        self._mixing = ((1 - _CHROMA) * ones + _CHROMA * torch.eye(channels)).to(y)
+        self._spectrum = _spectrum(*problem.reference_shape[-2:]).to(y)
         self._sigma = problem.noise_rms()
         self.solution = torch.zeros_like(y)
-        self._unit_variance = self._typical_variance()
+        draw = torch.Generator().manual_seed(0)
+        signs = self._weight * (2.0 * torch.randint(2, y.shape, generator=draw).to(y) - 1)
+        lifted, count = problem.operator.adjoint(signs), self._weight.sum().clamp(min=1)
+        #: The means of diag(A C Aᵀ) and of diag(A Aᵀ), from a random vector of signs.
+        self._unit_variance = max(float((lifted * self._correlated(lifted)).sum() / count), 1e-12)
+        self._gain = max(float(lifted.square().sum() / count), 1e-12)
 
     def _correlated(self, image: torch.Tensor) -> torch.Tensor:
         """C of an image."""
-        smooth = inverse_cosine_transform(self._spectrum * cosine_transform(image))
-        return torch.einsum("ij,njhw->nihw", self._mixing, smooth)
+        return _filtered(image, self._spectrum, _CHROMA * self._spectrum)
 
     def _lifted(self, values: torch.Tensor) -> torch.Tensor:
         """C Aᵀ W of values in the measurement's place."""
         return self._correlated(self._problem.operator.adjoint(self._weight * values))
 
-    def _typical_variance(self) -> float:
-        """The mean of diag(A C Aᵀ) over the measurements that count, from one random vector of signs."""
-        draw = torch.Generator().manual_seed(0)
-        signs = 2.0 * torch.randint(2, self._weight.shape, generator=draw).to(self._weight) - 1
-        energy = (signs * self._weight * self._problem.operator(self._lifted(signs))).sum()
-        return max(float(energy / self._weight.sum().clamp(min=1)), 1e-12)
+    def _preconditioned(self, values: torch.Tensor, noise: float) -> torch.Tensor:
+        """A (C + s²)⁻¹ Aᵀ, which is (A C Aᵀ + s²)⁻¹ where A is the identity, and near it for masks and means."""
+        damping = noise / self._gain
+        inverse = 1 / (self._spectrum + damping), 1 / (_CHROMA * self._spectrum + damping)
+        image = self._problem.operator.adjoint(self._weight * values)
+        return self._weight * self._problem.operator(_filtered(image, *inverse)) / self._gain**2
 
     @torch.no_grad()
     def added_to(self, image: torch.Tensor) -> torch.Tensor:
@@ -93,6 +94,7 @@ class SmoothRemainder:
             self.solution,
             iterations=_FIRST_STEPS if is_first else _STEPS,
             tolerance=1e-3,
+            precondition=lambda r: self._preconditioned(r, noise),
         )
         return image + self._lifted(self.solution)
 
@@ -113,6 +115,13 @@ def reason_against_remainder(problem: Problem) -> str | None:
         name = type(problem.data_term if problem.noise is None else problem.noise).__name__
         return f"a smooth remainder needs white Gaussian noise, and this problem has {name}"
     return None
+
+
+def _filtered(image: torch.Tensor, common: torch.Tensor, chroma: torch.Tensor) -> torch.Tensor:
+    """An image with the coefficients of its channels' mean times `common`, and those of the rest times `chroma`."""
+    coefficients = cosine_transform(image)
+    mean = coefficients.mean(dim=1, keepdim=True)
+    return inverse_cosine_transform(common * mean + chroma * (coefficients - mean))
 
 
 def _spectrum(height: int, width: int) -> torch.Tensor:
