@@ -16,7 +16,7 @@ _CHROMA = 0.1
 #: Noise that every measurement is taken to have, as a share of the variance of the remainder: a grey level or so.
 _FLOOR = 1e-4
 #: Steps of conjugate gradients where the last solution is known, and where none is.
-_STEPS, _FIRST_STEPS = 6, 30
+_STEPS, _FIRST_STEPS = 15, 40
 
 
 class SmoothRemainder:

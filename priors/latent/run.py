@@ -18,6 +18,9 @@ from zeroshot.priors.latent.weights import own_copy
 from zeroshot.problem import Problem
 from zeroshot.solvers.optimiser import Optimiser
 
+#: Steps after which the remainder is sought anew; it costs about as much as they do.
+_COMPLETED_EVERY = 10
+
 
 class LatentRun(Run):
     """min over θ of D(A(x(θ)), y) + R(θ), one step of an optimiser at a time.
@@ -49,7 +52,7 @@ class LatentRun(Run):
 
     state: ClassVar[tuple[str, ...]] = (
         *("tensors", "optimiser", "iteration", "safety"),
-        *("best_image", "best_objective", "remainder"),
+        *("best_image", "best_objective", "remainder", "completed_image"),
     )
     optimiser: Optimiser | torch.optim.Optimizer
 
@@ -62,6 +65,7 @@ class LatentRun(Run):
         self.safety = 1.0
         self.best_image: torch.Tensor | None = None
         self.best_objective = float("inf")
+        self.completed_image: torch.Tensor | None = None
         can_be_completed = completed is not None and reason_against_remainder(completed) is None
         self.remainder = SmoothRemainder(completed) if completed is not None and can_be_completed else None
 
@@ -104,12 +108,22 @@ class LatentRun(Run):
         if self.best_image is None or objective < self.best_objective:
             self.best_image, self.best_objective = image, objective
             self.remember()
-        best = self.best_image if self.remainder is None else self.remainder.added_to(self.best_image)
+        best = self._completed(self.best_image)
         return Estimate(best.clamp(0, 1), loss, self.iteration, iterate=image.clamp(0, 1))
+
+    def _completed(self, image: torch.Tensor) -> torch.Tensor:
+        """The image with its remainder: a new one at some of the steps and at the last, else that of before."""
+        if self.remainder is None:
+            return image
+        is_last = self.iteration == self.schedule[1]
+        if self.completed_image is None or is_last or self.iteration % _COMPLETED_EVERY == 0:
+            self.completed_image = self.remainder.added_to(image)
+        return self.completed_image
 
     def forget_best(self) -> None:
         """Compare with nothing that came before: another objective begins."""
         self.best_image, self.best_objective = None, float("inf")
+        self.completed_image = None
 
     def descend(self) -> tuple[torch.Tensor, float]:
         """Make one step of the optimiser; the image before it, not clipped, and its objective."""
