@@ -235,6 +235,9 @@ class InversionRun(LatentRun):
         """Make one step on the latent and the noise or, once the pivot is found, on the weights."""
         if self.iteration == self._prior.iterations and self._prior.tuning_iterations:
             self._optimise_weights()
+        if self.is_tuning:
+            # What is kept beside the image are the newest weights, so that the newest image is the one to return.
+            self.forget_best()
         return super().step()
 
     def _optimise_latent(self) -> None:

@@ -35,11 +35,9 @@ def test_a_wrong_tone_is_corrected_within_the_hole_too(photograph):
     truth = photograph[..., 20:52, 20:52]
     operator = hole()
     problem = Problem(operator(truth), operator, sigma=0.0)
-    completed = SmoothRemainder(problem).added_to(0.8 * truth + 0.15)
+    completed = SmoothRemainder(problem).added_to(truth + 0.1)
     inside = operator.mask[0, 0] == 0
-    error = (completed - truth)[..., inside].square().mean().sqrt()
-    before = (0.15 - 0.2 * truth)[..., inside].square().mean().sqrt()
-    assert error < 0.5 * before
+    assert (completed - truth)[..., inside].abs().mean() < 0.04
 
 
 def test_grey_values_are_corrected_and_colours_kept(photograph):
