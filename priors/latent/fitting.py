@@ -38,6 +38,7 @@ def require_fitting(prior: object) -> None:
     require_choice(prior, "schedule", ("fixed", "cosine"))
     require_choice(prior, "remainder", ("none", "smooth"))
     require_positive(prior, "misfit", "truncation")
+    require_number(prior, "detail", most=1)
     require_number(prior, "distance", none="allowed")
 
 

@@ -67,6 +67,9 @@ class Inversion(Prior):
     remainder : {"none", "smooth"}
         "smooth" adds to the generator's image the smoothest one that makes up for what it misses of the measurements
         (see :class:`~zeroshot.priors.latent.remainder.SmoothRemainder`); only of linear operators and white noise.
+    detail : float
+        With a remainder: how much of the generator's contrast enters, from 0 to 1. All of it is sharper; what is less
+        is nearer to the truth in the mean, as details that are guessed are wrong in part.
     starts : int
         Random latents beside the middle of the space, of which the best by the objective is begun with.
     features : FeatureExtractor, path, str or None
@@ -103,6 +106,7 @@ class Inversion(Prior):
     distance: float | None = 0.0
     misfit: float = 0.05
     remainder: str = "none"
+    detail: float = 0.75
     starts: int = 0
     features: FeatureExtractor | str | Path | None = None
     perceptual: float = 0.0
@@ -150,7 +154,7 @@ class InversionRun(LatentRun):
     def __init__(self, prior: Inversion, problem: Problem, generator: torch.Generator) -> None:
         seen = with_features(problem, prior.features, prior.perceptual)
         completed = problem if prior.remainder == "smooth" else None
-        super().__init__(seen, generator_for(prior.weights, prior.mapping), completed)
+        super().__init__(seen, generator_for(prior.weights, prior.mapping), completed, prior.detail)
         self._prior = prior
         self.schedule = (prior.schedule, prior.iterations)
         if prior.tuning_iterations:

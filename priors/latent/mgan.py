@@ -74,6 +74,9 @@ class MultiCodeGAN(Prior):
     remainder : {"none", "smooth"}
         "smooth" adds to the generator's image the smoothest one that makes up for what it misses of the measurements
         (see :class:`~zeroshot.priors.latent.remainder.SmoothRemainder`); only of linear operators and white noise.
+    detail : float
+        With a remainder: how much of the generator's contrast enters, from 0 to 1. All of it is sharper; what is less
+        is nearer to the truth in the mean, as details that are guessed are wrong in part.
     noise : {"stored", "none"}
         The noise inputs of generators that have some.
     features : FeatureExtractor, path, str or None
@@ -111,6 +114,7 @@ class MultiCodeGAN(Prior):
     distance: float | None = 0.0
     misfit: float = 0.05
     remainder: str = "none"
+    detail: float = 0.75
     noise: str = "stored"
     features: FeatureExtractor | str | Path | None = None
     perceptual: float = 0.0
@@ -164,7 +168,8 @@ class MultiCodeRun(AveragedLatentRun):
     def __init__(self, prior: MultiCodeGAN, problem: Problem, generator: torch.Generator) -> None:
         seen = with_features(problem, prior.features, prior.perceptual)
         completed = problem if prior.remainder == "smooth" else None
-        super().__init__(seen, generator_for(prior.weights, prior.mapping), prior.averaging, completed)
+        network = generator_for(prior.weights, prior.mapping)
+        super().__init__(seen, network, prior.averaging, completed, prior.detail)
         self._prior = prior
         self.schedule = (prior.schedule, prior.iterations)
         self._layer = prior.composed_at(self.network)

@@ -22,6 +22,10 @@ _STEPS, _FIRST_STEPS = 15, 40
 class SmoothRemainder:
     """x ↦ x + C Aᵀ (A C Aᵀ + s²)⁻¹ (y − A x): the misfit as A makes it of the smoothest remainder.
 
+    Before that x is brought nearer to its mean colour m, m + `detail` · (x − m). As the map is affine, the result is
+    a mixture of the completed image and of the measurements' smoothest completion: the most probable image shows
+    details as if they were certain, and mixed in proportion to how certain they are it is nearer to the truth.
+
     The remainder, the image less what the generator makes, is taken for a Gaussian field of covariance C with the
     power spectrum 1/f² of photographs; s² is the variance of the noise beside that of the field. Without noise the
     result has the measurements y, and what is not measured is the generator's, moved along smoothly: the means of
@@ -34,6 +38,8 @@ class SmoothRemainder:
     ----------
     problem : Problem
         One that :func:`reason_against_remainder` says nothing against.
+    detail : float
+        From 0, the smooth completion, to 1, all that the generator makes.
 
     Attributes
     ----------
@@ -47,8 +53,8 @@ class SmoothRemainder:
     sensing using generative models, ICML 2018, for a remainder beside a generator, there a sparse one.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        self._problem = problem
+    def __init__(self, problem: Problem, detail: float = 1.0) -> None:
+        self._problem, self._detail = problem, detail
         y = problem.y
         known = problem.known_pixels()
         self._weight = torch.ones_like(y) if known is None else known
@@ -81,10 +87,13 @@ class SmoothRemainder:
     def added_to(self, image: torch.Tensor) -> torch.Tensor:
         """The image with its remainder, (N, C, H, W), not clipped."""
         operator, weight = self._problem.operator, self._weight
-        misfit = weight * (self._problem.y - operator(image))
-        squared = float(misfit.square().sum() / weight.sum().clamp(min=1))
-        variance = (squared - self._sigma**2) / self._unit_variance
-        if variance <= 1e-3 * squared or not math.isfinite(variance):
+        if self._variance(self._misfit(image)) == 0:
+            return image
+        mean = image.mean(dim=(2, 3), keepdim=True)
+        image = mean + self._detail * (image - mean)
+        misfit = self._misfit(image)
+        variance = self._variance(misfit)
+        if variance == 0:
             return image
         noise = _FLOOR + self._sigma**2 / variance
         is_first = not bool(self.solution.any())
@@ -97,6 +106,16 @@ class SmoothRemainder:
             precondition=lambda r: self._preconditioned(r, noise),
         )
         return image + self._lifted(self.solution)
+
+    def _misfit(self, image: torch.Tensor) -> torch.Tensor:
+        """W (y − A x)."""
+        return self._weight * (self._problem.y - self._problem.operator(image))
+
+    def _variance(self, misfit: torch.Tensor) -> float:
+        """The variance of the field that makes what noise does not explain; 0 where that is next to nothing."""
+        squared = float(misfit.square().sum() / self._weight.sum().clamp(min=1))
+        variance = (squared - self._sigma**2) / self._unit_variance
+        return variance if math.isfinite(variance) and variance > 1e-3 * squared else 0.0
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Where the next call goes on."""

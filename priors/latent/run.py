@@ -39,6 +39,8 @@ class LatentRun(Run):
     completed : Problem, optional
         The problem that a :class:`~zeroshot.priors.latent.remainder.SmoothRemainder` completes the images by, where
         it can; None: they stay as they are.
+    detail : float
+        How much of the images enters then.
 
     Attributes
     ----------
@@ -56,7 +58,13 @@ class LatentRun(Run):
     )
     optimiser: Optimiser | torch.optim.Optimizer
 
-    def __init__(self, problem: Problem, generator: Generator, completed: Problem | None = None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        generator: Generator,
+        completed: Problem | None = None,
+        detail: float = 1.0,
+    ) -> None:
         self.device = problem.y.device
         self.problem = problem
         self.network = own_copy(generator, self.device)
@@ -66,8 +74,9 @@ class LatentRun(Run):
         self.best_image: torch.Tensor | None = None
         self.best_objective = float("inf")
         self.completed_image: torch.Tensor | None = None
-        can_be_completed = completed is not None and reason_against_remainder(completed) is None
-        self.remainder = SmoothRemainder(completed) if completed is not None and can_be_completed else None
+        self.remainder: SmoothRemainder | None = None
+        if completed is not None and reason_against_remainder(completed) is None:
+            self.remainder = SmoothRemainder(completed, detail)
 
     @abstractmethod
     def image(self) -> torch.Tensor:
@@ -161,9 +170,14 @@ class AveragedLatentRun(LatentRun):
     state = (*LatentRun.state, "average")
 
     def __init__(
-        self, problem: Problem, generator: Generator, averaging: float, completed: Problem | None = None
+        self,
+        problem: Problem,
+        generator: Generator,
+        averaging: float,
+        completed: Problem | None = None,
+        detail: float = 1.0,
     ) -> None:
-        super().__init__(problem, generator, completed)
+        super().__init__(problem, generator, completed, detail)
         self.averaging = averaging
         self.average: torch.Tensor | None = None
 

@@ -67,6 +67,20 @@ def test_it_continues_where_it_was_and_leaves_out_what_is_held_out(photograph):
     assert not bool((first.solution * problem.held_out).any())
 
 
+def test_less_detail_is_a_mixture_with_the_smooth_completion(photograph):
+    problem = Problem(Downsample(4)(photograph), Downsample(4), sigma=0.0)
+    image = uniform(1, 3, 96, 96, seed=4)
+
+    def completed(detail):
+        remainder = SmoothRemainder(problem, detail)
+        for _ in range(3):
+            result = remainder.added_to(image)
+        return result
+
+    none, half, whole = map(completed, (0.0, 0.5, 1.0))
+    torch.testing.assert_close(half, (none + whole) / 2, atol=0.01, rtol=0)
+
+
 def test_where_it_says_nothing():
     image = torch.zeros(1, 3, 8, 8)
     assert reason_against_remainder(Problem(image, hole(8), sigma=0.0)) is None
