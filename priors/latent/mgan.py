@@ -112,7 +112,7 @@ class MultiCodeGAN(Prior):
     schedule: str = "fixed"
     truncation: float = 1.0
     distance: float | None = 0.0
-    misfit: float = 0.07
+    misfit: float = 0.1
     remainder: str = "none"
     detail: float = 0.75
     noise: str = "stored"

@@ -155,8 +155,8 @@ def test_unmeasured_colours_come_from_the_middle_of_the_latents(faces, photograp
     problem = Problem(Grayscale()(truth), Grayscale(), sigma=0.0, task="colorize")
     prior = MultiCodeGAN.for_problem(problem, weights=faces, codes=10)
     _, near = drive(prior, problem, 60)
-    _, far = drive(replace(prior, spread=1.0, distance=0.0), problem, 60)
-    assert psnr(near.image, truth) > psnr(far.image, truth) + 3
+    _, far = drive(replace(prior, spread=1.0, distance=0.0, remainder="none"), problem, 60)
+    assert psnr(near.image, truth) > psnr(far.image, truth) + 2
 
 
 def test_the_distance_keeps_codes_small_and_importances_equal(progressive):
