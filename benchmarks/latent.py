@@ -1,15 +1,19 @@
 """The latent priors: faces, generators' own images, photographs, and what a step costs.
 
-    python -m benchmarks.latent                                  # every table
-    python -m benchmarks.latent --tables faces --images 8        # real faces, CelebA generator of 32 × 32
-    python -m benchmarks.latent --tables drawn pulse             # generators on images that they could make
+    python -m benchmarks.latent                                       # every table
+    python -m benchmarks.latent --tables faces drawn digits --images 16   # generators on pictures that they know
+    python -m benchmarks.latent --tables faces --sheet faces.png      # and a sheet of the pictures
+    python -m benchmarks.latent --tables pulse                        # PULSE on images that it could make
     python -m benchmarks.latent --tables photographs --images 3 --seconds 30
     python -m benchmarks.latent --tables cost --resolutions 256 1024
 
-Every cell is the mean PSNR over the images, of the unrounded result within [0, 1], and the mean seconds.
-"first" is the operator's own cheap estimate (bicubic, the holed image, grey). Noise, masks and hints have seed
-0. The faces are cropped from the eyebrows' hair to the chin, as the generator's training images are, and
-reduced by area; the generator has seen none of them. It takes the weights and images of the folder `shared`.
+Every cell is the mean PSNR over the images, of the unrounded result within [0, 1], and the mean seconds; with the
+pictures that a generator knows also the distance in features (:mod:`benchmarks.feature_distance`). "first" is the
+operator's own cheap estimate (bicubic, the hole filled smoothly, grey), "one code" the inversion in the generator's
+range alone. The hole is the middle quarter of the area. Noise, masks and hints have seed 0. The real faces are
+placed by eyes and mouth as the generator's mean face has them, which has seen none of them; drawn faces and digits
+are its own, moved out of its range (:mod:`benchmarks.generator_pictures`). It takes the weights and images of the
+folder `shared`.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ import torch
 import zeroshot
 from zeroshot.generators import Generator, StyleGAN2
 from zeroshot.generators import load as load_generator
-from zeroshot.images import load
+from zeroshot.images import load, save
 from zeroshot.loop import Loop
 from zeroshot.metrics import psnr
 from zeroshot.operators import Downsample, Identity
@@ -44,25 +48,16 @@ from zeroshot.tasks import make_problem
 from zeroshot.tasks.degrade import Degraded, degrade
 
 from .arguments import parser
+from .feature_distance import feature_distance
+from .generator_pictures import FACES, own_pictures, real_face
 from .sets import SHARED, picture
 from .table import means, show
 from .timing import peak_gib, seconds_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
-from pretrained_generators import anime, celeba
+from pretrained_generators import anime, celeba, mnist
 
 WEIGHTS, ORACLES = SHARED.parent / "weights" / "generators", SHARED.parent / "oracles" / "generators"
-#: Left, top, right and bottom of the face, as shares of the picture's sides.
-FACES = {
-    "faces/face_01.png": (0.105, 0.155, 0.84, 0.885),
-    "faces/face_02.png": (0.1, 0.1, 0.9, 0.9),
-    "faces/face_03.png": (0.345, 0.165, 0.975, 0.795),
-    "faces/face_04.png": (0.145, 0.145, 0.895, 0.895),
-    "faces/face_05.png": (0.19, 0.19, 0.81, 0.87),
-    "faces/face_06.png": (0.07, 0.18, 0.77, 0.88),
-    "mgan/superresolution/02036.png": (0.115, 0.09, 0.875, 0.85),
-    "mgan/superresolution/02057.png": (0.07, 0.05, 0.9, 0.88),
-}
 PHOTOGRAPHS = (
     "set5/hr_x4/butterfly.png",
     "colour9/house.png",
@@ -85,22 +80,12 @@ DAMAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("inpaint", {"missing": 0.5}),
     "hole": ("inpaint", {}),
     "sr": ("sr", {"scale": 4, "quantise": "none"}),
+    "sr8": ("sr", {"scale": 8, "quantise": "none"}),
     "grey": ("colorize", {}),
     "hints": ("colorize", {"hints": 0.02}),
 }
 #: Channels of the published StyleGAN2 at 4, 8, 16 … 1024 pixels.
 WIDTHS = [512, 512, 512, 512, 512, 256, 128, 64, 32]
-
-
-def face(name: str, side: int = 32) -> torch.Tensor:
-    """A face cropped as the generator's are, (1, 3, side, side)."""
-    picture = load(SHARED / name).colours[:, :3]
-    height, width = picture.shape[-2:]
-    left, top, right, bottom = FACES[name]
-    crop = picture[
-        ..., round(top * height) : round(bottom * height), round(left * width) : round(right * width)
-    ]
-    return torch.nn.functional.interpolate(crop, size=(side, side), mode="area")
 
 
 def own_images(network: Generator, count: int, noise: str = "none") -> list[torch.Tensor]:
@@ -112,14 +97,19 @@ def own_images(network: Generator, count: int, noise: str = "none") -> list[torc
 
 
 def damaged(kind: str, clean: torch.Tensor) -> Degraded:
-    """`clean` damaged in one of the ways of `DAMAGES`; "hole" is a square in the middle."""
+    """`clean` damaged in one of the ways of `DAMAGES`.
+
+    "hole" is the middle quarter of the area; what no 8 divides, such as a digit of 28 pixels, is reduced by 7.
+    """
     task, options = DAMAGES[kind]
     if kind == "hole":
         side = clean.shape[-1]
         known = torch.ones_like(clean[:, :1])
-        hole = slice(side // 2 - side // 6, side // 2 + side // 6)
+        hole = slice(side // 4, side - side // 4)
         known[..., hole, hole] = 0
         options = {"mask": known}
+    if kind == "sr8" and clean.shape[-1] % 8:
+        options = {**options, "scale": 7}
     return degrade(clean, task, **options)
 
 
@@ -155,55 +145,97 @@ def solved(damage: Degraded, prior: str, seconds: float | None = None, **setting
 Method = Callable[[Degraded], torch.Tensor]
 
 
-def table(title: str, images: list[torch.Tensor], kinds: list[str], methods: dict[str, Method]) -> None:
-    """Print the mean PSNR and seconds of every method, kind by kind."""
-    lines = []
+def table(
+    title: str,
+    images: list[torch.Tensor],
+    kinds: list[str],
+    methods: dict[str, Method],
+    *,
+    features: bool = False,
+    sheet: Path | None = None,
+) -> None:
+    """Print the mean PSNR and seconds of every method, kind by kind, and with `features` their distance."""
+    lines, pictures = [], [torch.cat(images, dim=-1)] * bool(sheet)
     for name, method in methods.items():
-        lines.append([name, *(_cell(method, [damaged(kind, image) for image in images]) for kind in kinds)])
-        print(f"  {name}: {', '.join(lines[-1][1:])}", flush=True)
+        cells = []
+        for kind in kinds:
+            text, results = _cell(method, [damaged(kind, image) for image in images], features)
+            cells.append(text)
+            pictures += [torch.cat(results, dim=-1)] if sheet and results else []
+        lines.append([name, *cells])
+        print(f"  {name}: {', '.join(cells)}", flush=True)
     show(f"{title}, {len(images)} images", dict.fromkeys(["", *kinds], ""), lines)
+    if sheet:
+        stacked = torch.cat(pictures, dim=-2).clamp(0, 1).mul(255).round().byte()
+        save(load(stacked), sheet.with_stem(f"{sheet.stem}-{title.split(',')[0].replace(' ', '-')}"))
 
 
-def _cell(method: Method, problems: list[Degraded]) -> str:
-    figures, spent = [], []
+def _cell(method: Method, problems: list[Degraded], features: bool) -> tuple[str, list[torch.Tensor]]:
+    figures, distances, spent, results = [], [], [], []
     try:
         for problem in problems:
-            started = time.perf_counter()
-            image = method(problem)
-            spent.append(time.perf_counter() - started)
-            figures.append(psnr(image.clamp(0, 1), problem.truth))
+            started = time.process_time()
+            image = method(problem).clamp(0, 1)
+            spent.append(time.process_time() - started)
+            figures.append(psnr(image, problem.truth))
+            distances.append(feature_distance(image, problem.truth) if features else 0.0)
+            results.append(image)
     except (NotImplementedError, ValueError) as error:
         print(f"[{error}]", file=sys.stderr)
-        return "–"
-    return f"{statistics.mean(figures):.2f} ({statistics.mean(spent):.1f} s)"
+        return "–", []
+    apart = f"{statistics.mean(distances):.3f}, " if features else ""
+    return f"{statistics.mean(figures):.2f} ({apart}{statistics.mean(spent):.1f} s)", results
 
 
 def on_generator(network: Generator) -> dict[str, Method]:
     """The methods that a small generator is compared by."""
+    alone = {"distance": 0.0, "remainder": "none", "learning_rate": 0.05, "schedule": "fixed"}
     return {
         "first": first,
         "tv": partial(solved, prior="tv"),
-        "one code": partial(solved, prior="inversion", weights=network, space="z"),
+        "one code": partial(solved, prior="inversion", weights=network, space="z", **alone),
+        "inversion": partial(solved, prior="inversion", weights=network),
         "mgan": partial(solved, prior="mgan", weights=network),
     }
 
 
-KINDS = ["identity", "denoise", "random", "hole", "sr", "grey"]
+KINDS = ["identity", "denoise", "random", "hole", "sr", "sr8", "grey"]
+#: What a generator is for: most of the picture is not measured.
+MISSING = ["sr", "sr8", "hole", "grey"]
+
+
+def known(arguments: argparse.Namespace, title: str, network: Generator, images: list[torch.Tensor]) -> None:
+    """The table of a generator on pictures that it knows."""
+    coloured = [kind for kind in MISSING if kind != "grey" or network.channels == 3]
+    methods = {
+        name: method
+        for name, method in on_generator(network).items()
+        if not arguments.methods or name in arguments.methods
+    }
+    kinds = arguments.kinds or coloured
+    table(title, images[: arguments.images], kinds, methods, features=True, sheet=arguments.sheet)
 
 
 def faces(arguments: argparse.Namespace) -> None:
     """Real faces, which the generator has never seen."""
-    images = [face(name) for name in FACES][: arguments.images]
-    network = celeba(WEIGHTS / "celeba_dcgan_32.pth")
-    table("real faces, CelebA generator of 32 × 32", images, arguments.kinds or KINDS, on_generator(network))
+    images = [real_face(name) for name in list(FACES)[: arguments.images]]
+    known(
+        arguments, "real faces, CelebA generator of 32 × 32", celeba(WEIGHTS / "celeba_dcgan_32.pth"), images
+    )
 
 
 def drawn(arguments: argparse.Namespace) -> None:
-    """Drawn faces, made by the generator itself."""
+    """Drawn faces, made by the generator itself and moved out of its range."""
     network = anime(WEIGHTS / "anime_dcgan_64.pth")
-    images = own_images(network, arguments.images)
-    title = "its own samples, anime generator of 64 × 64"
-    table(title, images, arguments.kinds or KINDS, on_generator(network))
+    images = own_pictures(network, arguments.images)
+    known(arguments, "drawn faces, anime generator of 64 × 64", network, images)
+
+
+def digits(arguments: argparse.Namespace) -> None:
+    """Digits, made by the generator itself and moved out of its range."""
+    network = mnist(WEIGHTS / "mnist_gan_mlp_G.ckpt")
+    images = own_pictures(network, arguments.images)
+    known(arguments, "digits, MNIST generator of 28 × 28", network, images)
 
 
 def photographs(arguments: argparse.Namespace) -> None:
@@ -317,6 +349,7 @@ def step_cost(resolution: int, repeats: int) -> tuple[list[float], list[float], 
 TABLES: dict[str, Callable[[argparse.Namespace], None]] = {
     "faces": faces,
     "drawn": drawn,
+    "digits": digits,
     "pulse": pulse,
     "photographs": photographs,
     "cost": cost,
@@ -329,6 +362,8 @@ def main() -> None:
     add("--tables", nargs="+", choices=list(TABLES), default=list(TABLES))
     add("--images", type=int, default=3, help="how many of the set, the first ones")
     add("--kinds", nargs="+", choices=[*KINDS, "hints"], help="damages; default the table's")
+    add("--methods", nargs="+", help="rows of the tables of pictures that a generator knows")
+    add("--sheet", type=Path, help="also write the pictures of those tables, a row for each of their cells")
     add("--seconds", type=float, default=30.0, help="budget per photograph")
     add("--resolutions", type=int, nargs="+", default=[256, 1024], help="of the cost table")
     add("--repeats", type=int, default=3, help="of the cost table")

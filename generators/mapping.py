@@ -9,6 +9,8 @@ from torch.nn import functional
 from .layers import GAIN, SLOPE, EqualisedLinear, pixel_norm
 
 _MOST_LAYERS = 64
+#: How z and the label are scaled before the first layer.
+LABEL_NORMALISATIONS = ("apart", "together")
 
 
 class Mapping(nn.Module):
@@ -26,6 +28,9 @@ class Mapping(nn.Module):
         Length of the label, embedded to `embedding` numbers and appended to z.
     embedding : int or None
         By default as long as w.
+    label_normalisation : {"apart", "together"}
+        z and the embedded label each normalised, as in StyleGAN2-ADA and 3; or one behind the other as one vector,
+        as in the TensorFlow networks of StyleGAN and StyleGAN2.
     """
 
     w_avg: torch.Tensor
@@ -38,8 +43,13 @@ class Mapping(nn.Module):
         widths: list[int],
         label_dim: int = 0,
         embedding: int | None = None,
+        label_normalisation: str = "apart",
     ) -> None:
         super().__init__()
+        if label_normalisation not in LABEL_NORMALISATIONS:
+            known = " or ".join(map(repr, LABEL_NORMALISATIONS))
+            raise ValueError(f"label_normalisation must be {known}, got {label_normalisation!r}")
+        self.label_normalisation = label_normalisation
         if len(widths) > _MOST_LAYERS:
             raise ValueError(f"the mapping may have {_MOST_LAYERS} layers, got {len(widths)}")
         self.label_dim, self.num_latents = label_dim, num_latents
@@ -61,14 +71,19 @@ class Mapping(nn.Module):
         truncation_layers: int | None = None,
     ) -> torch.Tensor:
         """(N, num_latents, w_dim); see :meth:`zeroshot.generators.Generator.mapping`."""
-        x = pixel_norm(z)
         if self.label_dim:
             if label is None or label.shape != (len(z), self.label_dim):
                 got = None if label is None else tuple(label.shape)
                 raise ValueError(
                     f"this generator needs labels of shape ({len(z)}, {self.label_dim}), got {got}"
                 )
-            x = torch.cat([x, pixel_norm(self.embed(label.to(x)))], dim=1)
+            embedded = self.embed(label.to(z))
+            if self.label_normalisation == "together":
+                x = pixel_norm(torch.cat([z, embedded], dim=1))
+            else:
+                x = torch.cat([pixel_norm(z), pixel_norm(embedded)], dim=1)
+        else:
+            x = pixel_norm(z)
         for index in range(self.depth):
             x = functional.leaky_relu(self.get_submodule(f"fc{index}")(x), SLOPE) * GAIN
         return truncated(

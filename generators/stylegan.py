@@ -112,6 +112,8 @@ class StyleGAN(Generator):
         Colour channels.
     epsilon : float
         Of the instance normalisation: 1e-8 in the original, 1e-5 in some conversions.
+    label_dim : int
+        Length of the class label, which is normalised together with z.
 
     References
     ----------
@@ -130,6 +132,7 @@ class StyleGAN(Generator):
         mapping_widths: list[int],
         channels: int = 3,
         epsilon: float = 1e-8,
+        label_dim: int = 0,
     ) -> None:
         super().__init__()
         require_widths(resolution, widths)
@@ -141,10 +144,14 @@ class StyleGAN(Generator):
             "mapping_widths": list(mapping_widths),
             "channels": channels,
             "epsilon": epsilon,
+            "label_dim": label_dim,
         }
+        self.label_dim = label_dim
         self.resolution, self.z_dim, self.w_dim, self.channels = resolution, z_dim, w_dim, channels
         self.num_layers = self.num_latents = 2 * len(widths)
-        self.mapping_network = Mapping(z_dim, w_dim, self.num_latents, list(mapping_widths))
+        self.mapping_network = Mapping(
+            z_dim, w_dim, self.num_latents, list(mapping_widths), label_dim, z_dim, "together"
+        )
         layers: list[nn.Module] = [ConstantInput(widths[0], w_dim, epsilon)]
         self.noise_shapes = []
         for index, width in enumerate(widths):

@@ -206,6 +206,8 @@ class StyleGAN2(Generator):
         Largest absolute value in the maps, for networks that were trained with one.
     embedding : int or None
         Length of the embedded label.
+    label_normalisation : {"apart", "together"}
+        Of z and the embedded label, see :class:`~zeroshot.generators.mapping.Mapping`.
 
     References
     ----------
@@ -227,6 +229,7 @@ class StyleGAN2(Generator):
         synthesis_architecture: str = "skip",
         clamp: float | None = None,
         embedding: int | None = None,
+        label_normalisation: str = "apart",
     ) -> None:
         super().__init__()
         require_widths(resolution, widths)
@@ -245,12 +248,19 @@ class StyleGAN2(Generator):
             "synthesis_architecture": synthesis_architecture,
             "clamp": clamp,
             "embedding": embedding,
+            "label_normalisation": label_normalisation,
         }
         self.resolution, self.z_dim, self.w_dim, self.channels = resolution, z_dim, w_dim, channels
         self.label_dim = label_dim
         self.num_latents = 2 * len(widths)
         self.mapping_network = Mapping(
-            z_dim, w_dim, self.num_latents, list(mapping_widths), label_dim, embedding
+            z_dim,
+            w_dim,
+            self.num_latents,
+            list(mapping_widths),
+            label_dim,
+            embedding,
+            label_normalisation,
         )
         blocks = []
         for index, width in enumerate(widths):

@@ -20,6 +20,8 @@ from .pickled_arrays import Recorded
 
 State = dict[str, torch.Tensor]
 _PREFIX = "synthesis/{0}x{0}/"
+#: Where class labels are embedded: by StyleGAN and StyleGAN2, and by StyleGAN2-ADA.
+_CONCATENATED, _EMBEDDED = "mapping/LabelConcat/weight", "mapping/LabelEmbed/weight"
 
 
 def read(content: Any, file_size: int) -> Generator | None:
@@ -29,8 +31,6 @@ def read(content: Any, file_size: int) -> Generator | None:
     if not recorded:
         return None
     variables = _variables(recorded[-1], MemoryBudget(file_size), set())
-    if "mapping/LabelConcat/weight" in variables:
-        raise ValueError("a StyleGAN of TensorFlow with class labels is not read: it does not normalise them")
     if "synthesis/4x4/Const/Noise/weight" in variables:
         return _stylegan(variables)
     if "synthesis/4x4/Conv/mod_weight" in variables:
@@ -72,9 +72,11 @@ def _settings(variables: State) -> dict[str, Any]:
     # TensorFlow keeps dense layers as (in, out).
     dense = {name: value.T for name, value in variables.items() if value.ndim == 2}
     widths_of_mapping = mapping_widths(dense, r"mapping/Dense(\d+)/weight")
+    embedded = _labels(variables)
     return {
         "resolution": sizes[-1],
-        "z_dim": variables["mapping/Dense0/weight"].shape[0],
+        "label_dim": 0 if embedded is None else embedded.shape[0],
+        "z_dim": variables["mapping/Dense0/weight"].shape[0] - (0 if embedded is None else embedded.shape[1]),
         "w_dim": widths_of_mapping[-1],
         "widths": [
             variables[f"{_PREFIX.format(size)}{'Conv1' if size > 4 else 'Conv'}/bias"].numel()
@@ -82,6 +84,11 @@ def _settings(variables: State) -> dict[str, Any]:
         ],
         "mapping_widths": widths_of_mapping,
     }
+
+
+def _labels(variables: State) -> torch.Tensor | None:
+    """The matrix that embeds class labels, (classes, length); None where there are no classes."""
+    return variables.get(_CONCATENATED, variables.get(_EMBEDDED))
 
 
 def _dense(variables: State, here: str, there: str, bias_divisor: float = 1.0, offset: float = 0.0) -> State:
@@ -97,6 +104,15 @@ def _mapping(variables: State, settings: dict[str, Any], bias_divisor: float = 1
     ours = {"mapping_network.w_avg": variables["dlatent_avg"].reshape(-1)}
     for index in range(len(settings["mapping_widths"])):
         ours |= _dense(variables, f"mapping/Dense{index}/", f"mapping_network.fc{index}", bias_divisor)
+    embedded = _labels(variables)
+    if embedded is not None:
+        # What is concatenated is a plain matrix, without the scale that ours applies and without a bias.
+        plain = _CONCATENATED in variables
+        scale = math.sqrt(len(embedded)) if plain else 1.0
+        ours["mapping_network.embed.weight"] = scale * embedded.T
+        ours["mapping_network.embed.bias"] = (
+            torch.zeros(embedded.shape[1]) if plain else variables["mapping/LabelEmbed/bias"]
+        )
     return ours
 
 
@@ -133,6 +149,8 @@ def _stylegan2(variables: State, constants: dict[str, Any]) -> StyleGAN2:
         lambda: StyleGAN2(
             channels=variables[f"{_PREFIX.format(sizes[-1])}ToRGB/bias"].numel(),
             synthesis_architecture=str(constants.get("architecture", architecture)),
+            embedding=None if (embedded := _labels(variables)) is None else embedded.shape[1],
+            label_normalisation="together" if _CONCATENATED in variables else "apart",
             **settings,
         )
     )

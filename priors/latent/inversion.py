@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from zeroshot.generators import Generator
 from zeroshot.generators.vgg import FeatureExtractor
 from zeroshot.prior import Prior
 from zeroshot.priors.latent.codes import LatentSpace
+from zeroshot.priors.latent.fitting import DAMAGED, FOR_DAMAGED, distance_of, require_fitting
 from zeroshot.priors.latent.perceptual import perceptual_misfit, require_perceptual, with_features
 from zeroshot.priors.latent.run import LatentRun
 from zeroshot.priors.latent.weights import generator_for, label_misfit, misfit, statistics_file
@@ -30,7 +32,9 @@ _NOISE = ("stored", "none", "optimised")
 class Inversion(Prior):
     """min over the latent of D(A G(latent), y) + `distance` · ‖v‖² / length; then, with it fixed, over G.
 
-    v are the latents in coordinates in which they are standard normal. After `iterations` steps on the latent
+    v are the latents in coordinates in which they are standard normal. Where the picture is damaged beyond noise,
+    the distance is that of the most probable latent, and what the measurements say beyond the generator's image is
+    added smoothly (see `misfit` and `remainder`). After `iterations` steps on the latent
     the pivot is found; `tuning_iterations` more steps change the generator's own weights so that the pivot
     makes the image (pivotal tuning). The generator that was given is not changed.
 
@@ -50,8 +54,24 @@ class Inversion(Prior):
         Steps on the latent.
     learning_rate : float
         Of Adam, on the latent.
-    distance : float
-        Weight of the penalty on leaving the middle of the latent space.
+    schedule : {"fixed", "cosine"}
+        Its learning rate over the iterations; "cosine" falls to a twentieth.
+    truncation : float
+        ψ: the deviation of the latents, as a share of the generator's own; less than 1 keeps to its more usual
+        images, through the distance too.
+    distance : float or None
+        Weight of the penalty on leaving the middle of the latent space. None is ½ `misfit`² · length / (measured
+        values), with which the minimum is the most probable latent.
+    misfit : float
+        The deviation that the generator's images are expected to have from the measurements, on the [0, 1] scale.
+    remainder : {"none", "smooth"}
+        "smooth" adds to the generator's image the smoothest one that makes up for what it misses of the measurements
+        (see :class:`~zeroshot.priors.latent.remainder.SmoothRemainder`); only of linear operators and white noise.
+    detail : float
+        With a remainder: how much of the generator's contrast enters, from 0 to 1. All of it is sharper; what is less
+        is nearer to the truth in the mean, as details that are guessed are wrong in part.
+    starts : int
+        Random latents beside the middle of the space, of which the best by the objective is begun with.
     features : FeatureExtractor, path, str or None
         The network of a perceptual term beside the pixels' own: "vgg16", "vgg19" or a file of either.
     perceptual : float
@@ -72,6 +92,7 @@ class Inversion(Prior):
         "the latent of one image in a pretrained generator, and its tuning (needs weights=…)"
     )
     finds_latent: ClassVar[bool] = True
+    TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = dict.fromkeys(DAMAGED, FOR_DAMAGED)
 
     weights: str | Path | Generator | None = None
     mapping: str | Path | None = None
@@ -80,7 +101,13 @@ class Inversion(Prior):
     label: int | None = None
     iterations: int = 400
     learning_rate: float = 0.05
-    distance: float = 0.0
+    schedule: str = "fixed"
+    truncation: float = 1.0
+    distance: float | None = 0.0
+    misfit: float = 0.1
+    remainder: str = "none"
+    detail: float = 0.75
+    starts: int = 0
     features: FeatureExtractor | str | Path | None = None
     perceptual: float = 0.0
     tuning_iterations: int = 0
@@ -92,7 +119,9 @@ class Inversion(Prior):
         require_whole(self, "iterations")
         require_whole(self, "tuning_iterations", least=0)
         require_positive(self, "learning_rate", "tuning_learning_rate")
-        require_number(self, "distance", "perceptual")
+        require_number(self, "perceptual")
+        require_fitting(self)
+        require_whole(self, "starts", least=0)
         require_perceptual(self.features, self.perceptual)
 
     def supports(self, problem: Problem) -> str | None:
@@ -124,11 +153,14 @@ class InversionRun(LatentRun):
 
     def __init__(self, prior: Inversion, problem: Problem, generator: torch.Generator) -> None:
         seen = with_features(problem, prior.features, prior.perceptual)
-        super().__init__(seen, generator_for(prior.weights, prior.mapping))
+        completed = problem if prior.remainder == "smooth" else None
+        super().__init__(seen, generator_for(prior.weights, prior.mapping), completed, prior.detail)
         self._prior = prior
+        self.schedule = (prior.schedule, prior.iterations)
         if prior.tuning_iterations:
             self.network = copy.deepcopy(self.network)
-        self._space = LatentSpace(self.network, beside=statistics_file(prior.weights), label=prior.label)
+        beside = statistics_file(prior.weights)
+        self._space = LatentSpace(self.network, beside=beside, label=prior.label, truncation=prior.truncation)
         uses_z = prior.space == "z" or self.network.w_dim is None
         self._through_mapping = uses_z and self.network.w_dim is not None
         length = self.network.z_dim if uses_z else self._space.length
@@ -138,12 +170,31 @@ class InversionRun(LatentRun):
         if uses_z:
             start = 0.1 * torch.randn(1, layers, length, generator=generator)
         self.tensors["latent"] = start.to(self.device)
+        self._distance = distance_of(prior, problem, layers * length)
         if prior.noise == "optimised":
             for index, noise in enumerate(self.network.stored_noise()):
                 self.tensors[f"noise{index}"] = noise.detach().clone().to(self.device)
         self._weights: dict[str, torch.Tensor] = {}
+        self._best: dict[str, torch.Tensor] = {}
         self._shown: dict[str, torch.Tensor] = {}
+        self._begin_with_best(generator)
         self._optimise_latent()
+
+    @torch.no_grad()
+    def _begin_with_best(self, generator: torch.Generator) -> None:
+        """The start, or the random latent that the objective prefers."""
+        if not self._prior.starts:
+            return
+        middle = self.tensors["latent"].clone()
+        found, smallest = middle, self.objective(self.as_asked(self.image())).item()
+        for _ in range(self._prior.starts):
+            drawn = torch.randn(middle.shape[0], 1, middle.shape[2], generator=generator).to(self.device)
+            candidate = drawn.expand_as(middle).clone()
+            self.tensors["latent"].copy_(candidate)
+            objective = self.objective(self.as_asked(self.image())).item()
+            if objective < smallest:
+                found, smallest = candidate, objective
+        self.tensors["latent"].copy_(found)
 
     @property
     def is_tuning(self) -> bool:
@@ -158,7 +209,7 @@ class InversionRun(LatentRun):
         if self.network.label_dim:
             chosen = torch.tensor([self._prior.label], device=self.device)
             label = torch.nn.functional.one_hot(chosen, self.network.label_dim).float()
-        return self.network.mapping(latent[:, 0], label)
+        return self.network.mapping(latent[:, 0], label, self._prior.truncation)
 
     def image(self) -> torch.Tensor:
         """G of the latent."""
@@ -172,14 +223,25 @@ class InversionRun(LatentRun):
     def objective(self, image: torch.Tensor) -> torch.Tensor:
         """The data term, and how far the latent is from the middle."""
         loss = self.problem.loss(image)
-        if self._prior.distance and not self.is_tuning:
-            loss = loss + self._prior.distance * self.tensors["latent"].square().mean()
+        if self._distance and not self.is_tuning:
+            loss = loss + self._distance * self.tensors["latent"].square().mean()
         return loss
+
+    def learning_rate_factor(self, iteration: int) -> float:
+        """The schedule's factor, of the latent; that of the weights is fixed."""
+        return 1.0 if self.is_tuning else super().learning_rate_factor(iteration)
+
+    def remember(self) -> None:
+        """The latent and the noise that the image was made of."""
+        self._best = self._shown
 
     def step(self) -> Estimate:
         """Make one step on the latent and the noise or, once the pivot is found, on the weights."""
         if self.iteration == self._prior.iterations and self._prior.tuning_iterations:
             self._optimise_weights()
+        if self.is_tuning:
+            # What is kept beside the image are the newest weights, so that the newest image is the one to return.
+            self.forget_best()
         return super().step()
 
     def _optimise_latent(self) -> None:
@@ -194,6 +256,11 @@ class InversionRun(LatentRun):
             if not name.startswith("mapping_network.")
         }
         self.optimiser = Adam(self._weights.values(), lr=self._prior.tuning_learning_rate)
+        # The pivot is the latent that was shown, not the last one.
+        with torch.no_grad():
+            for name, tensor in self._best.items():
+                self.tensors[name].copy_(tensor)
+        self.forget_best()
 
     def _leave_tuning(self) -> None:
         """Back before the pivot: the weights as they were given, and the latent free again."""
@@ -211,11 +278,11 @@ class InversionRun(LatentRun):
 
     @torch.no_grad()
     def arrays(self) -> dict[str, torch.Tensor]:
-        """The latent that `synthesis` was given last, the noise, and the tuned weights: what can be edited."""
-        if not self._shown:
+        """The latent of the best image, its noise, and the tuned weights: what can be edited."""
+        if not self._best:
             return {}
-        latent = self.latents(self._shown["latent"])
-        noise = {name: tensor for name, tensor in self._shown.items() if name.startswith("noise")}
+        latent = self.latents(self._best["latent"])
+        noise = {name: tensor for name, tensor in self._best.items() if name.startswith("noise")}
         if self._prior.noise == "none":
             noise = {f"noise{i}": torch.zeros(shape) for i, shape in enumerate(self.network.noise_shapes)}
         tuned = {f"tuned.{name}": weight.clone() for name, weight in self._weights.items()}
@@ -224,7 +291,7 @@ class InversionRun(LatentRun):
     def state_dict(self) -> dict[str, Any]:
         """What `state` names, and the weights as far as they have been tuned, not the whole generator."""
         weights = {name: parameter.detach().clone() for name, parameter in self._weights.items()}
-        return {**super().state_dict(), "weights": weights}
+        return {**super().state_dict(), "weights": weights, "best": dict(self._best)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state` was taken, on either side of the pivot."""
@@ -236,3 +303,4 @@ class InversionRun(LatentRun):
                 for name, parameter in self._weights.items():
                     parameter.copy_(state["weights"][name])
         super().load_state_dict(state)
+        self._best = {name: tensor.to(self.device, copy=True) for name, tensor in state["best"].items()}

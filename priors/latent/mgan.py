@@ -15,6 +15,7 @@ from zeroshot.generators import Features, Generator
 from zeroshot.generators.vgg import FeatureExtractor
 from zeroshot.prior import Prior
 from zeroshot.priors.latent.codes import LatentSpace
+from zeroshot.priors.latent.fitting import DAMAGED, FOR_DAMAGED, distance_of, require_fitting
 from zeroshot.priors.latent.perceptual import perceptual_misfit, require_perceptual, with_features
 from zeroshot.priors.latent.run import AveragedLatentRun
 from zeroshot.priors.latent.weights import generator_for, label_misfit, misfit, statistics_file
@@ -27,9 +28,7 @@ from zeroshot.stopping import HeldOut, StoppingRule
 #: invents no less well.
 _BY_TASK: dict[str, dict[str, Any]] = {
     "denoise": {"distance": 1e-4},
-    "inpaint": {"distance": 1e-4},
-    "sr": {"distance": 1e-3},
-    "colorize": {"distance": 1e-3},
+    **dict.fromkeys(DAMAGED, FOR_DAMAGED),
 }
 
 
@@ -62,8 +61,22 @@ class MultiCodeGAN(Prior):
     spread : float
         Standard deviation of the codes at the start, 1 being that of the generator's own; the smaller, the
         nearer to its mean image stays what is not measured.
-    distance : float
-        Weight of the penalty on large codes and unequal importances: mean z² + mean (N α − 1)².
+    schedule : {"fixed", "cosine"}
+        The learning rate over the iterations; "cosine" falls to a twentieth.
+    truncation : float
+        ψ: the deviation of the codes, as a share of the generator's own; less than 1 keeps to its more usual images,
+        through the distance too.
+    distance : float or None
+        Weight of the penalty on large codes and unequal importances: mean z² + mean (N α − 1)². None is
+        ½ `misfit`² · length / (measured values), that of the most probable single code.
+    misfit : float
+        The deviation that the generator's images are expected to have from the measurements, on the [0, 1] scale.
+    remainder : {"none", "smooth"}
+        "smooth" adds to the generator's image the smoothest one that makes up for what it misses of the measurements
+        (see :class:`~zeroshot.priors.latent.remainder.SmoothRemainder`); only of linear operators and white noise.
+    detail : float
+        With a remainder: how much of the generator's contrast enters, from 0 to 1. All of it is sharper; what is less
+        is nearer to the truth in the mean, as details that are guessed are wrong in part.
     noise : {"stored", "none"}
         The noise inputs of generators that have some.
     features : FeatureExtractor, path, str or None
@@ -96,7 +109,12 @@ class MultiCodeGAN(Prior):
     iterations: int = 400
     learning_rate: float = 0.05
     spread: float = 0.3
-    distance: float = 0.0
+    schedule: str = "fixed"
+    truncation: float = 1.0
+    distance: float | None = 0.0
+    misfit: float = 0.1
+    remainder: str = "none"
+    detail: float = 0.75
     noise: str = "stored"
     features: FeatureExtractor | str | Path | None = None
     perceptual: float = 0.0
@@ -110,7 +128,8 @@ class MultiCodeGAN(Prior):
         require_number(self, "held_out", "averaging", below=1)
         require_positive(self, "learning_rate", "spread")
         require_choice(self, "noise", ("stored", "none"))
-        require_number(self, "distance", "perceptual")
+        require_number(self, "perceptual")
+        require_fitting(self)
         require_perceptual(self.features, self.perceptual)
 
     @classmethod
@@ -148,10 +167,15 @@ class MultiCodeRun(AveragedLatentRun):
 
     def __init__(self, prior: MultiCodeGAN, problem: Problem, generator: torch.Generator) -> None:
         seen = with_features(problem, prior.features, prior.perceptual)
-        super().__init__(seen, generator_for(prior.weights, prior.mapping), prior.averaging)
+        completed = problem if prior.remainder == "smooth" else None
+        network = generator_for(prior.weights, prior.mapping)
+        super().__init__(seen, network, prior.averaging, completed, prior.detail)
         self._prior = prior
+        self.schedule = (prior.schedule, prior.iterations)
         self._layer = prior.composed_at(self.network)
-        self._space = LatentSpace(self.network, beside=statistics_file(prior.weights), label=prior.label)
+        beside = statistics_file(prior.weights)
+        self._space = LatentSpace(self.network, beside=beside, label=prior.label, truncation=prior.truncation)
+        self._distance = distance_of(prior, problem, self._space.length)
         codes = prior.spread * self._space.draw(prior.codes, 1, generator).to(self.device)
         with torch.no_grad():
             maps = self.network.head(self._space.latents(codes), self._layer, prior.noise).maps
@@ -185,12 +209,12 @@ class MultiCodeRun(AveragedLatentRun):
     def objective(self, image: torch.Tensor) -> torch.Tensor:
         """The data term, the size of the codes, and how unequal the importances are."""
         loss = self.problem.loss(image)
-        if self._prior.distance:
+        if self._distance:
             size = sum(
                 tensor.square().mean() for name, tensor in self.tensors.items() if name != "importances"
             )
             unequal = (self._prior.codes * self.tensors["importances"] - 1).square().mean()
-            loss = loss + self._prior.distance * (size + unequal)
+            loss = loss + self._distance * (size + unequal)
         return loss
 
     def findings(self) -> dict[str, Any]:

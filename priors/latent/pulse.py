@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from zeroshot.checks import require_choice, require_number, require_whole
+from zeroshot.checks import require_choice, require_number, require_positive, require_whole
 from zeroshot.estimate import Estimate
 from zeroshot.generators import Generator
 from zeroshot.prior import Prior
@@ -79,6 +79,8 @@ class Pulse(Prior):
         Make all iterations, so that below ε the latents go on to come closer (published); or stop at ε.
     statistics_samples : int
         How many latents μ and σ are computed from; they are kept beside the weights.
+    truncation : float
+        What σ is multiplied by: less than 1 keeps to the generator's more usual images.
 
     References
     ----------
@@ -108,6 +110,7 @@ class Pulse(Prior):
     stop: str = "iterations"
     label: int | None = None
     statistics_samples: int = SAMPLES
+    truncation: float = 1.0
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -116,6 +119,7 @@ class Pulse(Prior):
         require_whole(self, "trainable_noise", least=0)
         require_whole(self, "statistics_samples", least=2)
         require_number(self, "learning_rate", "fidelity", "absolute", "geocross", "epsilon")
+        require_positive(self, "truncation")
         if self.learning_rate == 0 or self.fidelity + self.absolute == 0:
             raise ValueError("learning_rate, and fidelity or absolute, must be above 0")
 
@@ -144,7 +148,7 @@ class PulseRun(LatentRun):
         network = self.network
         beside = statistics_file(prior.weights)
         statistics = latent_statistics(network, prior.statistics_samples, beside, prior.label)
-        self._statistics: LatentStatistics = statistics.to(self.device)
+        self._statistics: LatentStatistics = statistics.to(self.device).truncated(prior.truncation)
         layers = network.num_latents if prior.latent == "w+" else 1
         draw = torch.randn(prior.samples, layers, network.w_dim or 0, generator=generator)
         self.tensors["latent"] = draw.to(self.device)
@@ -208,10 +212,8 @@ class PulseRun(LatentRun):
 
     def step(self) -> Estimate:
         """Make one step; the estimate is the best image of all samples so far."""
-        estimate = super().step()
-        return Estimate(
-            self.best, estimate.loss / self._prior.samples, estimate.iteration, iterate=self._images[:1]
-        )
+        _, loss = self.descend()
+        return Estimate(self.best, loss / self._prior.samples, self.iteration, iterate=self._images[:1])
 
     @property
     def finished(self) -> bool:

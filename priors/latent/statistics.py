@@ -51,6 +51,10 @@ class LatentStatistics:
         """The latents of w, the inverse of :meth:`to_w`."""
         return (functional.leaky_relu(w, 1 / SLOPE) - self.mean) / self.std
 
+    def truncated(self, truncation: float) -> LatentStatistics:
+        """Those of latents `truncation` times as far from the mean."""
+        return LatentStatistics(self.mean, truncation * self.std)
+
     def to(self, device: torch.device) -> LatentStatistics:
         """The same on another device."""
         return LatentStatistics(self.mean.to(device), self.std.to(device))

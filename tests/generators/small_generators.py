@@ -17,6 +17,10 @@ def style() -> Generator:
     return StyleGAN(16, 12, 10, WIDTHS, [14, 10])
 
 
+def style_with_classes() -> Generator:
+    return StyleGAN(16, 12, 10, WIDTHS, [14, 10], label_dim=3)
+
+
 def style_fused() -> Generator:
     return StyleGAN(128, 8, 8, [8, 8, 8, 8, 4, 4], [8])
 
@@ -50,6 +54,7 @@ MAKERS = {
     for make in (
         progressive,
         style,
+        style_with_classes,
         style_fused,
         skip,
         residual_with_classes,
