@@ -13,12 +13,14 @@ from zeroshot.operators import Downsample, Mask
 from zeroshot.operators.window import Window
 from zeroshot.priors.auto.candidates import LEAST_PIXELS
 from zeroshot.problem import Problem
-from zeroshot.validation_split import pixels_to_judge_by, put_aside
+from zeroshot.validation_split import put_aside
 
 #: Holes are displaced where they take up less of the picture than this; more would leave too little.
 _FEW_HOLES = 0.3
 #: Holes are those of a shape where this share of their pixels has a hole on all four sides.
 _SHAPED = 0.25
+#: Windows of a picture with holes have at least this multiple of its share of known and of missing pixels.
+_KNOWN = 0.5
 #: The largest side of a window, and the most windows.
 _LARGEST_WINDOW, _MOST_WINDOWS = 192, 6
 
@@ -133,9 +135,9 @@ def coarser(problem: Problem, seed: int) -> Examination | None:
 def windows(problem: Problem, share: float) -> list[Window]:
     """Windows that together cover about this share of the picture and stand for all of it; none if it cannot be cut.
 
-    The picture is cut into equal ones, which are sorted by the energy of their gradients and dealt into as many strata
-    as there may be windows. Of each stratum that window is taken whose energy is nearest to its mean: texture, edges
-    and flat parts all have their turn, those with the most to tell first.
+    The picture is covered by equal ones, which are sorted by the energy of their gradients and dealt into as many
+    strata as there may be windows. Of each stratum that window is taken whose energy is nearest to its mean: texture,
+    edges and flat parts all have their turn, those with the most to tell first.
     """
     height, width = problem.reference_shape[-2:]
     area = share * height * width
@@ -153,19 +155,41 @@ def windows(problem: Problem, share: float) -> list[Window]:
         functional.pad(image.diff(dim=axis), margin).square()
         for axis, margin in ((-1, (0, 1)), (-2, (0, 0, 0, 1)))
     )
-    places = [
-        Window(top, left, side, side)
-        for top in range(0, height - side + 1, side)
-        for left in range(0, width - side + 1, side)
-    ]
+    places = _with_holes(
+        problem,
+        [
+            Window(top, left, side, side)
+            for top in _starts(side, height, asked.align)
+            for left in _starts(side, width, asked.align)
+        ],
+    )
     ranked = sorted(places, key=lambda window: -float(window.of(energy).mean()))
-    chosen: list[Window] = []
     count = min(count, len(ranked))
+    chosen = []
     for index in range(count):
         stratum = ranked[index * len(ranked) // count : (index + 1) * len(ranked) // count]
         values = [float(window.of(energy).mean()) for window in stratum]
         mean = sum(values) / len(values)
         fitting = min(range(len(stratum)), key=lambda place: abs(values[place] - mean))
-        if pixels_to_judge_by(problem.crop(stratum[fitting])) >= 2:
-            chosen.append(stratum[fitting])
+        chosen.append(stratum[fitting])
     return chosen
+
+
+def _starts(side: int, whole: int, align: int) -> list[int]:
+    """Where windows begin that cover all of an axis, evenly spread."""
+    count = -(-whole // side)
+    return [index * (whole - side) // max(count - 1, 1) // align * align for index in range(count)]
+
+
+def _with_holes(problem: Problem, places: list[Window]) -> list[Window]:
+    """Of the windows those where there is something to fill in and something to judge by, in inpainting."""
+    known = problem.known_pixels()
+    if not isinstance(problem.operator, Mask) or known is None:
+        return places
+    share = float(known.mean())
+    shares = [float(window.of(known).mean()) for window in places]
+    return [
+        window
+        for window, own in zip(places, shares, strict=True)
+        if own >= _KNOWN * share and 1 - own >= _KNOWN * (1 - share)
+    ]

@@ -146,6 +146,9 @@ class ModelSelectionRun(Run):
         #: The seconds after which the loop at hand has had its share.
         self._share = math.inf
         self._trial: Loop | None = None
+        #: The image that was returned last, and its loss, which stay the same while others are tried.
+        self._judged: torch.Tensor | None = None
+        self._loss = math.nan
 
     @property
     def finished(self) -> bool:
@@ -167,7 +170,9 @@ class ModelSelectionRun(Run):
                     raise  # no candidate is left
                 self._fail(error)
         image = self._shown()
-        return Estimate(image, self._problem.loss(image).item(), self.iteration)
+        if image is not self._judged:
+            self._judged, self._loss = image, self._problem.loss(image).item()
+        return Estimate(image, self._loss, self.iteration)
 
     def _advance(self) -> None:
         if self._trial is None:
