@@ -16,8 +16,11 @@ import statistics
 import time
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
+
+import torch
 
 import zeroshot
 from zeroshot.compare.methods.arrays import to_array
@@ -32,6 +35,10 @@ from .peers import PEERS
 from .table import Figures, Table, show
 
 CHOSEN_FROM = "grey colour random text blocks sr4 kodak mcmaster gaussian levin"
+
+
+#: A restored image and the damaged picture → its quality.
+Judge = Callable[[torch.Tensor, Degraded], Figures]
 
 
 class Choice(NamedTuple):
@@ -50,7 +57,7 @@ class Choice(NamedTuple):
         return self.best_psnr - self.psnr
 
 
-def chosen_by_auto(damaged: Degraded, names: list[str], judge: Any, seconds: float | None) -> Figures:
+def chosen_by_auto(damaged: Degraded, names: list[str], judge: Judge, seconds: float | None) -> Figures:
     """The quality of what `auto` returns, the place of its choice in `names`, and the seconds of processor time."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -72,7 +79,7 @@ def choices_of(name: str, arguments: argparse.Namespace) -> list[Choice]:
     """Every picture of a row, with the candidates measured where they are not on file."""
     row = ROWS[name]
     damaged = cases(name, arguments.images or 8, arguments.size)
-    judge = aligned if name == "levin" else quality
+    judge: Judge = aligned if name == "levin" else quality
     names = list(dict.fromkeys([*CANDIDATES[row.task], *arguments.priors]))
     columns = dict.fromkeys([*row.priors.split(), *names, *PEERS[row.task], *row.learned])
     terms = {"row": name, "set": row.folder, "size": arguments.size or "full"}
@@ -84,12 +91,8 @@ def choices_of(name: str, arguments: argparse.Namespace) -> list[Choice]:
     own = Table("auto", terms, list(damaged), ["auto"], again=arguments.again)
     made = []
     for image, picture in damaged.items():
-        figures = own.measure(
-            image,
-            "auto",
-            lambda picture=picture: chosen_by_auto(picture, names, judge, arguments.seconds),
-            settings=" ".join(names),
-        )
+        work = partial(chosen_by_auto, picture, names, judge, arguments.seconds)
+        figures = own.measure(image, "auto", work, settings=" ".join(names))
         alone = {prior: measured[prior][image] for prior in measured}
         made.append(_choice(image, names[int(figures["chosen"])], figures, alone))
     return made

@@ -151,10 +151,8 @@ def windows(problem: Problem, share: float) -> list[Window]:
     if side < min(16 + 2 * asked.reach, height, width):
         return []
     image = problem.initial().mean(dim=1, keepdim=True)
-    energy = sum(
-        functional.pad(image.diff(dim=axis), margin).square()
-        for axis, margin in ((-1, (0, 1)), (-2, (0, 0, 0, 1)))
-    )
+    across = functional.pad(image.diff(dim=-1), (0, 1)).square()
+    energy = across + functional.pad(image.diff(dim=-2), (0, 0, 0, 1)).square()
     places = _with_holes(
         problem,
         [

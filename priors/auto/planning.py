@@ -9,7 +9,7 @@ from functools import partial
 
 from zeroshot.prior import Prior, configured_prior
 from zeroshot.priors.auto.candidates import ALLOWANCE, EVIDENCE, LEAST_PIXELS, Figures, affordable
-from zeroshot.priors.auto.examination import coarser, held_out, windows
+from zeroshot.priors.auto.examination import Examination, coarser, held_out, windows
 from zeroshot.priors.auto.trials import UNTRIED, Contestant, Round
 from zeroshot.problem import Problem
 from zeroshot.validation_split import pixels_to_judge_by
@@ -71,7 +71,7 @@ def plan_for_measured(
     if len(kept) < 2:
         return Plan(contestants)
     if smaller is not None:
-        return Plan(contestants, [lambda: smaller], ENLARGING)
+        return Plan(contestants, [_made(smaller)], ENLARGING)
     rounds = _held_out(problem, share, fraction, seed)
     return (
         Plan(contestants, rounds) if rounds else _without_trials(contestants, "it cannot be restored in part")
@@ -102,3 +102,8 @@ def _held_out(problem: Problem, share: float, fraction: float, seed: int) -> lis
 
 def _whole(problem: Problem, fraction: float, seed: int) -> Round:
     return partial(held_out, problem, None, fraction, seed)
+
+
+def _made(examination: Examination) -> Round:
+    """The round of an examination that there is already."""
+    return lambda: examination
