@@ -67,7 +67,7 @@ def plan_for_measured(
     kept, share = affordable(costs, LEAST_PIXELS / pixels if smaller is None else smaller.share)
     for index, contestant in enumerate(contestants):
         if index not in kept:
-            contestant.reason = f"{UNTRIED}: its trial would take too long"
+            contestant.reason = f"{UNTRIED}it would take too long"
     if len(kept) < 2:
         return Plan(contestants)
     if smaller is not None:
@@ -86,7 +86,7 @@ def _supporting(problem: Problem, candidates: Sequence[tuple[str | Prior, float]
 
 def _without_trials(contestants: list[Contestant], reason: str) -> Plan:
     for contestant in contestants:
-        contestant.reason = f"{UNTRIED}: {reason}"
+        contestant.reason = f"{UNTRIED}{reason}"
     return Plan(contestants)
 
 

@@ -24,7 +24,7 @@ NOT_FINITE = "its image is not finite"
 _LIMIT = 2
 TOO_SLOW, SKIPPED = "its first step took too long", "skipped: no time was left for it"
 #: Begins the reasons of those that were left out before the first trial.
-UNTRIED = "not tried"
+UNTRIED = "not tried: "
 #: Why a candidate that could have won was not tried further.
 BEHIND = "fell behind"
 
@@ -323,13 +323,19 @@ class ModelSelectionRun(Run):
         return best
 
     def _choose(self) -> None:
-        """Take the best, once all trials are made."""
+        """Take the best, once all trials are made; where all failed, the first that was not tried."""
         if self.chosen is not None:
             return
-        if seconds_left() < math.inf and all(one.reason in (TOO_SLOW, SKIPPED) for one in self._contestants):
+        late = (TOO_SLOW, SKIPPED)
+        if seconds_left() < math.inf and all(
+            one.reason in late or one.may_stand_in for one in self._contestants
+        ):
             raise OutOfTime
-        reasons = "; ".join(f"{one.prior.name}: {one.reason}" for one in self._contestants)
-        raise ValueError(f"no candidate came to a result ({reasons})")
+        standing_in = (index for index, one in enumerate(self._contestants) if one.may_stand_in)
+        self.chosen = next(standing_in, None)
+        if self.chosen is None:
+            reasons = "; ".join(f"{one.prior.name}: {one.reason}" for one in self._contestants)
+            raise ValueError(f"no candidate came to a result ({reasons})")
 
     def _fail(self, error: BaseException) -> None:
         """Pass over the candidate at hand; if it was the final run's, take the next best."""
@@ -342,9 +348,7 @@ class ModelSelectionRun(Run):
         if self.choosing:
             self._next()
             return
-        self._trial, best = None, self._best()
-        untried = (index for index, one in enumerate(self._contestants) if one.may_stand_in)
-        self.chosen = next(untried, None) if best is None else best
+        self._trial, self.chosen = None, self._best()
         self._choose()
 
     # --- what is told of it ---
@@ -356,8 +360,10 @@ class ModelSelectionRun(Run):
         chosen = self._contestants[self.chosen]
         tried = [one.prior.name for one in self._contestants if one.is_tried]
         if not tried:
-            reasons = [one.reason for one in self._contestants if one.may_stand_in and one is not chosen]
-            return f"chose {chosen.prior.name}; no other was tried" + (f": {reasons[0]}" if reasons else "")
+            why = chosen.reason or next((one.reason for one in self._contestants if one.reason), "")
+            return f"took {chosen.prior.name}" + (
+                f": others were {why}" if len(self._contestants) > 1 else ""
+            )
         if len(tried) == 1:
             return f"chose {chosen.prior.name}, which was tried alone"
         return f"chose {chosen.prior.name}, of {', '.join(tried)} the best at {self._what}"
