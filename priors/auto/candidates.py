@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from zeroshot.operators import Downsample
 from zeroshot.problem import Problem
 
 #: By what candidates are told apart: measurements that are put aside, a coarser version of the picture whose truth is
@@ -47,7 +48,7 @@ MEASURED: dict[str, dict[str, Figures]] = {
         "wavelet": Figures(-1.9, 90.0),
         "tv": Figures(-3.3, 40.0),
     },
-    "sr": {"tv": Figures(0.0, 70.0), "pnp": Figures(-0.2, 160.0)},
+    "sr": {"tv": Figures(0.0, 70.0), "pnp": Figures(-0.6, 160.0)},
     "deblur": {"pnp": Figures(0.0, 160.0), "tv": Figures(-0.6, 190.0)},
     "demosaic": {"pnp": Figures(0.0, 200.0), "tv": Figures(-1.2, 100.0)},
     "colorize": {"tgv": Figures(0.0, 100.0), "tv": Figures(-0.1, 60.0)},
@@ -75,8 +76,14 @@ _INEXACT = 1.5
 _BEHIND_INEXACT_KERNEL = {"tv": Figures(0.0, 190.0), "pnp": Figures(-0.8, 160.0)}
 
 
+#: The order in enlarging twice, where more of the texture is left for denoisers to go on from.
+_ENLARGING_TWICE = {"pnp": Figures(0.0, 160.0), "tv": Figures(-0.3, 70.0)}
+
+
 def measured_for(problem: Problem) -> dict[str, Figures]:
     """What was measured of the candidates for such problems, the strongest first."""
+    if problem.task == "sr" and isinstance(problem.operator, Downsample) and problem.operator.scale == 2:
+        return _ENLARGING_TWICE
     if problem.task == "deblur" and _has_inexact_kernel(problem):
         return _BEHIND_INEXACT_KERNEL
     return MEASURED.get(problem.task, MEASURED["restore"])

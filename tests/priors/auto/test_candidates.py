@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import zeroshot
-from zeroshot.operators import Blur, Identity
+from zeroshot.operators import Blur, Downsample, Identity
 from zeroshot.priors.auto.candidates import ALLOWANCE, LEARNERS, MEASURED, SLOW, affordable, figures_for
 from zeroshot.problem import Problem
 
@@ -52,6 +52,14 @@ def test_slow_candidates_come_in_where_the_budget_suffices() -> None:
     assert "dip" in figures
     gains = [known.gain for known in figures.values()]
     assert gains == sorted(gains, reverse=True)
+
+
+def test_the_order_of_enlargers_depends_on_the_scale() -> None:
+    def order(scale: int) -> list[str]:
+        problem = Problem(torch.zeros(1, 3, 32, 32), Downsample(scale), sigma=0.0, task="sr")
+        return list(figures_for(problem, None))
+
+    assert order(2) == list(reversed(order(4))) == ["pnp", "tv"]
 
 
 def test_behind_a_kernel_that_is_not_exact_total_variation_comes_first() -> None:
