@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from zeroshot.operators import Downsample
+from zeroshot.operators.mask import has_wide_hole
 from zeroshot.problem import Problem
 
 #: By what candidates are told apart: measurements that are put aside, a coarser version of the picture whose truth is
@@ -43,18 +43,18 @@ MEASURED: dict[str, dict[str, Figures]] = {
     "destripe": _DENOISERS,
     "inpaint": {
         "gsr": Figures(0.0, 600.0),
-        "pnp": Figures(-0.3, 300.0),
-        "dct": Figures(-0.8, 70.0),
-        "wavelet": Figures(-1.9, 90.0),
-        "tv": Figures(-3.3, 40.0),
+        "pnp": Figures(-0.35, 300.0),
+        "dct": Figures(-1.0, 70.0),
+        "wavelet": Figures(-2.4, 90.0),
+        "tv": Figures(-4.5, 40.0),
     },
-    "sr": {"tv": Figures(0.0, 70.0), "pnp": Figures(-0.6, 160.0)},
-    "deblur": {"pnp": Figures(0.0, 160.0), "tv": Figures(-0.6, 190.0)},
+    "sr": {"pnp": Figures(0.0, 300.0), "ncsr": Figures(0.0, 500.0), "tv": Figures(-0.5, 70.0)},
+    "deblur": {"pnp": Figures(0.0, 300.0), "tv": Figures(-0.6, 190.0)},
     "demosaic": {"pnp": Figures(0.0, 200.0), "tv": Figures(-1.2, 100.0)},
     "colorize": {"tgv": Figures(0.0, 100.0), "tv": Figures(-0.1, 60.0)},
     # Coefficients that are put aside are mostly 0 and tell no prior from another.
     "jpeg": {"bm3d": Figures(0.0, 40.0)},
-    "restore": {"pnp": Figures(0.0, 200.0), "tv": Figures(-0.6, 130.0)},
+    "restore": {"pnp": Figures(0.0, 350.0), "tv": Figures(-1.2, 130.0)},
 }
 CANDIDATES: dict[str, tuple[str, ...]] = {task: tuple(figures) for task, figures in MEASURED.items()}
 
@@ -70,29 +70,21 @@ EVIDENCE: dict[str, Evidence] = {"deblur": "none", "sr": "coarser", "jpeg": "non
 LEARNERS = {"denoise": {"zsn2n": Figures(-1.0, 500.0), "idr": Figures(-0.2, 1500.0)}}
 #: Below this confidence they are tried.
 _DOUBTFUL = 0.5
-#: Where the noise and what the kernel gets wrong do this many times the harm of the noise, the kernel is not exact.
-_INEXACT = 1.5
-#: The order behind such a kernel, to whose errors denoisers give sharp edges.
-_BEHIND_INEXACT_KERNEL = {"tv": Figures(0.0, 190.0), "pnp": Figures(-0.8, 160.0)}
-
-
-#: The order in enlarging twice, where more of the texture is left for denoisers to go on from.
-_ENLARGING_TWICE = {"pnp": Figures(0.0, 160.0), "tv": Figures(-0.3, 70.0)}
+#: The order in wide holes, in which groups of patches have little to go by.
+_WIDE_HOLES = {
+    "pnp": Figures(0.0, 410.0),
+    "gsr": Figures(-0.7, 600.0),
+    "dct": Figures(-0.8, 200.0),
+    "wavelet": Figures(-2.0, 90.0),
+    "tv": Figures(-3.7, 40.0),
+}
 
 
 def measured_for(problem: Problem) -> dict[str, Figures]:
     """What was measured of the candidates for such problems, the strongest first."""
-    if problem.task == "sr" and isinstance(problem.operator, Downsample) and problem.operator.scale == 2:
-        return _ENLARGING_TWICE
-    if problem.task == "deblur" and _has_inexact_kernel(problem):
-        return _BEHIND_INEXACT_KERNEL
+    if problem.task == "inpaint" and has_wide_hole(problem.known_pixels()):
+        return _WIDE_HOLES
     return MEASURED.get(problem.task, MEASURED["restore"])
-
-
-def _has_inexact_kernel(problem: Problem) -> bool:
-    return problem.equivalent_sigma is not None and problem.equivalent_sigma > _INEXACT * (
-        problem.sigma or 0.0
-    )
 
 
 def learners_for(problem: Problem) -> dict[str, Figures]:

@@ -30,7 +30,7 @@ class ModelSelection(Prior):
     that every denoiser runs as it is; elsewhere they count as not measured, and holes that have a shape are put aside
     as holes of the same shape elsewhere. In super-resolution the measurement itself is what a coarser version of it is
     enlarged to. Behind a blur the measurements say little about fine detail: there the order is that of the test
-    pictures, which is another one where the kernel is found not to be exact.
+    pictures.
 
     The candidates of a task come with how good and how dear they were on test pictures. The trials are made of as much
     of the picture as costs no more than one and a half runs of the one that is chosen, in windows that stand for all of
