@@ -14,7 +14,7 @@ import torch
 
 from zeroshot.checks import is_number, require_positive
 from zeroshot.prior import Prior, Run, configured_prior
-from zeroshot.priors.auto.candidates import CANDIDATES, figures_for, learners_for, measured_for
+from zeroshot.priors.auto.candidates import figures_for, learners_for, measured_for
 from zeroshot.priors.auto.planning import plan_for_measured, plan_for_own
 from zeroshot.priors.auto.trials import ModelSelectionRun
 from zeroshot.priors.clean import CleanRun
@@ -63,7 +63,7 @@ class ModelSelection(Prior):
     name: ClassVar[str] = "auto"
     summary: ClassVar[str] = "tries several priors on a part of the measurements and keeps the best predictor"
 
-    candidates: tuple[str | Prior, ...] = CANDIDATES["restore"]
+    candidates: tuple[str | Prior, ...] = ("pnp", "tv")
     fraction: float = 0.06
     seconds: float | None = None
 

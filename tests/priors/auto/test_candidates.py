@@ -9,7 +9,16 @@ import torch
 
 import zeroshot
 from zeroshot.operators import Identity, Mask
-from zeroshot.priors.auto.candidates import ALLOWANCE, LEARNERS, MEASURED, SLOW, affordable, figures_for
+from zeroshot.priors.auto.candidates import (
+    ALLOWANCE,
+    CANDIDATES,
+    LEARNERS,
+    MEASURED,
+    SLOW,
+    affordable,
+    figures_for,
+)
+from zeroshot.priors.auto.selection import ModelSelection
 from zeroshot.problem import Problem
 
 
@@ -41,6 +50,10 @@ def test_candidates_stand_in_the_order_of_what_was_measured(task: str) -> None:
     more = {**LEARNERS.get(task, {}), **SLOW.get(task, {})}
     assert set(more) <= set(zeroshot.prior_names())
     assert not set(more) & set(MEASURED[task])
+
+
+def test_where_no_task_is_known_the_candidates_are_those_of_any_damage() -> None:
+    assert ModelSelection().candidates == CANDIDATES["restore"]
 
 
 def test_slow_candidates_come_in_where_the_budget_suffices() -> None:
