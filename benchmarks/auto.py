@@ -26,6 +26,7 @@ import zeroshot
 from zeroshot.compare.methods.arrays import to_array
 from zeroshot.compare.specification import method_from
 from zeroshot.priors.auto.candidates import CANDIDATES
+from zeroshot.registry import prior_class
 from zeroshot.tasks.degrade import Degraded
 
 from .arguments import add_table_options, parsed, parser
@@ -88,6 +89,8 @@ def choices_of(name: str, arguments: argparse.Namespace) -> list[Choice]:
     table = Table("defaults", terms, list(damaged), list(columns), again=False)
     methods = {text: method_from(text) for text in names}
     measured = measure_all(table, methods, damaged, arguments.seconds, clock=time.process_time, judge=judge)
+    for prior in ("auto", *names):
+        prior_class(prior)  # what is imported counts for nobody
     own = Table("auto", terms, list(damaged), ["auto"], again=arguments.again)
     made = []
     for image, picture in damaged.items():
@@ -95,6 +98,7 @@ def choices_of(name: str, arguments: argparse.Namespace) -> list[Choice]:
         figures = own.measure(image, "auto", work, settings=" ".join(names))
         alone = {prior: measured[prior][image] for prior in measured}
         made.append(_choice(image, names[int(figures["chosen"])], figures, alone))
+        print(f"  {image}: auto chose {made[-1].chosen}, {made[-1].loss:.2f} dB lost", flush=True)
     return made
 
 
