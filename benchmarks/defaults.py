@@ -4,7 +4,7 @@
     python -m benchmarks.defaults text blocks --images 11 --size 256
     python -m benchmarks.defaults kodak --priors pnp,ncsr,wavelet
     python -m benchmarks.defaults --priors none --default        # of the priors only default, --fast and --best
-    python -m benchmarks.defaults --write                        # and keep what is on file for 'zeroshot priors --task'
+    python -m benchmarks.defaults --kept --write                 # what is on file becomes 'zeroshot priors --task'
 
 PSNR and SSIM are means over the pictures, which are taken at equal distances from the whole set; seconds are those of
 the processor for a picture, noise estimates included. Every prior is compared with the best of the task's peers, but in
@@ -28,6 +28,7 @@ from zeroshot.compare.specification import method_from
 from zeroshot.noise import random_mask
 from zeroshot.operators import Blur, Mask
 from zeroshot.standings import FILE, Row, Standing, choices, stored, write
+from zeroshot.tasks import task_named
 from zeroshot.tasks.degrade import Degraded, degrade
 
 from .arguments import add_table_options, parsed, parser
@@ -45,6 +46,8 @@ OF_A_KIND = {
     "tgv": "skimage tv",
     "nltv": "skimage tv",
     "nlm": "skimage nlm",
+    "dct": "skimage wavelet",
+    "ksvd": "skimage wavelet",
     "wavelet": "skimage wavelet",
     "bilateral": "skimage bilateral",
 }
@@ -52,8 +55,8 @@ WEIGHTS = SHARED.parent / "weights"
 NETWORKS = Path(__file__).resolve().parents[1] / "examples/learned_denoisers.py"
 
 DENOISERS = "bm3d nlm dct wavelet bilateral tv tgv huber_tv nltv pnp ncsr ksvd gsr wnnm nnm dip auto"
-FILLERS = "tv tgv huber_tv wavelet nltv pnp red ksvd ncsr wnnm gsr dip auto"
-LINEAR = "tv tgv huber_tv wavelet nltv pnp red ncsr gsr dip auto"
+FILLERS = "dct tv tgv huber_tv wavelet nltv pnp red ksvd ncsr wnnm gsr dip auto"
+LINEAR = "dct tv tgv huber_tv wavelet nltv pnp red ncsr gsr dip auto"
 KERNEL = Blur.gaussian(1.6).kernel
 
 
@@ -151,7 +154,7 @@ def run(name: str, arguments: argparse.Namespace) -> None:
     """Measure a row and print it, the best first."""
     row = ROWS[name]
     damaged = cases(name, arguments.images or 8, arguments.size)
-    chosen = choices(row.task, row.kind)
+    chosen = choices(row.task, task_named(row.task).prior, row.kind)
     wanted = (
         row.priors.split() if not arguments.priors else [one for one in arguments.priors if one != "none"]
     )
@@ -166,9 +169,10 @@ def run(name: str, arguments: argparse.Namespace) -> None:
     columns = [*row.priors.split(), *methods, *PEERS[row.task], *row.learned]
     table = Table("defaults", terms, list(damaged), list(dict.fromkeys(columns)), again=arguments.again)
     judge = aligned if name == "levin" else quality
-    measured = measure_all(
-        table, methods | learned | peers, damaged, arguments.seconds, clock=time.process_time, judge=judge
-    )
+    asked = methods | learned | peers
+    if arguments.kept:
+        asked = {text: method for text, method in asked.items() if table.is_kept(text, damaged)}
+    measured = measure_all(table, asked, damaged, arguments.seconds, clock=time.process_time, judge=judge)
     found = Row(
         row.what,
         row.folder,
@@ -219,6 +223,9 @@ def main() -> None:
     options.add_argument("--write", action="store_true", help="keep the row in the package")
     options.add_argument(
         "--default", action="store_true", help="with --priors: also default, --fast and --best"
+    )
+    options.add_argument(
+        "--kept", action="store_true", help="measure nothing: what is on file for all images"
     )
     options.add_argument("--no-peers", action="store_true", help="priors only")
     add_table_options(options, size=128)

@@ -5,6 +5,7 @@ with the defaults (`tile="auto"`) and one thread. The peak is that of the whole 
 as an 8-bit file included, so that reading and the estimate of the noise count::
 
     python -m benchmarks.large_images --seconds 30
+    python -m benchmarks.large_images --task demosaic --priors pnp,wavelet      # or sr, twice; without noise
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch
 
 from zeroshot import images
 from zeroshot.noise import add_gaussian
+from zeroshot.operators import Downsample, Mosaic
 
 from .arguments import parser
 from .large_image import SIGMA, photograph
@@ -28,13 +30,21 @@ from .timing import peak_gib
 PRIORS = "wnnm,bm3d,ncsr,ksvd,dct,wavelet,nltv,nlm,tgv,tv,dip"
 
 
-def measure(file: str, prior: str, seconds: float) -> dict[str, object]:
+#: What each task is told.
+OPTIONS: dict[str, dict[str, object]] = {
+    "denoise": {},
+    "demosaic": {"pattern": "RGGB"},
+    "sr": {"scale": 2},
+}
+
+
+def measure(file: str, task: str, prior: str, seconds: float) -> dict[str, object]:
     """Peak memory of this process in GiB, wall and processor seconds of the call, tiles, and why it ended."""
     import zeroshot
 
     torch.set_num_threads(1)
     before, wall, processor = peak_gib(), time.perf_counter(), time.process_time()
-    result = zeroshot.solve(file, "denoise", prior, seconds=seconds, progress=False)
+    result = zeroshot.solve(file, task, prior, seconds=seconds, progress=False, **OPTIONS[task])
     return {
         "before": before,
         "peak": peak_gib(),
@@ -45,26 +55,34 @@ def measure(file: str, prior: str, seconds: float) -> dict[str, object]:
     }
 
 
+def _damaged(task: str, truth: torch.Tensor) -> torch.Tensor:
+    """The picture as the task finds it."""
+    if task == "demosaic":
+        return Mosaic("RGGB")(truth)
+    if task == "sr":
+        return Downsample(2)(truth)
+    return add_gaussian(truth, SIGMA, torch.Generator().manual_seed(0))
+
+
 def main() -> None:
     """Print the table."""
     options = parser(__doc__)
     options.add_argument("--priors", default=PRIORS)
+    options.add_argument("--task", choices=list(OPTIONS), default="denoise")
     options.add_argument("--megapixels", type=float, default=12.0)
     options.add_argument("--seconds", type=float, default=30.0)
     arguments = options.parse_args()
     height = round((arguments.megapixels * 1e6 * 3 / 4) ** 0.5 / 2) * 2
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "large.png"
-        noisy = add_gaussian(
-            photograph(height, height * 4 // 3), SIGMA, torch.Generator().manual_seed(0)
-        ).clamp(0, 1)
-        images.save(images.load(noisy.mul(255).round().byte()), file)
-        del noisy
+        damaged = _damaged(arguments.task, photograph(height, height * 4 // 3))
+        images.save(images.load(damaged.clamp(0, 1).mul(255).round().byte()), file)
+        del damaged
         print(
             "| prior | peak, GiB | wall, s | processor, s | tiles | ended because it |\n|---|---|---|---|---|---|"
         )
         for prior in arguments.priors.split(","):
-            case = (str(file), prior, arguments.seconds)
+            case = (str(file), arguments.task, prior, arguments.seconds)
             code = f"import json; from benchmarks.large_images import measure; print(json.dumps(measure{case!r}))"
             done = subprocess.run(
                 [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True

@@ -80,6 +80,10 @@ class Table:
             self._store.keep(cell)
         return {**cell.metrics, "seconds": cell.seconds or 0.0}
 
+    def is_kept(self, column: str, rows: Iterable[str]) -> bool:
+        """Whether the cells of a column are all on file."""
+        return all(self._store.cell(row, column) is not None for row in rows)
+
     def write_csv(self) -> Path:
         """Write all cells on file, one to a line, and return the file."""
         cells = self._store.cells()

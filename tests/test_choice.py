@@ -32,13 +32,20 @@ def test_none_is_the_task_s_default_in_solve_as_in_the_function(holes):
 def test_a_role_takes_what_was_measured(holes, role):
     image, mask = holes
     made = zeroshot.solve(image, "inpaint", role, mask=mask, progress=False)
-    assert made.provenance["prior"] == ranked(role, "inpaint")[0]
+    assert made.provenance["prior"] == ranked(role, "inpaint", kind="narrow holes")[0]
+
+
+def test_a_wide_hole_is_judged_by_pictures_with_wide_holes(holes):
+    image, mask = holes
+    mask[8:20, 8:20] = False
+    made = zeroshot.solve(image, "inpaint", "best", mask=mask, progress=False)
+    assert made.provenance["prior"] == ranked("best", "inpaint", kind="wide holes")[0]
 
 
 def test_best_keeps_to_the_time(holes):
     image, mask = holes
     made = zeroshot.solve(image, "inpaint", "best", mask=mask, seconds=0.5, progress=False)
-    assert made.provenance["prior"] == ranked("best", "inpaint", 0.5, image.size)[0]
+    assert made.provenance["prior"] == ranked("best", "inpaint", 0.5, image.size, "narrow holes")[0]
 
 
 def test_a_role_takes_no_settings(holes):

@@ -71,7 +71,7 @@ def test_the_first_option_may_be_given_by_its_place(noisy: np.ndarray) -> None:
             {"iterations": 10},
             r"iterations is a setting of other priors: write prior='dip', settings=\{'iterations': 10\}",
         ),
-        ("inpaint", {"iterations": 10}, r"of prior 'dip': write settings=\{'iterations': 10\}"),
+        ("inpaint", {"iterations": 10}, r"of prior 'pnp': write settings=\{'iterations': 10\}"),
         ("inpaint", {"iterations": np.int64(10)}, r"write settings=\{'iterations': 10\}"),
         (
             "denoise",

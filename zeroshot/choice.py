@@ -21,7 +21,7 @@ def named(prior: Any, task: str) -> Any:
     """The prior, or the name of the one that stands for None or a role before the image is known."""
     if prior is None:
         return task_named(task).prior
-    return ranked(prior, task)[0] if prior in ROLES else prior
+    return next(iter(ranked(prior, task)), task_named(task).prior) if prior in ROLES else prior
 
 
 def chosen(wanted: str | None, task: str, problem: Problem, seconds: float | None) -> str:

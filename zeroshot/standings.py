@@ -21,7 +21,7 @@ FAST_SECONDS = 2.0
 #: The pixels of the picture that times are told for.
 AREA = 256 * 256
 #: What a prior has to gain for every doubling of its time to be worth it, in dB.
-WORTH = 0.3
+WORTH = 0.2
 #: How a prior is asked for by what it is to be.
 ROLES = ("fast", "best")
 _ADAPTIVE = "auto"
@@ -108,25 +108,17 @@ def _plain(row: Row) -> dict[str, Any]:
 # --- what is chosen by it ----------------------------------------------------------------------------------
 
 
-def choices(task: str, kind: str = "") -> dict[str, str]:
-    """The priors of a task by role, "default", "fast" and "best", for problems of one kind.
-
-    Raises
-    ------
-    ValueError
-        Where there is no such task.
-    """
-    from zeroshot.tasks import task_named
-
-    default = task_named(task).prior
-    return {"default": default, **{role: ranked(role, task, kind=kind)[0] for role in ROLES}}
+def choices(task: str, default: str, kind: str = "") -> dict[str, str]:
+    """The priors of a task by role: its default, and "fast" and "best" for problems of a kind, where they are known."""
+    by_role = {role: ranked(role, task, kind=kind) for role in ROLES}
+    return {"default": default, **{role: priors[0] for role, priors in by_role.items() if priors}}
 
 
 def knee(task: str) -> str:
-    """The prior with the best of quality for time: the largest PSNR − 0.3 dB · log₂ max(1, seconds), by the means.
+    """The prior with the best of quality for time: the largest PSNR − 0.2 dB · log₂ max(1, seconds), by the means.
 
-    What a prior gains has to be worth the wait: 0.3 dB for every doubling of it, of which the first second is free.
-    The default of a task is its knee, unless :mod:`zeroshot.tasks` says why not.
+    What a prior gains has to be worth the wait: 0.2 dB for every doubling of it, of which the first second is free.
+    The default of a task is its knee, as a test sees to.
 
     Raises
     ------
@@ -158,21 +150,17 @@ def ranked(role: str, task: str, seconds: float = math.inf, pixels: int = AREA, 
     Returns
     -------
     list of str
-        Those that are too slow come last, the quickest of them first; the task's default alone where nothing was
-        measured.
+        Those that are too slow come last, the quickest of them first. Empty where nothing was measured.
     """
-    from zeroshot.tasks import task_named
-
-    entry = task_named(task)
     allowed, pixels = (FAST_SECONDS, AREA) if role == "fast" else (seconds * 2 / 3, pixels)
-    table = means(entry.name, kind)
+    table = means(task, kind)
     times = {prior: standing.seconds * pixels / AREA for prior, standing in table.items()}
 
     def rank(prior: str) -> tuple[bool, float]:
         slow = times[prior] > allowed
         return slow, times[prior] if slow else -table[prior].psnr
 
-    return sorted(table, key=rank) or [entry.prior]
+    return sorted(table, key=rank)
 
 
 def means(task: str, kind: str = "") -> dict[str, Standing]:
@@ -202,20 +190,19 @@ def means(task: str, kind: str = "") -> dict[str, Standing]:
 # --- printing ----------------------------------------------------------------------------------------------
 
 
-def listing(task: str) -> str:
+def listing(task: str, default: str) -> str:
     """The table of a task: each damage with its methods, the best first, and what is chosen of them.
 
-    Raises
-    ------
-    ValueError
-        Where there is no such task.
+    Parameters
+    ----------
+    task : str
+        A name in the table of tasks.
+    default : str
+        The task's own prior.
     """
-    from zeroshot.tasks import task_named
-
-    task = task_named(task).name
     rows = stored().get(task, {})
     kinds = dict.fromkeys(row.kind for row in rows.values()) or [""]
-    parts = ["\n".join(_told(task, kind) for kind in kinds)]
+    parts = ["\n".join(_told(task, default, kind) for kind in kinds)]
     if not rows:
         parts.append("no figures were measured for this task")
     for row in rows.values():
@@ -223,7 +210,7 @@ def listing(task: str) -> str:
         lines = [["", "PSNR", "SSIM", "seconds", ""]]
         for method, standing in sorted(row.figures.items(), key=lambda item: -item[1].psnr):
             note = "not ours" if method in row.peers else "learned" if method in row.learned else ""
-            here = choices(task, row.kind)
+            here = choices(task, default, row.kind)
             note = note or ", ".join(role for role, prior in here.items() if prior == method)
             ssim = "–" if standing.ssim is None else f"{standing.ssim:.4f}"
             lines.append([method, f"{standing.psnr:.2f}", ssim, f"{row.seconds(method):.1f}", note])
@@ -232,8 +219,8 @@ def listing(task: str) -> str:
     return "\n\n".join(parts)
 
 
-def _told(task: str, kind: str) -> str:
-    roles = choices(task, kind)
+def _told(task: str, default: str, kind: str) -> str:
+    roles = choices(task, default, kind)
     named = ", ".join(f"{prior} is {_ROLE_TEXTS[role]}" for role, prior in roles.items())
     return f"{task}, {kind}: {named}" if kind else f"{task}: {named}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ import torch
 
 from zeroshot.checks import require_choice, require_number, require_positive, require_whole
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber
+from zeroshot.deadline import seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.noise import QUANTISATION
 from zeroshot.operators.identity import Identity
@@ -19,7 +21,7 @@ from zeroshot.prior import Prior, Run
 from zeroshot.priors.denoiser import Denoiser
 from zeroshot.priors.total_variation.chroma import chosen_chroma
 from zeroshot.priors.total_variation.tv import TotalVariation, approximate_solution
-from zeroshot.priors.warm_start import BEGINNINGS, Beginning, solution_to_begin_with
+from zeroshot.priors.warm_start import BEGINNINGS, Beginning, FirstImage, first_image
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.solvers.data_step import DataStep
@@ -124,6 +126,8 @@ class PlugAndPlay(Prior):
     name: ClassVar[str] = "pnp"
     summary: ClassVar[str] = "plug and play: any denoiser as the prior for any linear damage"
     TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = _BY_TASK
+    # The measured peak with bm3d, that of the first image included: see benchmarks/large_images.py.
+    bytes_per_value: ClassVar[int] = 800
 
     denoiser: str | Denoiser | Denoise = "bm3d"
     scheme: Scheme = "hqs"
@@ -189,13 +193,18 @@ class PlugAndPlay(Prior):
             return str(error)
         return denoiser.supports(_denoising(problem)) if isinstance(denoiser, Denoiser) else None
 
+    def memory(self, problem: Problem) -> int | None:
+        """That of the iterations; None where the denoiser is called once, which works by strips."""
+        return None if self.iterations == 1 else super().memory(problem)
+
     def start(self, problem: Problem, generator: torch.Generator) -> PlugAndPlayRun:
         """The run; the only randomness is in the choice of `chroma`, and that of the prior it begins with."""
         prior = self if self.chroma is not None else replace(self, chroma=_chroma(problem, generator))
         if problem.is_denoising and self.initial is None:
-            first = problem.y  # not clipped: noise that leaves the range is noise like any other
+            # Not clipped: noise that leaves the range is noise like any other.
+            first = FirstImage(problem.y)
         else:
-            first = solution_to_begin_with(self.initial, problem, generator)
+            first = first_image(self.initial, problem, generator)
         return PlugAndPlayRun(prior, problem, self._configured(problem), first)
 
     def settings(self) -> dict[str, Any]:
@@ -285,14 +294,19 @@ class PlugAndPlayRun(Run):
     problem : Problem
     denoiser : Denoiser or callable
         With its settings.
-    first : torch.Tensor
-        The image to begin with, (N, C, H, W).
+    first : FirstImage
+        The image to begin with.
+
+    Notes
+    -----
+    Where the time does not suffice for all levels that are left, as the steps so far tell, so many of them are left out
+    in even steps that the last level is reached.
     """
 
-    state = ("splitting", "index")
+    state = ("splitting", "index", "levels")
 
     def __init__(
-        self, prior: PlugAndPlay, problem: Problem, denoiser: Denoiser | Denoise, first: torch.Tensor
+        self, prior: PlugAndPlay, problem: Problem, denoiser: Denoiser | Denoise, first: FirstImage
     ) -> None:
         self.device = problem.y.device
         self._prior, self._problem, self._denoiser = prior, problem, denoiser
@@ -303,31 +317,52 @@ class PlugAndPlayRun(Run):
         self._contrast = problem.contrasts()
         #: One for the whole batch, whose images share the levels.
         self._scale = problem.largest_contrast
-        self._levels = [self._scale * level for level in prior.levels(noise / self._scale)]
+        self.levels = [self._scale * level for level in prior.levels(noise / self._scale)]
         term: DataTerm = problem.data_term
         if isinstance(term, Gaussian):
             term = Gaussian(max(noise, QUANTISATION * self._scale))
         self._data_step = DataStep(problem.operator, problem.y, term, problem.counted())
         self._is_exact = noise == 0 and isinstance(term, Gaussian) and self._data_step.projects
         self.splitting = splitting(
-            prior.scheme, self._data_step, self._denoise, _without_outliers(problem, first)
+            prior.scheme, self._data_step, self._denoise, _without_outliers(problem, first.image)
         )
         self.index = 0
+        self._first = first
+        self._seconds = 0.0
+
+    def beginning(self) -> tuple[torch.Tensor, str] | None:
+        """The first image, where it is more than the operator's first estimate."""
+        return self._first.beginning()
 
     @property
     def finished(self) -> bool:
         """Whether the last iteration has been made."""
-        return self.index >= len(self._levels)
+        return self.index >= len(self.levels)
 
     @torch.no_grad()
     def step(self) -> Estimate:
         """Make the next iteration; after the last one the image stays."""
         if not self.finished:
-            sigma = self._levels[self.index]
+            self._fit_into_the_time()
+            sigma = self.levels[self.index]
+            began = time.monotonic()
             self.splitting.advance(sigma, self._strength(sigma))
+            # The first step of all has more to do.
+            self._seconds = time.monotonic() - began
             self.index += 1
         image = self._image()
         return Estimate(image, self._problem.loss(image).item(), max(self.index, 1))
+
+    def _fit_into_the_time(self) -> None:
+        """Leave out levels that there is no time for."""
+        left = seconds_left()
+        to_go = self.levels[self.index :]
+        if left == math.inf or not self._seconds or len(to_go) * self._seconds <= left:
+            return
+        count = max(1, int(left / self._seconds))
+        last = len(to_go) - 1
+        kept = [round(last * (place + 1) / count) for place in range(count)]
+        self.levels = self.levels[: self.index] + [to_go[place] for place in kept]
 
     def _strength(self, sigma: float) -> float:
         """ρ, in units of the data term."""
@@ -371,7 +406,7 @@ class PlugAndPlayRun(Run):
             "scheme": self._prior.scheme,
             "denoiser": _title(self._denoiser),
             "chroma": self._chroma,
-            "last_noise_level": self._levels[max(self.index, 1) - 1],
+            "last_noise_level": self.levels[max(self.index, 1) - 1],
         }
 
 

@@ -15,7 +15,7 @@ from zeroshot.operators.mask import has_wide_hole
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.patch_groups import Centre, PatchGroups
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, PlugAndPlayRun
-from zeroshot.priors.warm_start import BEGINNINGS, Beginning, solution_to_begin_with
+from zeroshot.priors.warm_start import BEGINNINGS, Beginning, FirstImage, first_image
 from zeroshot.problem import Problem
 from zeroshot.solvers.singular_values import RULES, Shrinkage
 
@@ -131,7 +131,7 @@ class GroupSparseRepresentation(Prior):
 
     def start(self, problem: Problem, generator: torch.Generator) -> GroupSparseRun:
         """The run; the only randomness is that of the prior whose solution it begins with."""
-        return GroupSparseRun(self, problem, solution_to_begin_with(self.initial, problem, generator))
+        return GroupSparseRun(self, problem, first_image(self.initial, problem, generator))
 
 
 class GroupSparseRun(Run):
@@ -139,7 +139,7 @@ class GroupSparseRun(Run):
 
     state = ("splitting", "shrinkage")
 
-    def __init__(self, prior: GroupSparseRepresentation, problem: Problem, first: torch.Tensor) -> None:
+    def __init__(self, prior: GroupSparseRepresentation, problem: Problem, first: FirstImage) -> None:
         self.device = problem.y.device
         self.shrinkage = GroupShrinkage(prior)
         splitting = PlugAndPlay(
@@ -152,6 +152,10 @@ class GroupSparseRun(Run):
             weight=prior.weight,
         )
         self.splitting = PlugAndPlayRun(splitting, problem, self.shrinkage, first)
+
+    def beginning(self) -> tuple[torch.Tensor, str] | None:
+        """The first image, where it is more than the operator's first estimate."""
+        return self.splitting.beginning()
 
     @property
     def finished(self) -> bool:

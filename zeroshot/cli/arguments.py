@@ -78,8 +78,14 @@ class Parser(argparse.ArgumentParser):
         return super().format_help()
 
     def flags(self) -> dict[str, str]:
-        """The options by their names in Python, each as it is typed."""
-        return {one.dest: one.option_strings[-1] for one in self._actions if one.option_strings}
+        """The options by their names in Python, each as it is typed.
+
+        Of several with one name, such as --prior and --best, the others are called as they are typed.
+        """
+        found: dict[str, str] = {}
+        for flag, name in ((one.option_strings[-1], one.dest) for one in self._actions if one.option_strings):
+            found[flag[2:].replace("-", "_") if name in found else name] = flag
+        return found
 
     def knows(self, typed: str) -> bool:
         """Whether this is an option, or the beginning of one; commands of commands are not asked."""

@@ -12,6 +12,8 @@ from zeroshot.cli.listings import with_units
 from zeroshot.cli.messages import say, say_page
 from zeroshot.cli.task_options import task_listing
 from zeroshot.spelling import visible
+from zeroshot.standings import listing
+from zeroshot.tasks import task_named
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,9 +37,8 @@ def _priors(options: argparse.Namespace) -> str:
         return prior_listing() if options.name is None else prior_description(options.name)
     if options.name is not None:
         raise ValueError("give the name of a prior or --task, one of them")
-    from zeroshot.standings import listing
-
-    return listing(options.task)
+    task = task_named(options.task)
+    return listing(task.name, task.prior)
 
 
 def _show_provenance(path: Path, is_one_of_several: bool) -> int:

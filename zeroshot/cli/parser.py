@@ -128,7 +128,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     priors = commands.add_parser(
         "priors",
         help="list the priors and their settings",
-        examples=("zeroshot priors", "zeroshot priors dip", "zeroshot priors --task sr"),
+        examples=("zeroshot priors dip", "zeroshot priors --task sr"),
     )
     priors.add_argument("name", nargs="?", help="one prior: also show its settings")
     priors.add_argument(
@@ -209,12 +209,11 @@ def _add_solver_options(command: Parser, task: Task | None = None) -> None:
         add("--prior", default="dip", help="what images look like: see 'zeroshot priors' (default dip)")
     else:
         one_of = command.add_mutually_exclusive_group().add_argument
-        listed = f"'zeroshot priors --task {task.name}'"
-        one_of("--prior", help=f"what images look like: see {listed} (default {task.prior})")
+        one_of("--prior", help=f"what images look like: see 'zeroshot priors' (default {task.prior})")
         one_of("--fast", dest="prior", action="store_const", const="fast", default=argparse.SUPPRESS,
-            help="the best prior of those that take less than two seconds for 256 x 256 pixels")  # fmt: skip
+            help="the best prior under 2 s for 256 x 256 pixels")  # fmt: skip
         one_of("--best", dest="prior", action="store_const", const="best", default=argparse.SUPPRESS,
-            help="the best prior of all, or with --seconds of those that are done in time")  # fmt: skip
+            help="the best prior, with --seconds the best in time")  # fmt: skip
     add("--set", dest="settings", action="append", type=_setting, default=[], metavar="KEY=VALUE",
         help="a setting of the prior, e.g. --set channels=64 (repeatable)")  # fmt: skip
     add(

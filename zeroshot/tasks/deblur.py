@@ -193,5 +193,5 @@ DEBLUR = Task(
         "zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --sigma 2",
     ),
     outcome="deblurred",
-    prior="tv",
+    prior="pnp",
 )

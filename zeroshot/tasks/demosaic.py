@@ -61,4 +61,5 @@ DEMOSAIC = Task(
         "zeroshot demosaic raw.tiff -o colour.tiff --pattern xtrans --prior wavelet",
     ),
     outcome="demosaiced",
+    prior="pnp",
 )

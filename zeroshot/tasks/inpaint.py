@@ -98,5 +98,6 @@ INPAINT = Task(
         'zeroshot inpaint torn.png -o whole.png --mask "#ff00ff" --prior tv',
     ),
     outcome="inpainted",
+    prior="pnp",
     check_damage=_check_damage,
 )

@@ -76,5 +76,6 @@ RESTORE = Task(
         "zeroshot restore raw.png --operator 'mosaic(RGGB) @ downsample(2)'",
         "zeroshot restore old.png -o new.png --operator 'blur(disk=3)' --sigma 5",
     ),
+    prior="pnp",
     more_help=_operators,
 )

@@ -103,6 +103,7 @@ SUPER_RESOLUTION = Task(
         "zeroshot sr small.png -o large.png --scale 2 --prior ncsr",
     ),
     outcome="upscaled",
+    prior="pnp",
     check=_check,
     check_damage=_check,
 )

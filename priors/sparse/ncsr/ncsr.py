@@ -14,7 +14,7 @@ from zeroshot.prior import Prior, Run
 from zeroshot.priors.sparse.ncsr.denoising import LEVELS, CentralisedDenoisingRun, rounds_at
 from zeroshot.priors.sparse.ncsr.restoration import CentralisedRestorationRun
 from zeroshot.priors.sparse.ncsr.settings import CentralisedSparseSettings, Colour
-from zeroshot.priors.warm_start import solution_to_begin_with
+from zeroshot.priors.warm_start import first_image
 from zeroshot.problem import Problem
 from zeroshot.stopping import MaxIterations, StoppingRule
 
@@ -114,7 +114,7 @@ class NonlocallyCentralizedSparse(CentralisedSparseSettings, Prior):
         if problem.is_denoising:
             return CentralisedDenoisingRun(self, problem, generator)
         channels: Colour = "luminance" if self.restores_luminance(problem) else "all"
-        first = solution_to_begin_with(self.initial, problem, generator)
+        first = first_image(self.initial, problem, generator)
         return CentralisedRestorationRun(self, problem, channels, first, generator)
 
     def default_stopping(self, problem: Problem) -> StoppingRule:

@@ -18,6 +18,7 @@ from zeroshot.priors.sparse.ncsr.data_step import towards_measurement
 from zeroshot.priors.sparse.ncsr.dictionaries import learn
 from zeroshot.priors.sparse.ncsr.overlapping_strips import Strip, strips
 from zeroshot.priors.sparse.ncsr.settings import CentralisedSparseSettings, Colour
+from zeroshot.priors.warm_start import FirstImage
 from zeroshot.problem import Problem
 
 # The values below start from the paper's; benchmarks/classic.md says how they were chosen.
@@ -74,8 +75,8 @@ class CentralisedRestorationRun(Run):
         With a linear operator and Gaussian noise.
     channels : {"luminance", "all"}
         What is iterated on.
-    first : torch.Tensor
-        The image to begin with, (N, C, H, W).
+    first : FirstImage
+        The image to begin with.
     generator : torch.Generator
         Seeds the clustering.
     """
@@ -87,14 +88,15 @@ class CentralisedRestorationRun(Run):
         settings: CentralisedSparseSettings,
         problem: Problem,
         channels: Colour,
-        first: torch.Tensor,
+        first: FirstImage,
         generator: torch.Generator,
     ) -> None:
         self.device = problem.y.device
         self._settings, self._problem = settings, problem
         # The constants are those of images of contrast 1.
         self._contrast = problem.largest_contrast
-        initial, y = first / self._contrast, problem.y / self._contrast
+        initial, y = first.image / self._contrast, problem.y / self._contrast
+        self._first = first
         self._luminance = channels == "luminance"
         self._y = full_range_luma(y) if self._luminance else y
         self.image = full_range_luma(initial) if self._luminance else initial
@@ -109,6 +111,10 @@ class CentralisedRestorationRun(Run):
         self._exact = self._exact_pixels(problem)
         self._parts: list[_Part] = []
         self.clusters = 0
+
+    def beginning(self) -> tuple[torch.Tensor, str] | None:
+        """The first image, where it is more than the operator's first estimate."""
+        return self._first.beginning()
 
     @property
     def finished(self) -> bool:
@@ -175,7 +181,7 @@ class CentralisedRestorationRun(Run):
         noise = max(self._sigma, self._settings.assumed_noise)
         spread = model.variances(image).sqrt_()
         # An image that another prior has made is good enough.
-        if self._settings.initial is not None:
+        if self._first.called:
             number += EARLY_ROUNDS
         if number == 0:
             threshold = torch.full_like(spread, max(FIRST_THRESHOLD, noise))

@@ -14,6 +14,7 @@ import zeroshot
 from tests.doubles import WithoutProx, run_to_end
 from tests.pictures import damaged, decibels, denoising, inpainting, measured_by, seeded, uniform, with_noise
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
+from zeroshot.deadline import Deadline, kept
 from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
 from zeroshot.operators import Blur, Grayscale, Identity, Mask, Mosaic, Operator, Stack
 from zeroshot.prior import Prior
@@ -21,7 +22,7 @@ from zeroshot.priors.plug_and_play import pnp
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, RegularisationByDenoising
 from zeroshot.priors.sparse.dct import OverlappingDCT
 from zeroshot.priors.sparse.gsr import GroupSparseRepresentation
-from zeroshot.priors.warm_start import solution_to_begin_with
+from zeroshot.priors.warm_start import first_image
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.solvers.data_step import DataStep
@@ -312,7 +313,7 @@ def test_plain_noise_is_left_to_the_denoiser(photograph: torch.Tensor) -> None:
 def test_demosaicking_goes_on_from_wavelets_and_gains_on_them(photograph: torch.Tensor) -> None:
     photograph = photograph[..., :64, :64].contiguous()
     problem = Problem(Mosaic("RGGB")(photograph), Mosaic("RGGB"), sigma=0.0, task="demosaic")
-    first = solution_to_begin_with("wavelet", problem, seeded())
+    first = first_image("wavelet", problem, seeded()).image
     image = run_to_end(PlugAndPlay.for_problem(problem), problem).image
     assert decibels(first, photograph) > decibels(problem.initial(), photograph) + 2
     assert decibels(image, photograph) > decibels(first, photograph)
@@ -335,10 +336,38 @@ def test_edges_go_on_through_a_wide_hole(kind: type[Prior]) -> None:
     assert kind.for_problem(narrow).initial is None
 
 
+def test_levels_that_there_is_no_time_for_are_left_out_up_to_the_last(
+    photograph: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = damaged("sr", photograph)
+    prior = PlugAndPlay.for_problem(problem, denoiser=lambda noisy, sigma: noisy, initial=None, iterations=8)
+    run = prior.begin(problem, seeded())
+    levels = list(run.levels)
+    run.step()
+    monkeypatch.setattr(run, "_seconds", 1.0)
+    monkeypatch.setattr(pnp, "seconds_left", lambda: 3.5)
+    run.step()
+    assert run.levels == [levels[0], levels[3], levels[5], levels[7]]
+    again = prior.begin(problem, seeded())
+    again.load_state_dict(run.state_dict())
+    assert again.levels == run.levels
+
+
+def test_what_a_run_begins_with_is_its_result_where_the_time_ends(photograph: torch.Tensor) -> None:
+    problem = damaged("sr", photograph[..., :32, :32].contiguous())
+    run = PlugAndPlay.for_problem(problem, denoiser=lambda noisy, sigma: noisy).begin(problem, seeded())
+    image, called = run.beginning()
+    assert called == "the tv solution"
+    assert torch.equal(image, first_image("tv", problem, seeded()).image)
+    with kept(Deadline(0.2)):
+        short = first_image("tv", damaged("sr", photograph.repeat(1, 1, 4, 4)), seeded())
+    assert short.called == "the tv solution"
+
+
 def test_a_first_image_that_nobody_can_make_is_the_operators(photograph: torch.Tensor) -> None:
     problem = damaged("inpaint", photograph)
     for name in (None, "bilateral"):
-        assert torch.equal(solution_to_begin_with(name, problem, seeded()), problem.initial())
+        assert torch.equal(first_image(name, problem, seeded()).image, problem.initial())
 
 
 def test_chroma_is_denoised_as_if_it_were_noisier(photograph: torch.Tensor) -> None:

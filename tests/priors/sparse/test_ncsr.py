@@ -27,7 +27,7 @@ from zeroshot.priors.sparse.ncsr.denoising import level_of
 from zeroshot.priors.sparse.ncsr.dictionaries import Dictionaries, k_means, learn, principal_components
 from zeroshot.priors.sparse.ncsr.ncsr import NonlocallyCentralizedSparse, treats_channels_alike
 from zeroshot.priors.sparse.ncsr.overlapping_strips import strips
-from zeroshot.priors.warm_start import solution_to_begin_with
+from zeroshot.priors.warm_start import first_image
 from zeroshot.problem import Problem
 
 
@@ -248,7 +248,7 @@ def test_demosaicking_goes_on_from_wavelets_and_loses_nothing(photograph: torch.
     problem = damaged("demosaic", x)
     prior = NonlocallyCentralizedSparse.for_problem(problem)
     assert prior.initial == "wavelet"
-    first = solution_to_begin_with("wavelet", problem, seeded())
+    first = first_image("wavelet", problem, seeded()).image
     run = prior.begin(problem, seeded())
     while not run.finished:
         image = run.step().image
