@@ -11,8 +11,10 @@ from zeroshot.operators import Composition, Grayscale, Identity, Mask, Mosaic, O
 from zeroshot.problem import Problem
 
 
-def put_aside(problem: Problem, fraction: float, generator: torch.Generator) -> tuple[Problem, torch.Tensor]:
-    """The problem without a random part of its measurements, and which part that is.
+def put_aside(
+    problem: Problem, fraction: float, generator: torch.Generator, which: torch.Tensor | None = None
+) -> tuple[Problem, torch.Tensor]:
+    """The problem without a part of its measurements, and which part that is.
 
     What is put aside is replaced in y by a smooth filling from the measurements around it, so that no first
     estimate shows it. In plain denoising the result is a denoising problem as before; in inpainting the holes
@@ -27,6 +29,8 @@ def put_aside(problem: Problem, fraction: float, generator: torch.Generator) -> 
         How much of the measured pixels to put aside.
     generator : torch.Generator
         The source of randomness.
+    which : torch.Tensor, optional
+        1 at the measurements to put aside, broadcastable to y; by default a random `fraction` of the pixels.
 
     Returns
     -------
@@ -42,8 +46,11 @@ def put_aside(problem: Problem, fraction: float, generator: torch.Generator) -> 
     """
     known = problem.known_pixels()
     problem = replace(problem, measured=known)
-    held = replace(problem, measured=_judges(problem)).hold_out(fraction, generator).held_out
-    assert held is not None
+    if which is None:
+        held = replace(problem, measured=_judges(problem)).hold_out(fraction, generator).held_out
+        assert held is not None
+    else:
+        held = which.expand_as(problem.y).to(problem.y)
     kept = 1 - held if known is None else (1 - held) * known
     operator = problem.operator
     if isinstance(operator, Mask):

@@ -18,7 +18,7 @@ from zeroshot.cli.arguments import Parser
 from zeroshot.cli.parser import parse_arguments
 from zeroshot.cli.task_options import add_damage_options, add_task_options, task_listing
 from zeroshot.images import load
-from zeroshot.priors.auto.selection import CANDIDATES
+from zeroshot.priors.auto.candidates import CANDIDATES
 from zeroshot.spelling import OptionError, OptionTypeError
 from zeroshot.tasks import Option, Task, make_problem, tasks
 from zeroshot.tasks.degrade import degrade

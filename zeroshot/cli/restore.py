@@ -240,9 +240,9 @@ def _write(options: argparse.Namespace, restoration: Any, output: Path, *, overw
 def _summary(output: Path, restoration: Any) -> str:
     noise = f", {restoration.noise_in_words}" if restoration.noise_in_words else ""
     ranking = restoration.findings.get("ranking")
-    judged = [row for row in ranking or () if "held_out_loss" in row]
-    listed = ", ".join(f"{row['prior']} {row['held_out_loss']:.3g}" for row in judged)
-    losses = f" (held-out loss: {listed})" if listed else ""
-    chosen = f"chose {restoration.findings['chosen']}{losses}; " if ranking else ""
+    judged = [row for row in ranking or () if "expected_gain" in row]
+    listed = ", ".join(f"{row['prior']} {row['expected_gain']:+.2f}" for row in judged)
+    gains = f" (expected gain in dB: {listed})" if listed else ""
+    chosen = f"chose {restoration.findings['chosen']}{gains}; " if ranking else ""
     count = counted(restoration.iterations, "iteration")
     return f"{output}: {chosen}{count} in {restoration.seconds:.1f} s{noise}; {restoration.stopped_by}"

@@ -113,7 +113,7 @@ COLORIZE = Task(
     pose=_pose,
     damage_options=(_LUMA, _SHOWN),
     damage=_damage,
-    suited=("tgv", "tv"),
+    suited=("tv", "tgv"),
     examples=(
         "zeroshot colorize grey.png --hints strokes.png",
         "zeroshot colorize grey.png -o colour.png --hints strokes.png --seconds 60",

@@ -187,7 +187,7 @@ DEBLUR = Task(
     pose=_pose,
     damage_options=(_KERNEL, _DAMAGE_BOUNDARY),
     damage=_damage,
-    suited=("pnp", "gsr", "wavelet", "tgv", "tv"),
+    suited=("pnp", "tv", "wavelet", "gsr", "tgv"),
     examples=(
         "zeroshot deblur shaky.jpg --kernel gaussian=1.6",
         "zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --sigma 2",

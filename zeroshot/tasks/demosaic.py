@@ -55,7 +55,7 @@ DEMOSAIC = Task(
     pose=_pose,
     damage_options=(_PATTERN,),
     damage=_damage,
-    suited=("wavelet", "pnp", "tv"),
+    suited=("pnp", "tv", "wavelet"),
     examples=(
         "zeroshot demosaic raw.tiff --pattern RGGB",
         "zeroshot demosaic raw.tiff -o colour.tiff --pattern xtrans --prior wavelet",

@@ -92,7 +92,7 @@ INPAINT = Task(
     pose=_pose,
     damage_options=(_MISSING, replace(_MASK, default=None), _DAMAGE_INVERT),
     damage=_damage,
-    suited=("gsr", "ksvd", "pnp", "tgv", "tv"),
+    suited=("gsr", "pnp", "dct", "wavelet", "tv", "ksvd", "tgv"),
     examples=(
         "zeroshot inpaint torn.png --mask known.png",
         'zeroshot inpaint torn.png -o whole.png --mask "#ff00ff" --prior tv',

@@ -71,7 +71,7 @@ RESTORE = Task(
     pose=_pose,
     damage_options=(_OPERATOR,),
     damage=_damage,
-    suited=("pnp", "wavelet", "tgv", "tv"),
+    suited=("pnp", "tv", "wavelet", "tgv"),
     examples=(
         "zeroshot restore raw.png --operator 'mosaic(RGGB) @ downsample(2)'",
         "zeroshot restore old.png -o new.png --operator 'blur(disk=3)' --sigma 5",

@@ -97,7 +97,7 @@ SUPER_RESOLUTION = Task(
     pose=_pose,
     damage_options=(_SCALE, _KERNEL, _KERNEL_SIGMA),
     damage=_damage,
-    suited=("ncsr", "pnp", "wavelet", "tgv", "tv"),
+    suited=("pnp", "ncsr", "tv", "tgv", "wavelet"),
     examples=(
         "zeroshot sr small.png --scale 4",
         "zeroshot sr small.png -o large.png --scale 2 --prior ncsr",

@@ -14,7 +14,8 @@ from tests.pictures import as_image, decibels, denoising, sample, seeded, unifor
 from zeroshot.loop import Loop
 from zeroshot.noise import NoiseModel
 from zeroshot.operators import Downsample, Identity, Mask
-from zeroshot.priors.auto.selection import CANDIDATES, ModelSelection
+from zeroshot.priors.auto.candidates import CANDIDATES
+from zeroshot.priors.auto.selection import ModelSelection
 from zeroshot.priors.untrained.data_refinement import IterativeDataRefinement
 from zeroshot.priors.untrained.local_noise import LocalNoise
 from zeroshot.priors.untrained.noise2noise import ZeroShotNoise2Noise, diagonal_means

@@ -1,0 +1,133 @@
+"""Which priors are tried for a task: how good and how dear they were on test sets, and what a picture has room for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from zeroshot.operators.mask import has_wide_hole
+from zeroshot.problem import Problem
+
+#: By what candidates are told apart: measurements that are put aside, a coarser version of the picture whose truth is
+#: known, or nothing but what was measured on other pictures.
+Evidence = Literal["held_out", "coarser", "none"]
+
+#: What may be spent on trials, in runs of the prior that is chosen.
+ALLOWANCE = 1.5
+#: The fewest pixels that tell two priors apart.
+LEAST_PIXELS = 64 * 64
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured of a prior on test sets.
+
+    Attributes
+    ----------
+    gain : float
+        Mean PSNR in dB above that of the first candidate.
+    cost : float
+        Seconds of processor time for a million pixels, of one thread.
+    """
+
+    gain: float
+    cost: float
+
+
+_DENOISERS = {"bm3d": Figures(0.0, 22.0), "ncsr": Figures(-0.1, 90.0)}
+#: Task → candidates, the strongest on the test sets first; who was weaker on every picture is none.
+MEASURED: dict[str, dict[str, Figures]] = {
+    "denoise": _DENOISERS,
+    "destripe": _DENOISERS,
+    "inpaint": {
+        "gsr": Figures(0.0, 600.0),
+        "pnp": Figures(-0.35, 300.0),
+        "dct": Figures(-1.0, 70.0),
+        "wavelet": Figures(-2.4, 90.0),
+        "tv": Figures(-4.5, 40.0),
+    },
+    "sr": {"pnp": Figures(0.0, 300.0), "ncsr": Figures(0.0, 500.0), "tv": Figures(-0.5, 70.0)},
+    "deblur": {"pnp": Figures(0.0, 300.0), "tv": Figures(-0.6, 190.0)},
+    "demosaic": {"pnp": Figures(0.0, 200.0), "tv": Figures(-1.2, 100.0)},
+    "colorize": {"tv": Figures(0.0, 400.0), "tgv": Figures(-0.1, 800.0)},
+    # Coefficients that are put aside are mostly 0 and tell no prior from another.
+    "jpeg": {"bm3d": Figures(0.0, 40.0)},
+    "restore": {"pnp": Figures(0.0, 350.0), "tv": Figures(-1.2, 130.0)},
+}
+CANDIDATES: dict[str, tuple[str, ...]] = {task: tuple(figures) for task, figures in MEASURED.items()}
+
+#: Task → candidates that are tried only where a budget is given that suffices for them.
+SLOW: dict[str, dict[str, Figures]] = {
+    "denoise": {"wnnm": Figures(0.2, 400.0), "dip": Figures(0.1, 1300.0)},
+    "inpaint": {"dip": Figures(0.2, 1400.0)},
+    "sr": {"dip": Figures(0.3, 3500.0)},
+}
+#: What tells candidates apart, by task; measurements put aside where a task is not named.
+EVIDENCE: dict[str, Evidence] = {"deblur": "none", "sr": "coarser", "jpeg": "none"}
+#: Further candidates where a noise model is not to be trusted: they learn the noise from the image, and take longer.
+LEARNERS = {"denoise": {"zsn2n": Figures(-1.0, 500.0), "idr": Figures(-0.2, 1500.0)}}
+#: Below this confidence they are tried.
+_DOUBTFUL = 0.5
+#: The order in wide holes, in which groups of patches have little to go by.
+_WIDE_HOLES = {
+    "pnp": Figures(0.0, 410.0),
+    "gsr": Figures(-0.7, 600.0),
+    "dct": Figures(-0.8, 200.0),
+    "wavelet": Figures(-2.0, 90.0),
+    "tv": Figures(-3.7, 40.0),
+}
+
+
+def measured_for(problem: Problem) -> dict[str, Figures]:
+    """What was measured of the candidates for such problems, the strongest first."""
+    if problem.task == "inpaint" and has_wide_hole(problem.known_pixels()):
+        return _WIDE_HOLES
+    return MEASURED.get(problem.task, MEASURED["restore"])
+
+
+def learners_for(problem: Problem) -> dict[str, Figures]:
+    """Candidates that learn the noise from the image, where the model of it is doubtful."""
+    doubtful = problem.noise is not None and problem.noise.confidence < _DOUBTFUL
+    return LEARNERS.get(problem.task, {}) if doubtful else {}
+
+
+def figures_for(problem: Problem, seconds: float | None) -> dict[str, Figures]:
+    """All candidates for a problem and a budget in seconds, the strongest first; where it was not measured, last."""
+    figures = {**measured_for(problem), **learners_for(problem)}
+    million_pixels = math.prod(problem.reference_shape[-2:]) / 1e6
+    for name, known in SLOW.get(problem.task, {}).items():
+        if seconds is not None and (1 + ALLOWANCE) * known.cost * million_pixels <= seconds:
+            figures[name] = known
+    return dict(sorted(figures.items(), key=lambda item: -item[1].gain))
+
+
+def affordable(costs: Sequence[float], least: float) -> tuple[list[int], float]:
+    """Which candidates there is room for, and the share of the picture that each may be tried on.
+
+    Whoever is chosen, the trials cost at most `ALLOWANCE` times its run on everything, if what is tried is
+    ``share ≤ ALLOWANCE minᵢ cᵢ / Σᵢ cᵢ`` of the picture, for costs cᵢ. Candidates are taken in their order as long as
+    that is enough to tell them apart.
+
+    Parameters
+    ----------
+    costs : sequence of float
+        Of a run on everything, the preferred candidate first.
+    least : float
+        The share of the picture that is enough.
+
+    Returns
+    -------
+    indices : list of int
+        The candidates; where there is but one there are no trials.
+    share : float
+        At most 1.
+    """
+    kept, share = [0], 0.0
+    for index in range(1, len(costs)):
+        these = [costs[one] for one in (*kept, index)]
+        possible = ALLOWANCE * min(these) / sum(these)
+        if possible >= least:
+            kept, share = [*kept, index], min(possible, 1.0)
+    return kept, share
