@@ -102,7 +102,7 @@ class HoleBlend:
 
     @torch.no_grad()
     def weight(self, image: torch.Tensor, iteration: int) -> tuple[float, float]:
-        """a and ℓ."""
+        """The a and ℓ of this image of the network's."""
         held_out = self.problem.held_out
         assert held_out is not None
         which = held_out > 0

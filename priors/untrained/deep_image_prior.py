@@ -332,6 +332,9 @@ class DeepImageRun(Run):
             self.average, self.weight = kept["average"], kept["weight"]
         if self.guide is not None:
             self._renew_guide()
+        if self._blend is not None and self.share == 0:
+            # The network has no part in the image.
+            self.left = 1
         return True
 
     def _renew_guide(self) -> None:

@@ -22,13 +22,14 @@ _MOST_OF_KNOWN = 0.5
 
 @dataclass(eq=False)
 class HeldOutGain(MinimumSeeking):
-    """Stops when measurements kept aside have long been predicted no better; returns the image that did so best.
+    """Stops when measurements kept aside have long been predicted no better.
 
     With eᵢ(t) the data term at the i-th of n held-out pixels, averaged over the latest `smoothing` estimates, the
     estimate at t is clearly better than that at s where the mean of ``eᵢ(s) − eᵢ(t)`` exceeds its standard error
     (their standard deviation over √n). The pixels' own noise is the same in both and does not hide the difference.
     Each estimate is compared with the last one that was clearly better than its predecessor, so that slow gains
-    add up. The run stops at iteration t when none has been for ``max(patience, growth · t)`` iterations.
+    add up. The run stops at iteration t when none has been for ``max(patience, growth · t)`` iterations. It returns
+    the last image that is not clearly worse than the best: where nothing tells them apart, longer averages are better.
 
     Parameters
     ----------
@@ -76,22 +77,28 @@ class HeldOutGain(MinimumSeeking):
         self._problem = problem
         self._which = problem.held_out.amax(dim=1) > 0
         self._errors: deque[torch.Tensor] = deque(maxlen=self.smoothing)
+        self._errors_now = torch.empty(0)
         self._reference: torch.Tensor | None = None
-        self._gained_at = 0
+        self._lowest: torch.Tensor | None = None
+        self._gained_at = self._kept_at = 0
 
     def update(self, estimate: Estimate) -> bool:
         self._value = self.measure(estimate)
         if self._value is None:
             return False
+        newest = self._errors_now
         if self._value < self._minimum:
-            self._minimum, self._minimum_at = self._value, estimate.iteration
+            self._minimum, self._minimum_at, self._lowest = self._value, estimate.iteration, newest
+        is_finite = math.isfinite(self._value)
+        if is_finite and self._lowest is not None and not clearly_less(self._lowest, newest):
             self._keep(estimate.image)
+            self._kept_at = estimate.iteration
         without = estimate.iteration - self._gained_at
         if self._best is None or without < max(self.patience, self.growth * estimate.iteration):
             return False
         self.reason = (
-            f"{self.quantity} at its minimum at iteration {self._minimum_at} "
-            f"(no clear gain since iteration {self._gained_at})"
+            f"no clear gain in the {self.quantity} since iteration {self._gained_at}; "
+            f"the image is that of iteration {self._kept_at}"
         )
         return True
 
@@ -104,34 +111,40 @@ class HeldOutGain(MinimumSeeking):
         self._errors.append(penalty.sum(dim=1)[self._which])
         if len(self._errors) < self.smoothing:
             return None
-        errors = torch.stack(tuple(self._errors)).mean(dim=0)
+        errors = self._errors_now = torch.stack(tuple(self._errors)).mean(dim=0)
         if not bool(errors.isfinite().all()):
             return math.inf
-        if self._reference is None or self._is_clearly_better(errors):
+        if self._reference is None or clearly_less(errors, self._reference):
             self._reference, self._gained_at = errors, estimate.iteration
         return float(errors.sum() / problem.held_out.sum())
-
-    def _is_clearly_better(self, errors: torch.Tensor) -> bool:
-        assert self._reference is not None
-        gains = (self._reference - errors).double()
-        mean = float(gains.mean())
-        if len(gains) < 2:
-            return mean > 0
-        return mean > float(gains.std()) / math.sqrt(len(gains))
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {
             "errors": [one.clone() for one in self._errors],
+            "errors_now": self._errors_now.clone(),
             "reference": None if self._reference is None else self._reference.clone(),
+            "lowest": None if self._lowest is None else self._lowest.clone(),
             "gained_at": self._gained_at,
+            "kept_at": self._kept_at,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self._errors = deque((one.to(self._device) for one in state["errors"]), maxlen=self.smoothing)
-        reference = state["reference"]
-        self._reference = None if reference is None else reference.to(self._device, copy=True)
-        self._gained_at = state["gained_at"]
+        self._errors_now = state["errors_now"].to(self._device, copy=True)
+        for name in ("reference", "lowest"):
+            saved = state[name]
+            setattr(self, f"_{name}", None if saved is None else saved.to(self._device, copy=True))
+        self._gained_at, self._kept_at = state["gained_at"], state["kept_at"]
+
+
+def clearly_less(errors: torch.Tensor, reference: torch.Tensor) -> bool:
+    """Whether errors are less than others at the same pixels by more than the standard error of the difference."""
+    gains = (reference - errors).double()
+    mean = float(gains.mean())
+    if len(gains) < 2:
+        return mean > 0
+    return mean > float(gains.std()) / math.sqrt(len(gains))
 
 
 def rims_of_holes(problem: Problem, width: int) -> torch.Tensor | None:

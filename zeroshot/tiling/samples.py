@@ -194,7 +194,8 @@ class SamplesRun(Run):
     def refit(self, problem: Problem) -> bool:
         """Passed on to every run; those that cannot go on keep their image."""
         self._deviation = None
-        return any([run.refit(problem) for run in self._runs])
+        went_on = [run.refit(problem) for run in self._runs]
+        return any(went_on)
 
     def _spread(self) -> torch.Tensor:
         return torch.stack([estimate.image for estimate in self._estimates]).std(dim=0, correction=1)
