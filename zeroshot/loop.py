@@ -234,7 +234,7 @@ class Loop:
         if best is not None:
             self.image = best.clone()
         # There is no way back to the time before.
-        self._keep()
+        self._good = {**self._snapshot(), "image": self.image.clone()}
         return True
 
     def _end_for_time(self) -> None:
@@ -273,10 +273,10 @@ class Loop:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state` was taken."""
-        if state["ruled"] and not self._ruled:
-            assert self._whole is not None
+        ruled = state.get("ruled", "")
+        if ruled and self._whole is not None:
             self.run.refit(self._whole)
-            self._ruled = state["ruled"]
+            self._ruled = ruled
         self._set_back(state)
         self._good, self._restarts, self._steps = state["good"], state["restarts"], state["steps"]
         self._good["image"] = self._good["image"].to(self.run.device)

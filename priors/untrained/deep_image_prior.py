@@ -138,14 +138,16 @@ class DeepImagePrior(DeepImageSettings, Prior):
     def default_stopping(self, problem: Problem) -> StoppingRule:
         if self.stopping == "iterations":
             return MaxIterations(self.iterations)
-        if self.stopping in ("gain", "rim"):
-            rim = self.rim if self.stopping == "rim" else 0
-            gain = HeldOutGain(fraction=self.held_out, patience=self.patience, rim=rim)
-            return gain | MaxIterations(self.iterations - self.refit_iterations)
-        limit = MaxIterations(self.iterations - (self.refit_iterations if self.stopping == "held_out" else 0))
-        if self.stopping == "held_out":
-            return HeldOut(fraction=self.held_out, patience=self.patience) | limit
-        return WindowedMovingVariance(window=self.window, patience=self.patience) | limit
+        if self.stopping == "variance":
+            variance = WindowedMovingVariance(window=self.window, patience=self.patience)
+            return variance | MaxIterations(self.iterations)
+        rim = self.rim if self.stopping == "rim" else 0
+        held_out = (
+            HeldOut(fraction=self.held_out, patience=self.patience)
+            if self.stopping == "held_out"
+            else HeldOutGain(fraction=self.held_out, patience=self.patience, rim=rim)
+        )
+        return held_out | MaxIterations(self.iterations - self.refit_iterations)
 
 
 class DeepImageRun(Run):
@@ -260,7 +262,8 @@ class DeepImageRun(Run):
         prior = self.prior
         if self.guide is None or prior.network_share == "all":
             return None
-        if prior.stopping == "rim" and isinstance(self.problem.operator, Mask) and self.problem.sigma == 0:
+        holed = isinstance(self.problem.operator, Mask) and self.problem.held_out is not None
+        if prior.stopping == "rim" and holed:
             return HoleBlend(self.guide, self.problem, float(prior.network_share))
         return Blend(self.guide, self.problem, float(prior.network_share), prior.handover)
 
