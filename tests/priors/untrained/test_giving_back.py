@@ -35,9 +35,10 @@ def test_the_run_ends_on_all_measurements_with_a_guide_of_all(photograph: torch.
     loop = begun(problem, iterations=24, refit=5)
     run = loop.run
     assert isinstance(run, DeepImageRun)
-    for _ in range(19):
+    for _ in range(18):
         loop.step()
         assert run.problem.held_out is not None
+    loop.step()
     for _ in range(5):
         assert not loop.reason
         loop.step()
