@@ -141,7 +141,7 @@ class DeepImagePrior(DeepImageSettings, Prior):
         if self.stopping == "variance":
             variance = WindowedMovingVariance(window=self.window, patience=self.patience)
             return variance | MaxIterations(self.iterations)
-        rim = self.rim if self.stopping == "rim" else 0
+        rim = self.rim if self.stopping == "rim" else None
         held_out = (
             HeldOut(fraction=self.held_out, patience=self.patience)
             if self.stopping == "held_out"

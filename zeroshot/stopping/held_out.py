@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from zeroshot.checks import require_fraction, require_number, require_whole
+from zeroshot.checks import require_fraction, require_whole
 from zeroshot.estimate import Estimate
 from zeroshot.problem import Problem
 from zeroshot.stopping.minimum import MinimumSeeking
@@ -38,20 +38,20 @@ class HeldOutGain(MinimumSeeking):
     patience : int
         The fewest iterations without a clear gain after which the run stops.
     growth : float
-        How much of all iterations so far have to be without one.
+        The share of all iterations so far that have to be without one, between 0 and 1.
     smoothing : int
         How many of the latest estimates the errors are averaged over.
-    rim : int
+    rim : int, optional
         Keep aside, in place of random pixels, those within so many pixels of a large hole (one that holds a disc of
-        radius 6): they say how far into the hole it can be predicted. 0, or where there are no large holes: random
-        pixels.
+        radius 6): they say how far into the hole it can be predicted. None, or where there are no large holes:
+        random pixels.
     """
 
     fraction: float = 0.03
     patience: int = 75
     growth: float = 0.5
     smoothing: int = 5
-    rim: int = 0
+    rim: int | None = None
 
     quantity = "loss at the held-out pixels"
     measure_name = "validation_loss"
@@ -59,8 +59,8 @@ class HeldOutGain(MinimumSeeking):
     def __post_init__(self) -> None:
         require_fraction(self, "fraction")
         require_whole(self, "patience", "smoothing")
-        require_number(self, "growth", below=1)
-        require_whole(self, "rim", least=0)
+        require_fraction(self, "growth")
+        require_whole(self, "rim", none="allowed")
         self.holds_out = self.fraction
 
     def hold_out(self, problem: Problem, generator: torch.Generator) -> Problem:

@@ -10,7 +10,7 @@ import torch
 from tests.pictures import seeded, uniform
 from zeroshot.loop import Loop
 from zeroshot.operators import Identity, Mask
-from zeroshot.priors.untrained.blending import HoleBlend, depth_in_holes
+from zeroshot.priors.untrained.blending import Blend, HoleBlend, depth_in_holes
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior, DeepImageRun
 from zeroshot.priors.untrained.guide import guide_image
 from zeroshot.problem import Problem
@@ -70,6 +70,16 @@ def test_a_rule_of_the_callers_means_what_it_says(photograph: torch.Tensor) -> N
     assert loop.iteration == 6
 
 
+def test_no_time_is_spent_on_a_network_that_has_no_part_in_the_image(
+    photograph: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Blend, "weight", lambda *_: 0.0)
+    problem = noisy(photograph, 32)
+    loop = begun(problem, iterations=12, refit=3).complete()
+    assert loop.iteration == 9 + 1
+    assert torch.equal(loop.result(), guide_image("tv", problem))
+
+
 def test_published_recipes_hold_nothing_out() -> None:
     problem = Problem(uniform(1, 3, 32, 32), Identity(), sigma=0.1, task="denoise")
     prior = DeepImagePrior.for_problem(problem, recipe="reference")
@@ -104,7 +114,7 @@ def test_samples_give_back_too(photograph: torch.Tensor) -> None:
     from zeroshot.tiling import Samples
 
     problem = noisy(photograph, 32)
-    prior = DeepImagePrior.for_problem(problem, **SMALL, iterations=12, refit=3)
+    prior = DeepImagePrior.for_problem(problem, **{**SMALL, "guide": "none"}, iterations=12, refit=3)
     loop = Loop(problem, Samples(prior, 2), generator=seeded()).complete()
     assert loop.iteration == 12
     assert loop.run.findings()["samples"] == 2
