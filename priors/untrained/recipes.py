@@ -186,7 +186,7 @@ FAST_COLOURS = Recipe(
 FAST_REGIONS = Recipe(
     # A smooth filling, and the network's texture as far as it is right about the rims.
     _MEASURED,
-    {**FAST_COLOURS.settings, "stopping": "rim", "patience": 75, "refit": 40},
+    {**FAST_COLOURS.settings, "stopping": "rim", "patience": 120, "refit": 40},
 )
 FAST_MOSAIC = Recipe(
     # Without the guide the colours alias.
