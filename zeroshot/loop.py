@@ -219,11 +219,21 @@ class Loop:
             if not self._gives_back(reason):
                 self.end(reason)
             return
+        if self._whole is not None and seconds_left() < self.run.refit_seconds:
+            self.run.keep_with_best(self.rule.best(), estimate)
+            if self._gives_back(f"{self._budget()} at iteration {self.iteration}"):
+                self.cut_short = True
+                return
         if self.run.finished:
             self.end(f"finished after {counted(estimate.iteration, 'iteration')}: nothing is left to do")
         elif self._deadline is not None and seconds_left() <= 0:
             self._end_for_time()
         self.run.keep_with_best(self.rule.best(), estimate)
+
+    def _budget(self) -> str:
+        """That the time is up."""
+        seconds = seconds_left() if self._deadline is None else self._deadline.seconds
+        return f"used up its time budget of {seconds:.3g} s"
 
     def _gives_back(self, reason: str) -> bool:
         """Go on with all measurements, where the run can; `reason` is why the rule has ended it."""
@@ -240,7 +250,7 @@ class Loop:
     def _end_for_time(self) -> None:
         assert self._deadline is not None
         self.cut_short = True
-        budget = f"used up its time budget of {self._deadline.seconds:.3g} s"
+        budget = self._budget()
         if self.iteration:
             self.end(f"{budget} at iteration {self.iteration}")
             return

@@ -95,8 +95,13 @@ class Run(ABC):
         A run whose maps belong to an image rather than to its end keeps them where `best` is that estimate's.
         """
 
+    @property
+    def refit_seconds(self) -> float:
+        """How much time has to be left for :meth:`refit`, so that the loop calls it in time; 0: it cannot go on."""
+        return 0.0
+
     def refit(self, problem: Problem) -> bool:
-        """Go on with all measurements, from the best so far: called where the rule has ended the run.
+        """Go on with all measurements, from the best so far: called where the rule or the time has ended the run.
 
         `problem` is that of the run with nothing held out. The run then goes on until it is :attr:`finished`. False,
         and nothing is changed, where it cannot, or has no time for it.

@@ -32,6 +32,8 @@ from zeroshot.stopping import HeldOut, HeldOutGain, MaxIterations, StoppingRule,
 _GUIDE_SHARE = 0.4
 #: How much of what is left of it then the guide has used when it is taken as it is.
 _GUIDE_LIMIT = 0.7
+#: How many steps on all measurements are worth it where the time is short.
+_FEW_STEPS = 3
 #: Side of the part of the image on which the network is timed, and that under a budget of a few seconds.
 _PROBE, _SMALL_PROBE, _FEW_SECONDS = 256, 128, 10.0
 
@@ -183,7 +185,7 @@ class DeepImageRun(Run):
         self.guide_kind = self._choose_guide(network.input_reduction)
         began = time.monotonic()
         self.guide = None if prior.guide == "none" else self._make_guide()
-        self._guide_seconds = time.monotonic() - began
+        self._guide_seconds, self._step_seconds = time.monotonic() - began, 0.0
         self.z = self._make_input(network.input_reduction, self.guide if prior.reads_guide else None)
         self._blend = self._make_blend()
         self.perturbation = self._make_perturbation()
@@ -284,6 +286,7 @@ class DeepImageRun(Run):
         return Muon(kernels, others, lr=prior.learning_rate, adam_lr=prior.adam_learning_rate)
 
     def step(self) -> Estimate:
+        began = time.monotonic()
         z = self.z if self.perturbation is None else self.z + self.perturbation.draw()
         output = self.frame.crop(self.network(z))
         loss = self.problem.loss(output)
@@ -296,7 +299,9 @@ class DeepImageRun(Run):
         iterate = output.detach().contiguous()
         self._update_average(iterate)
         assert self.average is not None
-        return Estimate(self._returned(self.average), value, self.iteration, iterate=iterate)
+        estimate = Estimate(self._returned(self.average), value, self.iteration, iterate=iterate)
+        self._step_seconds = time.monotonic() - began
+        return estimate
 
     def _returned(self, average: torch.Tensor) -> torch.Tensor:
         if self.left is not None:
@@ -321,9 +326,15 @@ class DeepImageRun(Run):
         """Whether all iterations on all measurements have been made."""
         return self.left is not None and self.left <= 0
 
+    @property
+    def refit_seconds(self) -> float:
+        """The time for another guide and a few steps."""
+        possible = self.prior.refit_iterations > 0 and self.problem.held_out is not None
+        return 2 * self._guide_seconds + _FEW_STEPS * self._step_seconds if possible else 0.0
+
     def refit(self, problem: Problem) -> bool:
         """Go on from the best so far with nothing held out, and with a guide that has seen everything."""
-        too_late = seconds_left() < 2 * self._guide_seconds
+        too_late = seconds_left() < self._guide_seconds
         if self.prior.refit_iterations == 0 or self.problem.held_out is None or too_late:
             return False
         self.problem, self.left = problem, self.prior.refit_iterations

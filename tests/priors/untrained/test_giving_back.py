@@ -63,6 +63,22 @@ def test_the_guide_of_all_pixels_is_worth_it(photograph: torch.Tensor) -> None:
     assert errors[5] < errors[0]
 
 
+def test_a_run_under_a_budget_gives_back_while_there_is_time(photograph: torch.Tensor) -> None:
+    problem = noisy(photograph, 32)
+    prior = DeepImagePrior.for_problem(problem, **SMALL, refit=4)
+    loop = Loop(problem, prior, generator=seeded(), seconds=1e6)
+    run = loop.run
+    assert isinstance(run, DeepImageRun)
+    for _ in range(6):
+        loop.step()
+    run._guide_seconds = 600.0
+    loop._deadline.spend(1e6 - 900)  # type: ignore[union-attr]
+    loop.complete()
+    assert run.problem is problem
+    assert loop.reason.startswith("used up its time budget of 1e+06 s at iteration 7")
+    assert torch.equal(run.guide, guide_image("tv", problem))  # type: ignore[arg-type]
+
+
 def test_a_rule_of_the_callers_means_what_it_says(photograph: torch.Tensor) -> None:
     problem = noisy(photograph, 32)
     prior = DeepImagePrior.for_problem(problem, **SMALL, refit=5)
