@@ -39,7 +39,7 @@ RULES: list[Callable[[], StoppingRule]] = [
     lambda: Plateau(window=15, tolerance=1e-2),
     lambda: DualityGap(0.05),
     lambda: HeldOut(patience=25),
-    lambda: HeldOutGain(patience=25, growth=0.3),
+    lambda: HeldOutGain(patience=25, growth=0.3, rim=8),
     lambda: WindowedMovingVariance(window=8, patience=25),
     lambda: WindowedMovingVariance(window=8, patience=25, pixels=100),
     lambda: ExponentialMovingVariance(alpha=0.3, patience=25),
