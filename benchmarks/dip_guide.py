@@ -83,7 +83,9 @@ def _holed(name: str, seed: int, size: int) -> Degraded:
 def _psnr(image: torch.Tensor, one: Degraded, task: str) -> float:
     if task != "hole":
         return psnr_of(image, one)
-    hole = ~(problem_of(one).measured.expand_as(one.truth) > 0.5)
+    known = problem_of(one).known_pixels()
+    assert known is not None
+    hole = known.expand_as(one.truth) < 0.5
     inside, true = (image.cpu().clamp(0, 1)[hole], one.truth[hole])
     return psnr(inside.view(1, 1, 1, -1), true.view(1, 1, 1, -1))
 
@@ -123,7 +125,8 @@ def compare(task: str, arguments: argparse.Namespace) -> None:
     table = Table(
         "dip_guide", {"task": task, "size": arguments.size}, list(cases), columns, again=arguments.again
     )
-    lines, limited = [], 0
+    lines: list[list[Any]] = []
+    limited = 0
     for name, one in cases.items():
         problem = problem_of(one)
         figures = {}
@@ -140,7 +143,7 @@ def compare(task: str, arguments: argparse.Namespace) -> None:
         before = figures.get("before", {}).get("psnr")
         by = "limit" if dip["by_limit"] else "rule"
         gain = dip["psnr"] - guide["guide"]
-        line = [name, guide["guide"], guide.get("tv"), before, dip["psnr"], gain, dip["share"]]
+        line: list[Any] = [name, guide["guide"], guide.get("tv"), before, dip["psnr"], gain, dip["share"]]
         lines.append([*line, dip["iterations"], by, dip["seconds"]])
         print(f"  {name}: guide {guide['guide']:.2f}, dip {dip['psnr']:.2f} dB", flush=True)
     numbers = [[*line[1:8], line[9]] for line in lines]
