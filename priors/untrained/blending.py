@@ -13,6 +13,7 @@ import torch
 
 from zeroshot.operators import Identity, Mask
 from zeroshot.problem import Problem
+from zeroshot.stopping.held_out import clearly_less
 
 #: The lengths in pixels over which trust in the network may fade.
 _FADINGS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
@@ -60,6 +61,21 @@ class Blend:
             return self.largest
         best = float(((self.problem.y - self.guide) * difference).sum()) / energy
         return min(self.largest, max(0.0, best))
+
+    @torch.no_grad()
+    def is_clearly_better(self, image: torch.Tensor, weight: float) -> bool:
+        """Whether held-out pixels say that the mixture is better than the guide, by more than a standard error.
+
+        Where none were held out of a measurement of the image itself, nobody can tell, and it is believed.
+        """
+        held_out = self.problem.held_out
+        if held_out is None or not isinstance(self.problem.operator, Identity | Mask):
+            return True
+        errors, of_guide = (
+            ((one - self.problem.y).square() * held_out).sum(dim=1)[held_out.amax(dim=1) > 0]
+            for one in (self.mixed(image, weight), self.guide)
+        )
+        return clearly_less(errors, of_guide)
 
     @torch.no_grad()
     def mixed(self, image: torch.Tensor, weight: float) -> torch.Tensor:

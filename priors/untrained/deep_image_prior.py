@@ -165,6 +165,7 @@ class DeepImageRun(Run):
         "weight",
         "kept",
         "left",
+        "trusted",
     )
 
     def __init__(self, prior: DeepImagePrior, problem: Problem, generator: torch.Generator) -> None:
@@ -197,6 +198,8 @@ class DeepImageRun(Run):
         #: with the weights of the network and the average over iterates at that time.
         self.weight: Any = None
         self.kept: dict[str, Any] = {"weight": None}
+        #: Whether the network has once made the image clearly better than the guide.
+        self.trusted = False
         #: How many iterations on all measurements are left; None while some are held out.
         self.left: int | None = None
 
@@ -310,6 +313,9 @@ class DeepImageRun(Run):
             return self._keep_known(average)
         if self.left is None:
             self.weight = self._blend.weight(average, self.iteration)
+            if isinstance(self._blend, Blend) and not self.trusted:
+                self.trusted = self._blend.is_clearly_better(average, self.weight)
+                self.weight = self.weight if self.trusted else 0.0
         return self._keep_known(self._blend.mixed(average, self.weight))
 
     def keep_with_best(self, best: torch.Tensor | None, estimate: Estimate) -> None:

@@ -136,6 +136,16 @@ def test_samples_give_back_too(photograph: torch.Tensor) -> None:
     assert loop.run.findings()["samples"] == 2
 
 
+def test_a_mixture_that_is_better_by_chance_is_not_believed() -> None:
+    truth = torch.full((1, 1, 64, 64), 0.5)
+    y = truth + 0.1 * torch.randn(truth.shape, generator=seeded())
+    problem = Problem(y, Identity(), sigma=0.1).hold_out(0.05, seeded())
+    blend = Blend(truth + 0.1, problem, 1.0, (0, 0))
+    assert blend.is_clearly_better(truth, 1.0)
+    assert not blend.is_clearly_better(truth + 0.1005, 1.0)
+    assert not blend.is_clearly_better(truth, 0.0)
+
+
 # --- large holes -------------------------------------------------------------------------------------------
 
 
