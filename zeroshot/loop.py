@@ -45,7 +45,8 @@ class Listener:
 class Loop:
     """A run of a prior from its beginning to its end.
 
-    Measurements are held out where the rule wants some; the run is begun, stepped and judged by the rule. A run
+    Measurements are held out where the rule wants some; the run is begun, stepped and judged by the rule. Where that
+    is the prior's own, a run that can (:meth:`Run.refit`) is fitted to all measurements in the end. A run
     whose loss is not finite goes back once to the last good state, with a tenth of the step; the second time it
     ends with the best image so far.
 
@@ -103,13 +104,18 @@ class Loop:
         self._shows_input = problem.is_denoising
         suited = prior.suited(problem)
         self.rule = suited.default_stopping(problem) if rule is None else rule
+        #: All measurements, where those that are held out may go back into the fit at the end. A rule of the
+        #: caller's means what it says, to the iteration.
+        self._whole = problem if self.rule.holds_out and rule is None else None
         if self.rule.holds_out:
-            problem = problem.hold_out(self.rule.holds_out, generator)
+            problem = self.rule.hold_out(problem, generator)
         self.problem, self.listeners = problem, listeners
         self.rule.start(problem)
         self.image = problem.initial()
         self.reason, self.loss, self.iteration, self.cut_short = "", 0.0, 0, False
         self._restarts, self._steps, self._watch = 0, 0, StepWatch()
+        #: Why the rule has ended the run that is now fitted to all measurements; empty before.
+        self._ruled = ""
         # With measurements held out a denoiser is no longer the answer by itself.
         self.run: Run = self._begun(prior.suited(problem), generator)
         self._good: dict[str, Any] = {**self._snapshot(), "image": self.image}
@@ -148,7 +154,7 @@ class Loop:
 
     def result(self) -> torch.Tensor:
         """The image to return at this point: the best by the rule, where it has an opinion, else the newest."""
-        best = self.rule.best()
+        best = None if self._ruled else self.rule.best()
         return (self.image if best is None else best).clone()
 
     def measures(self) -> dict[str, float]:
@@ -201,18 +207,50 @@ class Loop:
     def _judge(self, estimate: Estimate) -> None:
         self._steps += 1
         self.image, self.loss, self.iteration = estimate.image, estimate.loss, estimate.iteration
+        if self._ruled:
+            if self.run.finished:
+                self.end(self._ruled)
+            elif self._deadline is not None and seconds_left() <= 0:
+                self._end_for_time()
+            return
         if self.rule.update(estimate):
-            self.end(self.rule.reason or repr(self.rule))
-        elif self.run.finished:
+            reason = self.rule.reason or repr(self.rule)
+            self.run.keep_with_best(self.rule.best(), estimate)
+            if not self._gives_back(reason):
+                self.end(reason)
+            return
+        if self._whole is not None and seconds_left() < self.run.refit_seconds:
+            self.run.keep_with_best(self.rule.best(), estimate)
+            if self._gives_back(f"{self._budget()} at iteration {self.iteration}"):
+                self.cut_short = True
+                return
+        if self.run.finished:
             self.end(f"finished after {counted(estimate.iteration, 'iteration')}: nothing is left to do")
         elif self._deadline is not None and seconds_left() <= 0:
             self._end_for_time()
         self.run.keep_with_best(self.rule.best(), estimate)
 
+    def _budget(self) -> str:
+        """That the time is up."""
+        seconds = seconds_left() if self._deadline is None else self._deadline.seconds
+        return f"used up its time budget of {seconds:.3g} s"
+
+    def _gives_back(self, reason: str) -> bool:
+        """Go on with all measurements, where the run can; `reason` is why the rule has ended it."""
+        best = self.rule.best()
+        if self._whole is None or not self.run.refit(self._whole):
+            return False
+        self._ruled = reason
+        if best is not None:
+            self.image = best.clone()
+        # There is no way back to the time before.
+        self._good = {**self._snapshot(), "image": self.image.clone()}
+        return True
+
     def _end_for_time(self) -> None:
         assert self._deadline is not None
         self.cut_short = True
-        budget = f"used up its time budget of {self._deadline.seconds:.3g} s"
+        budget = self._budget()
         if self.iteration:
             self.end(f"{budget} at iteration {self.iteration}")
             return
@@ -234,6 +272,7 @@ class Loop:
         return {
             **self._snapshot(),
             "good": self._good,
+            "ruled": self._ruled,
             "restarts": self._restarts,
             "steps": self._steps,
             "image": self.image.clone(),
@@ -244,6 +283,10 @@ class Loop:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state` was taken."""
+        ruled = state.get("ruled", "")
+        if ruled and self._whole is not None:
+            self.run.refit(self._whole)
+            self._ruled = ruled
         self._set_back(state)
         self._good, self._restarts, self._steps = state["good"], state["restarts"], state["steps"]
         self._good["image"] = self._good["image"].to(self.run.device)

@@ -56,7 +56,7 @@ class Run(ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of what `state` names, as tensors, numbers, strings, lists and dicts only."""
-        return {name: _saved(getattr(self, name)) for name in self.state}
+        return {name: copied(getattr(self, name)) for name in self.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state` was taken."""
@@ -95,6 +95,19 @@ class Run(ABC):
         A run whose maps belong to an image rather than to its end keeps them where `best` is that estimate's.
         """
 
+    @property
+    def refit_seconds(self) -> float:
+        """How much time has to be left for :meth:`refit`, so that the loop calls it in time; 0: it cannot go on."""
+        return 0.0
+
+    def refit(self, problem: Problem) -> bool:
+        """Go on with all measurements, from the best so far: called where the rule or the time has ended the run.
+
+        `problem` is that of the run with nothing held out. The run then goes on until it is :attr:`finished`. False,
+        and nothing is changed, where it cannot, or has no time for it.
+        """
+        return False
+
     def maps(self) -> dict[str, torch.Tensor]:
         """Further images that the run has made, by name: (N, C, H, W) in [0, 1], such as an uncertainty."""
         return {}
@@ -104,17 +117,17 @@ class Run(ABC):
         return {}
 
 
-def _saved(value: Any) -> Any:
-    """A copy of a part of a run's state that later steps leave alone."""
+def copied(value: Any) -> Any:
+    """A copy of a part of a run's state that later steps leave alone, as in :meth:`Run.state_dict`."""
     if isinstance(value, torch.Tensor):
         return value.detach().clone()
     if isinstance(value, torch.Generator):
         return value.get_state()
     if isinstance(value, dict):
-        return {key: _saved(item) for key, item in value.items()}
+        return {key: copied(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_saved(item) for item in value]
-    return _saved(value.state_dict()) if hasattr(value, "state_dict") else value
+        return [copied(item) for item in value]
+    return copied(value.state_dict()) if hasattr(value, "state_dict") else value
 
 
 def _restored(saved: Any, current: Any, device: torch.device) -> Any:
@@ -124,7 +137,7 @@ def _restored(saved: Any, current: Any, device: torch.device) -> Any:
         return current
     if not isinstance(current, type) and hasattr(current, "load_state_dict"):
         # Optimisers would take the saved tensors themselves, and change them at the next step.
-        current.load_state_dict(_saved(saved))
+        current.load_state_dict(copied(saved))
         return current
     if isinstance(saved, torch.Tensor):
         # Copied: what is loaded may be kept by the caller to go back to.

@@ -157,7 +157,11 @@ class Problem:
                 raise ValueError("holding pixels out needs at least two measured pixels")
             chosen = max(1, min(len(known) - 1, round(fraction * len(known))))
             held_out[index, 0, known[torch.randperm(len(known), generator=generator)[:chosen]]] = 1
-        mask = held_out.view(count, 1, height, width).to(self.y).expand_as(self.y)
+        return self.with_held_out(held_out.view(count, 1, height, width))
+
+    def with_held_out(self, which: torch.Tensor) -> Problem:
+        """The same problem with the measurements kept aside at which `which`, broadcastable to y, is 1."""
+        mask = which.to(self.y).expand_as(self.y)
         if self.measured is not None:
             mask = mask * self.measured
         return replace(self, held_out=mask.contiguous())

@@ -15,9 +15,9 @@ from zeroshot.deadline import seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.memory import available_memory, keep_large_allocations
 from zeroshot.operators import Mask
-from zeroshot.prior import Prior, Run, require_known_settings
+from zeroshot.prior import Prior, Run, copied, require_known_settings
 from zeroshot.priors.clean import CleanRun
-from zeroshot.priors.untrained.blending import Blend
+from zeroshot.priors.untrained.blending import Blend, HoleBlend
 from zeroshot.priors.untrained.guide import affordable, guide_in_time
 from zeroshot.priors.untrained.parametrization import Frame, Perturbation, build_network, fixed_input
 from zeroshot.priors.untrained.recipe_choice import recipe_for
@@ -26,12 +26,14 @@ from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.solvers.muon import Muon
 from zeroshot.solvers.optimiser import Adam, Optimiser
-from zeroshot.stopping import HeldOut, StoppingRule, WindowedMovingVariance
+from zeroshot.stopping import HeldOut, HeldOutGain, MaxIterations, StoppingRule, WindowedMovingVariance
 
 #: How much of a budget the guide may take.
 _GUIDE_SHARE = 0.4
 #: How much of what is left of it then the guide has used when it is taken as it is.
 _GUIDE_LIMIT = 0.7
+#: How many steps on all measurements are worth it where the time is short.
+_FEW_STEPS = 3
 #: Side of the part of the image on which the network is timed, and that under a budget of a few seconds.
 _PROBE, _SMALL_PROBE, _FEW_SECONDS = 256, 128, 10.0
 
@@ -136,18 +138,35 @@ class DeepImagePrior(DeepImageSettings, Prior):
         return DeepImageRun(self, problem, generator)
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
-        limit = super().default_stopping(problem)
-        if self.stopping == "held_out":
-            return HeldOut(fraction=self.held_out, patience=self.patience) | limit
+        if self.stopping == "iterations":
+            return MaxIterations(self.iterations)
         if self.stopping == "variance":
-            return WindowedMovingVariance(window=self.window, patience=self.patience) | limit
-        return limit
+            variance = WindowedMovingVariance(window=self.window, patience=self.patience)
+            return variance | MaxIterations(self.iterations)
+        rim = self.rim if self.stopping == "rim" else None
+        held_out = (
+            HeldOut(fraction=self.held_out, patience=self.patience)
+            if self.stopping == "held_out"
+            else HeldOutGain(fraction=self.held_out, patience=self.patience, rim=rim)
+        )
+        return held_out | MaxIterations(self.iterations - self.refit_iterations)
 
 
 class DeepImageRun(Run):
     """A network being fitted to one measurement: perturb the input, fit, average what it shows."""
 
-    state = ("iteration", "network", "optimiser", "generator", "average", "last_good", "share", "kept_share")
+    state = (
+        "iteration",
+        "network",
+        "optimiser",
+        "generator",
+        "average",
+        "last_good",
+        "weight",
+        "kept",
+        "left",
+        "trusted",
+    )
 
     def __init__(self, prior: DeepImagePrior, problem: Problem, generator: torch.Generator) -> None:
         self.prior = prior
@@ -165,7 +184,9 @@ class DeepImageRun(Run):
         size = (problem.reference_shape[-2], problem.reference_shape[-1])
         self.frame = Frame(size, network.size_multiple)
         self.guide_kind = self._choose_guide(network.input_reduction)
+        began = time.monotonic()
         self.guide = None if prior.guide == "none" else self._make_guide()
+        self._guide_seconds, self._step_seconds = time.monotonic() - began, 0.0
         self.z = self._make_input(network.input_reduction, self.guide if prior.reads_guide else None)
         self._blend = self._make_blend()
         self.perturbation = self._make_perturbation()
@@ -173,8 +194,14 @@ class DeepImageRun(Run):
         self.average: torch.Tensor | None = None
         self._exact = self._exact_pixels()
         self.last_good: tuple[float, list[torch.Tensor]] | None = None
-        #: What the network's image weighs beside the guide, in the newest estimate and in the one that is returned.
-        self.share = self.kept_share = 0.0 if self.guide is not None else 1.0
+        #: What the network's image weighs beside the guide: in the newest estimate, and in the one that is returned,
+        #: with the weights of the network and the average over iterates at that time.
+        self.weight: Any = None
+        self.kept: dict[str, Any] = {"weight": None}
+        #: Whether the network has once made the image clearly better than the guide.
+        self.trusted = False
+        #: How many iterations on all measurements are left; None while some are held out.
+        self.left: int | None = None
 
     def _choose_guide(self, reduction: int) -> str:
         """The prior's guide, or a cheaper one where the budget is short."""
@@ -223,17 +250,26 @@ class DeepImageRun(Run):
         prior = self.prior
         size = (self.frame.outer[0] // reduction, self.frame.outer[1] // reduction)
         z = fixed_input(prior.input, prior.input_depth, size, prior.input_scale, self.generator)
+        z = z.to(self.device, self.dtype)
         if guide is not None:
-            guide = self.frame.pad(guide.cpu())
-            if reduction > 1:
-                guide = torch.nn.functional.interpolate(guide, size=size, mode="area")
-            z = torch.cat([z, guide], dim=1)
-        return z.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+            z = self._with_guide(z, guide)
+        return z.contiguous(memory_format=torch.channels_last)
 
-    def _make_blend(self) -> Blend | None:
+    def _with_guide(self, fixed: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
+        """The fixed part of the input with the guide after it."""
+        guide = self.frame.pad(guide)
+        if guide.shape[-2:] != fixed.shape[-2:]:
+            guide = torch.nn.functional.interpolate(guide, size=fixed.shape[-2:], mode="area")
+        z = torch.cat([fixed, guide.to(fixed)], dim=1)
+        return z.contiguous(memory_format=torch.channels_last)
+
+    def _make_blend(self) -> Blend | HoleBlend | None:
         prior = self.prior
         if self.guide is None or prior.network_share == "all":
             return None
+        holed = isinstance(self.problem.operator, Mask) and self.problem.held_out is not None
+        if prior.stopping == "rim" and holed:
+            return HoleBlend(self.guide, self.problem, float(prior.network_share))
         return Blend(self.guide, self.problem, float(prior.network_share), prior.handover)
 
     def _make_perturbation(self) -> Perturbation | None:
@@ -253,6 +289,7 @@ class DeepImageRun(Run):
         return Muon(kernels, others, lr=prior.learning_rate, adam_lr=prior.adam_learning_rate)
 
     def step(self) -> Estimate:
+        began = time.monotonic()
         z = self.z if self.perturbation is None else self.z + self.perturbation.draw()
         output = self.frame.crop(self.network(z))
         loss = self.problem.loss(output)
@@ -265,19 +302,69 @@ class DeepImageRun(Run):
         iterate = output.detach().contiguous()
         self._update_average(iterate)
         assert self.average is not None
-        return Estimate(self._returned(self.average), value, self.iteration, iterate=iterate)
+        estimate = Estimate(self._returned(self.average), value, self.iteration, iterate=iterate)
+        self._step_seconds = time.monotonic() - began
+        return estimate
 
     def _returned(self, average: torch.Tensor) -> torch.Tensor:
+        if self.left is not None:
+            self.left -= 1
         if self._blend is None:
-            self.share = 1.0
             return self._keep_known(average)
-        self.share = self._blend.weight(average, self.iteration)
-        return self._keep_known(self._blend.mixed(average, self.share))
+        if self.left is None:
+            self.weight = self._blend.weight(average, self.iteration)
+            if isinstance(self._blend, Blend) and not self.trusted:
+                self.trusted = self._blend.is_clearly_better(average, self.weight)
+                self.weight = self.weight if self.trusted else 0.0
+        return self._keep_known(self._blend.mixed(average, self.weight))
 
     def keep_with_best(self, best: torch.Tensor | None, estimate: Estimate) -> None:
-        """Keep the share of the network in the image that is returned."""
-        if best is None or torch.equal(best, estimate.image):
-            self.kept_share = self.share
+        """Keep what made the image that is returned, to say what it is and to go on from it."""
+        if best is not None and not torch.equal(best, estimate.image):
+            return
+        self.kept = {"weight": self.weight}
+        if best is not None and self.prior.refit_iterations:
+            parts = {"network": self.network.state_dict(), "average": self.average}
+            self.kept |= copied({**parts, "optimiser": self.optimiser.state_dict()})
+
+    @property
+    def finished(self) -> bool:
+        """Whether all iterations on all measurements have been made."""
+        return self.left is not None and self.left <= 0
+
+    @property
+    def refit_seconds(self) -> float:
+        """The time for another guide and a few steps."""
+        possible = self.prior.refit_iterations > 0 and self.problem.held_out is not None
+        return 2 * self._guide_seconds + _FEW_STEPS * self._step_seconds if possible else 0.0
+
+    def refit(self, problem: Problem) -> bool:
+        """Go on from the best so far with nothing held out, and with a guide that has seen everything."""
+        too_late = seconds_left() < self._guide_seconds
+        if self.prior.refit_iterations == 0 or self.problem.held_out is None or too_late:
+            return False
+        self.problem, self.left = problem, self.prior.refit_iterations
+        self._exact = self._exact_pixels()
+        if "network" in self.kept:
+            kept = copied(self.kept)
+            self.network.load_state_dict(kept["network"])
+            self.optimiser.load_state_dict(kept["optimiser"])
+            self.average, self.weight = kept["average"], kept["weight"]
+        if self.guide is not None:
+            self._renew_guide()
+        if self._blend is not None and self.share == 0:
+            # The network has no part in the image.
+            self.left = 1
+        return True
+
+    def _renew_guide(self) -> None:
+        """Make the guide from all measurements."""
+        settings = self.prior.guide_settings if self.guide_kind == self.prior.guide else None
+        self.guide, self.guide_kind = guide_in_time(self.guide_kind, self.problem, settings, _GUIDE_LIMIT)
+        if self.prior.reads_guide:
+            self.z = self._with_guide(self.z[:, : -self.guide.shape[1]], self.guide)
+        if self._blend is not None:
+            self._blend = dataclasses.replace(self._blend, guide=self.guide, problem=self.problem)
 
     def _update_average(self, iterate: torch.Tensor) -> None:
         if self.average is None or self.prior.averaging == 0:
@@ -323,15 +410,23 @@ class DeepImageRun(Run):
         for group in self.optimiser.param_groups:
             group["lr"] *= factor
 
+    @property
+    def share(self) -> float:
+        """What the network's own image weighs beside the guide in the image that is returned."""
+        if self._blend is None:
+            return 0.0 if self.guide is not None and self.iteration == 0 else 1.0
+        weight = self.kept["weight"] if self.left is None else self.weight
+        return 0.0 if weight is None else self._blend.share(weight)
+
     def findings(self) -> dict[str, Any]:
         """The guide, and what the network's own image weighs beside it in the result."""
-        return {"guide": self.guide_kind, "network_share": round(self.kept_share, 4)}
+        return {"guide": self.guide_kind, "network_share": round(self.share, 4)}
 
     def remark(self) -> str:
         """How much of the result is the guide's."""
         if self.guide is None:
             return ""
-        guide, network = f"{self.guide_kind} guide", round(100 * self.kept_share)
+        guide, network = f"{self.guide_kind} guide", round(100 * self.share)
         if self._blend is None:
             return f"a network that reads the {guide}" if self.iteration else f"nothing but the {guide}"
         return f"{100 - network} % {guide}, {network} % network"

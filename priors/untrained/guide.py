@@ -29,8 +29,8 @@ def guide_image(
 ) -> torch.Tensor | None:
     """The guide of this kind, an image of the problem's reference shape in [0, 1]; None where the time was too short.
 
-    Priors are not shown held-out measurements. The operator's first estimate does, so that a run guided by it must
-    not be stopped by them.
+    Priors are not shown held-out measurements, nor is the filling of holes. Any other first estimate of an operator
+    is, so that a run guided by it must not be stopped by them.
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ def guide_image(
         Take what the prior has after this time.
     """
     if kind == "initial":
-        return problem.initial()
+        # Held-out holes stay holes; a filled measurement would be no first estimate of anything.
+        return (without_held_out(problem) if isinstance(problem.operator, Mask) else problem).initial()
     problem = without_held_out(problem)
     prior = prior_class(kind).for_problem(problem, **{**_settings(kind), **(settings or {})})
     loop = Loop(problem, prior, generator=torch.Generator(), seconds=seconds).complete()
@@ -71,7 +72,9 @@ def guide_in_time(
         if guide is not None:
             return guide.to(problem.y.device), kind
         kind = CHEAPER[kind]
-    return problem.initial(), kind
+    guide = guide_image(kind, problem)
+    assert guide is not None
+    return guide.to(problem.y.device), kind
 
 
 def _settings(kind: str) -> dict[str, float]:

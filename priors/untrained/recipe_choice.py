@@ -63,7 +63,7 @@ def _fast(problem: Problem) -> Recipe:
         # It shows the held-out pixels, and bakes its artefacts in.
         guide = "none"
     settings = {**row.settings, "guide": guide}
-    if settings.get("stopping") == "held_out":
+    if settings.get("stopping") in ("gain", "rim"):
         settings["held_out"] = _share_to_hold_out(problem)
     return replace(row, settings=settings)
 
@@ -83,7 +83,7 @@ def _fast_row(problem: Problem) -> Recipe:
     if problem.task == "demosaic":
         return recipes.FAST_MOSAIC
     if problem.task == "colorize":
-        return recipes.FAST_REGIONS
+        return recipes.FAST_COLOURS
     if problem.task == "inpaint":
         return recipes.FAST_HOLES if hole_shape(problem)[1] <= _SMALL_HOLE else recipes.FAST_REGIONS
     if problem.task == "sr":

@@ -49,7 +49,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "guide_role": ("input", "fallback"),
     "optimiser": ("adam", "muon"),
     "averaging_start": ("constant", "growing"),
-    "stopping": ("iterations", "held_out", "variance"),
+    "stopping": ("iterations", "held_out", "gain", "rim", "variance"),
     "precision": ("auto", "float32", "bfloat16"),
     "known_pixels": ("keep", "predict"),
     "allocator": ("keep", "system"),
@@ -124,13 +124,21 @@ class DeepImageSettings:
         comparison are taken back; 0 never does.
     backtracking_interval : int
         Iterations between two comparisons.
-    stopping : {"iterations", "held_out", "variance"}
+    stopping : {"iterations", "held_out", "gain", "rim", "variance"}
         The rule that ends a run, beside the limit of iterations: none, the loss at measurements that were held
-        out, or the windowed moving variance.
+        out when it has passed its minimum, or when it gains nothing that is clear beside its standard error (see
+        :class:`zeroshot.stopping.HeldOutGain`), that with the rims of large holes held out, or the windowed moving
+        variance.
     held_out : float
-        The fraction of measured pixels that "held_out" keeps aside.
+        The fraction of measured pixels that "held_out" and "gain" keep aside, and "rim" where there is no large hole.
+    rim : int
+        The width in pixels of the rims that "rim" keeps aside.
+    refit : int
+        Iterations on all measurements, from the best so far and with a guide that is made of all of them, after
+        "held_out", "gain" or "rim" has ended the run; 0: none, as published. They are among `iterations`, and at most
+        a quarter of them.
     window, patience : int
-        The window of "variance", and for how many iterations either rule waits for a new minimum.
+        The window of "variance", and for how many iterations a rule waits for a new minimum or a clear gain.
     known_pixels : {"keep", "predict"}
         In noise-free inpainting: keep measured pixels as they are, or return the network's own.
     precision : {"auto", "float32", "bfloat16"}
@@ -177,6 +185,8 @@ class DeepImageSettings:
     backtracking_interval: int = 1
     stopping: str = "iterations"
     held_out: float = 0.03
+    rim: int = 8
+    refit: int = 0
     window: int = 100
     patience: int = 1000
     known_pixels: str = "predict"
@@ -191,7 +201,8 @@ class DeepImageSettings:
         self._check_channels()
         require_whole(self, "scales", "kernel_down", "blocks", "input_depth", "iterations")
         require_whole(self, "backtracking_interval", "patience")
-        require_whole(self, "skip_channels", least=0)
+        require_whole(self, "rim")
+        require_whole(self, "skip_channels", "refit", least=0)
         require_whole(self, "window", least=2)
         if self.kernel_down % 2 == 0:
             raise ValueError(f"kernel_down must be odd, got {self.kernel_down}")
@@ -201,7 +212,7 @@ class DeepImageSettings:
         require_fraction(self, "held_out")
         require_positive(self, "budget", none="allowed")
         self._check_blending()
-        if self.guide == "initial" and self.stopping == "held_out":
+        if self.guide == "initial" and self.stopping in ("held_out", "gain"):
             raise ValueError("guide 'initial' shows the held-out pixels; use guide 'tv' or another stopping")
 
     def _check_channels(self) -> None:
@@ -229,6 +240,11 @@ class DeepImageSettings:
     def channels_per_scale(self) -> tuple[int, ...]:
         """One number of channels per scale, from the finest to the coarsest."""
         return (self.channels,) * self.scales if isinstance(self.channels, int) else self.channels
+
+    @property
+    def refit_iterations(self) -> int:
+        """The iterations on all measurements that a run ends with: `refit`, at most a quarter of all."""
+        return min(self.refit, self.iterations // 4)
 
     @property
     def reads_guide(self) -> bool:

@@ -10,6 +10,7 @@ import torch
 
 from tests.pictures import seeded
 from zeroshot.estimate import Estimate
+from zeroshot.operators import Mask
 from zeroshot.operators.operator import Operator
 from zeroshot.problem import Problem
 from zeroshot.stopping import (
@@ -19,6 +20,7 @@ from zeroshot.stopping import (
     Either,
     ExponentialMovingVariance,
     HeldOut,
+    HeldOutGain,
     MaxIterations,
     Plateau,
     StoppingRule,
@@ -239,6 +241,60 @@ def test_held_out_measures_the_validation_loss(problem: Problem, clean: torch.Te
 def test_held_out_says_what_it_needs(clean: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"problem.hold_out\(0.03, generator\)"):
         HeldOut().start(Problem(clean, Unchanged()))
+
+
+def test_gains_that_add_up_keep_a_run_going_and_their_end_stops_it(
+    problem: Problem, clean: torch.Tensor
+) -> None:
+    rule = HeldOutGain(fraction=0.05, patience=20, growth=0.5, smoothing=1)
+    rule.start(problem)
+    wrong = 0.3 * torch.randn(clean.shape, generator=seeded(3))
+
+    def slow() -> Iterator[Estimate]:
+        """Nearer to the truth by a little every time, for 100 iterations, then nothing but jitter."""
+        generator = seeded(4)
+        for iteration in range(1, 400):
+            jitter = 1e-3 * torch.randn(clean.shape, generator=generator)
+            image = clean + 0.97 ** min(iteration, 100) * wrong + jitter
+            yield Estimate(image, 0.0, iteration)
+
+    stopped = run(rule, slow())
+    assert stopped is not None
+    assert 60 <= stopped.iteration <= 240
+    assert "no clear gain in the loss at the held-out pixels since iteration" in rule.reason
+
+
+def test_the_last_image_that_nothing_tells_from_the_best_is_returned(
+    problem: Problem, clean: torch.Tensor
+) -> None:
+    rule = HeldOutGain(fraction=0.05, patience=20, smoothing=1)
+    rule.start(problem)
+    images = [clean + 0.2, clean, clean + 1e-4, clean + 0.3]
+    for iteration, image in enumerate(images, 1):
+        rule.update(Estimate(image, 0.0, iteration))
+    best = rule.best()
+    assert best is not None
+    assert torch.equal(best, images[2])
+
+
+def test_a_rim_is_held_out_around_large_holes_alone(clean: torch.Tensor) -> None:
+    known = torch.ones(1, 1, 64, 64)
+    known[..., 20:44, 20:44] = 0
+    known[..., 5, 5] = 0
+    whole = torch.nn.functional.interpolate(clean, size=(64, 64))
+    holed = Problem(whole * known, Mask(known), sigma=0.0, measured=known)
+    rule = HeldOutGain(0.1, rim=4) | MaxIterations(9)
+    held_out = rule.hold_out(holed, seeded()).held_out
+    assert held_out is not None
+    rim = held_out[0, 0] > 0
+    assert not bool((rim & (known[0, 0] == 0)).any())
+    assert bool(rim[16:20, 28:36].all())
+    assert not bool(rim[:14].any())
+    speckled = (torch.rand(1, 1, 64, 64, generator=seeded()) < 0.5).float()
+    few = Problem(whole * speckled, Mask(speckled), sigma=0.0, measured=speckled)
+    random = rule.hold_out(few, seeded()).held_out
+    assert random is not None
+    assert float(random[:, 0].sum()) == pytest.approx(0.1 * float(speckled.sum()), abs=1)
 
 
 def test_discrepancy_stops_at_the_noise_level(problem: Problem, clean: torch.Tensor) -> None:

@@ -4,6 +4,7 @@ Rules combine: ``WindowedMovingVariance() | MaxIterations(3000)`` stops when eit
 have. A rule sees estimates and the problem, never the prior, so that one rule serves every prior.
 """
 
+from zeroshot.stopping.held_out import HeldOutGain
 from zeroshot.stopping.limits import Discrepancy, DualityGap, Finished, MaxIterations, Plateau, TimeBudget
 from zeroshot.stopping.minimum import HeldOut, MinimumSeeking
 from zeroshot.stopping.rule import Both, Combination, Either, StoppingRule
@@ -18,6 +19,7 @@ __all__ = [
     "ExponentialMovingVariance",
     "Finished",
     "HeldOut",
+    "HeldOutGain",
     "MaxIterations",
     "MinimumSeeking",
     "Plateau",

@@ -25,6 +25,10 @@ class StoppingRule(ABC):
     reason: str = ""
     holds_out: float = 0.0
 
+    def hold_out(self, problem: Problem, generator: torch.Generator) -> Problem:
+        """The problem with those measurements kept aside: random pixels, unless a rule wants others."""
+        return problem.hold_out(self.holds_out, generator)
+
     def start(self, problem: Problem) -> None:  # noqa: B027
         """Reset the rule for a run on `problem`; called once, before the first update."""
 
@@ -74,6 +78,10 @@ class Combination(StoppingRule):
         self.holds_out = max(rule.holds_out for rule in rules)
         #: The positions of the rules that have fired, in the order in which their images are preferred.
         self._fired: list[int] = []
+
+    def hold_out(self, problem: Problem, generator: torch.Generator) -> Problem:
+        """What the rule keeps aside that keeps most."""
+        return max(self.rules, key=lambda rule: rule.holds_out).hold_out(problem, generator)
 
     def start(self, problem: Problem) -> None:
         self._fired = []

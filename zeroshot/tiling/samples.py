@@ -191,6 +191,17 @@ class SamplesRun(Run):
         if len(self._estimates) > 1 and best is not None and torch.equal(best, estimate.image):
             self._deviation = self._spread()
 
+    @property
+    def refit_seconds(self) -> float:
+        """That of all runs."""
+        return sum(run.refit_seconds for run in self._runs)
+
+    def refit(self, problem: Problem) -> bool:
+        """Passed on to every run; those that cannot go on keep their image."""
+        self._deviation = None
+        went_on = [run.refit(problem) for run in self._runs]
+        return any(went_on)
+
     def _spread(self) -> torch.Tensor:
         return torch.stack([estimate.image for estimate in self._estimates]).std(dim=0, correction=1)
 
