@@ -126,6 +126,8 @@ TURNS: dict[str, float | None] = {
     "domain_transform": 0.02,
     # Differences are taken to the right and down.
     **dict.fromkeys(("tv", "huber_tv", "tgv"), 0.02),
+    # It begins with total variation.
+    "pnp, admm": 0.02,
     # What dictionaries and clusters begin with is drawn by its place.
     **dict.fromkeys(("ksvd", "ksvd, holes", "ncsr", "ncsr, sr"), 0.04),
     # The filters are not symmetric.
@@ -155,10 +157,13 @@ KNOWN: dict[str, dict[str, Any]] = {
     # A weight that is given has the units of the image.
     "tv, given weight": {"batch_tolerance": 0.02, "scale_tolerance": None, "offset_tolerance": None},
     "auto": {"resumed_after": (1, 4, 8), "begins_again": True},
+    # Total variation, with which it begins, has one step and one weight for the whole batch.
+    "pnp, admm": {"batch_tolerance": 1e-3},
     # The inner splitting of robust data terms has a penalty in the units of the image, and ends after four turns.
     "pnp, outliers": {
         "resumed_after": (2,),
         "steps": 3,
+        "batch_tolerance": 1e-3,
         "scale_tolerance": 0.03,
         "offset_tolerance": 0.03,
     },
