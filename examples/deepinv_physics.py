@@ -55,8 +55,8 @@ class OnFilm:
 
 
 def main(output: str = "turning_camera.png", seconds: float = 60.0) -> None:
-    sharp = load(camera()[60:252, 150:342]).colours
-    turning = TurningCamera(*sharp.shape[-2:], longest=15)
+    sharp = load(camera()[60:188, 170:298]).colours
+    turning = TurningCamera(*sharp.shape[-2:], longest=11)
     for physics, prior, path in ((turning, "tv", output), (OnFilm(turning), "dip", None)):
         measured = add_gaussian(physics.A(sharp), NOISE, torch.Generator().manual_seed(0))
         restored = zeroshot.solve(

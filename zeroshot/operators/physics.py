@@ -18,7 +18,7 @@ _LIKELY_SHAPES: tuple[Shape, ...] = ((1, 3, 64, 64), (1, 1, 64, 64))
 _LINEARITY = 1e-4
 #: How far ⟨A x, A z⟩ may be from ⟨x, Aᵀ A z⟩, in standard deviations of what they are for images of noise, and
 #: relative to the norms, beyond which float32 does not reach in large images.
-_ADJOINTNESS, _ROUNDING = 1e-2, 1e-5
+_ADJOINTNESS, _ROUNDING = 1e-3, 1e-6
 
 
 class PhysicsOperator(Operator):
