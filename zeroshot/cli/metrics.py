@@ -65,12 +65,14 @@ def add_parser(commands: Any) -> None:
         help="measure images against a reference, or without one",
         usage="zeroshot metrics REF IMG [IMG ...] [options]\n"
         "       zeroshot metrics --no-reference IMG [IMG ...] [options]\n"
+        "       zeroshot metrics --kernel TRUE EST [REF WITH_TRUE WITH_EST] [options]\n"
         "       zeroshot metrics --list",
         description="Measure images against a reference, in the conventions of the published tables, or by "
         "themselves. Values are compared in [0, 1], so that 16 bits go with 8.",
         examples=(
             "zeroshot metrics truth.png restored.png --metrics psnr_y,ssim_y --border 4",
             "zeroshot metrics --no-reference restored/",
+            "zeroshot metrics --kernel true.npy found.png truth.png with_true.png with_found.png",
         ),
     )
     add = command.add_argument
@@ -83,6 +85,9 @@ def add_parser(commands: Any) -> None:
     add("--border", type=_border, default=0, metavar="N",
         help="leave N pixels out at every side, for metrics that name no border themselves (default 0)")  # fmt: skip
     add("--no-reference", action="store_true", help="there is no reference: measure every image by itself")
+    add("--kernel", nargs=2, metavar=("TRUE", "EST"),
+        help="compare an estimated blur kernel with the true one, files or text such as gaussian=1.6: similarity up to "
+        "a shift; with three pictures, the truth and what either kernel restored, also their error ratio")  # fmt: skip
     add("--alpha", choices=("refuse", "ignore"), default="refuse",
         help="refuse images with transparent pixels, or compare the colours only (default refuse)")  # fmt: skip
     form = command.add_mutually_exclusive_group()
@@ -105,11 +110,15 @@ def run(options: argparse.Namespace) -> int:
     if options.list:
         say_page(listing())
         return 0
+    if options.kernel:
+        from zeroshot.cli import kernel_metrics
+
+        return kernel_metrics.run(options)
     chosen = _chosen(options)
     pairs = _pairs(options, chosen)
     if len(pairs) > 1:
         for pair in pairs:
-            _load(pair, options.alpha)
+            load_pair(pair, options.alpha)
     _announce(chosen)
     rows = [_measure(pair, chosen, options.alpha) for pair in pairs]
     lacking = _tell_failures(rows, options)
@@ -233,7 +242,7 @@ def _announce(chosen: Sequence[Metric]) -> None:
 # --- measuring -----------------------------------------------------------------------------------------------
 
 
-def _load(pair: Pair, alpha: str) -> tuple[torch.Tensor, torch.Tensor | None]:
+def load_pair(pair: Pair, alpha: str) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Image and reference, (1, C, H, W) in [0, 1], of one shape."""
     from zeroshot.images.value_range import on_range, say_range
 
@@ -280,7 +289,7 @@ def _described(image: torch.Tensor) -> str:
 
 
 def _measure(pair: Pair, chosen: Sequence[Metric], alpha: str) -> Row:
-    image, reference = _load(pair, alpha)
+    image, reference = load_pair(pair, alpha)
     values: dict[str, float | None] = {}
     failures = []
     for metric in chosen:

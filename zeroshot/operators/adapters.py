@@ -10,10 +10,10 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 import torch
-from torch import nn
 
 from zeroshot.operators.linear import apply_linear
 from zeroshot.operators.operator import Operator, Shape
+from zeroshot.operators.physics import PhysicsOperator
 
 InputShape = Callable[[Shape], Sequence[int]] | Sequence[int] | None
 
@@ -124,13 +124,6 @@ class _FunctionOperator(Operator):
             return tuple(self._input_shape(shape))
         return (shape[0], *self._input_shape)
 
-    def initial(self, y: torch.Tensor) -> torch.Tensor:
-        if not self.linear:
-            # Without an adjoint the measurement is the best guess there is, where it has the image's shape.
-            shape = self.input_shape(tuple(y.shape))
-            return y if shape == tuple(y.shape) else y.new_full(shape, 0.5)
-        return super().initial(y)
-
     def describe(self) -> str:
         return self.name
 
@@ -170,20 +163,6 @@ def from_functions(
     )
 
 
-class _PhysicsOperator(_FunctionOperator):
-    """A deepinv-like physics with methods `A` and `A_adjoint`."""
-
-    def __init__(self, physics: Any) -> None:
-        super().__init__(physics.A, physics.A_adjoint, self._shape_of_adjoint, True, type(physics).__name__)
-        if isinstance(physics, nn.Module):
-            self.physics = physics  # so that .to(device) reaches it
-        self._source = physics.A_adjoint
-
-    def _shape_of_adjoint(self, shape: Shape) -> Shape:
-        with torch.no_grad():
-            return tuple(self._source(torch.zeros(shape, device=self.device)).shape)
-
-
 def as_operator(
     thing: Any, input_shape: Sequence[int] | None = None, output_shape: Sequence[int] | None = None
 ) -> Operator:
@@ -192,19 +171,26 @@ def as_operator(
     Parameters
     ----------
     thing : Operator, deepinv-like physics, SciPy LinearOperator or sparse matrix
-        A physics is anything that has the methods `A` and `A_adjoint` on (N, C, H, W) tensors.
+        A physics is anything that has a method `A` on (N, C, H, W) tensors. It is linear if it has an attribute
+        `linear` that is True, or derives from deepinv's LinearPhysics. Where it has neither, but an
+        `A_adjoint`, it is linear if `A` and `A_adjoint` are found to be a linear map and its adjoint on images
+        of noise. Else it is not linear: `A_adjoint` is not used, PyTorch differentiates `A`, and priors that
+        need a linear operator refuse it.
     input_shape, output_shape : (C, H, W), optional
-        Shapes of one image and one measurement; SciPy operators need them.
+        Shapes of one image and one measurement; SciPy operators need both, a physics the first where its
+        measurements have another shape than its images and `A_adjoint` does not tell.
 
     Raises
     ------
     TypeError
         If `thing` is none of these, or a SciPy operator comes without shapes.
+    ValueError
+        If a shape does not fit.
     """
     if isinstance(thing, Operator):
         return thing
-    if callable(getattr(thing, "A", None)) and callable(getattr(thing, "A_adjoint", None)):
-        return _PhysicsOperator(thing)
+    if callable(getattr(thing, "A", None)):
+        return PhysicsOperator(thing, input_shape)
     if isinstance(thing, scipy.sparse.linalg.LinearOperator) or scipy.sparse.issparse(thing):
         if input_shape is None or output_shape is None:
             raise TypeError(
@@ -212,6 +198,6 @@ def as_operator(
             )
         return from_scipy(thing, input_shape, output_shape)
     raise TypeError(
-        f"expected an Operator, a SciPy LinearOperator or an object with methods A and A_adjoint, "
+        f"expected an Operator, a SciPy LinearOperator or an object with a method A, and A_adjoint where it is linear, "
         f"got {type(thing).__name__}"
     )

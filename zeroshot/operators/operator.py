@@ -79,7 +79,13 @@ class Operator(nn.Module):
         return self
 
     def initial(self, y: torch.Tensor) -> torch.Tensor:
-        """A cheap first estimate of the image: Aᵀ y, scaled to the right level."""
+        """A cheap first estimate of the image: Aᵀ y, scaled to the right level.
+
+        Without an adjoint the measurement is the best guess there is, where it has the image's shape, else grey.
+        """
+        if not self.linear:
+            shape = self.input_shape(tuple(y.shape))
+            return y if shape == tuple(y.shape) else y.new_full(shape, 0.5)
         level = self.adjoint(
             self(torch.ones(self.input_shape(tuple(y.shape)), dtype=y.dtype, device=y.device))
         )
@@ -152,7 +158,11 @@ class Composition(Operator):
             chain.extend(part.operators if isinstance(part, Composition) else [part])
         #: Outermost first, as written.
         self.operators: Sequence[Operator] = nn.ModuleList(chain)  # type: ignore[assignment]
-        self.linear = all(part.linear for part in chain)
+
+    @property
+    def linear(self) -> bool:  # type: ignore[override]
+        """Whether all its operators are; asked when it matters, as some find out on their first image."""
+        return all(part.linear for part in self.operators)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         shape = tuple(x.shape)

@@ -35,8 +35,12 @@ class Stack(Operator):
         if not operators or not all(isinstance(part, Operator) for part in operators):
             raise TypeError("a stack is made of at least one Operator; see zeroshot.operators.as_operator")
         self.operators: Sequence[Operator] = nn.ModuleList(operators)  # type: ignore[assignment]
-        self.linear = all(part.linear for part in operators)
         self._initial = initial
+
+    @property
+    def linear(self) -> bool:  # type: ignore[override]
+        """Whether all its operators are; asked when it matters, as some find out on their first image."""
+        return all(part.linear for part in self.operators)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         parts = [part(x) for part in self.operators]
