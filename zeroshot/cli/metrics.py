@@ -71,8 +71,7 @@ def add_parser(commands: Any) -> None:
         "themselves. Values are compared in [0, 1], so that 16 bits go with 8.",
         examples=(
             "zeroshot metrics truth.png restored.png --metrics psnr_y,ssim_y --border 4",
-            "zeroshot metrics --no-reference restored/",
-            "zeroshot metrics --kernel true.npy found.png truth.png with_true.png with_found.png",
+            "zeroshot metrics --kernel true.npy found.png",
         ),
     )
     add = command.add_argument
