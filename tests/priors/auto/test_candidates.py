@@ -36,7 +36,7 @@ def test_whoever_is_chosen_the_trials_cost_no_more_than_allowed(
 
 
 def test_candidates_that_are_too_dear_for_a_small_picture_are_left_out() -> None:
-    assert affordable((1.0, 100.0, 1.0), 0.2) == ([0, 2], 0.75)
+    assert affordable((1.0, 100.0, 1.0), 0.2) == ([0, 2], ALLOWANCE / 2)
     assert affordable((1.0, 100.0, 1.0), 0.01)[0] == [0, 1, 2]
     assert affordable((1.0, 100.0), 0.2) == ([0], 0.0)
     assert affordable((1.0,), 0.2) == ([0], 0.0)
