@@ -22,7 +22,7 @@ CORNER = 0.005
 SLOPES = tuple(1.5 + 0.25 * step for step in range(13))
 #: No more coefficients than that are fitted, at equal distances; more say nothing new.
 _MOST_COEFFICIENTS = 2**17
-_SCORINGS, _LONGEST_STEP, _SETTLED = 40, 2.0, 1e-4
+_SCORINGS, _HALVINGS, _LONGEST_STEP, _SETTLED = 20, 12, 2.0, 1e-3
 #: Variances relative to the power of the measurement that stand for none.
 _NONE = 1e-12
 
@@ -183,7 +183,7 @@ def _likeliest(
             step = torch.linalg.solve(information + 1e-9 * torch.eye(2, dtype=torch.float64), slope)
         step = step.double().clamp(-_LONGEST_STEP, _LONGEST_STEP)
         # Scoring may overshoot where hardly any coefficient shows the image.
-        while True:
+        for _ in range(_HALVINGS):
             moved = (theta - step).clamp(min=lowest)
             value = cost(moved)
             if value <= reached or float(step.abs().max()) < _SETTLED:

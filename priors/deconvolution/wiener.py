@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
+from torch.nn.functional import pad
 
 from zeroshot.checks import require_choice, require_positive, require_whole
 from zeroshot.colour import from_opponent, opponent_axes, to_opponent
@@ -15,6 +16,7 @@ from zeroshot.noise import NoiseModel
 from zeroshot.noise.spectrum import at_frequencies, filtered, over_fft
 from zeroshot.operators import fill_holes
 from zeroshot.operators.blur import Blur
+from zeroshot.operators.window import Window
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.deconvolution.spectrum import (
     Cosine,
@@ -108,7 +110,9 @@ class WienerRun(Run):
         self.prior, self.problem, self.operator = prior, problem, problem.operator
         self.iteration = 0
         self.image = problem.initial()
-        self.transform: Transform = Fourier() if self.operator.boundary == "circular" else Cosine()
+        # A blur without a boundary is a part of a circular one of the image with its margin.
+        is_circulant = self.operator.boundary in ("circular", "valid")
+        self.transform: Transform = Fourier() if is_circulant else Cosine()
         self.weight = problem.counted()
         self.filled = problem.y if self.weight is None else fill_holes(problem.y, self.weight)
         self.mean = self.filled.mean(dim=(2, 3), keepdim=True)
@@ -120,13 +124,15 @@ class WienerRun(Run):
     def _fit(self) -> list[list[FittedSpectrum]]:
         """For every image and every plane, the spectrum; with one variance of the noise for the planes of an image."""
         height, width = self.problem.y.shape[-2:]
-        gain = self.transform.gain(self.operator.kernel, height, width)
-        powers = self.transform.forward(to_opponent(self.filled - self.mean)).abs().square()
-        noises = self.noise.power(self.transform)
+        # Photographs do not repeat.
+        transform = Fourier() if self.operator.boundary == "circular" else Cosine()
+        gain = transform.gain(self.operator.kernel, height, width)
+        powers = transform.forward(to_opponent(self.filled - self.mean)).abs().square()
+        noises = self.noise.power(transform, height, width)
         known = self.prior.noise == "told"
         return [
             [
-                fitted_spectrum(plane, gain, noise, self.transform, self.prior.slope, known)
+                fitted_spectrum(plane, gain, noise, transform, self.prior.slope, known)
                 for plane, noise in zip(image, noises, strict=True)
             ]
             for image in powers
@@ -160,7 +166,7 @@ class WienerRun(Run):
     @property
     def _is_diagonal(self) -> bool:
         """Whether the transform makes A S Aᵀ + N diagonal."""
-        return isinstance(self.transform, Fourier) and self.weight is None and self.noise.is_white
+        return self.operator.boundary == "circular" and self.weight is None and self.noise.is_white
 
     def _power(self, height: int, width: int) -> torch.Tensor:
         """S, (N, C, height, width)."""
@@ -171,13 +177,14 @@ class WienerRun(Run):
         return torch.stack(shapes) * self._levels
 
     def _prepare(self) -> None:
-        """S on the grid of the image, the inverse of A S Aᵀ + N on that of the measurement, as far as it is diagonal."""
-        y = self.problem.y
+        """S, and the inverse of A S Aᵀ + N where A is taken for circular, or for one of mirror images."""
+        y, (height, width) = self.problem.y, self.problem.reference_shape[-2:]
         variances = torch.tensor([[one.noise for one in row] for row in self.spectra], dtype=torch.float64)
         self._variance = self.prior.strength * variances.mean(dim=1)[:, None, None, None]
-        self._signal = self._power(*self.problem.reference_shape[-2:]).to(y)
-        gain = self.transform.gain(self.operator.kernel, *y.shape[-2:])
-        total = gain * self._power(*y.shape[-2:]) + self._variance * self.noise.power(self.transform)
+        signal = self._power(height, width)
+        self._signal = signal.to(y)
+        gain = self.transform.gain(self.operator.kernel, height, width)
+        total = gain * signal + self._variance * self.noise.power(self.transform, height, width)
         self._inverse = total.reciprocal().to(y)
         self._variance = self._variance.to(y)
 
@@ -194,7 +201,11 @@ class WienerRun(Run):
         return self._counted(image + self._variance * self.noise(u))
 
     def _precondition(self, residual: torch.Tensor) -> torch.Tensor:
-        return self._counted(from_opponent(self.transform.filtered(to_opponent(residual), self._inverse)))
+        rows, columns = self.operator.radius if self.operator.boundary == "valid" else (0, 0)
+        # Of what lies beyond the edge nothing is left over.
+        residual = pad(self._counted(residual), (columns, columns, rows, rows))
+        whole = from_opponent(self.transform.filtered(to_opponent(residual), self._inverse))
+        return self._counted(Window(rows, columns, *self.problem.y.shape[-2:]).of(whole))
 
     def findings(self) -> dict[str, Any]:
         """The noise level and the slope of the spectrum of every plane, of the first image."""
@@ -263,9 +274,9 @@ class MeasurementNoise:
             u = u * model.powers.to(u)[:, None, None]
         return u if axes is None else torch.einsum("kc,nkhw->nchw", axes, u)
 
-    def power(self, transform: Transform) -> torch.Tensor:
-        """The variance of every coefficient of the planes of colour, (C, H, W), float64."""
-        channels, height, width = self._shape[1:]
+    def power(self, transform: Transform, height: int, width: int) -> torch.Tensor:
+        """The variance of every coefficient of the planes of colour, (C, height, width), float64."""
+        channels = self._shape[1]
         flat = torch.full((channels, height, width), self.level**2, dtype=torch.float64)
         if self._model is None or self._stationary is None:
             return flat
