@@ -46,9 +46,11 @@ PRIORS: Mapping[str, tuple[str, ...]] = {
     "nltv": ("nonlocal_tv", "non_local_total_variation"),
     "pixel2pixel": ("p2p", "pixel_to_pixel", "pixel_refilling", "pixel_bank"),
     "red": ("regularization_by_denoising",),
+    "richardson_lucy": ("rl", "lucy_richardson"),
     "tgv": ("total_generalised_variation",),
     "tv": ("rof",),
     "wavelet": ("wavelets",),
+    "wiener": ("wiener_filter", "unsupervised_wiener"),
     "zsn2n": ("n2n", "noise2noise"),
 }
 

@@ -64,7 +64,9 @@ class RichardsonLucy(Prior):
     """
 
     name: ClassVar[str] = "richardson_lucy"
-    summary: ClassVar[str] = "Richardson–Lucy for a known blur, with total variation, accelerated; stops at the noise"
+    summary: ClassVar[str] = (
+        "Richardson–Lucy for a known blur, with total variation, accelerated; stops at the noise"
+    )
     bytes_per_value: ClassVar[int] = 80
 
     tv: float | None = None

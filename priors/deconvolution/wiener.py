@@ -70,7 +70,9 @@ class Wiener(Prior):
     """
 
     name: ClassVar[str] = "wiener"
-    summary: ClassVar[str] = "Wiener's filter for a known blur, its levels from the image's own spectrum; a second"
+    summary: ClassVar[str] = (
+        "Wiener's filter for a known blur, its levels from the image's own spectrum; a second"
+    )
     bytes_per_value: ClassVar[int] = 120
 
     slope: float | None = None
@@ -147,7 +149,9 @@ class WienerRun(Run):
     def step(self) -> Estimate:
         """The filtered image."""
         self._prepare()
-        residual = self._counted(self.problem.y - self.operator(self.mean.expand(self.problem.reference_shape)))
+        residual = self._counted(
+            self.problem.y - self.operator(self.mean.expand(self.problem.reference_shape))
+        )
         u = self._precondition(residual)
         if not self._is_diagonal:
             u = conjugate_gradients(
@@ -251,9 +255,7 @@ class MeasurementNoise:
         """The model with the mean variance of every channel at all intensities, in the planes of colour."""
         assert self._deviation is not None
         variances = self._deviation.square().mean(dim=(0, 2, 3)).tolist()
-        constant = replace(
-            model, intensities=(0.0,), variances=tuple((max(v, 1e-12),) for v in variances)
-        )
+        constant = replace(model, intensities=(0.0,), variances=tuple((max(v, 1e-12),) for v in variances))
         return constant.rotated(opponent_axes(self._shape[1]))
 
     def __call__(self, u: torch.Tensor) -> torch.Tensor:

@@ -67,6 +67,7 @@ REFUSED: dict[str, dict[str, tuple[Any, ...]]] = {
         "initial": ("bm3d",),
     },
     "pulse": {"samples": (0,), "learning_rate": (0,)},
+    "richardson_lucy": {"tv": (-0.1, 0.3), "discrepancy": (0,), "iterations": (0,)},
     "tgv": {"ratio": (0,), "across": (0, 2), "updates": (-1,), "weight": (0,), "block": (0,)},
     "tv": {
         "across": (1.5,),
@@ -80,6 +81,7 @@ REFUSED: dict[str, dict[str, tuple[Any, ...]]] = {
         "block": (0,),
     },
     "wavelet": {"levels": (0, 13), "shifts": (0, 4097), "strength": (0,), "chroma": (0,), "iterations": (0,)},
+    "wiener": {"slope": (0,), "strength": (0,), "iterations": (0,), "tolerance": (0,)},
     "wnnm": {"patch": (1,), "iterations": (0,), "stride": (0,), "feedback": (2,), "constant": (0,)},
     "zsn2n": {
         "orientations": (0, 9),
