@@ -33,10 +33,10 @@ FLAT = 1e-3
 class RichardsonLucy(Prior):
     """x ← x · Aᵀ(w y / A x) / Aᵀw · 1 / (1 − λ div(∇x/‖∇x‖)), from the measurement on.
 
-    It climbs to the image x ≥ 0 under which the photons y, counted where w is 1, are likeliest, and is stopped before it
-    fits their noise. Aᵀw is how much of each pixel was seen: those beyond the edge, which few measurements show, are
-    restored with the others, and values that are clipped or left out are no measurements. λ weighs total variation. Readout
-    noise r of photons of the size g is reckoned with by r²/g more light on both sides of the ratio.
+    It climbs to the image x ≥ 0 under which the photons y, counted where w is 1, are likeliest, and is stopped before
+    it fits their noise. Aᵀw is how much of each pixel was seen: those beyond the edge, which few measurements show,
+    are restored with the others, and values that are clipped or left out are no measurements. λ weighs total
+    variation. Readout noise r of photons of the size g is reckoned with by r²/g more light on both sides of the ratio.
 
     The vector acceleration goes on along the last change before each update, as far as the last two updates agree.
 
@@ -59,8 +59,8 @@ class RichardsonLucy(Prior):
     technique for the rectification of observed distributions, Astronomical Journal 79 (1974). D. S. C. Biggs, M.
     Andrews: Acceleration of iterative image restoration algorithms, Applied Optics 36 (1997). N. Dey et al.:
     Richardson–Lucy algorithm with total variation regularization for 3D confocal microscope deconvolution, Microscopy
-    Research and Technique 69 (2006). M. Bertero, P. Boccacci: A simple method for the reduction of boundary effects in the
-    Richardson–Lucy approach to image deconvolution, Astronomy & Astrophysics 437 (2005), for the margin.
+    Research and Technique 69 (2006). M. Bertero, P. Boccacci: A simple method for the reduction of boundary effects
+    in the Richardson–Lucy approach to image deconvolution, Astronomy & Astrophysics 437 (2005), for the margin.
     """
 
     name: ClassVar[str] = "richardson_lucy"

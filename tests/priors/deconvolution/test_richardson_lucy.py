@@ -99,5 +99,5 @@ def test_readout_noise_is_light_on_both_sides() -> None:
 
 
 def test_what_is_no_blur_is_refused() -> None:
-    with pytest.raises(ValueError, match="richardson_lucy undoes a blur, and .* is none; take tv or pnp"):
+    with pytest.raises(ValueError, match=r"richardson_lucy undoes a blur, and .* is none; take tv or pnp"):
         RichardsonLucy().begin(Problem(torch.rand(1, 1, 16, 16), Identity(), sigma=0.1), seeded())

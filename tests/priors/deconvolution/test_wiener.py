@@ -103,7 +103,7 @@ def test_noise_of_a_spectrum_is_told_from_the_picture() -> None:
 
 def test_what_is_no_blur_is_refused() -> None:
     small = torch.rand(1, 1, 16, 16, generator=seeded())
-    with pytest.raises(ValueError, match="wiener undoes a blur, and .* is none; take tv or pnp"):
+    with pytest.raises(ValueError, match=r"wiener undoes a blur, and .* is none; take tv or pnp"):
         Wiener().begin(Problem(small, Downsample(2), sigma=0.0, task="sr"), seeded())
     with pytest.raises(ValueError, match="wiener is for Gaussian and Poisson noise"):
         zeroshot.solve(small, "deblur", "wiener", kernel="gaussian=1", sigma=0.01, data_term="l1")
