@@ -19,8 +19,8 @@ from zeroshot.solvers.finite_differences import TotalVariationNorm, divergence, 
 from zeroshot.stopping import Discrepancy, MaxIterations, StoppingRule
 
 Acceleration = Literal["vector", "none"]
-#: `tv` in units of the noise level, where it is not given.
-TV_OF_NOISE = 0.25
+#: `tv` in units of the noise level relative to the mean brightness, where it is not given.
+TV_OF_NOISE = 0.125
 #: The most that it may be: the divergence of unit vectors is at most 4, and 1 − λ div is to stay positive.
 MOST_TV = 0.2
 #: What stands for black, relative to the mean: 0 would stay 0 for ever.
@@ -45,7 +45,8 @@ class RichardsonLucy(Prior):
     Parameters
     ----------
     tv : float or None
-        λ, from 0, the plain iteration, to 0.2; None takes a quarter of the noise level.
+        λ, from 0, the plain iteration, to 0.2; None takes an eighth of the ratio of the
+        noise level to the mean brightness.
     acceleration : {"vector", "none"}
         Whether updates are extrapolated.
     discrepancy : float
@@ -120,7 +121,8 @@ class RichardsonLucyRun(Run):
         self._photons = (filled + self._background).clamp(min=0) * weight
         self._seen = self.operator.adjoint(weight)
         level = expected_residual(problem)
-        self.tv = min(TV_OF_NOISE * level, MOST_TV) if prior.tv is None else prior.tv
+        chosen = (TV_OF_NOISE * level / mean.clamp(min=1e-8)).clamp(max=MOST_TV)
+        self.tv = chosen if prior.tv is None else torch.full_like(chosen, prior.tv)
         self.image = torch.maximum(self.operator.initial(filled), self._black)
         self.before = self.image
         self.update = self.update_before = torch.zeros_like(self.image)
@@ -154,7 +156,7 @@ class RichardsonLucyRun(Run):
 
     def _roughness(self, image: torch.Tensor) -> torch.Tensor | float:
         """1 − λ div(∇x/‖∇x‖), with one norm over the channels."""
-        if self.tv == 0:
+        if self.prior.tv == 0:
             return 1.0
         field = gradient(image)
         norm = TotalVariationNorm()
@@ -162,5 +164,5 @@ class RichardsonLucyRun(Run):
         return 1 - self.tv * divergence(field / length)
 
     def findings(self) -> dict[str, Any]:
-        """The weight of total variation."""
-        return {"tv": self.tv}
+        """The weight of total variation, the largest of the batch."""
+        return {"tv": float(self.tv.max())}
