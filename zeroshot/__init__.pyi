@@ -6,6 +6,8 @@ from .estimate import Estimate
 from .inspection import Inspection, inspect
 from .prior import Prior, Run
 from .priors.auto.selection import ModelSelection
+from .priors.deconvolution.richardson_lucy import RichardsonLucy
+from .priors.deconvolution.wiener import Wiener
 from .priors.filters.bilateral import Bilateral
 from .priors.filters.diffusion import CoherenceDiffusion, PeronaMalik
 from .priors.filters.domain_transform import DomainTransform
@@ -100,6 +102,7 @@ __all__ = [
     "Pulse",
     "RegularisationByDenoising",
     "Restoration",
+    "RichardsonLucy",
     "Run",
     "StoppingRule",
     "TimeBudget",
@@ -107,6 +110,7 @@ __all__ = [
     "TotalVariation",
     "Wavelet",
     "WeightedNuclearNorm",
+    "Wiener",
     "WindowedMovingVariance",
     "ZeroShotNoise2Noise",
     "__version__",
