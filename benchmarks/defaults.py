@@ -57,6 +57,7 @@ NETWORKS = Path(__file__).resolve().parents[1] / "examples/learned_denoisers.py"
 DENOISERS = "bm3d nlm dct wavelet bilateral tv tgv huber_tv nltv pnp ncsr ksvd gsr wnnm nnm dip auto"
 FILLERS = "dct tv tgv huber_tv wavelet nltv pnp red ksvd ncsr wnnm gsr dip auto"
 LINEAR = "dct tv tgv huber_tv wavelet nltv pnp red ncsr gsr dip auto"
+DEBLURRERS = f"richardson_lucy {LINEAR}"
 KERNEL = Blur.gaussian(1.6).kernel
 
 
@@ -96,8 +97,8 @@ ROWS = {
     "kodak": Damages("demosaic", "kodak_full", "a Bayer mosaic, Kodak", {"pattern": "RGGB"}, LINEAR),
     "mcmaster": Damages("demosaic", "mcmaster", "a Bayer mosaic, McMaster", {"pattern": "RGGB"}, LINEAR),
     "gaussian": Damages("deblur", "set12", "a Gaussian blur, σ 1.6, and noise, σ 2",
-                        {"kernel": KERNEL, "sigma": 2 / 255}, LINEAR),
-    "levin": Damages("deblur", "levin", "camera shake, photographed", {}, LINEAR),
+                        {"kernel": KERNEL, "sigma": 2 / 255}, DEBLURRERS),
+    "levin": Damages("deblur", "levin", "camera shake, photographed", {}, DEBLURRERS),
     "hints": Damages("colorize", "colour9", "the colours of 2 % of the pixels told", {"hints": 0.02},
                      "tv tgv huber_tv nltv wavelet dip auto"),
     "jpeg": Damages("jpeg", "classic5", "JPEG of quality 20, grey", {"quality": 20},

@@ -6,6 +6,7 @@ from .estimate import Estimate
 from .inspection import Inspection, inspect
 from .prior import Prior, Run
 from .priors.auto.selection import ModelSelection
+from .priors.deconvolution.richardson_lucy import RichardsonLucy
 from .priors.filters.bilateral import Bilateral
 from .priors.filters.diffusion import CoherenceDiffusion, PeronaMalik
 from .priors.filters.domain_transform import DomainTransform
@@ -102,6 +103,7 @@ __all__ = [
     "Pulse",
     "RegularisationByDenoising",
     "Restoration",
+    "RichardsonLucy",
     "Run",
     "StoppingRule",
     "TimeBudget",

@@ -26,6 +26,9 @@ class Estimate:
         The newest iterate, where it is not `image` itself.
     gap : float or None
         Relative duality gap, for convex schemes that know it.
+    residual : float or None
+        Root mean square of A(x) − y over the measured values, for runs that have it of an x which is not clipped to
+        white, as `image` is; None: it is that of `image`.
     """
 
     image: torch.Tensor
@@ -33,6 +36,7 @@ class Estimate:
     iteration: int
     iterate: torch.Tensor | None = None
     gap: float | None = None
+    residual: float | None = None
 
     @property
     def newest(self) -> torch.Tensor:

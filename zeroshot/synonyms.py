@@ -46,6 +46,7 @@ PRIORS: Mapping[str, tuple[str, ...]] = {
     "nltv": ("nonlocal_tv", "non_local_total_variation"),
     "pixel2pixel": ("p2p", "pixel_to_pixel", "pixel_refilling", "pixel_bank"),
     "red": ("regularization_by_denoising",),
+    "richardson_lucy": ("rl", "lucy_richardson"),
     "tgv": ("total_generalised_variation",),
     "tv": ("rof",),
     "wavelet": ("wavelets",),

@@ -79,6 +79,7 @@ SETTINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "pnp, outliers": ("pnp", "deblur", {**SPLITTING, "scheme": "hqs", "iterations": 3}),
     "pnp, admm": ("pnp", "sr", {**SPLITTING, "scheme": "admm"}),
     "red": ("red", "inpaint", SPLITTING),
+    "richardson_lucy": ("richardson_lucy", "deblur", {"iterations": 8}),
     "tgv": ("tgv", "denoise", {"iterations": 40, "block": 4}),
     "tv": ("tv", "denoise", {"iterations": 60}),
     "tv, given weight": ("tv", "demosaic", {"iterations": 60, "weight": 0.05, "chroma": 2.0}),
@@ -169,6 +170,8 @@ KNOWN: dict[str, dict[str, Any]] = {
     },
     **{name: {"resumed_after": (2,), "steps": 3} for name in ("wavelet, undecimated", "wavelet, spun")},
     "inversion, tuned": {"free": ("label",), "resumed_after": (1, 2, 4)},
+    # Light is multiplied, from black on.
+    "richardson_lucy": {"offset_tolerance": None},
     "mgan": {"is_random": True, "free": ("label", "layer")},
     "mgan, style": {"is_random": True, "free": ("label", "layer")},
     "pulse": {"is_random": True, "free": ("label",)},

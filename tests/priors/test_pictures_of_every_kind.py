@@ -19,8 +19,8 @@ from zeroshot.operators import Blur, Downsample, Identity, Mask
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class, prior_names
 
-#: Those that denoise by weights of a network that is given, and that which only fills in.
-WITHOUT = {"inversion", "latent", "mgan", "pulse", "completion"}
+#: Those that denoise by weights of a network that is given, and those that only fill in or only undo a blur.
+WITHOUT = {"inversion", "latent", "mgan", "pulse", "completion", "richardson_lucy"}
 #: Those that train a network on the picture: they take long, and what is small or has holes they refuse.
 LEARNERS = {"zsn2n", "idr", "pixel2pixel"}
 DENOISERS = sorted(set(prior_names()) - WITHOUT - LEARNERS)

@@ -67,6 +67,7 @@ REFUSED: dict[str, dict[str, tuple[Any, ...]]] = {
         "initial": ("bm3d",),
     },
     "pulse": {"samples": (0,), "learning_rate": (0,)},
+    "richardson_lucy": {"tv": (-0.1, 0.3), "discrepancy": (0,), "iterations": (0,)},
     "tgv": {"ratio": (0,), "across": (0, 2), "updates": (-1,), "weight": (0,), "block": (0,)},
     "tv": {
         "across": (1.5,),

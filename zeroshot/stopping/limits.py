@@ -100,7 +100,8 @@ class Discrepancy(StoppingRule):
 
     def update(self, estimate: Estimate) -> bool:
         with torch.no_grad():
-            self._residual = self._problem.residual(estimate.image)
+            known = estimate.residual
+            self._residual = self._problem.residual(estimate.image) if known is None else known
         if not self._residual <= self._limit:
             return False
         self._best = estimate.image.detach().clone()

@@ -1,0 +1,1 @@
+"""The classic ways to undo a blur by a formula."""
