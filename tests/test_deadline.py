@@ -213,7 +213,11 @@ def test_every_prior_reports_on_a_run_that_had_no_time(prior: str) -> None:
     if "weights=" in zeroshot.registry.prior_class(prior).summary:
         pytest.skip("needs weights")
     noisy = np.random.default_rng(0).random((24, 24, 3)).astype(np.float32)
-    task, options = ("denoise", {}) if prior != "completion" else ("inpaint", {"mask": noisy > 0.4})
+    others = {
+        "completion": ("inpaint", {"mask": noisy > 0.4}),
+        "richardson_lucy": ("deblur", {"kernel": "gaussian=1"}),
+    }
+    task, options = others.get(prior, ("denoise", {}))
     with kept(Deadline(-1.0, grace=0.0)), pytest.warns(UserWarning, match="this is"):
         result = zeroshot.solve(noisy, task, prior, sigma=0.1, seconds=60.0, progress=False, **options)
     assert result.iterations == 0
