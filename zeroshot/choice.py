@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from zeroshot.operators.mask import has_wide_hole
 from zeroshot.prior import configured_prior
 from zeroshot.problem import Problem
 from zeroshot.standings import AREA, ROLES, means, ranked
@@ -57,7 +56,7 @@ def kind_of(problem: Problem) -> str:
     """What sets the problem apart from others of its task, as the rows of the table have it."""
     if problem.task != "inpaint":
         return ""
-    return "wide holes" if has_wide_hole(problem.known_pixels()) else "narrow holes"
+    return "wide holes" if problem.has_wide_hole() else "narrow holes"
 
 
 def _supports(name: str, problem: Problem) -> bool:

@@ -18,7 +18,7 @@ from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.noise import NoiseModel, contrasts, estimate_sigma, stabilisation
 from zeroshot.operators.blur import Blur
 from zeroshot.operators.identity import Identity
-from zeroshot.operators.mask import Mask
+from zeroshot.operators.mask import Mask, has_wide_hole
 from zeroshot.operators.operator import Operator
 from zeroshot.operators.window import Window
 
@@ -207,6 +207,10 @@ class Problem:
         counted = self.counted()
         known = known if counted is None else known * counted
         return None if bool(known.all()) else known
+
+    def has_wide_hole(self) -> bool:
+        """Whether pixels are to be filled in, and in some square of 9 × 9 none is known."""
+        return self.task == "inpaint" and has_wide_hole(self.known_pixels())
 
     def ceiling(self) -> torch.Tensor | None:
         """The largest value of every pixel of the unknown image where some may exceed white, else None.

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from zeroshot.operators.mask import has_wide_hole
 from zeroshot.problem import Problem
 
 #: By what candidates are told apart: measurements that are put aside, a coarser version of the picture whose truth is
@@ -88,7 +87,7 @@ _WIDE_HOLES = {
 
 def measured_for(problem: Problem) -> dict[str, Figures]:
     """What was measured of the candidates for such problems, the strongest first."""
-    if problem.task == "inpaint" and has_wide_hole(problem.known_pixels()):
+    if problem.has_wide_hole():
         return _WIDE_HOLES
     return MEASURED.get(problem.task, MEASURED["restore"])
 

@@ -33,7 +33,7 @@ class ModelSelection(Prior):
     pictures.
 
     The candidates of a task come with how good and how dear they were on test pictures. The trials are made of as much
-    of the picture as costs no more than one and a half runs of the one that is chosen, in windows that stand for all of
+    of the picture as costs no more than 1.2 runs of the one that is chosen, in windows that stand for all of
     it, and of no more candidates than that leaves room for; the first one is taken without trials where it leaves none.
     From one window to the next those are given up that have fallen behind. What a candidate is expected to gain on the
     first is the mean of what was seen of it here and on test pictures, each weighted by how certain it is; it is chosen

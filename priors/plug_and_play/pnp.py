@@ -16,7 +16,7 @@ from zeroshot.deadline import seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.noise import QUANTISATION
 from zeroshot.operators.identity import Identity
-from zeroshot.operators.mask import Mask, has_wide_hole
+from zeroshot.operators.mask import Mask
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.denoiser import Denoiser
 from zeroshot.priors.total_variation.chroma import chosen_chroma
@@ -171,7 +171,7 @@ class PlugAndPlay(Prior):
                 found |= {**SEVERAL_DAMAGES, "sigma_end": end, "sigma_start": max(end, found["sigma_start"])}
         if problem.task == "demosaic" and problem.sigma is not None and problem.sigma > STRONG_NOISE:
             found |= NOISY_MOSAIC
-        if problem.task == "inpaint" and cls.scheme == "hqs" and has_wide_hole(problem.known_pixels()):
+        if cls.scheme == "hqs" and problem.has_wide_hole():
             found |= WIDE_HOLES
         if isinstance(problem.data_term, L1 | Huber):
             found |= OUTLIERS

@@ -11,7 +11,6 @@ import torch
 
 from zeroshot.checks import require_choice, require_positive, require_whole
 from zeroshot.estimate import Estimate
-from zeroshot.operators.mask import has_wide_hole
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.patch_groups import Centre, PatchGroups
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, PlugAndPlayRun
@@ -109,8 +108,7 @@ class GroupSparseRepresentation(Prior):
     @classmethod
     def task_defaults(cls, problem: Problem) -> dict[str, Any]:
         """Those of the task, and of wide holes."""
-        wide = problem.task == "inpaint" and has_wide_hole(problem.known_pixels())
-        return {**super().task_defaults(problem), **(WIDE_HOLES if wide else {})}
+        return {**super().task_defaults(problem), **(WIDE_HOLES if problem.has_wide_hole() else {})}
 
     def __post_init__(self) -> None:
         require_choice(self, "shrinkage", RULES)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 
 from zeroshot.operators import Identity, Mask
+from zeroshot.operators.mask import distance_from_known
 from zeroshot.problem import Problem
 from zeroshot.stopping.held_out import clearly_less
 
@@ -160,11 +161,5 @@ class HoleBlend:
 
 def depth_in_holes(problem: Problem) -> torch.Tensor:
     """The distance of every pixel from the nearest one that is known in all channels, in pixels, (N, 1, H, W)."""
-    # Half a second that only holes need.
-    from scipy.ndimage import distance_transform_edt
-
     known = problem.known_pixels()
-    if known is None:
-        return torch.zeros_like(problem.y[:, :1])
-    missing = (known.amin(dim=1, keepdim=True) < 0.5).cpu().numpy()
-    return torch.stack([torch.from_numpy(distance_transform_edt(one)) for one in missing]).to(problem.y)
+    return torch.zeros_like(problem.y[:, :1]) if known is None else distance_from_known(known)

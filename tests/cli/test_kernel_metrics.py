@@ -11,18 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.cli.commands import measure
 from tests.pictures import noisy_pixels, sample
-from zeroshot.cli import metrics as command_metrics
-from zeroshot.cli.arguments import Parser
 from zeroshot.operators import kernels
-
-
-def measure(*arguments: object) -> int:
-    """What the command line does with these arguments."""
-    parser = Parser(prog="zeroshot")
-    command_metrics.add_parser(parser.add_subparsers(dest="command"))
-    options = parser.parse_args(["metrics", *map(str, arguments)])
-    return options.run(options)
 
 
 @pytest.fixture

@@ -125,6 +125,21 @@ def has_wide_hole(known: torch.Tensor | None) -> bool:
     return bool((functional.max_pool2d((known > 0).float(), _WIDE, stride=1) == 0).any())
 
 
+def distance_from_known(known: torch.Tensor) -> torch.Tensor:
+    """The distance of every pixel from the nearest one that is known in all channels, in pixels, (N, 1, H, W).
+
+    Parameters
+    ----------
+    known : torch.Tensor
+        1 at known values, 0 elsewhere, (N, C, H, W).
+    """
+    # Half a second that only holes need.
+    from scipy.ndimage import distance_transform_edt
+
+    missing = (known.amin(dim=1, keepdim=True) < 0.5).cpu().numpy()
+    return torch.stack([torch.from_numpy(distance_transform_edt(one)) for one in missing]).to(known)
+
+
 def fill_holes(y: torch.Tensor, mask: torch.Tensor, sweeps: int = 4) -> torch.Tensor:
     """Fill missing pixels smoothly from the known ones, which are kept exactly.
 

@@ -11,6 +11,7 @@ import torch
 
 from zeroshot.checks import require_fraction, require_whole
 from zeroshot.estimate import Estimate
+from zeroshot.operators.mask import distance_from_known
 from zeroshot.problem import Problem
 from zeroshot.stopping.minimum import MinimumSeeking
 
@@ -159,9 +160,8 @@ def rims_of_holes(problem: Problem, width: int) -> torch.Tensor | None:
     if known is None:
         return None
     rims = torch.zeros_like(known)
-    for index, one in enumerate(known):
-        missing = (one.amin(dim=0) < 0.5).cpu().numpy()
-        inside = distance_transform_edt(missing) > LARGE_HOLE
+    for index, (one, depth) in enumerate(zip(known, distance_from_known(known), strict=True)):
+        inside = depth[0].cpu().numpy() > LARGE_HOLE
         if inside.any():
             near = distance_transform_edt(~inside) <= LARGE_HOLE + width
             rims[index] = torch.from_numpy(near).to(one) * one
