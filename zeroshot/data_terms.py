@@ -31,6 +31,10 @@ class DataTerm(ABC):
     def prox(self, point: torch.Tensor, y: torch.Tensor, step: float) -> torch.Tensor:
         """``argmin over p of step·d(p, y) + ½(p − point)²``, elementwise."""
 
+    def to(self, device: torch.device | str) -> DataTerm:
+        """The same data term with its tensors, where it has some, on a device."""
+        return self
+
     def conjugate(self, dual: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """The convex conjugate ``d*(q, y) = sup over p of q·p − d(p, y)``, elementwise.
 
@@ -267,8 +271,10 @@ class Perceptual(DataTerm):
     layers: tuple[str, ...] = ("relu2_2",)
     pixels: float = 1.0
     features: float = 1.0
-    #: The features of the last measurement, which stays the same over a run.
-    _kept: dict[int, tuple[torch.Tensor, list[torch.Tensor]]] = field(default_factory=dict, repr=False)
+    #: The features of the last measurement with its weight, which stay the same over a run.
+    _kept: dict[int, tuple[torch.Tensor, torch.Tensor | None, list[torch.Tensor]]] = field(
+        default_factory=dict, repr=False
+    )
 
     def __post_init__(self) -> None:
         for layer in self.layers:
@@ -301,11 +307,10 @@ class Perceptual(DataTerm):
 
     def _features_of(self, y: torch.Tensor, weight: torch.Tensor | None) -> list[torch.Tensor]:
         """Φ(y), computed once for a measurement that does not change."""
-        shown = y if weight is None else y * weight
         kept = self._kept.get(0)
-        if kept is not None and kept[0].shape == shown.shape and torch.equal(kept[0], shown):
-            return kept[1]
+        if kept is not None and kept[0] is y and kept[1] is weight:
+            return kept[2]
         with torch.no_grad():
-            features = self.extractor(shown, self.layers)
-        self._kept[0] = (shown.detach().clone(), features)
+            features = self.extractor(y if weight is None else y * weight, self.layers)
+        self._kept[0] = (y, weight, features)
         return features

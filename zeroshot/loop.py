@@ -16,7 +16,7 @@ import torch
 from zeroshot.deadline import Deadline, OutOfTime, kept, seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.polling import StepWatch, polling
-from zeroshot.prior import Prior, Run
+from zeroshot.prior import Prior, Run, tensors_in
 from zeroshot.problem import Problem
 from zeroshot.stopping import StoppingRule
 from zeroshot.words import counted
@@ -342,10 +342,11 @@ class _NotBegun(Run):
 
 def all_finite(state: Any) -> bool:
     """Whether every floating-point tensor in a nested state is finite."""
-    if isinstance(state, torch.Tensor):
-        return not state.is_floating_point() or bool(state.isfinite().all())
-    if isinstance(state, dict):
-        return all(all_finite(value) for value in state.values())
-    if isinstance(state, list | tuple):
-        return all(all_finite(value) for value in state)
-    return True
+    # One answer for all tensors of a device: each that is read makes the host wait for a GPU.
+    verdicts: dict[torch.device, torch.Tensor] = {}
+    for tensor in tensors_in(state):
+        if tensor.is_floating_point():
+            finite = tensor.isfinite().all()
+            known = verdicts.get(tensor.device)
+            verdicts[tensor.device] = finite if known is None else known & finite
+    return all(bool(verdict) for verdict in verdicts.values())

@@ -404,6 +404,7 @@ class Problem:
             y=self.y.to(device),
             # Module.to works in place, and the operator may be the caller's own.
             operator=copy.deepcopy(self.operator).to(device),
+            data_term=self.data_term.to(device),
             measured=move(self.measured),
             held_out=move(self.held_out),
             clipped=move(self.clipped),

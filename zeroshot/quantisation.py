@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -44,6 +44,10 @@ class Quantised(DataTerm):
     def typical_curvature(self) -> float:
         """The second derivative of d in the box of a step of middle size."""
         return UNIFORM / float(self.step.square().median())
+
+    def to(self, device: torch.device | str) -> Quantised:
+        """The same with its steps on a device."""
+        return replace(self, step=self.step.to(device))
 
     def _steps(self, y: torch.Tensor) -> torch.Tensor:
         """Q of y's shape."""

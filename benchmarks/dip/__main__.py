@@ -6,11 +6,12 @@
     python -m benchmarks.dip --published                        # whole images beside the papers' figures
     python -m benchmarks.dip --stopping                         # rule × task × gap to the best of the run
     python -m benchmarks.dip --budgets 10 30 120                # quality within a time budget
+    python -m benchmarks.dip --record --images 4                # the stored curves of the reference, for hours or a GPU
     python -m benchmarks.dip --all
 
 The reference is the recipe with the published settings, run in float32 by this engine. It takes hours, so its
-curves are stored (`benchmarks/results/dip/TASK_IMAGE.csv`: bfloat16, seed 0, crops of 256 × 256, cut where they
-no longer rose) and only the seconds of its float32 steps are measured, between steps of the fast run;
+curves are stored (`benchmarks/results/dip/TASK_IMAGE.csv`: float32, seed 0, crops of 256 × 256, at their full length,
+made by ``--record`` on a GPU) and only the seconds of its float32 steps are measured, between steps of the fast run;
 ``--reference measured`` runs it in full. The fast run is a whole call of solve() with its default stopping, and its
 seconds hold all of it, the guide too, but not the measuring of PSNR. The reference is given the better of its
 average and its newest iterate, the fast run what it would return.
@@ -28,8 +29,8 @@ from zeroshot.prior import require_known_settings
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 
 from .budgets import compare_budgets
-from .cases import SETS, setting
-from .curves import CLOCKS
+from .cases import SETS, crop, setting
+from .curves import CLOCKS, record_reference
 from .quality import TABLES, compare_quality
 from .speed import STORED_SIZE, compare_speed, measure_alone
 from .stopping import compare_stopping
@@ -44,6 +45,9 @@ def parsed() -> argparse.Namespace:
     modes.add_argument("--published", action="store_true", help="whole images beside the papers' figures")
     modes.add_argument("--stopping", action="store_true", help="rule × task × gap")
     modes.add_argument("--budgets", nargs="+", type=positive, metavar="S", help="PSNR within so many seconds")
+    modes.add_argument(
+        "--record", action="store_true", help="measure the curves of the reference and store them"
+    )
     modes.add_argument("--all", action="store_true", help="all of these, one after the other")
     add = options.add_argument
     add("--tasks", nargs="+", choices=list(SETS), help="default: those that the mode is about")
@@ -71,7 +75,7 @@ def parsed() -> argparse.Namespace:
 
 
 def measures_speed(arguments: argparse.Namespace) -> bool:
-    return not (arguments.published or arguments.stopping or arguments.budgets)
+    return not (arguments.published or arguments.stopping or arguments.budgets or arguments.record)
 
 
 def with_defaults(arguments: argparse.Namespace, **defaults: object) -> argparse.Namespace:
@@ -83,6 +87,12 @@ def with_defaults(arguments: argparse.Namespace, **defaults: object) -> argparse
 def main() -> None:
     arguments = parsed()
     crops = {"size": STORED_SIZE, "images": 5}
+    if arguments.record:
+        chosen = with_defaults(arguments, tasks=PUBLISHED_TASKS, size=STORED_SIZE, images=4)
+        for task in chosen.tasks:
+            for name in SETS[task][1][: chosen.images]:
+                record_reference(task, name, crop(task, name, chosen.size), chosen)
+        return
     if measures_speed(arguments):
         chosen = with_defaults(arguments, tasks=PUBLISHED_TASKS, **crops)
         for task in chosen.tasks:

@@ -134,6 +134,13 @@ def measured_reference(task: str, name: str, one: Degraded, arguments: argparse.
     return read_curve(path)
 
 
+def record_reference(task: str, name: str, one: Degraded, arguments: argparse.Namespace) -> None:
+    """Measure the curve of the reference, and store it where :func:`stored_file` looks."""
+    curve = measured_reference(task, name, one, arguments)
+    write_curve(stored_file(task, name), curve.rows)
+    print(f"  {task} {name}: best {curve.best('either'):.2f} dB, {curve.last[0]:.0f} iterations", flush=True)
+
+
 def both(estimate: Estimate, one: Degraded) -> tuple[float, float]:
     """PSNR of the image that is returned and of the newest iterate."""
     return psnr_of(estimate.image, one), psnr_of(estimate.newest, one)

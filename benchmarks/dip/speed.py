@@ -185,7 +185,7 @@ def _print_summary(pairs: list[Pair], arguments: argparse.Namespace) -> None:
     lead = statistics.mean(pair.fast.stop - pair.reference.best("either") for pair in pairs)
     print(f"; fast to its stop: ratio {to_stop:.1f}")
     print(f"at the stop: {gap:.2f} dB below the run's own best, {lead:+.2f} dB against the reference's best")
-    precision = "in bfloat16" if arguments.reference == "stored" else f"in {arguments.precision}"
+    precision = "in float32" if arguments.reference == "stored" else f"in {arguments.precision}"
     print(
         f"reference: {arguments.reference} curves {precision}, seconds of float32 steps taken in this run",
         end="",

@@ -57,11 +57,9 @@ class Blend:
     def _weight_by_validation(self, image: torch.Tensor) -> float:
         assert self.problem.held_out is not None
         difference = (image - self.guide) * self.problem.held_out
-        energy = float(difference.square().sum())
-        if energy == 0:
-            return self.largest
-        best = float(((self.problem.y - self.guide) * difference).sum()) / energy
-        return min(self.largest, max(0.0, best))
+        sums = difference.square().sum(), ((self.problem.y - self.guide) * difference).sum()
+        energy, agreement = torch.stack(sums).tolist()
+        return self.largest if energy == 0 else min(self.largest, max(0.0, agreement / energy))
 
     @torch.no_grad()
     def is_clearly_better(self, image: torch.Tensor, weight: float) -> bool:

@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 
 import torch
 
+from zeroshot.cuda_graphs import Replayed
 from zeroshot.data_terms import Gaussian
 from zeroshot.deadline import seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.memory import available_memory, keep_large_allocations
 from zeroshot.operators import Mask
-from zeroshot.prior import Prior, Run, copied, require_known_settings
+from zeroshot.prior import Prior, Run, copied, overwrite, require_known_settings, tensors_in
 from zeroshot.priors.clean import CleanRun
 from zeroshot.priors.untrained.blending import Blend, HoleBlend
 from zeroshot.priors.untrained.guide import affordable, guide_in_time
@@ -23,6 +24,7 @@ from zeroshot.priors.untrained.parametrization import Frame, Perturbation, build
 from zeroshot.priors.untrained.recipe_choice import recipe_for
 from zeroshot.priors.untrained.settings import CHEAPER, DeepImageSettings, settings_help
 from zeroshot.problem import Problem
+from zeroshot.randomness import generator_on
 from zeroshot.registry import prior_class
 from zeroshot.solvers.muon import Muon
 from zeroshot.solvers.optimiser import Adam, Optimiser
@@ -160,6 +162,7 @@ class DeepImageRun(Run):
         "network",
         "optimiser",
         "generator",
+        "noise_generator",
         "average",
         "last_good",
         "weight",
@@ -189,6 +192,8 @@ class DeepImageRun(Run):
         self._guide_seconds, self._step_seconds = time.monotonic() - began, 0.0
         self.z = self._make_input(network.input_reduction, self.guide if prior.reads_guide else None)
         self._blend = self._make_blend()
+        # After all that is drawn on the CPU, so that every device begins with the same network.
+        self.noise_generator = generator_on(self.device, generator)
         self.perturbation = self._make_perturbation()
         self.optimiser = self._make_optimiser()
         self.average: torch.Tensor | None = None
@@ -202,6 +207,12 @@ class DeepImageRun(Run):
         self.trusted = False
         #: How many iterations on all measurements are left; None while some are held out.
         self.left: int | None = None
+        drawn_from = [self.noise_generator] if self.perturbation is not None else []
+        self._fitting = Replayed(self._fit, self.device, drawn_from)
+        self._updating = Replayed(self.optimiser.step, self.device)
+        #: The tensors of `kept` that are copies, and those that they are copies of; none while nothing is kept.
+        self._kept_tensors: list[torch.Tensor] = []
+        self._live: list[torch.Tensor] = []
 
     def _choose_guide(self, reduction: int) -> str:
         """The prior's guide, or a cheaper one where the budget is short."""
@@ -277,7 +288,9 @@ class DeepImageRun(Run):
         if prior.perturbation == 0:
             return None
         channels = self.z.shape[1]
-        return Perturbation(self.z, channels, prior.perturbation, prior.perturbation_noise, self.generator)
+        return Perturbation(
+            self.z, channels, prior.perturbation, prior.perturbation_noise, self.noise_generator
+        )
 
     def _make_optimiser(self) -> Optimiser:
         prior = self.prior
@@ -290,21 +303,37 @@ class DeepImageRun(Run):
 
     def step(self) -> Estimate:
         began = time.monotonic()
+        iterate, loss = self._fitting()
+        self.iteration += 1
+        if not self._fell_back(loss):
+            # A recorded update reads the gradients where a recorded fit leaves them.
+            (self._updating if self._fitting.is_recorded else self.optimiser.step)()
+        self._update_average(iterate)
+        assert self.average is not None
+        image = self._returned(self.average)
+        # Last of all, since it waits for a GPU.
+        estimate = Estimate(image, float(loss), self.iteration, iterate=iterate)
+        self._step_seconds = time.monotonic() - began
+        return estimate
+
+    def _fit(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The network's image with the perturbed input, and its loss, whose gradients are left with the weights."""
+        self.optimiser.zero_grad()
         z = self.z if self.perturbation is None else self.z + self.perturbation.draw()
         output = self.frame.crop(self.network(z))
         loss = self.problem.loss(output)
-        self.optimiser.zero_grad()
         loss.backward()
-        self.iteration += 1
-        value = float(loss.detach())
-        if not self._fell_back(value):
-            self.optimiser.step()
-        iterate = output.detach().contiguous()
-        self._update_average(iterate)
-        assert self.average is not None
-        estimate = Estimate(self._returned(self.average), value, self.iteration, iterate=iterate)
-        self._step_seconds = time.monotonic() - began
-        return estimate
+        return output.detach().contiguous(), loss.detach()
+
+    def _forget_recordings(self) -> None:
+        """Record the step anew, since tensors that it works on are replaced."""
+        self._fitting.forget()
+        self._updating.forget()
+        self._live = []
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._forget_recordings()
 
     def _returned(self, average: torch.Tensor) -> torch.Tensor:
         if self.left is not None:
@@ -322,10 +351,19 @@ class DeepImageRun(Run):
         """Keep what made the image that is returned, to say what it is and to go on from it."""
         if best is not None and not torch.equal(best, estimate.image):
             return
-        self.kept = {"weight": self.weight}
-        if best is not None and self.prior.refit_iterations:
-            parts = {"network": self.network.state_dict(), "average": self.average}
-            self.kept |= copied({**parts, "optimiser": self.optimiser.state_dict()})
+        if best is None or not self.prior.refit_iterations:
+            self.kept, self._live = {"weight": self.weight}, []
+            return
+        self.kept["weight"] = self.weight
+        if self._live:
+            overwrite(self._kept_tensors, self._live)
+            return
+        parts = {"network": self.network, "average": self.average, "optimiser": self.optimiser}
+        self.kept |= copied(parts, self.kept)
+        if self.device.type == "cuda" and self.prior.averaging:
+            # There every number of theirs is a tensor, which stays where it is.
+            self._live = list(tensors_in(parts))
+            self._kept_tensors = list(tensors_in({name: self.kept[name] for name in parts}))
 
     @property
     def finished(self) -> bool:
@@ -345,6 +383,7 @@ class DeepImageRun(Run):
             return False
         self.problem, self.left = problem, self.prior.refit_iterations
         self._exact = self._exact_pixels()
+        self._forget_recordings()
         if "network" in self.kept:
             kept = copied(self.kept)
             self.network.load_state_dict(kept["network"])
@@ -390,25 +429,27 @@ class DeepImageRun(Run):
     def _keep_known(self, image: torch.Tensor) -> torch.Tensor:
         return image if self._exact is None else torch.lerp(image, self.problem.y, self._exact)
 
-    def _fell_back(self, loss: float) -> bool:
+    @torch.no_grad()
+    def _fell_back(self, loss: torch.Tensor) -> bool:
         """Take the weights of the last comparison back where the fit has collapsed since."""
         if self.prior.backtracking == 0 or (self.iteration - 1) % self.prior.backtracking_interval:
             return False
-        parameters = list(self.network.parameters())
-        if self.last_good is not None:
-            loss_then, weights = self.last_good
-            drop = 10 * math.log10(max(loss, 1e-20) / max(loss_then, 1e-20))
-            if drop > self.prior.backtracking:
-                with torch.no_grad():
-                    for parameter, weight in zip(parameters, weights, strict=True):
-                        parameter.copy_(weight)
-                return True
-        self.last_good = (loss, [parameter.detach().clone() for parameter in parameters])
+        parameters, now = list(self.network.parameters()), float(loss)
+        if self.last_good is None:
+            self.last_good = (now, [parameter.clone() for parameter in parameters])
+            return False
+        loss_then, weights = self.last_good
+        if 10 * math.log10(max(now, 1e-20) / max(loss_then, 1e-20)) > self.prior.backtracking:
+            torch._foreach_copy_(parameters, weights)
+            return True
+        torch._foreach_copy_(weights, parameters)
+        self.last_good = (now, weights)
         return False
 
     def shrink_step(self, factor: float) -> None:
         for group in self.optimiser.param_groups:
             group["lr"] *= factor
+        self._forget_recordings()
 
     @property
     def share(self) -> float:

@@ -128,8 +128,20 @@ def fixed_input(
 class Perturbation:
     """Gaussian noise for the input, new at each iteration.
 
-    Drawing it is expensive on a CPU. With ``source="pool"`` it is cut at a random offset from a pool four
-    times as large, drawn once; with ``source="fresh"`` it is drawn each time, as published.
+    Drawing it is expensive on a CPU. There it is, with ``source="pool"``, cut at a random offset from a pool four
+    times as large, drawn once; with ``source="fresh"``, and on a GPU, it is drawn each time, as published.
+
+    Parameters
+    ----------
+    like : torch.Tensor
+        The input, (1, C, H, W).
+    channels : int
+        Of the noise.
+    sigma : float
+        Its standard deviation.
+    source : {"pool", "fresh"}
+    generator : torch.Generator
+        On the device of the input.
     """
 
     def __init__(
@@ -141,15 +153,15 @@ class Perturbation:
         self.like = like
         self.generator = generator
         self.pool: torch.Tensor | None = None
-        if source == "pool":
+        if source == "pool" and like.device.type == "cpu":
             pool = torch.randn(4 * self.count, generator=generator) * sigma
             self.pool = pool.to(device=like.device, dtype=like.dtype)
 
     def draw(self) -> torch.Tensor:
         """Noise of shape (1, channels, H, W), channels last, so that it was cheap to draw and is cheap to add."""
         if self.pool is None:
-            noise = torch.randn(self.count, generator=self.generator).mul_(self.sigma)
-            noise = noise.to(device=self.like.device, dtype=self.like.dtype)
+            noise = torch.randn(self.count, generator=self.generator, device=self.like.device)
+            noise = noise.mul_(self.sigma).to(self.like.dtype)
         else:
             offset = int(torch.randint(3 * self.count, (), generator=self.generator))
             noise = self.pool[offset : offset + self.count]

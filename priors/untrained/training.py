@@ -22,6 +22,7 @@ from zeroshot.memory import keep_large_allocations
 from zeroshot.prior import Run
 from zeroshot.priors.untrained.networks.plain import Plain
 from zeroshot.problem import Problem
+from zeroshot.randomness import generator_on
 from zeroshot.solvers.muon import Muon
 from zeroshot.solvers.optimiser import Adam, Optimiser
 
@@ -92,7 +93,15 @@ class TrainingRun(Run):
     Subclasses give the loss of an update, and the image that the network makes of the measurement.
     """
 
-    state: ClassVar[tuple[str, ...]] = ("iteration", "planned", "rate", "network", "optimiser", "generator")
+    state: ClassVar[tuple[str, ...]] = (
+        "iteration",
+        "planned",
+        "rate",
+        "network",
+        "optimiser",
+        "generator",
+        "noise_generator",
+    )
 
     def __init__(
         self,
@@ -113,6 +122,7 @@ class TrainingRun(Run):
         )
         network.initialise(generator)
         self.network = network.to(self.device)
+        self.noise_generator = generator_on(self.device, generator)
         self.optimiser = self._make_optimiser()
 
     def _make_optimiser(self) -> Optimiser:
@@ -143,7 +153,8 @@ class TrainingRun(Run):
         """A block of updates, then the whole image."""
         began = time.monotonic()
         count = max(1, min(self._settings.block, self.planned - self.iteration))
-        total = sum(self._update() for _ in range(count))
+        # Read once for all: each value that is read makes the host wait for a GPU.
+        total = float(torch.stack([self._update() for _ in range(count)]).double().sum())
         updated = time.monotonic()
         with torch.no_grad():
             image = self.denoised().clamp(0, 1)
@@ -151,7 +162,7 @@ class TrainingRun(Run):
             self._plan((updated - began) / count, time.monotonic() - updated)
         return Estimate(image, total / count, self.iteration)
 
-    def _update(self) -> float:
+    def _update(self) -> torch.Tensor:
         """One update of the weights; its loss."""
         done = min(1.0, self.iteration / self.planned)
         share = _LAST_RATE + (1 - _LAST_RATE) * (1 + math.cos(math.pi * done)) / 2
@@ -163,7 +174,7 @@ class TrainingRun(Run):
         loss.backward()
         self.optimiser.step()
         self.iteration += 1
-        return float(loss.detach())
+        return loss.detach()
 
     def _plan(self, update: float, evaluation: float) -> None:
         """Plan for fewer updates where the time that is left does not suffice for all."""

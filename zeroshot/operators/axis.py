@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from zeroshot.operators.boundary import extend, source_index
+from zeroshot.operators.boundary import extend, source_index, source_range
 from zeroshot.operators.linear import largest_singular_value
 
 
@@ -91,24 +91,23 @@ class AxisCorrelation(nn.Module):
             z.dtype,
         )
         x = _blockwise(windows, matrix.T, axis, count, size)
-        self._add_edge(x, z, axis, torch.arange(-self.before, 0, device=device))
-        self._add_edge(x, z, axis, torch.arange(size, size + self.after, device=device))
+        self._add_edge(x, z, axis, -self.before, 0)
+        self._add_edge(x, z, axis, size, size + self.after)
         return x
 
     def norm(self, size: int) -> float:
         """‖A‖₂ on an axis of `size` pixels."""
         return largest_singular_value(_OnSize(self, size), (1, 1, 1, size), self.kernel.device)
 
-    def _add_edge(self, x: torch.Tensor, z: torch.Tensor, axis: int, position: torch.Tensor) -> None:
-        """Add what the pixels at `position`, beyond the image, receive to the pixels that they repeat."""
-        if len(position) == 0:
+    def _add_edge(self, x: torch.Tensor, z: torch.Tensor, axis: int, start: int, stop: int) -> None:
+        """Add what the pixels from `start` to before `stop`, beyond the image, receive to those that they repeat."""
+        low = max(0, -(-(start + self.before - self.taps + 1) // self.stride))
+        high = min(z.shape[axis] - 1, (stop - 1 + self.before) // self.stride)
+        if stop == start or high < low:
             return
-        low = max(0, -(-(int(position[0]) + self.before - self.taps + 1) // self.stride))
-        high = min(z.shape[axis] - 1, (int(position[-1]) + self.before) // self.stride)
-        if high < low:
-            return
+        position = torch.arange(start, stop, device=z.device)
         target = source_index(position, x.shape[axis], self.boundary)
-        first, last = int(target.min()), int(target.max())
+        first, last = source_range(start, stop, x.shape[axis], self.boundary)
         repeats = torch.nn.functional.one_hot(target - first, last - first + 1).to(z.dtype)
         matrix = self._matrix(position + self.before, torch.arange(low, high + 1, device=z.device), z.dtype)
         weights = matrix @ repeats

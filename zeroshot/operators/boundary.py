@@ -32,6 +32,13 @@ def source_index(position: torch.Tensor, size: int, boundary: str) -> torch.Tens
     raise ValueError(f"unknown boundary {boundary!r}; known are {', '.join(BOUNDARIES)}")
 
 
+def source_range(start: int, stop: int, size: int, boundary: str) -> tuple[int, int]:
+    """The first and the last of the pixels that stand at positions from `start` to before `stop`."""
+    # On the CPU: what is read from a GPU is waited for.
+    pixels = source_index(torch.arange(start, stop), size, boundary)
+    return int(pixels.min()), int(pixels.max())
+
+
 def extend(x: torch.Tensor, axis: int, before: int, after: int, boundary: str) -> torch.Tensor:
     """`x` with `before` and `after` more pixels at the two ends of `axis`."""
     if before == after == 0:
@@ -53,7 +60,7 @@ def fold(extended: torch.Tensor, axis: int, before: int, after: int, boundary: s
         if length == 0:
             continue
         target = source_index(position.narrow(0, start, length), size, boundary)
-        first, last = int(target.min()), int(target.max())
+        first, last = source_range(start - before, start - before + length, size, boundary)
         matrix = torch.nn.functional.one_hot(target - first, last - first + 1).to(x.dtype)
         # A matrix product rather than index_add_, whose order of summation is left to chance on CUDA.
         part = torch.tensordot(extended.narrow(axis, start, length), matrix, dims=([axis], [0]))

@@ -109,15 +109,43 @@ def adam_step(group: dict[str, Any], states: dict[torch.Tensor, dict[str, Any]])
             state["first"] = torch.zeros_like(parameter)
             state["second"] = torch.zeros_like(parameter)
             state["count"] = 0
-        state["count"] += 1
         first.append(state["first"])
         second.append(state["second"])
         gradients.append(parameter.grad)
-    count = states[parameters[0]]["count"]
     torch._foreach_lerp_(first, gradients, 1 - beta1)
     torch._foreach_mul_(second, beta2)
     torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
     denominator = torch._foreach_sqrt(second)
+    if parameters[0].device.type == "cuda":
+        _step_recorded(group, [states[parameter] for parameter in parameters], first, denominator, parameters)
+        return
+    for parameter in parameters:
+        states[parameter]["count"] = int(states[parameter]["count"]) + 1
+    count = states[parameters[0]]["count"]
     torch._foreach_div_(denominator, (1 - beta2**count) ** 0.5)
     torch._foreach_add_(denominator, 1e-8)
     torch._foreach_addcdiv_(parameters, first, denominator, -group["lr"] / (1 - beta1**count))
+
+
+def _step_recorded(
+    group: dict[str, Any],
+    states: list[dict[str, Any]],
+    first: list[torch.Tensor],
+    denominator: list[torch.Tensor],
+    parameters: list[torch.Tensor],
+) -> None:
+    """The end of a step with its count on the device, so that a recorded step counts when it is replayed."""
+    beta1, beta2 = group["betas"]
+    for state in states:
+        if not isinstance(state["count"], torch.Tensor):
+            state["count"] = torch.full(
+                (), float(state["count"]), dtype=torch.float64, device=parameters[0].device
+            )
+    counts = [state["count"] for state in states]
+    torch._foreach_add_(counts, 1)
+    of_first, of_second = (1 - torch.pow(beta, counts[0]) for beta in (beta1, beta2))
+    torch._foreach_div_(denominator, of_second.sqrt().float())
+    torch._foreach_add_(denominator, 1e-8)
+    steps = torch._foreach_div(first, denominator)
+    torch._foreach_mul_(steps, (-group["lr"] / of_first).float())
+    torch._foreach_add_(parameters, steps)

@@ -76,7 +76,9 @@ class HeldOutGain(MinimumSeeking):
             )
         super().start(problem)
         self._problem = problem
-        self._which = problem.held_out.amax(dim=1) > 0
+        # Positions rather than a mask, whose every use would wait for a GPU.
+        self._which = (problem.held_out.amax(dim=1) > 0).flatten().nonzero()[:, 0]
+        self._count = problem.held_out.sum()
         self._errors: deque[torch.Tensor] = deque(maxlen=self.smoothing)
         self._errors_now = torch.empty(0)
         self._reference: torch.Tensor | None = None
@@ -109,15 +111,17 @@ class HeldOutGain(MinimumSeeking):
         assert problem.held_out is not None
         penalty = problem.data_term.penalty(problem.operator(estimate.image), problem.y) * problem.held_out
         # Pixels rather than values are counted: the errors of one pixel in its channels are alike.
-        self._errors.append(penalty.sum(dim=1)[self._which])
+        self._errors.append(penalty.sum(dim=1).flatten()[self._which])
         if len(self._errors) < self.smoothing:
             return None
         errors = self._errors_now = torch.stack(tuple(self._errors)).mean(dim=0)
-        if not bool(errors.isfinite().all()):
+        value = float(errors.sum() / self._count)
+        # The terms are not negative, so that their sum is finite where they all are.
+        if not math.isfinite(value):
             return math.inf
         if self._reference is None or clearly_less(errors, self._reference):
             self._reference, self._gained_at = errors, estimate.iteration
-        return float(errors.sum() / problem.held_out.sum())
+        return value
 
     def state_dict(self) -> dict[str, Any]:
         return super().state_dict() | {
@@ -142,10 +146,10 @@ class HeldOutGain(MinimumSeeking):
 def clearly_less(errors: torch.Tensor, reference: torch.Tensor) -> bool:
     """Whether errors are less than others at the same pixels by more than the standard error of the difference."""
     gains = (reference - errors).double()
-    mean = float(gains.mean())
     if len(gains) < 2:
-        return mean > 0
-    return mean > float(gains.std()) / math.sqrt(len(gains))
+        return float(gains.mean()) > 0
+    deviation, mean = torch.stack(torch.std_mean(gains)).tolist()
+    return bool(mean > deviation / math.sqrt(len(gains)))
 
 
 def rims_of_holes(problem: Problem, width: int) -> torch.Tensor | None:
