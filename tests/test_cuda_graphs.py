@@ -69,20 +69,6 @@ def test_what_cannot_be_recorded_is_called_as_it_is() -> None:
     assert values == [float(torch.rand((), generator=again, device=device)) for _ in range(8)]
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
-def test_adam_takes_the_steps_of_pytorch_on_every_device(device: str) -> None:
-    own = torch.linspace(-1, 1, 12, device=device).requires_grad_()
-    theirs = own.detach().clone().requires_grad_()
-    ours = Adam([own], lr=0.1, betas=(0.9, 0.99))
-    reference = torch.optim.Adam([theirs], lr=0.1, betas=(0.9, 0.99))
-    for _ in range(5):
-        for weights, optimiser in ((own, ours), (theirs, reference)):
-            optimiser.zero_grad()
-            (weights - 0.3).square().sum().backward()
-            optimiser.step()
-    torch.testing.assert_close(own, theirs, rtol=1e-5, atol=1e-6)
-
-
 def test_a_copy_takes_the_tensors_of_the_earlier_one_where_they_fit() -> None:
     first = copied({"a": torch.ones(2), "b": [torch.zeros(3), 1], "c": torch.ones(1)})
     kept = first["a"], first["b"][0]

@@ -6,10 +6,12 @@ proximal map, from which the proximal schemes are built.
 
 from __future__ import annotations
 
+import copy
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -283,6 +285,14 @@ class Perceptual(DataTerm):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be a number of at least 0, got {getattr(self, name)!r}")
 
+    def to(self, device: torch.device | str) -> Perceptual:
+        """The same with a network on the device: itself where its network is there, else with a copy of it."""
+        if isinstance(self.extractor, torch.nn.Module):
+            held = itertools.chain(self.extractor.parameters(), self.extractor.buffers())
+            if all(tensor.device == torch.device(device) for tensor in held):
+                return self
+        return replace(self, extractor=copy.deepcopy(self.extractor).to(torch.device(device)), _kept={})
+
     def penalty(self, prediction: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """The elementwise part, ½(p − y)²; that of the features is not one per pixel."""
         return 0.5 * (prediction - y).square()
@@ -299,7 +309,6 @@ class Perceptual(DataTerm):
             return self.pixels * pixels
         if weight is not None:
             prediction = prediction * weight
-        self.extractor.to(prediction.device)
         seen = self.extractor(prediction, self.layers)
         wanted = self._features_of(y, weight)
         distance = sum(0.5 * (one - other).square().mean() for one, other in zip(seen, wanted, strict=True))

@@ -32,6 +32,20 @@ def test_adam_takes_the_steps_of_pytorch() -> None:
         assert torch.equal(one, other)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU with CUDA")
+def test_adam_on_a_gpu_takes_the_steps_of_the_cpu() -> None:
+    on_cpu = parameters()
+    on_gpu = [one.detach().cuda().requires_grad_() for one in on_cpu]
+    for held in (on_cpu, on_gpu):
+        adam = Adam(held, lr=0.03)
+        for _ in range(20):
+            adam.zero_grad()
+            misfit(held).backward()
+            adam.step()
+    for one, other in zip(on_gpu, on_cpu, strict=True):
+        torch.testing.assert_close(one.cpu(), other, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["adam", "muon"])
 def test_a_continued_optimiser_takes_the_same_steps(kind: str) -> None:
     def made(held: list[torch.Tensor]) -> Adam | Muon:

@@ -5,6 +5,7 @@ min over θ of ‖Φ(x(θ)) − Φ(x₀)‖²: what a layer still knows of an im
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -72,9 +73,13 @@ def invert_features(
 
 def _feature_map(extractor: FeatureExtractor, layer: str, scale: float, size: tuple[int, int]) -> Operator:
     """A x = Φ(x) / scale, for images of one size, which the features do not tell exactly."""
+    # Elsewhere with a copy: the caller's own network stays where it is.
+    networks = {extractor.mean.device: extractor}
 
     def features(x: torch.Tensor) -> torch.Tensor:
-        return extractor.to(x.device)(x, (layer,))[0] / scale
+        if x.device not in networks:
+            networks[x.device] = copy.deepcopy(extractor).to(x.device)
+        return networks[x.device](x, (layer,))[0] / scale
 
     # What errors and the provenance call the operator.
     features.__name__ = f"features(VGG{extractor.depth}, {layer})"
