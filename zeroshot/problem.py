@@ -16,7 +16,7 @@ import torch
 from zeroshot.checks import is_number, require_number
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.noise import NoiseModel, contrasts, estimate_sigma, stabilisation
-from zeroshot.operators.blur import Blur
+from zeroshot.operators.blurring import Blurring
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask, has_wide_hole
 from zeroshot.operators.operator import Operator
@@ -336,7 +336,7 @@ class Problem:
         """
         if self.frame is None:
             return self
-        assert isinstance(self.operator, Blur)
+        assert isinstance(self.operator, Blurring)
         bounded = self.operator.with_boundary("replicate")
         return replace(self, operator=bounded, reference_shape=(), frame=None)
 

@@ -11,7 +11,7 @@ from zeroshot.checks import require_choice, require_number, require_positive, re
 from zeroshot.data_terms import Gaussian, Poisson
 from zeroshot.estimate import Estimate
 from zeroshot.operators import fill_holes
-from zeroshot.operators.blur import Blur
+from zeroshot.operators.blurring import Blurring
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.total_variation.convex import expected_residual
 from zeroshot.problem import Problem
@@ -83,7 +83,7 @@ class RichardsonLucy(Prior):
 
     def supports(self, problem: Problem) -> str | None:
         """None for blurs with Gaussian or Poisson noise."""
-        if not isinstance(problem.operator, Blur):
+        if not isinstance(problem.operator, Blurring):
             return f"{self.name} undoes a blur, and {problem.operator.describe()} is none; take tv or pnp"
         if not isinstance(problem.data_term, Gaussian | Poisson):
             term = type(problem.data_term).__name__
@@ -106,7 +106,7 @@ class RichardsonLucyRun(Run):
     state = ("image", "before", "update", "update_before", "tv", "iteration")
 
     def __init__(self, prior: RichardsonLucy, problem: Problem) -> None:
-        assert isinstance(problem.operator, Blur)
+        assert isinstance(problem.operator, Blurring)
         self.device = problem.y.device
         self.prior, self.problem, self.operator = prior, problem, problem.operator
         self.iteration = 0

@@ -16,6 +16,7 @@ from zeroshot.operators import (
     Mask,
     Mosaic,
     Operator,
+    SpaceVaryingBlur,
     Stack,
     as_operator,
     from_functions,
@@ -27,6 +28,11 @@ def weights(height: int, width: int, positive: bool = False) -> np.ndarray:
     """A kernel without symmetry that is not separable."""
     values = np.random.default_rng(height * 31 + width).standard_normal((height, width))
     return np.abs(values) if positive else values + 0.5
+
+
+def grid(rows: int, columns: int, height: int, width: int) -> np.ndarray:
+    """Kernels without symmetry, another one at each place."""
+    return np.random.default_rng(rows).random((rows, columns, height, width)) + 0.05
 
 
 def holes(height: int, width: int, channels: int = 1) -> np.ndarray:
@@ -67,6 +73,9 @@ CASES: dict[str, tuple[Operator, tuple[int, ...]]] = {
     "lanczos2": (Downsample(2, "lanczos2"), (1, 3, 14, 10)),
     "lanczos3": (Downsample(4, "lanczos3"), (1, 1, 16, 24)),
     "box": (Downsample(3, "box"), (2, 1, 9, 12)),
+    "blur on a grid": (SpaceVaryingBlur(grid(2, 3, 5, 3)), (1, 3, 13, 17)),
+    "blur on a grid, valid": (SpaceVaryingBlur(grid(3, 2, 3, 5), "valid"), (2, 1, 14, 19)),
+    "blur on a grid, circular": (SpaceVaryingBlur(grid(1, 3, 3, 3), "circular"), (1, 2, 9, 12)),
     "gaussian down": (Downsample(4, "gaussian", sigma=1.6), (1, 3, 16, 20)),
     "custom odd, even scale": (Downsample(2, weights(5, 3)), (1, 2, 12, 8)),
     "custom even, odd scale": (Downsample(3, weights(4, 4)), (1, 1, 12, 15)),

@@ -9,6 +9,7 @@ from .jpeg_transform import JpegTransform
 from .mask import Mask, fill_holes
 from .mosaic import Mosaic
 from .operator import Composition, Operator
+from .space_varying_blur import SpaceVaryingBlur
 from .stack import Stack
 from .window import Locality, Window
 
@@ -24,6 +25,7 @@ __all__ = [
     "Mask",
     "Mosaic",
     "Operator",
+    "SpaceVaryingBlur",
     "Stack",
     "Window",
     "as_operator",

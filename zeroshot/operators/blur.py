@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
 from zeroshot.operators import kernels
-from zeroshot.operators.boundary import extend
+from zeroshot.operators.blurring import Blurring
 from zeroshot.operators.correlation import Correlation
-from zeroshot.operators.operator import Operator, Shape, require_image
-from zeroshot.operators.window import Locality, Window
-from zeroshot.spelling import Argument, OptionError
-
-BOUNDARIES = ("reflect", "circular", "replicate", "valid")
+from zeroshot.operators.operator import Operator
+from zeroshot.operators.window import Window
 
 
-class Blur(Operator):
+class Blur(Blurring):
     """A x = k ∗ x, each channel convolved with the same kernel.
 
     It is a true convolution, as scipy.signal.convolve2d: a point becomes the kernel, not its mirror image.
@@ -36,15 +32,9 @@ class Blur(Operator):
     """
 
     def __init__(self, kernel: np.ndarray | torch.Tensor, boundary: str = "reflect") -> None:
-        super().__init__()
-        if boundary not in BOUNDARIES:
-            raise ValueError(f"unknown boundary {boundary!r}; known are {', '.join(BOUNDARIES)}")
         weights = kernels.as_kernel(kernel)
-        height, width = weights.shape
-        if height % 2 == 0 or width % 2 == 0:
-            raise ValueError(f"a blur kernel has an odd height and width, got {height} × {width}")
-        self.boundary, self.size, self.radius = boundary, (height, width), (height // 2, width // 2)
-        self.name = f"{height}×{width} kernel"
+        super().__init__((weights.shape[0], weights.shape[1]), boundary)
+        self.name = f"{self.size[0]}×{self.size[1]} kernel"
         margin = (0, 0) if boundary == "valid" else self.radius
         mode = "replicate" if boundary == "valid" else boundary
         self.correlation = Correlation(weights[::-1, ::-1], 1, margin, margin, mode)
@@ -86,18 +76,6 @@ class Blur(Operator):
         height, width = self.input_shape(tuple(y.shape))[-2:]
         return self.correlation.adjoint(y, (height, width))
 
-    def input_shape(self, measurement_shape: Sequence[int]) -> Shape:
-        return self._resized(measurement_shape, 1)
-
-    def output_shape(self, image_shape: Sequence[int]) -> Shape:
-        self._check(image_shape)
-        return self._resized(image_shape, -1)
-
-    def _resized(self, shape: Sequence[int], sign: int) -> Shape:
-        require_image(shape, self)
-        rows, columns = (2 * radius if self.boundary == "valid" else 0 for radius in self.radius)
-        return (*shape[:2], shape[2] + sign * rows, shape[3] + sign * columns)
-
     def norm(self, measurement_shape: Sequence[int] | None = None) -> float:
         if measurement_shape is None and self.boundary in ("circular", "valid"):
             return self.correlation.norm_of_unbounded()
@@ -117,21 +95,6 @@ class Blur(Operator):
             kernel = wrapped.unflatten(axis, (laps, length)).sum(dim=axis)
         return float(torch.fft.rfft2(kernel).abs().max())
 
-    def initial(self, y: torch.Tensor) -> torch.Tensor:
-        """The blurred image itself; for "valid", with its edge repeated up to the size of the image."""
-        require_image(y.shape, self)
-        if self.boundary != "valid":
-            return y
-        rows = extend(y, -2, self.radius[0], self.radius[0], "replicate")
-        return extend(rows, -1, self.radius[1], self.radius[1], "replicate")
-
-    def locality(self) -> Locality:
-        if self.boundary == "circular":
-            raise ValueError(
-                f"{self.describe()} joins opposite edges of the image, which no tile has both of"
-            )
-        return Locality(reach=max(self.radius))
-
     def crop(self, window: Window) -> tuple[Operator, Window]:
         self.locality()
         if self.boundary != "valid":
@@ -142,19 +105,3 @@ class Blur(Operator):
     def describe(self) -> str:
         boundary = "" if self.boundary == "reflect" else f", boundary={self.boundary}"
         return f"blur({self.name}{boundary})"
-
-    def _check(self, shape: Sequence[Any]) -> None:
-        require_image(shape, self)
-        height, width = shape[-2:]
-        if self.boundary == "reflect" and (self.radius[0] >= height or self.radius[1] >= width):
-            raise OptionError(
-                f"the kernel of {self.describe()} reaches {self.radius[0]} × {self.radius[1]} pixels and "
-                f"cannot be reflected in an image of {height} × {width}; take ",
-                Argument("boundary", "replicate"),
-                " or a smaller kernel",
-            )
-        if self.boundary == "valid" and (self.size[0] > height or self.size[1] > width):
-            raise ValueError(
-                f"the kernel of {self.describe()} ({self.size[0]} × {self.size[1]}) is larger than the image "
-                f"({height} × {width})"
-            )

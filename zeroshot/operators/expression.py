@@ -26,6 +26,7 @@ from zeroshot.operators.mask import Mask
 from zeroshot.operators.mosaic import Mosaic
 from zeroshot.operators.operator import Operator
 from zeroshot.operators.plane_files import kernel_file, mask_file
+from zeroshot.operators.space_varying_blur import blur_by
 from zeroshot.operators.stack import Stack
 from zeroshot.words import shortened
 
@@ -184,7 +185,7 @@ def _blur(
         return Blur.motion(_number("motion", motion), _number("angle", angle), boundary)
     if disk is not None:
         return Blur.disk(_number("disk", disk), boundary)
-    return Blur(_read("kernel", kernel, kernel_file), boundary)
+    return blur_by(_read("kernel", kernel, kernel_file), boundary)
 
 
 def _downsample(scale: Any, kernel: Any = "bicubic", sigma: Any = None) -> Operator:

@@ -19,6 +19,8 @@ from zeroshot.operators.mask_values import Known, known_in_picture, known_of
 def kernel_file(path: str | os.PathLike) -> torch.Tensor:
     """The kernel in a file, (height, width): the array of a .npy file, in float64, or the brightness of an image.
 
+    A .npy file may hold kernels on a grid, (rows, columns, height, width).
+
     Raises
     ------
     FileNotFoundError, ValueError

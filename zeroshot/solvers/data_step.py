@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 
 from zeroshot.data_terms import DataTerm, Gaussian
-from zeroshot.operators.blur import Blur
+from zeroshot.operators.blurring import Blurring
 from zeroshot.operators.downsample import Downsample
 from zeroshot.operators.jpeg_transform import JpegTransform
 from zeroshot.operators.operator import Operator
@@ -275,9 +275,10 @@ def _has_one_level(diagonal: torch.Tensor) -> bool:
 def _circulant_spectrum(operator: Operator, y: torch.Tensor) -> torch.Tensor | None:
     """The eigenvalues of the circulant matrix near A Aᵀ, on the half plane of :func:`torch.fft.rfft2`.
 
-    Only for operators that treat every channel alike and every place of the measurement, up to its edge.
+    Only for operators that treat every channel alike and every place of the measurement, up to its edge, or nearly so:
+    of a blur that changes over the field it is what the centre has.
     """
-    if not isinstance(operator, Blur | Downsample):
+    if not isinstance(operator, Blurring | Downsample):
         return None
     height, width = y.shape[-2:]
     impulse = y.new_zeros((1, 1, height, width))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from zeroshot.images import Picture
-    from zeroshot.operators import Blur
+    from zeroshot.operators.blurring import Blurring
     from zeroshot.problem import Problem
 
 
@@ -59,9 +59,11 @@ _KERNEL = Option(
     BlurKernel(
         Wording(
             ": an array of odd size, a file (.npy or an image), or text such as 'gaussian=1.6', "
-            "'motion=15, angle=30', 'disk=3'",
+            "'motion=15, angle=30', 'disk=3'; an array (rows, columns, height, width) holds kernels on a grid over the "
+            "picture",
             ": a file (.npy or an image, of odd height and width), or text such as 'gaussian=1.6', "
-            "'motion=15, angle=30', 'disk=3'",
+            "'motion=15, angle=30', 'disk=3'; a .npy of (rows, columns, height, width) holds kernels on a grid over "
+            "the picture",
         ),
         is_file=True,
     ),
@@ -94,7 +96,10 @@ _DAMAGE_BOUNDARY = Option(
 
 
 def _kernel(kernel: Any) -> torch.Tensor:
-    """The blur kernel (height, width) that a user means: an array, a file, or text such as gaussian=1.6."""
+    """The blur kernel (height, width) that a user means: an array, a file, or text such as gaussian=1.6.
+
+    Or kernels on a grid, (rows, columns, height, width).
+    """
     import numpy as np
     import torch
 
@@ -121,7 +126,7 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     from zeroshot.tasks.posing import posed
 
     boundary = options["boundary"] or _recorded_boundary(picture) or "unknown"
-    operator = _blur(options["kernel"], boundary)
+    operator = _blur(options["kernel"], boundary).spanning(*picture.colours.shape[-2:])
     # What is stored in hidden pixels is no measurement.
     clipped = saturated(picture.colours if picture.visible is None else picture.colours * picture.visible)
     problem = _with_misfit(posed("deblur", picture, operator, options), operator, options, clipped)
@@ -133,13 +138,17 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     return problem, picture
 
 
-def _with_misfit(problem: Problem, blur: Blur, options: Options, clipped: torch.Tensor | None) -> Problem:
+def _with_misfit(problem: Problem, blur: Blurring, options: Options, clipped: torch.Tensor | None) -> Problem:
     """The problem whose level, where it is estimated, reckons with what the kernel gets wrong."""
     from zeroshot.data_terms import Gaussian
     from zeroshot.noise import noise_behind_blur
+    from zeroshot.operators import Blur
 
-    if options["sigma"] is not None or problem.sigma is None or not isinstance(problem.data_term, Gaussian):
+    # What kernels that change over the field get wrong cannot be told from the spectrum of the whole.
+    is_single = isinstance(blur, Blur) and isinstance(problem.data_term, Gaussian)
+    if not is_single or options["sigma"] is not None or problem.sigma is None:
         return problem
+    assert isinstance(blur, Blur)
     found = noise_behind_blur(problem.y, blur.kernel, clipped)
     if found is None:
         return problem
@@ -147,10 +156,10 @@ def _with_misfit(problem: Problem, blur: Blur, options: Options, clipped: torch.
     return replace(problem, sigma=level, equivalent_sigma=max(level, found.strongest))
 
 
-def _blur(kernel: Any, boundary: str) -> Blur:
-    from zeroshot.operators import Blur
+def _blur(kernel: Any, boundary: str) -> Blurring:
+    from zeroshot.operators.space_varying_blur import blur_by
 
-    return Blur(_kernel(kernel), boundary="valid" if boundary == "unknown" else boundary)
+    return blur_by(_kernel(kernel), boundary="valid" if boundary == "unknown" else boundary)
 
 
 def _recorded_boundary(picture: Picture) -> str | None:

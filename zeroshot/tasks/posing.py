@@ -12,7 +12,6 @@ from zeroshot.images import Picture
 from zeroshot.memory import require_room
 from zeroshot.noise import NoiseModel, add_poisson, estimate_sigma, phase_planes
 from zeroshot.operators import (
-    Blur,
     Composition,
     Identity,
     JpegCompression,
@@ -21,6 +20,7 @@ from zeroshot.operators import (
     Operator,
     fill_holes,
 )
+from zeroshot.operators.blurring import Blurring
 from zeroshot.problem import Problem
 from zeroshot.tasks.noise import unknown_data_term
 from zeroshot.tasks.noise_remarks import remark_on_noise
@@ -101,7 +101,7 @@ def noise_level(y: torch.Tensor, operator: Operator, picture: Picture, options: 
         estimate = estimate_sigma(phase_planes(y, last.period), planes)
     else:
         estimate = estimate_sigma(y, known)
-        remark_on_noise(y, known, NoiseModel.white(estimate), options, blurred=isinstance(last, Blur))
+        remark_on_noise(y, known, NoiseModel.white(estimate), options, blurred=isinstance(last, Blurring))
     # Lossy compression hides noise from the estimate, and leaves errors of about a grey level of its own.
     return max(estimate, _LOSSY_FLOOR) if picture.lossy else estimate
 
