@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroshot.cli import files
-from zeroshot.cli.batch import over_images
+from zeroshot.cli.batch import over_images, side_by_side
 from zeroshot.cli.messages import INTERRUPTED, log_lines, say
 from zeroshot.cli.output_names import output_beside, outputs_beside
 from zeroshot.cli.results import reserved, save_image, save_or_rescue
@@ -35,9 +35,11 @@ def run(options: argparse.Namespace) -> int:
     several = len(options.inputs) > 1 or options.inputs[0].is_dir()
     if not several and not options.inputs[0].exists():
         raise FileNotFoundError(f"{options.inputs[0]}: there is no such file")
+    if several:
+        return _restore_many(options)
     prepare_solver(options)
     with log_lines(not options.quiet):
-        return _restore_many(options) if several else _restore_single(options)
+        return _restore_single(options)
 
 
 def _check_options(options: argparse.Namespace) -> None:
@@ -129,11 +131,38 @@ def _restore_many(options: argparse.Namespace) -> int:
     written += [("a checkpoint", files.checkpoint_of(output)) for _, output in names]
     inputs = [("an input", source) for source, _ in names]
     files.require_apart([*inputs, *files.read_files(options)], written)
-    # Beside an image that is not there nothing is made; its turn says so.
-    for folder in sorted({output.parent for source, output in names if options.output or source.exists()}):
-        make_folder(folder)
-        require_writable(folder)
-    return _restore_each(options, names)
+    jobs, work = [(pair[0], pair) for pair in names], _Restoring(options)
+    with side_by_side(options, work, len(names)) as processes, log_lines(not options.quiet):
+        # Beside an image that is not there nothing is made; its turn says so.
+        for folder in sorted(
+            {output.parent for source, output in names if options.output or source.exists()}
+        ):
+            make_folder(folder)
+            require_writable(folder)
+        for _, output in names:
+            require_unlocked(output)
+        return over_images(jobs, work, processes=processes, advice="; --resume goes on from here")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Restoring:
+    """The work of one image after another: each is given with its output."""
+
+    options: argparse.Namespace
+
+    def prepare(self) -> None:
+        """Check the prior, its settings and the device, and load the engine."""
+        prepare_solver(self.options)
+        import zeroshot.solve  # noqa: F401
+
+    def __call__(self, pair: tuple[Path, Path]) -> int:
+        source, output = pair
+        if _is_finished(self.options, output):
+            return 0
+        if not source.exists():
+            raise FileNotFoundError(f"{source}: there is no such file")
+        with reserved([output]):
+            return _restore_one(self.options, source, output)
 
 
 def _outputs(options: argparse.Namespace) -> list[tuple[Path, Path]]:
@@ -148,21 +177,6 @@ def _outputs(options: argparse.Namespace) -> list[tuple[Path, Path]]:
                 f"the output folder is the input folder, whose images are never overwritten: {folder}"
             )
     return files.outputs_in(folder, files.images_among(options.inputs))
-
-
-def _restore_each(options: argparse.Namespace, names: list[tuple[Path, Path]]) -> int:
-    for _, output in names:
-        require_unlocked(output)
-
-    def restored(pair: tuple[Path, Path]) -> int:
-        if _is_finished(options, pair[1]):
-            return 0
-        if not pair[0].exists():
-            raise FileNotFoundError(f"{pair[0]}: there is no such file")
-        with reserved([pair[1]]):
-            return _restore_one(options, *pair)
-
-    return over_images([(pair[0], pair) for pair in names], restored, advice="; --resume goes on from here")
 
 
 def _is_finished(options: argparse.Namespace, output: Path) -> bool:

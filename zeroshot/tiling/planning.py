@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from zeroshot.checks import is_whole, require_whole
-from zeroshot.memory import available_memory
+from zeroshot.memory import available_memory, sharers
 from zeroshot.operators.window import Locality
 from zeroshot.prior import Prior
 from zeroshot.problem import Problem
@@ -110,6 +110,6 @@ def description(prior: Prior) -> dict[str, Any]:
 def allowed_memory(device: torch.device) -> int:
     """The bytes that a run on `device` may use: what is free, and 6 GiB at most on a CPU."""
     if device.type == "cuda":
-        return int(0.9 * torch.cuda.mem_get_info(device)[0])
+        return int(0.9 * torch.cuda.mem_get_info(device)[0] / sharers())
     free = available_memory()
     return LARGEST if free is None else min(LARGEST, int(0.9 * free))
