@@ -34,8 +34,7 @@ class Work(Protocol):
 def add_jobs(command: Parser) -> None:
     """Add how many images are worked on at a time."""
     command.add_argument("--jobs", type=_jobs, default=1, metavar="N",
-        help="for several images: N at a time, each in a process of its own with one thread; auto takes the number "
-        "of cores (default 1)")  # fmt: skip
+        help="N images at a time, or auto; one thread each (default 1)")  # fmt: skip
 
 
 def _jobs(text: str) -> int:

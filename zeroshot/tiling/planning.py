@@ -88,8 +88,9 @@ class Tiling:
     def _tiled(self, prior: Prior, problem: Problem, tile: int, stopping: StoppingRule | None) -> Tiles:
         overlap = self.overlap
         if overlap == "auto":
-            cut = problem.reason_against_cropping() is None
-            locality = problem.operator.locality() if cut else Locality()
+            laid_out = problem.unrolled(0)
+            cut = laid_out.reason_against_cropping() is None
+            locality = laid_out.operator.locality() if cut else Locality()
             overlap = max(min(_OVERLAP, tile // 4), 2 * locality.reach + 2 * LEAST_BLENDED)
         return Tiles(prior, tile, overlap, stopping)
 
