@@ -16,10 +16,7 @@ import zeroshot
 from tests.doubles import Clock, drifting, interrupt_at
 from zeroshot import watch
 from zeroshot.estimate import Estimate
-from zeroshot.operators import Identity
 from zeroshot.prior import Run
-from zeroshot.problem import Problem
-from zeroshot.registry import prior_class
 from zeroshot.stopping import MaxIterations
 from zeroshot.tiling import planning
 
@@ -296,11 +293,3 @@ def test_an_operator_that_cannot_be_cut_is_refused(image: np.ndarray) -> None:
     operator = zeroshot.operators.parse("identity @ blur(gaussian=1, boundary=circular)")
     with pytest.raises(ValueError, match=r"cannot be cut into tiles: blur\(gaussian=1, .*opposite edges"):
         zeroshot.solve(image, "restore", drifting(), operator=operator, sigma=0.1, tile=64)
-
-
-@pytest.mark.parametrize("prior", ["tgv", "nltv"])
-def test_a_photograph_of_twelve_megapixels_is_known_to_need_tiles(prior: str) -> None:
-    large = Problem(torch.zeros(1, 3, 8, 8), Identity(), sigma=0.1, reference_shape=(1, 3, 3000, 4000))
-    small = Problem(torch.zeros(1, 3, 8, 8), Identity(), sigma=0.1, reference_shape=(1, 3, 512, 512))
-    configured = prior_class(prior).for_problem(large)
-    assert configured.memory(large) > 6 * 2**30 > 4 * configured.memory(small)

@@ -61,13 +61,20 @@ class Tiling:
     def applied(
         self, prior: Prior, problem: Problem, stopping: StoppingRule | None, device: torch.device
     ) -> Prior:
-        """`prior`, or the one that runs it on tiles or several times."""
-        sampled = prior if self.samples == 1 else Samples(prior, self.samples)
+        """`prior`, or the one that runs it on tiles or several times.
+
+        Raises
+        ------
+        ValueError
+            Where that needs more memory than there is.
+        """
+        applied = prior if self.samples == 1 else Samples(prior, self.samples)
         if self.tile == "auto":
-            return self._tiled_where_needed(sampled, problem, stopping, device)
-        if self.tile is None or self.tile >= max(problem.reference_shape[-2:]):
-            return sampled
-        return self._tiled(sampled, problem, self.tile, stopping)
+            applied = self._tiled_where_needed(applied, problem, stopping, device)
+        elif self.tile is not None and self.tile < max(problem.reference_shape[-2:]):
+            applied = self._tiled(applied, problem, self.tile, stopping)
+        _require_memory(applied, problem, device)
+        return applied
 
     def _tiled_where_needed(
         self, prior: Prior, problem: Problem, stopping: StoppingRule | None, device: torch.device
@@ -95,6 +102,20 @@ class Tiling:
         return Tiles(prior, tile, overlap, stopping)
 
 
+def _require_memory(prior: Prior, problem: Problem, device: torch.device) -> None:
+    """Refuse what the memory does not suffice for, before any work."""
+    needed, free = prior.memory(problem), free_memory(device)
+    if needed is None or free is None or needed <= free or prior.supports(problem) is not None:
+        return
+    height, width = problem.framed_shape[-2:]
+    uncut = None if is_tiled(prior) else Tiles(prior, max(_TILES), _OVERLAP).supports(problem)
+    advice = "or other tiles" if uncut is None else f"since {uncut}"
+    raise ValueError(
+        f"{height} × {width} pixels take prior {prior.innermost().name!r} about {needed / 2**30:.3g} GiB of memory, "
+        f"and {free / 2**30:.3g} GiB are free; take a part of the picture, another prior, {advice}"
+    )
+
+
 def is_tiled(prior: Prior) -> bool:
     """Whether `prior` restores tiles."""
     return isinstance(prior, Tiles)
@@ -110,7 +131,14 @@ def description(prior: Prior) -> dict[str, Any]:
 
 def allowed_memory(device: torch.device) -> int:
     """The bytes that a run on `device` may use: what is free, and 6 GiB at most on a CPU."""
-    if device.type == "cuda":
-        return int(0.9 * torch.cuda.mem_get_info(device)[0] / sharers())
-    free = available_memory()
+    free = free_memory(device)
+    if device.type == "cuda" and free is not None:
+        return int(0.9 * free)
     return LARGEST if free is None else min(LARGEST, int(0.9 * free))
+
+
+def free_memory(device: torch.device) -> int | None:
+    """The bytes that are free for a run on `device`, its share where several work side by side; None if unknown."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0]) // sharers()
+    return available_memory()
