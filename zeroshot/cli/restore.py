@@ -193,6 +193,8 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
     if options.overwrite and not options.resume and not is_state_file(checkpoint):
         checkpoint.unlink(missing_ok=True)  # it is too damaged to be known as one, or of an earlier version
     replace = options.overwrite or (options.resume and checkpoint.exists())
+    if _is_streamed(options, source, output):
+        return _stream_one(options, source, output)
     restoration = solve(
         source,
         options.command,
@@ -227,6 +229,43 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
         checkpoint.unlink(missing_ok=True)
     if not options.quiet:
         say(_summary(output, restoration))
+    return 0
+
+
+def _is_streamed(options: argparse.Namespace, source: Path, output: Path) -> bool:
+    """Whether the result is too large to be held, and nothing was asked for that needs it as a whole."""
+    if options.command != "sr" or options.samples > 1 or options.tile is None:
+        return False
+    if options.preview or options.trace or options.maps or options.latent:
+        return False
+    from zeroshot.streaming import is_to_be_streamed
+
+    return is_to_be_streamed(source, output, options.task_values["scale"])
+
+
+def _stream_one(options: argparse.Namespace, source: Path, output: Path) -> int:
+    from zeroshot.solve import resolve_device
+    from zeroshot.streaming import restore_to_file
+
+    written = restore_to_file(
+        source,
+        options.command,
+        output,
+        options.prior,
+        settings=dict(options.settings),
+        seconds=options.seconds,
+        seed=options.seed,
+        device=resolve_device(options.device),
+        value_range=options.value_range,
+        tile=options.tile,
+        overlap=options.overlap,
+        overwrite=options.overwrite,
+        progress=False if options.quiet else None,
+        **options.task_values,
+    )
+    if not options.quiet:
+        size, tiles = " × ".join(map(str, written.shape[:2])), counted(written.tiles, "tile")
+        say(f"{output}: {size} in {tiles}, written as they were done, in {written.seconds:.1f} s")
     return 0
 
 

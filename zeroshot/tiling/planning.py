@@ -13,6 +13,7 @@ from zeroshot.operators.window import Locality
 from zeroshot.prior import Prior
 from zeroshot.problem import Problem
 from zeroshot.stopping import StoppingRule
+from zeroshot.tiling.bands import band_memory
 from zeroshot.tiling.grid import LEAST_BLENDED
 from zeroshot.tiling.samples import Samples
 from zeroshot.tiling.tiles import LEAST_TILE, Tiles
@@ -39,11 +40,15 @@ class Tiling:
         damage reaches far.
     samples : int
         The number of runs whose mean is taken.
+    streamed : bool
+        Whether finished rows are given away (:func:`zeroshot.tiling.bands.bands`), so that there are always tiles, and
+        the image is nowhere held as a whole.
     """
 
     tile: Any = "auto"
     overlap: Any = "auto"
     samples: Any = 1
+    streamed: bool = False
 
     def __post_init__(self) -> None:
         if (
@@ -69,6 +74,8 @@ class Tiling:
             Where that needs more memory than there is.
         """
         applied = prior if self.samples == 1 else Samples(prior, self.samples)
+        if self.streamed:
+            return self._streamed(applied, problem, stopping, device)
         if self.tile == "auto":
             applied = self._tiled_where_needed(applied, problem, stopping, device)
         elif self.tile is not None and self.tile < max(problem.reference_shape[-2:]):
@@ -91,6 +98,22 @@ class Tiling:
                 if (tiled.memory(problem) or 0) <= allowed:
                     return tiled
         return fitting[-1] if fitting else prior
+
+    def _streamed(
+        self, prior: Prior, problem: Problem, stopping: StoppingRule | None, device: torch.device
+    ) -> Tiles:
+        """The largest tiles of which a row fits, or those asked for."""
+        sizes = _TILES if self.tile == "auto" else (self.tile or max(_TILES),)
+        allowed, needed = allowed_memory(device), 0
+        for tile in sizes:
+            tiled = self._tiled(prior, problem, tile, stopping)
+            needed = 0 if tiled.supports(problem) is not None else band_memory(tiled, problem) or 0
+            if needed <= allowed:
+                return tiled
+        raise ValueError(
+            f"a row of tiles takes prior {prior.innermost().name!r} about {needed / 2**30:.3g} GiB of memory, and "
+            f"{allowed / 2**30:.3g} GiB are allowed; take another prior"
+        )
 
     def _tiled(self, prior: Prior, problem: Problem, tile: int, stopping: StoppingRule | None) -> Tiles:
         overlap = self.overlap
