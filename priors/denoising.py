@@ -72,6 +72,11 @@ class DenoisingPrior(Denoiser):
             )
         return self.suited(problem).supports(problem)
 
+    def memory(self, problem: Problem) -> int | None:
+        """That of its own run for what it :meth:`answers`, else that of plug and play with it."""
+        answer = self.suited(problem)
+        return super().memory(problem) if answer is self else answer.memory(problem)
+
     def begin(self, problem: Problem, generator: torch.Generator) -> Run:
         """As for every prior, and with a map of noise levels a run at several of them."""
         if problem.sigma_map is not None and self.denoises(problem):

@@ -11,7 +11,9 @@ import ctypes
 import math
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
@@ -61,8 +63,40 @@ def tells_of_memory(text: str) -> bool:
     return any(words in lowered for words in _RAN_OUT)
 
 
+_share: ContextVar[tuple[int, int | None]] = ContextVar("_share", default=(1, None))
+
+
+@contextmanager
+def sharing(count: int, free: int | None) -> Iterator[None]:
+    """Have what is done within content itself with its share, where `count` processes work side by side.
+
+    Parameters
+    ----------
+    count : int
+        How many there are.
+    free : int or None
+        The bytes that were free before the first began, so that the share does not depend on how far the others
+        are; None where nobody knows.
+    """
+    token = _share.set((count, free))
+    try:
+        yield
+    finally:
+        _share.reset(token)
+
+
+def sharers() -> int:
+    """How many processes work side by side, see :func:`sharing`."""
+    return _share.get()[0]
+
+
 def available_memory() -> int | None:
     """The bytes that a new computation can have without swapping, or None where the system does not say."""
+    count, free = _share.get()
+    return _free_memory() if free is None else free // count
+
+
+def _free_memory() -> int | None:
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:

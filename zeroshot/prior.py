@@ -214,7 +214,10 @@ class Prior(ABC):
         Whether the arrays of its runs hold a latent that can be edited.
     bytes_per_value : int or None
         About how many bytes a run needs on its device for every value of the image, each channel of a pixel being
-        one; None where it is not known, or hardly grows with the image.
+        one; None where it is not known, or hardly grows with the image. `python -m benchmarks.large_images --whole`
+        measures it.
+    least_bytes : int
+        What it needs beside that, however large the image: that of strips, batches of patches and networks.
     """
 
     name: ClassVar[str]
@@ -223,6 +226,7 @@ class Prior(ABC):
     finds_latent: ClassVar[bool] = False
     knows_sigma_maps: ClassVar[bool] = False
     bytes_per_value: ClassVar[int | None] = None
+    least_bytes: ClassVar[int] = 0
 
     @classmethod
     def for_problem(cls: type[_Prior], problem: Problem, **settings: Any) -> _Prior:
@@ -297,11 +301,9 @@ class Prior(ABC):
 
         What needs too much is restored in tiles, see :class:`zeroshot.tiling.Tiles`.
         """
-        return (
-            None
-            if self.bytes_per_value is None
-            else self.bytes_per_value * math.prod(problem.reference_shape)
-        )
+        if self.bytes_per_value is None:
+            return None
+        return self.least_bytes + self.bytes_per_value * math.prod(problem.reference_shape)
 
     def within(self, seconds: float) -> Prior:
         """The same prior, prepared for a time budget; those that make no plans return themselves."""

@@ -16,7 +16,9 @@ import torch
 from zeroshot.checks import is_number, require_number
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.noise import NoiseModel, contrasts, estimate_sigma, stabilisation
+from zeroshot.operators.blur import Blur
 from zeroshot.operators.blurring import Blurring
+from zeroshot.operators.boundary import extend
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask, has_wide_hole
 from zeroshot.operators.operator import Operator
@@ -391,6 +393,40 @@ class Problem:
             sigma_map=part(self.sigma_map),
             constraint=None,
             frame=None,
+        )
+
+    def unrolled(self, margin: int) -> Problem:
+        """The problem without a blur that joins opposite edges: the image goes on beyond them for `margin` pixels.
+
+        What was asked for is then in its `frame`. Beyond it the measurement is that of the opposite edge, so that an
+        image cut at a distance from the new edges is that of the whole. Other problems stay as they are.
+        """
+        if not (isinstance(self.operator, Blur) and self.operator.boundary == "circular"):
+            return self
+        size = self.y.shape[-2:]
+
+        def wrapped(tensor: torch.Tensor | None) -> torch.Tensor | None:
+            if tensor is None:
+                return None
+            rows = extend(tensor.expand(*tensor.shape[:-2], *size), -2, margin, margin, "circular")
+            return extend(rows, -1, margin, margin, "circular")
+
+        height, width = self.reference_shape[-2:]
+        longer = (*self.reference_shape[:2], height + 2 * margin, width + 2 * margin)
+        y = wrapped(self.y)
+        assert y is not None
+        return replace(
+            self,
+            y=y,
+            operator=self.operator.with_boundary("replicate"),
+            reference_shape=longer,
+            measured=wrapped(self.measured),
+            held_out=wrapped(self.held_out),
+            clipped=wrapped(self.clipped),
+            contrast=self.contrasts(),
+            sigma_map=wrapped(self.sigma_map),
+            constraint=None,
+            frame=Window(margin, margin, height, width),
         )
 
     def to(self, device: torch.device | str) -> Problem:

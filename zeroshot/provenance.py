@@ -13,7 +13,6 @@ from PIL import Image
 from zeroshot.operators.operator import Operator
 from zeroshot.prior import Prior
 
-
 #: An operator that holds more tensors than this is given one checksum for them all.
 _MOST_DIGESTS = 4
 

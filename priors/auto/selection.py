@@ -108,6 +108,15 @@ class ModelSelection(Prior):
             return None
         return "no candidate can solve this (" + "; ".join(reasons) + ")"
 
+    def memory(self, problem: Problem) -> int | None:
+        """That of the candidate that needs most."""
+        known = [
+            needed
+            for prior in self._configured(problem)
+            if prior.supports(problem) is None and (needed := prior.memory(problem)) is not None
+        ]
+        return max(known, default=None)
+
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
         """Begin with the first candidate that supports the problem; a clean image is left as it is."""
         if problem.is_clean:

@@ -47,6 +47,7 @@ class Bilateral(DenoisingPrior):
     summary: ClassVar[str] = (
         "bilateral filter: denoises by averaging neighbours of like value; below a second"
     )
+    bytes_per_value: ClassVar[int] = 90  # see benchmarks/large_images.py
 
     spatial: float = 1.5
     strength: float | None = None

@@ -44,6 +44,8 @@ class Diffusion(DenoisingPrior):
     last of them as long as the variance asks for.
     """
 
+    bytes_per_value: ClassVar[int] = 115  # see benchmarks/large_images.py
+
     discrepancy: float | None
 
     @abstractmethod

@@ -62,6 +62,7 @@ class DomainTransform(DenoisingPrior):
     name: ClassVar[str] = "domain_transform"
     suits_plug_and_play: ClassVar[bool] = False
     summary: ClassVar[str] = "domain transform: edge-aware denoising in linear time; a fraction of a second"
+    bytes_per_value: ClassVar[int] = 100  # see benchmarks/large_images.py
 
     method: Method = "recursive"
     spatial: float | None = None

@@ -47,6 +47,7 @@ class FourierLowPass(DenoisingPrior):
 
     name: ClassVar[str] = "fourier"
     summary: ClassVar[str] = "linear low-pass whose cut-off comes from the image's own spectrum"
+    bytes_per_value: ClassVar[int] = 110  # see benchmarks/large_images.py
 
     response: Response = "wiener"
 

@@ -136,6 +136,7 @@ class MatrixCompletion(Prior):
     summary: ClassVar[str] = (
         "matrix completion: the whole image as a matrix of low rank; inpainting only, a baseline"
     )
+    bytes_per_value: ClassVar[int] = 250  # see benchmarks/large_images.py
 
     discrepancy: float = 1.0
     tolerance: float = 1e-5

@@ -84,6 +84,8 @@ class GroupedDenoiser(DenoisingPrior):
     """
 
     shrinkage: ClassVar[Shrinkage]
+    bytes_per_value: ClassVar[int] = 100  # see benchmarks/large_images.py
+    least_bytes: ClassVar[int] = 1000 * 2**20
     levels: ClassVar[tuple[Level, ...]]
 
     patch: int | None = None

@@ -194,8 +194,13 @@ class PlugAndPlay(Prior):
         return denoiser.supports(_denoising(problem)) if isinstance(denoiser, Denoiser) else None
 
     def memory(self, problem: Problem) -> int | None:
-        """That of the iterations; None where the denoiser is called once, which works by strips."""
-        return None if self.iterations == 1 else super().memory(problem)
+        """That of the iterations, or of the denoiser where it is called once; of a function it is not known."""
+        if self.iterations != 1:
+            return super().memory(problem)
+        if self.supports(problem) is not None:
+            return None
+        denoiser = self._configured(problem)
+        return denoiser.memory(_denoising(problem)) if isinstance(denoiser, Denoiser) else None
 
     def start(self, problem: Problem, generator: torch.Generator) -> PlugAndPlayRun:
         """The run; the only randomness is in the choice of `chroma`, and that of the prior it begins with."""

@@ -66,6 +66,7 @@ class NonlocalMeans(DenoisingPrior):
 
     name: ClassVar[str] = "nlm"
     summary: ClassVar[str] = "non-local means: averages pixels whose surroundings look alike; about a second"
+    bytes_per_value: ClassVar[int] = 100  # see benchmarks/large_images.py
 
     patch: int | None = None
     window: int | None = None

@@ -85,6 +85,8 @@ class GroupSparseRepresentation(Prior):
 
     name: ClassVar[str] = "gsr"
     summary: ClassVar[str] = "group sparsity: similar patches share a few patterns; strong where pixels miss"
+    bytes_per_value: ClassVar[int] = 100  # see benchmarks/large_images.py
+    least_bytes: ClassVar[int] = 1200 * 2**20
     # Blur weakens detail, which then must not be outweighed (see benchmarks/classic.md).
     TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "deblur": {"weight": 0.3, "iterations": 12, "sigma_start": 20 / 255},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from zeroshot.solvers.finite_differences import Coupling, Kind, TotalVariationNo
 from zeroshot.solvers.penalties import CurvaturePenalty, GradientPenalty, Penalty, PenaltySum
 from zeroshot.solvers.rof import RudinOsherFatemi
 
+#: Bytes for every value of the image that the general scheme takes, and that with first and second differences, see
+#: benchmarks/large_images.py.
+_OF_GENERAL_SCHEME, _OF_TWO_PARTS = 160, 290
 #: α of Huber's function in units of the noise level, see `HuberTotalVariation`.
 SMOOTHING = 0.1
 
@@ -53,6 +57,8 @@ class GradientPrior(SteeredPenaltyPrior):
     HOLES: ClassVar[Mapping[str, Any]] = {"across": 0.1, "curvature": 0.5}
     COLOURS: ClassVar[Mapping[str, Any]] = {"across": 0.03, "curvature": 2.0}
 
+    bytes_per_value: ClassVar[int] = 110  # see benchmarks/large_images.py
+
     kind: Kind = "isotropic"
     curvature: float = 0.0
 
@@ -60,6 +66,14 @@ class GradientPrior(SteeredPenaltyPrior):
         super().__post_init__()
         TotalVariationNorm(self.kind)
         require_number(self, "curvature")
+
+    def memory(self, problem: Problem) -> int:
+        """That of the accelerated scheme, or of the general one, which has more with a penalty of two parts."""
+        if self.is_renewed or self.curvature:
+            each = _OF_TWO_PARTS
+        else:
+            each = self.bytes_per_value if type(problem.operator) is Identity else _OF_GENERAL_SCHEME
+        return each * math.prod(problem.reference_shape)
 
     @abstractmethod
     def norm(self, problem: Problem) -> TotalVariationNorm:

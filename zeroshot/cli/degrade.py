@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zeroshot import images
 from zeroshot.cli import files
 from zeroshot.cli.arguments import Files
-from zeroshot.cli.batch import over_images
+from zeroshot.cli.batch import add_jobs, over_images, side_by_side
 from zeroshot.cli.messages import say
 from zeroshot.cli.output_names import lossless, output_beside, outputs_beside
 from zeroshot.cli.task_options import add_damage_options, add_task, damage_values
@@ -63,6 +63,7 @@ def add_parser(commands: Any) -> None:
         help="the values that mean black and white in IMG")  # fmt: skip
     add("--truth", metavar="FILE",
         help="also write the good image, cropped as the damage needs it; for several images a folder")  # fmt: skip
+    add_jobs(command)
     add("--overwrite", action="store_true", help="replace outputs that exist (never an input)")
     add("--quiet", action="store_true", help="print errors only")
     command.set_defaults(run=run)
@@ -82,7 +83,24 @@ def run(options: argparse.Namespace) -> int:
     _check_files(options, jobs)
     if len(jobs) == 1:
         return _degrade_one(jobs[0], options, damage)
-    return over_images([(job.source, job) for job in jobs], lambda job: _degrade_one(job, options, damage))
+    named, work = [(job.source, job) for job in jobs], _Degrading(options, damage)
+    with side_by_side(options, work, len(jobs)) as processes:
+        return over_images(named, work, processes=processes)
+
+
+@dataclass(frozen=True)
+class _Degrading:
+    """The work of one image after another."""
+
+    options: argparse.Namespace
+    damage: dict[str, Any]
+
+    def prepare(self) -> None:
+        """Load what takes its time."""
+        import zeroshot.tasks.degrade  # noqa: F401
+
+    def __call__(self, job: _Job) -> int:
+        return _degrade_one(job, self.options, self.damage)
 
 
 # --- the options -------------------------------------------------------------------------------------------

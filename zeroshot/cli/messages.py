@@ -11,9 +11,10 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from contextvars import ContextVar
+from typing import NamedTuple, TextIO
 
 from zeroshot.files import NotWrittenError
 from zeroshot.memory import tells_of_memory
@@ -61,6 +62,33 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and tells_of_memory(str(error)))
 
 
+class Said(NamedTuple):
+    """What was said, and whether it was for standard error."""
+
+    text: str
+    is_error: bool
+
+
+_collected: ContextVar[list[Said] | None] = ContextVar("_collected", default=None)
+
+
+@contextmanager
+def collected() -> Iterator[list[Said]]:
+    """What is said within, kept instead of printed, for another process that has the terminal."""
+    said: list[Said] = []
+    token = _collected.set(said)
+    try:
+        yield said
+    finally:
+        _collected.reset(token)
+
+
+def repeat(said: Iterable[Said]) -> None:
+    """Print what was :func:`collected`."""
+    for one in said:
+        _print(one.text, sys.stderr if one.is_error else None)
+
+
 def say(text: str, stream: TextIO | None = None) -> None:
     """Print one line at once; where nobody reads any more, go on in silence."""
     _print(visible(text), stream)
@@ -75,6 +103,10 @@ def say_page(text: str) -> None:
 
 def _print(text: str, stream: TextIO | None) -> None:
     stream = stream or sys.stdout
+    collected = _collected.get()
+    if collected is not None:
+        collected.append(Said(text, stream is sys.stderr))
+        return
     try:
         print(text, file=stream, flush=True)
     except (OSError, ValueError) as error:
@@ -143,12 +175,16 @@ def tolerate_narrow_terminals() -> None:
 
 
 @contextmanager
-def one_line_warnings() -> Iterator[None]:
-    """Warnings of the engine become notes on stderr."""
+def one_line_warnings(subject: str = "") -> Iterator[None]:
+    """Warnings of the engine become notes on stderr, which name the file `subject` where that is given."""
+
+    def show(message: Warning | str, *_args: object, **_kwargs: object) -> None:
+        text = for_command_line(message)
+        about = f"{subject}: " if subject and subject not in text else ""
+        say(f"zeroshot: note: {about}{text}", sys.stderr)
+
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_args, **_kwargs: say(
-            f"zeroshot: note: {for_command_line(message)}", sys.stderr
-        )
+        warnings.showwarning = show
         warnings.simplefilter("default", UserWarning)
         yield
 

@@ -22,6 +22,7 @@ from zeroshot.cli import restore as command_restore
 from zeroshot.cli import values
 from zeroshot.cli import weights as command_weights
 from zeroshot.cli.arguments import Files, Parser, named_command, refuse_pipes, refuse_unknown_options
+from zeroshot.cli.batch import add_jobs
 from zeroshot.cli.task_options import add_task_options
 from zeroshot.registry import __version__, is_prior, setting_names, settings_of_priors
 from zeroshot.tasks import Task, tasks
@@ -178,6 +179,7 @@ def _add_run_options(command: Parser, task: Task) -> None:
     _add_solver_options(command, task)
     add = command.add_argument
     add("--preview", type=Path, metavar="FILE", help="rewrite this image with the estimate while it runs")
+    add_jobs(command)
     add("--resume", action="store_true",
         help="continue from OUT.checkpoint; what is finished stays as it is")  # fmt: skip
     add("--overwrite", action="store_true",

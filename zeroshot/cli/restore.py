@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroshot.cli import files
-from zeroshot.cli.batch import over_images
+from zeroshot.cli.batch import over_images, side_by_side
 from zeroshot.cli.messages import INTERRUPTED, log_lines, say
 from zeroshot.cli.output_names import output_beside, outputs_beside
 from zeroshot.cli.results import reserved, save_image, save_or_rescue
@@ -35,9 +35,11 @@ def run(options: argparse.Namespace) -> int:
     several = len(options.inputs) > 1 or options.inputs[0].is_dir()
     if not several and not options.inputs[0].exists():
         raise FileNotFoundError(f"{options.inputs[0]}: there is no such file")
+    if several:
+        return _restore_many(options)
     prepare_solver(options)
     with log_lines(not options.quiet):
-        return _restore_many(options) if several else _restore_single(options)
+        return _restore_single(options)
 
 
 def _check_options(options: argparse.Namespace) -> None:
@@ -129,11 +131,38 @@ def _restore_many(options: argparse.Namespace) -> int:
     written += [("a checkpoint", files.checkpoint_of(output)) for _, output in names]
     inputs = [("an input", source) for source, _ in names]
     files.require_apart([*inputs, *files.read_files(options)], written)
-    # Beside an image that is not there nothing is made; its turn says so.
-    for folder in sorted({output.parent for source, output in names if options.output or source.exists()}):
-        make_folder(folder)
-        require_writable(folder)
-    return _restore_each(options, names)
+    jobs, work = [(pair[0], pair) for pair in names], _Restoring(options)
+    with side_by_side(options, work, len(names)) as processes, log_lines(not options.quiet):
+        # Beside an image that is not there nothing is made; its turn says so.
+        for folder in sorted(
+            {output.parent for source, output in names if options.output or source.exists()}
+        ):
+            make_folder(folder)
+            require_writable(folder)
+        for _, output in names:
+            require_unlocked(output)
+        return over_images(jobs, work, processes=processes, advice="; --resume goes on from here")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Restoring:
+    """The work of one image after another: each is given with its output."""
+
+    options: argparse.Namespace
+
+    def prepare(self) -> None:
+        """Check the prior, its settings and the device, and load the engine."""
+        prepare_solver(self.options)
+        import zeroshot.solve  # noqa: F401
+
+    def __call__(self, pair: tuple[Path, Path]) -> int:
+        source, output = pair
+        if _is_finished(self.options, output):
+            return 0
+        if not source.exists():
+            raise FileNotFoundError(f"{source}: there is no such file")
+        with reserved([output]):
+            return _restore_one(self.options, source, output)
 
 
 def _outputs(options: argparse.Namespace) -> list[tuple[Path, Path]]:
@@ -150,21 +179,6 @@ def _outputs(options: argparse.Namespace) -> list[tuple[Path, Path]]:
     return files.outputs_in(folder, files.images_among(options.inputs))
 
 
-def _restore_each(options: argparse.Namespace, names: list[tuple[Path, Path]]) -> int:
-    for _, output in names:
-        require_unlocked(output)
-
-    def restored(pair: tuple[Path, Path]) -> int:
-        if _is_finished(options, pair[1]):
-            return 0
-        if not pair[0].exists():
-            raise FileNotFoundError(f"{pair[0]}: there is no such file")
-        with reserved([pair[1]]):
-            return _restore_one(options, *pair)
-
-    return over_images([(pair[0], pair) for pair in names], restored, advice="; --resume goes on from here")
-
-
 def _is_finished(options: argparse.Namespace, output: Path) -> bool:
     return options.resume and output.is_file() and not files.checkpoint_of(output).exists()
 
@@ -179,6 +193,8 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
     if options.overwrite and not options.resume and not is_state_file(checkpoint):
         checkpoint.unlink(missing_ok=True)  # it is too damaged to be known as one, or of an earlier version
     replace = options.overwrite or (options.resume and checkpoint.exists())
+    if _is_streamed(options, source, output):
+        return _stream_one(options, source, output)
     restoration = solve(
         source,
         options.command,
@@ -213,6 +229,43 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
         checkpoint.unlink(missing_ok=True)
     if not options.quiet:
         say(_summary(output, restoration))
+    return 0
+
+
+def _is_streamed(options: argparse.Namespace, source: Path, output: Path) -> bool:
+    """Whether the result is too large to be held, and nothing was asked for that needs it as a whole."""
+    if options.command != "sr" or options.samples > 1 or options.tile is None:
+        return False
+    if options.preview or options.trace or options.maps or options.latent:
+        return False
+    from zeroshot.streaming import is_to_be_streamed
+
+    return is_to_be_streamed(source, output, options.task_values["scale"])
+
+
+def _stream_one(options: argparse.Namespace, source: Path, output: Path) -> int:
+    from zeroshot.solve import resolve_device
+    from zeroshot.streaming import restore_to_file
+
+    written = restore_to_file(
+        source,
+        options.command,
+        output,
+        options.prior,
+        settings=dict(options.settings),
+        seconds=options.seconds,
+        seed=options.seed,
+        device=resolve_device(options.device),
+        value_range=options.value_range,
+        tile=options.tile,
+        overlap=options.overlap,
+        overwrite=options.overwrite,
+        progress=False if options.quiet else None,
+        **options.task_values,
+    )
+    if not options.quiet:
+        size, tiles = " × ".join(map(str, written.shape[:2])), counted(written.tiles, "tile")
+        say(f"{output}: {size} in {tiles}, written as they were done, in {written.seconds:.1f} s")
     return 0
 
 

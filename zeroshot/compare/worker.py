@@ -5,14 +5,8 @@ It ends when the pipe is closed or its parent dies, and takes with it what the m
 
 from __future__ import annotations
 
-import contextlib
-import faulthandler
-import multiprocessing
-import os
 import pickle
-import signal
 import sys
-import threading
 import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -21,10 +15,10 @@ from typing import Any, Literal
 
 import torch
 
+from zeroshot.child_process import become_child
 from zeroshot.compare.attempt import attempt, is_out_of_memory, prepare, reason_of
 from zeroshot.compare.method import Method
 from zeroshot.compare.specification import method_from
-from zeroshot.files import appended
 
 #: Set in the environment of a worker, where compare() must not be called.
 MARK = "ZEROSHOT_COMPARE_WORKER"
@@ -83,10 +77,7 @@ def serve(pipe: Connection, log: Path) -> None:
     log : pathlib.Path
         Receives what the method prints.
     """
-    _leave_the_terminal(log)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    faulthandler.enable()
-    offer_to_be_killed_first()
+    become_child(log)
     pipe.send(None)
     method, loaded = load(pipe.recv())
     pipe.send(loaded)
@@ -99,27 +90,6 @@ def serve(pipe: Connection, log: Path) -> None:
         if result.traceback:
             print(result.traceback, file=sys.stderr, flush=True)
         pipe.send(result)
-
-
-def _leave_the_terminal(log: Path) -> None:
-    """Form a group that can be killed as a whole; a method that reads gets nothing, and its prints go to the log."""
-    if hasattr(os, "setsid"):
-        os.setsid()
-        # Ctrl-C is for the parent, which held it back until this process had left the terminal.
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    with open(os.devnull, "rb") as nothing, appended(log) as file:
-        os.dup2(nothing.fileno(), 0)
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    if hasattr(os, "killpg"):
-        os.killpg(0, signal.SIGKILL)
-    os._exit(0)
 
 
 def load(setup: Setup) -> tuple[Method | None, Loaded]:
@@ -170,9 +140,3 @@ def limit_memory(size: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     wanted = taken + size if hard == resource.RLIM_INFINITY else min(taken + size, hard)
     resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
-
-
-def offer_to_be_killed_first() -> None:
-    """Ask Linux to end this process, and not the one that keeps the results, when memory runs out."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")

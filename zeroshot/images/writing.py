@@ -16,7 +16,7 @@ from zeroshot.images.files import check_output
 from zeroshot.images.formats import dtype_for, encode
 from zeroshot.images.kinds import SUFFIXES
 from zeroshot.images.metadata import provenance_text
-from zeroshot.images.picture import Picture
+from zeroshot.images.picture import GivenForm, Picture, Values
 from zeroshot.notes import note
 
 
@@ -86,9 +86,14 @@ def _on_white(picture: Picture) -> Picture:
 
 def _pixels_to_write(picture: Picture, kind: str) -> np.ndarray:
     """The pixels in the depth that the format gets; in the caller's value range if the depth is theirs."""
-    given = picture.form.dtype
+    return picture.pixels(*depth_to_write(picture.form, kind))
+
+
+def depth_to_write(form: GivenForm, kind: str) -> tuple[torch.dtype, Values]:
+    """The depth that a format gets, and the value range it is in: the caller's if the depth is theirs."""
+    given = form.dtype
     depth = np.dtype(np.float32) if given == torch.bfloat16 else np.dtype(str(given).removeprefix("torch."))
     target = dtype_for(kind, depth)
     dtype: torch.dtype = getattr(torch, target.name)
     same_scale = dtype == given or (given.is_floating_point and dtype.is_floating_point)
-    return picture.pixels(dtype, "given" if same_scale else "full")
+    return dtype, "given" if same_scale else "full"

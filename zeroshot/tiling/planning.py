@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from zeroshot.checks import is_whole, require_whole
-from zeroshot.memory import available_memory
+from zeroshot.memory import available_memory, sharers
 from zeroshot.operators.window import Locality
 from zeroshot.prior import Prior
 from zeroshot.problem import Problem
 from zeroshot.stopping import StoppingRule
+from zeroshot.tiling.bands import band_memory
 from zeroshot.tiling.grid import LEAST_BLENDED
 from zeroshot.tiling.samples import Samples
 from zeroshot.tiling.tiles import LEAST_TILE, Tiles
@@ -39,11 +40,15 @@ class Tiling:
         damage reaches far.
     samples : int
         The number of runs whose mean is taken.
+    streamed : bool
+        Whether finished rows are given away (:func:`zeroshot.tiling.bands.bands`), so that there are always tiles, and
+        the image is nowhere held as a whole.
     """
 
     tile: Any = "auto"
     overlap: Any = "auto"
     samples: Any = 1
+    streamed: bool = False
 
     def __post_init__(self) -> None:
         if (
@@ -61,13 +66,22 @@ class Tiling:
     def applied(
         self, prior: Prior, problem: Problem, stopping: StoppingRule | None, device: torch.device
     ) -> Prior:
-        """`prior`, or the one that runs it on tiles or several times."""
-        sampled = prior if self.samples == 1 else Samples(prior, self.samples)
+        """`prior`, or the one that runs it on tiles or several times.
+
+        Raises
+        ------
+        ValueError
+            Where that needs more memory than there is.
+        """
+        applied = prior if self.samples == 1 else Samples(prior, self.samples)
+        if self.streamed:
+            return self._streamed(applied, problem, stopping, device)
         if self.tile == "auto":
-            return self._tiled_where_needed(sampled, problem, stopping, device)
-        if self.tile is None or self.tile >= max(problem.reference_shape[-2:]):
-            return sampled
-        return self._tiled(sampled, problem, self.tile, stopping)
+            applied = self._tiled_where_needed(applied, problem, stopping, device)
+        elif self.tile is not None and self.tile < max(problem.reference_shape[-2:]):
+            applied = self._tiled(applied, problem, self.tile, stopping)
+        _require_memory(applied, problem, device)
+        return applied
 
     def _tiled_where_needed(
         self, prior: Prior, problem: Problem, stopping: StoppingRule | None, device: torch.device
@@ -85,13 +99,44 @@ class Tiling:
                     return tiled
         return fitting[-1] if fitting else prior
 
+    def _streamed(
+        self, prior: Prior, problem: Problem, stopping: StoppingRule | None, device: torch.device
+    ) -> Tiles:
+        """The largest tiles of which a row fits, or those asked for."""
+        sizes = _TILES if self.tile == "auto" else (self.tile or max(_TILES),)
+        allowed, needed = allowed_memory(device), 0
+        for tile in sizes:
+            tiled = self._tiled(prior, problem, tile, stopping)
+            needed = 0 if tiled.supports(problem) is not None else band_memory(tiled, problem) or 0
+            if needed <= allowed:
+                return tiled
+        raise ValueError(
+            f"a row of tiles takes prior {prior.innermost().name!r} about {needed / 2**30:.3g} GiB of memory, and "
+            f"{allowed / 2**30:.3g} GiB are allowed; take another prior"
+        )
+
     def _tiled(self, prior: Prior, problem: Problem, tile: int, stopping: StoppingRule | None) -> Tiles:
         overlap = self.overlap
         if overlap == "auto":
-            cut = problem.reason_against_cropping() is None
-            locality = problem.operator.locality() if cut else Locality()
+            laid_out = problem.unrolled(0)
+            cut = laid_out.reason_against_cropping() is None
+            locality = laid_out.operator.locality() if cut else Locality()
             overlap = max(min(_OVERLAP, tile // 4), 2 * locality.reach + 2 * LEAST_BLENDED)
         return Tiles(prior, tile, overlap, stopping)
+
+
+def _require_memory(prior: Prior, problem: Problem, device: torch.device) -> None:
+    """Refuse what the memory does not suffice for, before any work."""
+    needed, free = prior.memory(problem), free_memory(device)
+    if needed is None or free is None or needed <= free or prior.supports(problem) is not None:
+        return
+    height, width = problem.framed_shape[-2:]
+    uncut = None if is_tiled(prior) else Tiles(prior, max(_TILES), _OVERLAP).supports(problem)
+    advice = "or other tiles" if uncut is None else f"since {uncut}"
+    raise ValueError(
+        f"{height} × {width} pixels take prior {prior.innermost().name!r} about {needed / 2**30:.3g} GiB of memory, "
+        f"and {free / 2**30:.3g} GiB are free; take a part of the picture, another prior, {advice}"
+    )
 
 
 def is_tiled(prior: Prior) -> bool:
@@ -109,7 +154,14 @@ def description(prior: Prior) -> dict[str, Any]:
 
 def allowed_memory(device: torch.device) -> int:
     """The bytes that a run on `device` may use: what is free, and 6 GiB at most on a CPU."""
-    if device.type == "cuda":
-        return int(0.9 * torch.cuda.mem_get_info(device)[0])
-    free = available_memory()
+    free = free_memory(device)
+    if device.type == "cuda" and free is not None:
+        return int(0.9 * free)
     return LARGEST if free is None else min(LARGEST, int(0.9 * free))
+
+
+def free_memory(device: torch.device) -> int | None:
+    """The bytes that are free for a run on `device`, its share where several work side by side; None if unknown."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0]) // sharers()
+    return available_memory()

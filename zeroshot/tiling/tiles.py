@@ -74,8 +74,12 @@ class Tiles(Prior):
         """The same, to be done in that time."""
         return replace(self, seconds=seconds)
 
+    def laid_out(self, problem: Problem) -> Problem:
+        """The problem that is cut: where opposite edges are joined, one whose image goes on beyond them."""
+        return problem.unrolled(self.overlap)
+
     def grid(self, problem: Problem) -> Grid:
-        """The tiles of this problem's image.
+        """The tiles of the image of a problem that is :meth:`laid_out`.
 
         Raises
         ------
@@ -89,6 +93,7 @@ class Tiles(Prior):
         """None where the problem can be cut and the prior supports every tile."""
         if self.prior.finds_latent:
             return "its latent describes the whole image; take tile=None"
+        problem = self.laid_out(problem)
         reason = problem.reason_against_cropping()
         if reason is not None:
             return f"the image cannot be cut into tiles: {reason}"
@@ -107,6 +112,7 @@ class Tiles(Prior):
 
     def memory(self, problem: Problem) -> int | None:
         """What one tile needs, and the copies of the whole image."""
+        problem = self.laid_out(problem)
         grid = self.grid(problem)
         needed = self.prior.memory(problem.crop(grid.windows[0]))
         return None if needed is None else needed + _COPIES * 4 * _values(problem)
@@ -146,6 +152,8 @@ class TilesRun(Run):
 
     def __init__(self, tiles: Tiles, problem: Problem, generator: torch.Generator) -> None:
         self.device = problem.y.device
+        given, problem = problem, tiles.laid_out(problem)
+        self._frame = None if problem is given else problem.frame
         self._tiles, self._problem = tiles, problem
         self._grid = tiles.grid(problem)
         self._windows = self._grid.windows
@@ -169,10 +177,10 @@ class TilesRun(Run):
     def step(self) -> Estimate:
         """Make one step of the tile at hand."""
         if self.finished:
-            return Estimate(self._shown, 0.0, self._iterations_done())
+            return Estimate(self._framed(self._shown), 0.0, self._iterations_done())
         if self._part is None:
             if seconds_left() <= 0:
-                return Estimate(self._shown, 0.0, self._iterations_done())
+                return Estimate(self._framed(self._shown), 0.0, self._iterations_done())
             self._begin(self._share_of_time())
         part = self._part
         assert part is not None
@@ -187,7 +195,11 @@ class TilesRun(Run):
             self._finish(part)
         else:
             self._show(part.image)
-        return Estimate(self._shown, part.loss, iteration)
+        return Estimate(self._framed(self._shown), part.loss, iteration)
+
+    def _framed(self, image: torch.Tensor) -> torch.Tensor:
+        """The part of an image that was asked for."""
+        return image if self._frame is None else self._frame.of(image)
 
     # --- the tile at hand ---
 
@@ -294,7 +306,7 @@ class TilesRun(Run):
                     size = self._problem.reference_shape[-2:]
                     blended[name] = image.new_zeros(*image.shape[:2], *size)
                 window.of(blended[name]).add_(weight * image)
-        return blended
+        return {name: self._framed(image) for name, image in blended.items()}
 
     def shrink_step(self, factor: float) -> None:
         """Passed on to the tile at hand."""

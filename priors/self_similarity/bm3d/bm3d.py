@@ -80,6 +80,8 @@ class BlockMatching3D(DenoisingPrior):
 
     name: ClassVar[str] = "bm3d"
     summary: ClassVar[str] = "BM3D/CBM3D: similar patches shrunk together; seconds, the classic of denoising"
+    bytes_per_value: ClassVar[int] = 70  # see benchmarks/large_images.py
+    least_bytes: ClassVar[int] = 850 * 2**20
 
     profile: Profile = "normal"
     threshold: float = 2.7

@@ -85,6 +85,8 @@ class LearnedDictionary(LearningSettings, DenoisingPrior):
     summary: ClassVar[str] = (
         "K-SVD: sparse patches over a dictionary learned from the image itself; noise, scattered holes"
     )
+    bytes_per_value: ClassVar[int] = 100  # see benchmarks/large_images.py
+    least_bytes: ClassVar[int] = 500 * 2**20
 
     @classmethod
     def task_defaults(cls, problem: Problem) -> dict[str, Any]:

@@ -88,6 +88,8 @@ class NonlocallyCentralizedSparse(CentralisedSparseSettings, Prior):
     summary: ClassVar[str] = (
         "nonlocally centralised sparse coding: sharp edges and texture that repeats; any linear damage"
     )
+    bytes_per_value: ClassVar[int] = 110  # see benchmarks/large_images.py
+    least_bytes: ClassVar[int] = 1000 * 2**20
 
     @classmethod
     def task_defaults(cls, problem: Problem) -> dict[str, Any]:
