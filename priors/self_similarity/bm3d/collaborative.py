@@ -16,7 +16,15 @@ from dataclasses import dataclass
 
 import torch
 
-from zeroshot.patches import Matches, PatchAverage, corners_shape, grid_steps, match_blocks, pixel_rows
+from zeroshot.patches import (
+    Matches,
+    PatchAverage,
+    corners_shape,
+    grid_steps,
+    match_blocks,
+    patch_coefficients,
+    pixel_rows,
+)
 from zeroshot.priors.self_similarity.bm3d.correlation import GroupVariances
 from zeroshot.priors.self_similarity.bm3d.profiles import Stage
 from zeroshot.priors.self_similarity.bm3d.shrinkage import CorrelatedShrinkage, Shrinkage
@@ -87,7 +95,7 @@ def filter_planes(
     channels, height, width = noisy.shape
     size = stage.patch
     rows, columns = corners_shape(height, width, size)
-    forward = of_patches(transform).T.to(noisy)
+    forward = of_patches(transform).to(noisy)
     backward = of_patches(torch.linalg.inv(transform)).T.to(noisy)
     window = kaiser_window(size, stage.beta).to(noisy)
     sums, weights = torch.zeros_like(noisy), torch.zeros_like(noisy)
@@ -105,10 +113,8 @@ def filter_planes(
                 synthesis=backward,
                 dtype=noisy.dtype,
             )
-            table = pixel_rows(noisy[channel : channel + 1, across], size) @ forward
-            guide = (
-                None if pilot is None else pixel_rows(pilot[channel : channel + 1, across], size) @ forward
-            )
+            table = patch_coefficients(noisy[channel, across], forward)
+            guide = None if pilot is None else patch_coefficients(pilot[channel, across], forward)
             for corners in groups:
                 noise = None if variances is None else variances[channel].of_groups(corners, columns)
                 _shrink_groups(table, guide, corners, shrinkage, average, noise)
