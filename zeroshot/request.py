@@ -73,7 +73,7 @@ class Request:
         if self.prior is None or self.prior in ROLES:
             wanted = None if self.prior is None else str(self.prior)
             name = choice.chosen(wanted, self.task, problem, self.seconds)
-            choice.announce(name, wanted, self.task, problem)
+            choice.announce(name, wanted, self.task, problem, self.device)
             return replace(self, prior=name).posed(given, problem, inner, options)
         prior = self._prior_for(problem)
         if problem.frame is not None and prior.supports(problem) is not None:

@@ -21,7 +21,7 @@ from typing import Any
 from tqdm import tqdm
 
 from zeroshot import images
-from zeroshot.checkpoint import Checkpoint
+from zeroshot.checkpoint import Checkpoint, recorded
 from zeroshot.checks import require_positive
 from zeroshot.estimate import Estimate, History
 from zeroshot.files import Tolerance
@@ -102,6 +102,13 @@ class Watch:
             if checkpoint is not None and loop.reason != INTERRUPTED and not self.keep_checkpoint:
                 checkpoint.remove()
         return loop, history
+
+    def recorded_threads(self) -> int | None:
+        """With how many threads the run began that is to be continued; None where there is none, or nobody knows."""
+        if self.checkpoint is None or not self.resume:
+            return None
+        found = recorded(Path(self.checkpoint)).get("threads")
+        return found if isinstance(found, int) and found > 0 else None
 
     def _checkpoint(self, fingerprint: dict[str, Any]) -> Checkpoint | None:
         if self.checkpoint is None:

@@ -18,14 +18,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-import torch
-
 from zeroshot.compare.attempt import AttemptResult, Job, attempt, one_line, prepare, reason_of
 from zeroshot.compare.method import Method
 from zeroshot.compare.records import Status
 from zeroshot.compare.worker import MARK, Setup, UnguardedScriptError, serve
 from zeroshot.memory import tells_of_memory
 from zeroshot.notes import note
+from zeroshot.threads import fixed
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _KNOWS_SAFE_PATH = sys.version_info >= (3, 11)
@@ -196,7 +195,7 @@ class InProcess:
                 self._prepared = True
         except Exception as error:
             return AttemptResult("failed", f"could not be loaded: {reason_of(error)}")
-        with _threads(self._threads):
+        with fixed(self._threads):
             result = attempt(self._method, job)
         return replace(result, notes={**result.notes, "process": "that of the comparison"})
 
@@ -351,16 +350,6 @@ def _script_failure(exit_code: int | None) -> str:
     if exit_code == UnguardedScriptError.EXIT_CODE:
         return str(UnguardedScriptError())
     return f"the script that defines it cannot be run again: exit code {exit_code}"
-
-
-@contextlib.contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 # --- how it ended --------------------------------------------------------------------------------------------

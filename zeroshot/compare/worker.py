@@ -19,12 +19,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from zeroshot.compare.attempt import attempt, is_out_of_memory, prepare, reason_of
 from zeroshot.compare.method import Method
 from zeroshot.compare.specification import method_from
 from zeroshot.files import appended
+from zeroshot.threads import ask_for
 
 #: Set in the environment of a worker, where compare() must not be called.
 MARK = "ZEROSHOT_COMPARE_WORKER"
@@ -125,7 +124,7 @@ def _end_with_parent() -> None:
 def load(setup: Setup) -> tuple[Method | None, Loaded]:
     """The method that a setup asks for, within its limits, or what went wrong."""
     if setup.threads is not None:
-        torch.set_num_threads(setup.threads)
+        ask_for(setup.threads)
     try:
         if setup.memory is not None:
             limit_memory(setup.memory)
