@@ -76,7 +76,9 @@ def test_the_times_are_means_and_the_first_call_of_each_number_does_not_count():
 
 def test_timing_ends_early_where_it_takes_long():
     calls, now = [], iter(range(100))
-    threads.timing(2, lambda count, limit: calls.append((count, limit)) or 1.0, clock=lambda: float(next(now)))
+    threads.timing(
+        2, lambda count, limit: calls.append((count, limit)) or 1.0, clock=lambda: float(next(now))
+    )
     assert [count for count, _ in calls] == [1, 2, 1, 2]
     assert calls[-1][1] == pytest.approx(4.0), "a piece with all threads is broken off"
 

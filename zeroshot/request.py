@@ -113,7 +113,13 @@ class Posed:
 
         provenance = self.provenance()
         loop, history = request.watch.run(
-            begin, self.prior, problem.task, request.seconds, self.picture, provenance
+            begin,
+            self.prior,
+            problem.task,
+            request.seconds,
+            self.picture,
+            provenance,
+            first=lambda: problem.framed(problem.initial()),
         )
         run = loop.run
         image, verdict = self._judged(loop)
