@@ -78,7 +78,7 @@ def measure(prior: str, task: str, size: int, seconds: float, threads: int) -> d
 
     torch.set_num_threads(threads)
     image, clean, options = damaged(task, size)
-    problem, _ = make_problem(task, load(image), options)
+    problem, *_ = make_problem(task, load(image), options)
     first = psnr(problem.framed(problem.initial()).clamp(0, 1), clean)
     with tempfile.TemporaryDirectory() as folder:
         preview = Path(folder, "preview.png")

@@ -30,6 +30,8 @@ from zeroshot.solvers.plug_and_play import SCHEMES, Denoise, Scheme, splitting
 
 #: Huber's δ is usually 1.345 standard deviations of the noise without its outliers.
 HUBER_DELTA = 1.345
+#: Iterations between two searches for similar patches, where the denoiser knows some; the last one always searches.
+SEARCHED_EVERY = 3
 #: `chroma` where fewer channels are measured than sought, and it is not chosen.
 FEWER_CHANNELS = 2.0
 #: What differs for a noisy mosaic of a shrunk image or the like: it measures one value of twelve, and what is not
@@ -303,13 +305,14 @@ class PlugAndPlayRun(Run):
     in even steps that the last level is reached.
     """
 
-    state = ("splitting", "index", "levels")
+    state = ("splitting", "index", "levels", "repetition")
 
     def __init__(
         self, prior: PlugAndPlay, problem: Problem, denoiser: Denoiser | Denoise, first: FirstImage
     ) -> None:
         self.device = problem.y.device
         self._prior, self._problem, self._denoiser = prior, problem, denoiser
+        self.repetition = denoiser.repetition() if isinstance(denoiser, Denoiser) else None
         if prior.chroma is None:
             raise ValueError("chroma is chosen when a run starts; give a number, or use the prior's start")
         self._chroma = prior.chroma
@@ -381,13 +384,15 @@ class PlugAndPlayRun(Run):
         return 1.0
 
     def _denoise(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
-        denoiser, chroma = self._denoiser, self._chroma
+        chroma = self._chroma
         if chroma != 1:
             noisy = weight_chroma_(noisy.clone(), 1 / chroma)
-        if isinstance(denoiser, Denoiser):
-            image = denoiser.denoise(noisy, sigma, self._contrast)
+        if self.repetition is not None:
+            afresh = self.index % SEARCHED_EVERY == 0 or self.index == len(self.levels) - 1
+            image = self.repetition.denoise(noisy, sigma, self._contrast, afresh=afresh)
         else:
-            image = denoiser(noisy, sigma)
+            assert not isinstance(self._denoiser, Denoiser)
+            image = self._denoiser(noisy, sigma)
         if not isinstance(image, torch.Tensor) or image.shape != noisy.shape:
             got = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
             raise ValueError(f"the denoiser must return an image of shape {tuple(noisy.shape)}, got {got}")
