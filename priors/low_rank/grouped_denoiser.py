@@ -83,6 +83,7 @@ class GroupedDenoiser(DenoisingPrior):
         are not three channels.
     """
 
+    looks: ClassVar[float | None] = 600.0
     shrinkage: ClassVar[Shrinkage]
     levels: ClassVar[tuple[Level, ...]]
 

@@ -21,7 +21,7 @@ from zeroshot.prior import Prior, Run
 from zeroshot.priors.denoiser import Denoiser
 from zeroshot.priors.total_variation.chroma import chosen_chroma
 from zeroshot.priors.total_variation.tv import TotalVariation, approximate_solution
-from zeroshot.priors.warm_start import BEGINNINGS, Beginning, FirstImage, first_image
+from zeroshot.priors.warm_start import BEGINNINGS, Beginning, FirstImage, first_image, quick_look
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.solvers.data_step import DataStep
@@ -204,10 +204,10 @@ class PlugAndPlay(Prior):
         prior = self if self.chroma is not None else replace(self, chroma=_chroma(problem, generator))
         if problem.is_denoising and self.initial is None:
             # Not clipped: noise that leaves the range is noise like any other.
-            first = FirstImage(problem.y)
+            first, shown = FirstImage(problem.y), quick_look(problem).first
         else:
-            first = first_image(self.initial, problem, generator)
-        return PlugAndPlayRun(prior, problem, self._configured(problem), first)
+            first = shown = first_image(self.initial, problem, generator)
+        return PlugAndPlayRun(prior, problem, self._configured(problem), first, shown)
 
     def settings(self) -> dict[str, Any]:
         """Every hyper-parameter by name; a function by its own name, as its address is never the same."""
@@ -298,6 +298,8 @@ class PlugAndPlayRun(Run):
         With its settings.
     first : FirstImage
         The image to begin with.
+    shown : FirstImage, optional
+        What there is to show before the first iteration; by default the same.
 
     Notes
     -----
@@ -308,7 +310,12 @@ class PlugAndPlayRun(Run):
     state = ("splitting", "index", "levels", "repetition")
 
     def __init__(
-        self, prior: PlugAndPlay, problem: Problem, denoiser: Denoiser | Denoise, first: FirstImage
+        self,
+        prior: PlugAndPlay,
+        problem: Problem,
+        denoiser: Denoiser | Denoise,
+        first: FirstImage,
+        shown: FirstImage | None = None,
     ) -> None:
         self.device = problem.y.device
         self._prior, self._problem, self._denoiser = prior, problem, denoiser
@@ -330,7 +337,7 @@ class PlugAndPlayRun(Run):
             prior.scheme, self._data_step, self._denoise, _without_outliers(problem, first.image)
         )
         self.index = 0
-        self._first = first
+        self._first = first if shown is None else shown
         self._seconds = 0.0
 
     def beginning(self) -> tuple[torch.Tensor, str] | None:

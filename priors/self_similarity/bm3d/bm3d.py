@@ -82,6 +82,8 @@ class BlockMatching3D(DenoisingPrior):
     name: ClassVar[str] = "bm3d"
     summary: ClassVar[str] = "BM3D/CBM3D: similar patches shrunk together; seconds, the classic of denoising"
 
+    looks: ClassVar[float | None] = 14.0
+
     profile: Profile = "normal"
     threshold: float = 2.7
     attenuation: float = 0.75
