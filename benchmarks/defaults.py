@@ -183,14 +183,27 @@ def run(name: str, arguments: argparse.Namespace) -> None:
         tuple(peers),
         tuple(method.name for method in learned.values()),
         row.kind,
+        next(iter(damaged.values())).truth.shape[1],
     )
     show(f"{name}: {row.task}, {row.what}; {row.folder}, {len(damaged)} images, size {arguments.size or 'full'}",
          {"": "", "PSNR": ".2f", "SSIM": ".4f", "seconds": ".1f", "peer": "", "above": "+.2f"},
          lines(row, found, chosen))  # fmt: skip
     print(f"image by image: {table.write_csv()}", flush=True)
     if arguments.write:
-        write(stored() | {row.task: stored().get(row.task, {}) | {name: found}})
+        rows = stored().get(row.task, {})
+        write(stored() | {row.task: rows | {name: _joined(rows.get(name), found)}})
         print(f"written to {FILE}", flush=True)
+
+
+def _joined(known: Row | None, found: Row) -> Row:
+    """What was found, and of what is known of other methods that which was measured on the same pictures."""
+    if known is None or (known.set, known.images, known.size) != (found.set, found.images, found.size):
+        return found
+    return found._replace(
+        figures={**known.figures, **found.figures},
+        peers=tuple(dict.fromkeys((*known.peers, *found.peers))),
+        learned=tuple(dict.fromkeys((*known.learned, *found.learned))),
+    )
 
 
 def _standing(images: Mapping[str, Figures]) -> Standing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -148,6 +149,10 @@ class Denoiser(Prior):
         """The settings to take where the denoiser is called by name and many times; these by default."""
         return self
 
+    def repetition(self) -> Repetition:
+        """What denoises images that change little from call to call."""
+        return Repetition(self)
+
     @torch.no_grad()
     def denoise(
         self, noisy: torch.Tensor, sigma: float, contrast: torch.Tensor | None = None
@@ -182,6 +187,34 @@ class Denoiser(Prior):
         for index in range(self.scaled_passes(sigma, contrast)):
             estimate = self.scaled_pass(noisy, estimate, sigma, index, contrast)
         return estimate
+
+
+class Repetition:
+    """Calls of a denoiser on images that change little; what one has found may serve the next. Here nothing does."""
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        self._denoiser = denoiser
+
+    def denoise(
+        self, noisy: torch.Tensor, sigma: float, contrast: torch.Tensor, *, afresh: bool
+    ) -> torch.Tensor:
+        """As :meth:`Denoiser.denoise`.
+
+        Parameters
+        ----------
+        noisy, sigma, contrast
+            As there.
+        afresh : bool
+            Whether nothing may be taken from earlier calls.
+        """
+        return self._denoiser.denoise(noisy, sigma, contrast)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next call depends on."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state` was taken."""
 
 
 def _relative(noise: float | NoiseModel, scale: float) -> float | NoiseModel:

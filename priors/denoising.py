@@ -12,11 +12,13 @@ from typing import Any, ClassVar
 import torch
 
 from zeroshot.data_terms import Gaussian, Poisson
+from zeroshot.deadline import seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.denoiser import Denoiser
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay
 from zeroshot.priors.sigma_maps import SigmaMapRun
+from zeroshot.priors.warm_start import FirstImage, Look, quick_look
 from zeroshot.problem import Problem
 from zeroshot.stopping import Finished, StoppingRule
 
@@ -31,6 +33,9 @@ class DenoisingPrior(Denoiser):
 
     #: Whether plug and play with it gains on the operator's first estimate.
     suits_plug_and_play: ClassVar[bool] = True
+    #: How many times as long it takes as a quick look (:func:`~zeroshot.priors.warm_start.quick_look`), where that is
+    #: worth one; with less time it takes the settings of :meth:`repeated`.
+    looks: ClassVar[float | None] = None
     knows_sigma_maps: ClassVar[bool] = True
 
     @classmethod
@@ -95,19 +100,27 @@ class DenoisingPrior(Denoiser):
 class DenoisingRun(Run):
     """The passes of a denoiser, one a step.
 
-    Where the noise depends on the intensity its variance is made constant first, and the result is mapped back.
+    Where the noise depends on the intensity its variance is made constant first, and the result is mapped back. Under
+    a time budget slow ones begin with a quick look, and hurry where they would not come to their end.
     """
 
     state = ("estimate", "index")
 
     def __init__(self, prior: DenoisingPrior, problem: Problem) -> None:
         self.device = problem.y.device
-        self._prior, self._problem = prior, problem
+        self._given: Denoiser = prior
+        self._prior: Denoiser = prior
+        self._problem = problem
         self._noisy, sigma = problem.stabilised()
         coloured = problem.coloured_noise()
         self._noise = sigma if coloured is None else coloured
         self._contrast = problem.contrasts()
         self._passes = 0 if self._noise == 0 else prior.scaled_passes(self._noise, self._contrast)
+        self._look = Look(FirstImage(problem.y))
+        if prior.looks is not None and self._passes:
+            self._look = quick_look(problem)
+            if seconds_left() < prior.looks * self._look.seconds:
+                self._prior = prior.repeated()
         self.estimate = self._noisy
         self.index = 0
 
@@ -115,6 +128,16 @@ class DenoisingRun(Run):
     def finished(self) -> bool:
         """Whether the last pass has been made."""
         return self.index >= self._passes
+
+    def beginning(self) -> tuple[torch.Tensor, str] | None:
+        """The quick look, where there was one."""
+        return self._look.first.beginning()
+
+    def remark(self) -> str:
+        """What it has hurried with."""
+        before, now = self._given.settings(), self._prior.settings()
+        changed = [f"{name} {value}" for name, value in now.items() if value != before[name]]
+        return f"with {', '.join(changed)} for want of time" if changed else ""
 
     @torch.no_grad()
     def step(self) -> Estimate:

@@ -8,6 +8,7 @@ the better first image. See benchmarks/classic.md.
 from __future__ import annotations
 
 import math
+import time
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -69,3 +70,36 @@ def first_image(name: str | None, problem: Problem, generator: torch.Generator) 
     seconds = None if left == math.inf else max(_SHARE * left, 1e-3)
     loop = Loop(problem, prior, generator=generator, seconds=seconds).complete()
     return FirstImage(loop.result().clamp(0, 1), f"the {name} solution")
+
+
+class Look(NamedTuple):
+    """A quick estimate of a noisy image, to be returned where the time suffices for no better one.
+
+    Attributes
+    ----------
+    first : FirstImage
+        The estimate; the noisy image itself, called nothing, where none was made.
+    seconds : float
+        What it took.
+    """
+
+    first: FirstImage
+    seconds: float = 0.0
+
+
+def quick_look(problem: Problem) -> Look:
+    """What hard thresholding of cosines makes of a noisy image in a moment, where there is a time budget.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of denoising.
+    """
+    if seconds_left() == math.inf:
+        return Look(FirstImage(problem.y))
+    began = time.monotonic()
+    prior = prior_class("dct").for_problem(problem, refinement="none")
+    if prior.supports(problem) is not None:
+        return Look(FirstImage(problem.y))
+    image = Loop(problem, prior, generator=torch.Generator()).complete().result().clamp(0, 1)
+    return Look(FirstImage(image, "a quick look with the DCT"), time.monotonic() - began)

@@ -286,6 +286,18 @@ def test_previews_are_written_and_counted(image: np.ndarray, tmp_path: Any) -> N
     assert len(result.history.previews) == 120
 
 
+def test_the_first_estimate_is_previewed_before_the_run_has_begun(image: np.ndarray, tmp_path: Any) -> None:
+    preview, seen = tmp_path / "preview.png", []
+
+    class SlowToBegin(DriftingPrior):
+        def start(self, problem: Any, generator: torch.Generator) -> Any:
+            seen.append(zeroshot.images.load(preview).colours)
+            return super().start(problem, generator)
+
+    zeroshot.solve(image, "denoise", SlowToBegin(), sigma=0.1, preview=preview)
+    assert torch.allclose(seen[0], zeroshot.images.load(image).colours, atol=1 / 255)
+
+
 def test_the_provenance_says_how_the_image_was_made(image: np.ndarray, tmp_path: Any) -> None:
     result = zeroshot.solve(image, "denoise", DriftingPrior(rate=0.02), sigma=0.1, seed=5)
     result.save(tmp_path / "out.tiff")

@@ -86,3 +86,15 @@ def test_no_default_is_below_the_best_peer_that_was_not_trained(task):
 @pytest.mark.parametrize("task", sorted(tasks()))
 def test_every_default_is_the_knee_of_quality_over_time(task):
     assert tasks()[task].prior == standings.knee(task)
+
+
+def test_times_of_grey_pictures_are_told_for_colour_ones(table):
+    rows = stored()["inpaint"]
+    assert standings.expected_seconds("inpaint", "gsr", AREA, 1) == pytest.approx(20)
+    assert standings.expected_seconds("inpaint", "gsr", AREA, 3) == pytest.approx(60)
+    in_colour = rows["text"]._replace(channels=3, figures={"gsr": Standing(30, None, 10.0)})
+    write({"inpaint": {**rows, "colour": in_colour}})
+    assert standings.expected_seconds("inpaint", "gsr", AREA, 3) == pytest.approx(40)
+    assert standings.expected_seconds("inpaint", "gsr", AREA // 4, 1) == pytest.approx(5)
+    assert standings.expected_seconds("inpaint", "tv", AREA, 3) == pytest.approx(3 * 0.8)
+    assert standings.expected_seconds("inpaint", "bm3d", AREA, 3) is None

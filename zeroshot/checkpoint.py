@@ -159,6 +159,18 @@ class Checkpoint(Listener):
             self.path.unlink(missing_ok=True)
 
 
+def recorded(path: Path) -> dict[str, Any]:
+    """The fingerprint of the run that was saved to a file; empty where there is none, or it is damaged."""
+    if not path.is_file():
+        return {}
+    try:
+        state = read_state(path)
+    except (StateFileError, OSError):
+        return {}
+    found = state.get("fingerprint") if isinstance(state, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
 def require_alike(state: Any, model: Any, place: str = "state") -> None:
     """Refuse a state that is built in another way than `model`, where both have something.
 

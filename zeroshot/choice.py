@@ -7,10 +7,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from zeroshot.prior import configured_prior
 from zeroshot.problem import Problem
-from zeroshot.standings import AREA, ROLES, means, ranked
+from zeroshot.standings import ROLES, expected_seconds, ranked
 from zeroshot.tasks import task_named
+from zeroshot.threads import slowness
 
 _LOG = logging.getLogger("zeroshot")
 _WHY = {None: "the default", "fast": "the best of the fast ones", "best": "the best that the time allows"}
@@ -63,10 +66,14 @@ def _supports(name: str, problem: Problem) -> bool:
     return configured_prior(name, problem).supports(problem) is None
 
 
-def announce(prior: str, wanted: str | None, task: str, problem: Problem) -> None:
-    """Log in one line which prior was chosen, why, and how long it takes where that was measured."""
-    measured = means(task, kind_of(problem)).get(prior)
-    seconds = measured and measured.seconds * math.prod(problem.framed_shape[-2:]) / AREA
+def announce(prior: str, wanted: str | None, task: str, problem: Problem, device: torch.device) -> None:
+    """Log in one line which prior was chosen, why, and how long it takes where that was measured: on a CPU."""
+    seconds = None
+    if device.type == "cpu":
+        channels, *sides = problem.framed_shape[1:]
+        seconds = expected_seconds(task, prior, math.prod(sides), channels, kind_of(problem))
+    if seconds is not None:
+        seconds *= slowness()
     why = _WHY[wanted] if seconds is None else f"{_WHY[wanted]}, about {_rough(seconds)} of one core"
     _LOG.info("%s with %s (%s); 'zeroshot priors --task %s' lists others", task, prior, why, task)
 

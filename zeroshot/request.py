@@ -73,7 +73,7 @@ class Request:
         if self.prior is None or self.prior in ROLES:
             wanted = None if self.prior is None else str(self.prior)
             name = choice.chosen(wanted, self.task, problem, self.seconds)
-            choice.announce(name, wanted, self.task, problem)
+            choice.announce(name, wanted, self.task, problem, self.device)
             return replace(self, prior=name).posed(given, problem, inner, options)
         prior = self._prior_for(problem)
         if problem.frame is not None and prior.supports(problem) is not None:
@@ -113,7 +113,13 @@ class Posed:
 
         provenance = self.provenance()
         loop, history = request.watch.run(
-            begin, self.prior, problem.task, request.seconds, self.picture, provenance
+            begin,
+            self.prior,
+            problem.task,
+            request.seconds,
+            self.picture,
+            provenance,
+            first=lambda: problem.framed(problem.initial()),
         )
         run = loop.run
         image, verdict = self._judged(loop)

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from zeroshot import choice, images, synonyms
+from zeroshot import choice, images, synonyms, threads
 from zeroshot.checks import is_number
 from zeroshot.deadline import deadline_of_call, kept
 from zeroshot.images.value_range import say_range
+from zeroshot.memory import keep_large_allocations
 from zeroshot.operators.operator import Operator
 from zeroshot.prior import Prior
 from zeroshot.problem import Problem
@@ -77,7 +78,8 @@ def solve(
         and estimating its noise included. Where it does not suffice for a first step the result is the prior's guide
         or the task's first estimate, for denoising the input, and its reason says so.
     seed : int
-        On a CPU the same seed and thread count give the same bytes.
+        On a CPU the same seed and thread count give the same bytes. Where nobody has said how many threads there are
+        to be, one is taken where all are not faster (:mod:`zeroshot.threads`); ``provenance["threads"]`` tells.
     device : str or torch.device
         "auto" takes a GPU where there is one.
     value_range : tuple of float, optional
@@ -145,7 +147,8 @@ def solve(
     tiling = Tiling(tile, overlap, samples)
     request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, tiling)
     deadline = deadline_of_call(seconds, called)
-    with kept(deadline):
+    with kept(deadline), threads.chosen(request.device, watch.recorded_threads()):
+        _keep_memory(request.device)
         loaded = images.load(without_missing(image, options), value_range=value_range)
         picture = on_working_range(loaded, task_named(task), options)
         say_range(picture)
@@ -201,7 +204,8 @@ def solve_problem(
     untiled = Tiling(tile=None)
     request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, untiled)
     deadline = deadline_of_call(seconds, called)
-    with kept(deadline):
+    with kept(deadline), threads.chosen(request.device):
+        _keep_memory(request.device)
         picture = images.load(image)
         return request.posed(picture, problem, picture, options).restored(deadline)
 
@@ -236,6 +240,12 @@ def _check_kinds(paths: dict[str, Any], switches: dict[str, Any]) -> None:
     for name, value in switches.items():
         if value is not None and not isinstance(value, bool | np.bool_):
             raise TypeError(f"{name} must be True or False, got {value!r}")
+
+
+def _keep_memory(device: torch.device) -> None:
+    """On a CPU: leave what is freed with this process, which has it again for the next operation."""
+    if device.type == "cpu":
+        keep_large_allocations()
 
 
 def _check_preview(preview: str | Path | None, image: Any) -> None:

@@ -52,6 +52,8 @@ class Row(NamedTuple):
         Method → what it reaches.
     peers, learned : tuple of str
         The methods that are other packages' or textbooks', and those that were trained.
+    channels : int
+        Of the wanted pictures.
     kind : str
         What a problem must be to be judged by this row rather than by the others of the task, such as "wide holes".
     """
@@ -64,6 +66,7 @@ class Row(NamedTuple):
     peers: tuple[str, ...]
     learned: tuple[str, ...]
     kind: str = ""
+    channels: int = 1
 
     @property
     def priors(self) -> list[str]:
@@ -185,6 +188,29 @@ def means(task: str, kind: str = "") -> dict[str, Standing]:
             sum(row.seconds(prior) for row in rows) / len(rows),
         )
     return made
+
+
+def expected_seconds(task: str, prior: str, pixels: int, channels: int, kind: str = "") -> float | None:
+    """How long a prior takes on the machine that the table was measured on, with one thread; None where nobody knows.
+
+    The mean over the rows whose pictures have as many channels, else over all as if time grew with the number of
+    values; and of those over the rows of the kind where there are any.
+
+    Parameters
+    ----------
+    task, prior : str
+        Names.
+    pixels, channels : int
+        Of the wanted picture.
+    kind : str
+        See :func:`means`.
+    """
+    rows = [row for row in stored().get(task, {}).values() if prior in row.figures]
+    rows = [row for row in rows if row.channels == channels] or rows
+    rows = [row for row in rows if row.kind == kind] or rows
+    if not rows:
+        return None
+    return sum(row.seconds(prior, pixels) * channels / row.channels for row in rows) / len(rows)
 
 
 # --- printing ----------------------------------------------------------------------------------------------

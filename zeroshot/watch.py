@@ -18,10 +18,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from zeroshot import images
-from zeroshot.checkpoint import Checkpoint
+from zeroshot.checkpoint import Checkpoint, recorded
 from zeroshot.checks import require_positive
 from zeroshot.estimate import Estimate, History
 from zeroshot.files import Tolerance
@@ -62,6 +63,7 @@ class Watch:
         seconds: float | None,
         picture: images.Picture,
         fingerprint: dict[str, Any],
+        first: Callable[[], torch.Tensor],
     ) -> tuple[Loop, History]:
         """Begin a loop with these listeners, continue a saved one where that is asked for, and step it to its end.
 
@@ -75,6 +77,8 @@ class Watch:
             The input, for previews of its kind.
         fingerprint : dict
             What a checkpoint must agree with to be continued.
+        first : callable
+            Makes the image that is shown before the run has begun, which may take a while.
         """
         history = History()
         checkpoint = self._checkpoint(fingerprint)
@@ -87,11 +91,17 @@ class Watch:
             progress = Progress(self.progress, seconds, label)
             held.callback(progress.close)
             listeners: list[Listener] = [Recording(history), progress]
+            preview = None
             if self.preview is not None:
-                listeners.append(Preview(self.preview, self.preview_seconds, picture, history))
+                preview = Preview(self.preview, self.preview_seconds, picture, history)
+                listeners.append(preview)
             listeners += [Told(callback) for callback in self.callbacks]
             listeners += [interrupted, *([] if checkpoint is None else [checkpoint])]
+            if preview is not None and saved is None:
+                preview.show(first())
             loop = begin(listeners)
+            if preview is not None and saved is None and loop.run.beginning() is not None:
+                preview.show(loop.problem.framed(loop.image))
             if checkpoint is not None and saved is not None:
                 checkpoint.continue_with(loop, saved)
                 known = len(history)
@@ -102,6 +112,13 @@ class Watch:
             if checkpoint is not None and loop.reason != INTERRUPTED and not self.keep_checkpoint:
                 checkpoint.remove()
         return loop, history
+
+    def recorded_threads(self) -> int | None:
+        """With how many threads the run began that is to be continued; None where there is none, or nobody knows."""
+        if self.checkpoint is None or not self.resume:
+            return None
+        found = recorded(Path(self.checkpoint)).get("threads")
+        return found if isinstance(found, int) and found > 0 else None
 
     def _checkpoint(self, fingerprint: dict[str, Any]) -> Checkpoint | None:
         if self.checkpoint is None:
@@ -236,11 +253,16 @@ class Preview(Listener):
         """Write a preview where one is due, and note it in the history."""
         if time.monotonic() - self._last < self.every:
             return
-        with self._tolerated():
-            picture = self._picture.with_colours(loop.problem.framed(estimate.image).float().cpu())
-            images.save(picture, self.path, overwrite=True)
+        if self.show(loop.problem.framed(estimate.image)):
             self._history.previews.append(len(self._history) - 1)
         self._last = time.monotonic()
+
+    def show(self, colours: torch.Tensor) -> bool:
+        """Write an image (1, C, H, W); whether that was possible."""
+        with self._tolerated():
+            images.save(self._picture.with_colours(colours.float().cpu()), self.path, overwrite=True)
+            return True
+        return False
 
 
 class Interruption(Listener):

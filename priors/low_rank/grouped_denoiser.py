@@ -83,6 +83,7 @@ class GroupedDenoiser(DenoisingPrior):
         are not three channels.
     """
 
+    looks: ClassVar[float | None] = 600.0
     shrinkage: ClassVar[Shrinkage]
     bytes_per_value: ClassVar[int] = 100  # see benchmarks/large_images.py
     least_bytes: ClassVar[int] = 1000 * 2**20

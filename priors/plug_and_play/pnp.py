@@ -21,7 +21,7 @@ from zeroshot.prior import Prior, Run
 from zeroshot.priors.denoiser import Denoiser
 from zeroshot.priors.total_variation.chroma import chosen_chroma
 from zeroshot.priors.total_variation.tv import TotalVariation, approximate_solution
-from zeroshot.priors.warm_start import BEGINNINGS, Beginning, FirstImage, first_image
+from zeroshot.priors.warm_start import BEGINNINGS, Beginning, FirstImage, first_image, quick_look
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.solvers.data_step import DataStep
@@ -30,6 +30,8 @@ from zeroshot.solvers.plug_and_play import SCHEMES, Denoise, Scheme, splitting
 
 #: Huber's δ is usually 1.345 standard deviations of the noise without its outliers.
 HUBER_DELTA = 1.345
+#: Iterations between two searches for similar patches, where the denoiser knows some; the last one always searches.
+SEARCHED_EVERY = 3
 #: `chroma` where fewer channels are measured than sought, and it is not chosen.
 FEWER_CHANNELS = 2.0
 #: What differs for a noisy mosaic of a shrunk image or the like: it measures one value of twelve, and what is not
@@ -207,10 +209,10 @@ class PlugAndPlay(Prior):
         prior = self if self.chroma is not None else replace(self, chroma=_chroma(problem, generator))
         if problem.is_denoising and self.initial is None:
             # Not clipped: noise that leaves the range is noise like any other.
-            first = FirstImage(problem.y)
+            first, shown = FirstImage(problem.y), quick_look(problem).first
         else:
-            first = first_image(self.initial, problem, generator)
-        return PlugAndPlayRun(prior, problem, self._configured(problem), first)
+            first = shown = first_image(self.initial, problem, generator)
+        return PlugAndPlayRun(prior, problem, self._configured(problem), first, shown)
 
     def settings(self) -> dict[str, Any]:
         """Every hyper-parameter by name; a function by its own name, as its address is never the same."""
@@ -301,6 +303,8 @@ class PlugAndPlayRun(Run):
         With its settings.
     first : FirstImage
         The image to begin with.
+    shown : FirstImage, optional
+        What there is to show before the first iteration; by default the same.
 
     Notes
     -----
@@ -308,13 +312,19 @@ class PlugAndPlayRun(Run):
     in even steps that the last level is reached.
     """
 
-    state = ("splitting", "index", "levels")
+    state = ("splitting", "index", "levels", "repetition")
 
     def __init__(
-        self, prior: PlugAndPlay, problem: Problem, denoiser: Denoiser | Denoise, first: FirstImage
+        self,
+        prior: PlugAndPlay,
+        problem: Problem,
+        denoiser: Denoiser | Denoise,
+        first: FirstImage,
+        shown: FirstImage | None = None,
     ) -> None:
         self.device = problem.y.device
         self._prior, self._problem, self._denoiser = prior, problem, denoiser
+        self.repetition = denoiser.repetition() if isinstance(denoiser, Denoiser) else None
         if prior.chroma is None:
             raise ValueError("chroma is chosen when a run starts; give a number, or use the prior's start")
         self._chroma = prior.chroma
@@ -332,7 +342,7 @@ class PlugAndPlayRun(Run):
             prior.scheme, self._data_step, self._denoise, _without_outliers(problem, first.image)
         )
         self.index = 0
-        self._first = first
+        self._first = first if shown is None else shown
         self._seconds = 0.0
 
     def beginning(self) -> tuple[torch.Tensor, str] | None:
@@ -386,13 +396,15 @@ class PlugAndPlayRun(Run):
         return 1.0
 
     def _denoise(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
-        denoiser, chroma = self._denoiser, self._chroma
+        chroma = self._chroma
         if chroma != 1:
             noisy = weight_chroma_(noisy.clone(), 1 / chroma)
-        if isinstance(denoiser, Denoiser):
-            image = denoiser.denoise(noisy, sigma, self._contrast)
+        if self.repetition is not None:
+            afresh = self.index % SEARCHED_EVERY == 0 or self.index == len(self.levels) - 1
+            image = self.repetition.denoise(noisy, sigma, self._contrast, afresh=afresh)
         else:
-            image = denoiser(noisy, sigma)
+            assert not isinstance(self._denoiser, Denoiser)
+            image = self._denoiser(noisy, sigma)
         if not isinstance(image, torch.Tensor) or image.shape != noisy.shape:
             got = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
             raise ValueError(f"the denoiser must return an image of shape {tuple(noisy.shape)}, got {got}")

@@ -12,9 +12,12 @@ from zeroshot.patches import (
     corners_shape,
     grid_steps,
     match_blocks,
+    matching,
     overlap_add,
+    patch_coefficients,
     patches_at,
     pixel_rows,
+    sum_of_patches,
 )
 
 
@@ -47,6 +50,20 @@ def test_pixel_rows_are_the_patches_in_the_order_of_their_corners(size: int) -> 
     rows, columns = corners_shape(11, 9, size)
     literal = [image[:, i : i + size, j : j + size].flatten() for i in range(rows) for j in range(columns)]
     assert torch.equal(pixel_rows(image, size), torch.stack(literal))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_coefficients_are_the_patches_times_the_transform_and_summed_by_its_adjoint(
+    dtype: torch.dtype,
+) -> None:
+    # In single precision they are convolutions, else matrix products.
+    plane, transform = uniform(13, 11).to(dtype), torch.randn(5, 16, generator=seeded()).to(dtype)
+    found = patch_coefficients(plane, transform)
+    torch.testing.assert_close(found, pixel_rows(plane[None], 4) @ transform.T, atol=1e-5, rtol=1e-5)
+    weights, window = torch.randn(found.shape, generator=seeded()).to(dtype), uniform(4, 4).to(dtype)
+    patches = (weights @ transform).T.unflatten(0, (4, 4))
+    summed = sum_of_patches(weights, 13, 11, transform, window)
+    torch.testing.assert_close(summed, overlap_add(patches, 13, 11, window), atol=1e-5, rtol=1e-5)
 
 
 def test_patches_at_corners_are_those_rows() -> None:
@@ -164,6 +181,15 @@ def test_matches_are_those_of_brute_force(
         torch.testing.assert_close(found[1:finite], own_distances, atol=1e-6, rtol=1e-5)
         assert found[finite:].isinf().all()
         assert (corners[finite:] == own).all()
+
+
+def test_tiles_worked_on_together_match_as_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = pixel_rows(uniform(1, 40, 90), 8)
+    together = match_blocks(features, 83, 8, 6, 5)
+    monkeypatch.setitem(matching.TOGETHER, "cpu", 1)
+    alone = match_blocks(features, 83, 8, 6, 5)
+    assert torch.equal(together.corners, alone.corners)
+    torch.testing.assert_close(together.distances, alone.distances, atol=1e-6, rtol=1e-5)
 
 
 def test_identical_patches_still_put_the_reference_first() -> None:

@@ -233,4 +233,8 @@ def _add_solver_options(command: Parser, task: Task | None = None) -> None:
     )
     expert("--seed", type=values.whole(0), default=0, help="same seed, same image (default 0)")
     expert("--device", default="auto", help="cpu, cuda, cuda:1 …; auto takes a GPU where there is one")
-    expert("--threads", type=_threads, help=f"CPU threads, 1 to {_MOST_THREADS} (default: all cores)")
+    expert(
+        "--threads",
+        type=_threads,
+        help=f"CPU threads, 1 to {_MOST_THREADS} (default: all cores, or 1 where other programs keep them busy)",
+    )

@@ -77,9 +77,9 @@ def prepare_solver(options: argparse.Namespace) -> None:
         raise ValueError(f"prior {prior.name!r} finds no latent for --latent to keep")
     resolve_device(options.device)
     if options.threads is not None:
-        import torch
+        from zeroshot.threads import ask_for
 
-        torch.set_num_threads(options.threads)
+        ask_for(options.threads)
 
 
 def _refuse_settings(options: argparse.Namespace) -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import pickle
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
-
-import torch
 
 from zeroshot.child_process import ChildDiedError, ChildLateError, ChildProcess
 from zeroshot.compare.attempt import AttemptResult, Job, attempt, one_line, prepare, reason_of
@@ -17,6 +13,7 @@ from zeroshot.compare.method import Method
 from zeroshot.compare.records import Status
 from zeroshot.compare.worker import MARK, Setup, UnguardedScriptError, serve
 from zeroshot.notes import note
+from zeroshot.threads import fixed
 
 # Starting Python and its libraries is no part of a restoration, and may take long on a busy machine.
 _LEAST_SECONDS_TO_LOAD = 120.0
@@ -130,7 +127,7 @@ class InProcess:
                 self._prepared = True
         except Exception as error:
             return AttemptResult("failed", f"could not be loaded: {reason_of(error)}")
-        with _threads(self._threads):
+        with fixed(self._threads):
             result = attempt(self._method, job)
         return replace(result, notes={**result.notes, "process": "that of the comparison"})
 
@@ -193,13 +190,3 @@ def _script_failure(exit_code: int | None) -> str:
     if exit_code == UnguardedScriptError.EXIT_CODE:
         return str(UnguardedScriptError())
     return f"the script that defines it cannot be run again: exit code {exit_code}"
-
-
-@contextlib.contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

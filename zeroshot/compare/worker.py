@@ -13,12 +13,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-
 from zeroshot.child_process import become_child
 from zeroshot.compare.attempt import attempt, is_out_of_memory, prepare, reason_of
 from zeroshot.compare.method import Method
 from zeroshot.compare.specification import method_from
+from zeroshot.threads import ask_for
 
 #: Set in the environment of a worker, where compare() must not be called.
 MARK = "ZEROSHOT_COMPARE_WORKER"
@@ -95,7 +94,7 @@ def serve(pipe: Connection, log: Path) -> None:
 def load(setup: Setup) -> tuple[Method | None, Loaded]:
     """The method that a setup asks for, within its limits, or what went wrong."""
     if setup.threads is not None:
-        torch.set_num_threads(setup.threads)
+        ask_for(setup.threads)
     try:
         if setup.memory is not None:
             limit_memory(setup.memory)

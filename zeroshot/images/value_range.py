@@ -45,7 +45,7 @@ _UNNOTICED = 0.01
 #: Up to this share beyond black or white it is the overshoot of an interpolation, not a range of its own.
 _OVERSHOOT = 0.05
 #: The second difference in both directions, of unit norm: what it leaves of a smooth image is noise.
-_SECOND_DIFFERENCE = torch.tensor([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]) / 6
+_SECOND_DIFFERENCE_NORM = 6.0
 
 
 def working_range(
@@ -147,12 +147,15 @@ def _is_noise(unit: torch.Tensor, excess: float, deviation: float | None) -> boo
     if min(unit.shape[-2:]) < SIDE:
         return deviation is not None and excess <= NOISE_DEVIATIONS * deviation
     if deviation is None:
-        near = functional.max_pool2d((unit > 1).float(), SIDE, 1, SIDE // 2) > 0
-        difference = functional.conv2d(unit, _SECOND_DIFFERENCE.to(unit)[None, None])
+        # Rows and columns one after the other: a window as a whole costs its area.
+        near = functional.max_pool2d((unit > 1).float(), (SIDE, 1), 1, (SIDE // 2, 0))
+        near = functional.max_pool2d(near, (1, SIDE), 1, (0, SIDE // 2)) > 0
+        difference = unit.diff(n=2, dim=-1).diff(n=2, dim=-2) / _SECOND_DIFFERENCE_NORM
         deviation = 1.4826 * float(difference[near[..., 1:-1, 1:-1]].abs().median().nan_to_num())
     if excess > NOISE_DEVIATIONS * deviation:
         return False
-    return float(functional.avg_pool2d(unit, SIDE, 1).max()) - 1 <= MEAN_DEVIATIONS * deviation
+    means = functional.avg_pool2d(functional.avg_pool2d(unit, (SIDE, 1), 1), (1, SIDE), 1)
+    return float(means.max()) - 1 <= MEAN_DEVIATIONS * deviation
 
 
 def on_range(picture: Picture, form: GivenForm) -> Picture:

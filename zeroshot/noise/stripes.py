@@ -185,7 +185,11 @@ def _activity(plane: torch.Tensor) -> torch.Tensor:
         functional.pad(values[None, None], (_AREA // 2,) * 4)
         for values in (squared.nan_to_num(0.0), known.to(plane))
     ]
-    total, count = (functional.avg_pool2d(values, _AREA, 1)[0, 0] for values in framed)
+    # Rows and columns one after the other: a window as a whole costs its area.
+    total, count = (
+        functional.avg_pool2d(functional.avg_pool2d(values, (_AREA, 1), 1), (1, _AREA), 1)[0, 0]
+        for values in framed
+    )
     activity = total / count.clamp(min=1e-6) + _LEAST_ACTIVITY**2
     return activity.masked_fill(count < 0.5 / _AREA**2, torch.inf)
 

@@ -7,12 +7,18 @@ product; that is several times faster than a one-channel convolution and takes n
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 import numpy as np
 import torch
 from torch import nn
 
 from zeroshot.operators.boundary import extend, source_index, source_range
 from zeroshot.operators.linear import largest_singular_value
+
+#: Sizes, types and devices that are kept at a time; images of a run share one.
+_MOST_PLANS = 32
 
 
 class AxisCorrelation(nn.Module):
@@ -38,7 +44,21 @@ class AxisCorrelation(nn.Module):
         self.taps = len(kernel)
         self.reach = -(-self.taps // stride)  # how many outputs one input takes part in
         self.block = max(16, self.reach)
+        #: What depends on sizes alone, by what it is, the size, the type and the device: small, and used in every step.
+        self._plans: dict[tuple[Any, ...], Any] = {}
         self.register_buffer("kernel", torch.from_numpy(np.array(kernel, np.float32)), persistent=False)
+
+    def _kept(self, make: Callable[[], Any], *key: Any) -> Any:
+        """What `make` makes, or what it made before for the same key."""
+        if key not in self._plans:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            self._plans[key] = make()
+        return self._plans[key]
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        self._plans.clear()
+        return super()._apply(fn, recurse)
 
     def output_size(self, size: int) -> int:
         return (size + self.before + self.after - self.taps) // self.stride + 1
@@ -62,12 +82,20 @@ class AxisCorrelation(nn.Module):
             rows = extend(x, axis, self.before, surplus, self.boundary)
             windows = rows[..., :total].unfold(axis, length, step)
         else:
-            position = torch.arange(count, device=x.device)[:, None] * step
-            position = position + torch.arange(length, device=x.device)
-            index = source_index(position.flatten() - self.before, size, self.boundary)
-            windows = x.index_select(axis, index)
-        matrix = self._matrix(
-            torch.arange(length, device=x.device), torch.arange(block, device=x.device), x.dtype
+
+            def index() -> torch.Tensor:
+                position = torch.arange(count, device=x.device)[:, None] * step
+                position = position + torch.arange(length, device=x.device)
+                return source_index(position.flatten() - self.before, size, self.boundary)
+
+            windows = x.index_select(axis, self._kept(index, "index", size, x.device))
+        matrix = self._kept(
+            lambda: self._matrix(
+                torch.arange(length, device=x.device), torch.arange(block, device=x.device), x.dtype
+            ),
+            "forward",
+            x.dtype,
+            x.device,
         )
         return _blockwise(windows, matrix, axis, count, outputs)
 
@@ -85,34 +113,54 @@ class AxisCorrelation(nn.Module):
         windows = padded.unfold(axis, length, block)
         if axis == -2:
             windows = windows.transpose(-1, -2)
-        matrix = self._matrix(
-            torch.arange(self.before, self.before + block * stride, device=device),
-            torch.arange(lead, lead + length, device=device),
+        matrix = self._kept(
+            lambda: self._matrix(
+                torch.arange(self.before, self.before + block * stride, device=device),
+                torch.arange(lead, lead + length, device=device),
+                z.dtype,
+            ),
+            "adjoint",
             z.dtype,
+            device,
         )
         x = _blockwise(windows, matrix.T, axis, count, size)
-        self._add_edge(x, z, axis, -self.before, 0)
-        self._add_edge(x, z, axis, size, size + self.after)
+        edges = self._kept(lambda: self._edges(size, z.dtype, device), "edges", size, z.dtype, device)
+        for edge in edges:
+            part = z.narrow(axis, edge.low, edge.high - edge.low + 1)
+            added = torch.tensordot(part, edge.weights, dims=([axis], [0]))
+            x.narrow(axis, edge.first, edge.weights.shape[1]).add_(added.movedim(-1, axis))
         return x
 
     def norm(self, size: int) -> float:
         """‖A‖₂ on an axis of `size` pixels."""
         return largest_singular_value(_OnSize(self, size), (1, 1, 1, size), self.kernel.device)
 
-    def _add_edge(self, x: torch.Tensor, z: torch.Tensor, axis: int, start: int, stop: int) -> None:
-        """Add what the pixels from `start` to before `stop`, beyond the image, receive to those that they repeat."""
-        low = max(0, -(-(start + self.before - self.taps + 1) // self.stride))
-        high = min(z.shape[axis] - 1, (stop - 1 + self.before) // self.stride)
-        if stop == start or high < low:
-            return
-        position = torch.arange(start, stop, device=z.device)
-        target = source_index(position, x.shape[axis], self.boundary)
-        first, last = source_range(start, stop, x.shape[axis], self.boundary)
-        repeats = torch.nn.functional.one_hot(target - first, last - first + 1).to(z.dtype)
-        matrix = self._matrix(position + self.before, torch.arange(low, high + 1, device=z.device), z.dtype)
-        weights = matrix @ repeats
-        part = torch.tensordot(z.narrow(axis, low, high - low + 1), weights, dims=([axis], [0]))
-        x.narrow(axis, first, last - first + 1).add_(part.movedim(-1, axis))
+    def _edges(self, size: int, dtype: torch.dtype, device: torch.device) -> list[_Edge]:
+        """What the pixels beyond either end of an axis of `size` pixels receive, and the pixels that they repeat."""
+        beyond = (range(-self.before, 0), range(size, size + self.after))
+        found = (self._edge(range_, size, dtype, device) for range_ in beyond if len(range_))
+        return [edge for edge in found if edge is not None]
+
+    def _edge(self, beyond: range, size: int, dtype: torch.dtype, device: torch.device) -> _Edge | None:
+        low = max(0, -(-(beyond[0] + self.before - self.taps + 1) // self.stride))
+        high = min(self.output_size(size) - 1, (beyond[-1] + self.before) // self.stride)
+        if high < low:
+            return None
+        position = torch.arange(beyond[0], beyond[-1] + 1, device=device)
+        target = source_index(position, size, self.boundary)
+        first, last = source_range(beyond[0], beyond[-1] + 1, size, self.boundary)
+        repeats = torch.nn.functional.one_hot(target - first, last - first + 1).to(dtype)
+        matrix = self._matrix(position + self.before, torch.arange(low, high + 1, device=device), dtype)
+        return _Edge(low, high, first, matrix @ repeats)
+
+
+class _Edge(NamedTuple):
+    """Outputs `low` to `high` give (outputs, pixels) `weights` of theirs to the pixels from `first` on."""
+
+    low: int
+    high: int
+    first: int
+    weights: torch.Tensor
 
 
 def _blockwise(

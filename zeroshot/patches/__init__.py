@@ -10,8 +10,10 @@ from zeroshot.patches.blocks import (
     corners_shape,
     grid_steps,
     overlap_add,
+    patch_coefficients,
     patches_at,
     pixel_rows,
+    sum_of_patches,
 )
 from zeroshot.patches.matching import Matches, match_blocks
 
@@ -23,6 +25,8 @@ __all__ = [
     "grid_steps",
     "match_blocks",
     "overlap_add",
+    "patch_coefficients",
     "patches_at",
     "pixel_rows",
+    "sum_of_patches",
 ]

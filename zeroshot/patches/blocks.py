@@ -6,7 +6,10 @@ at which a p × p patch fits into the H × W image.
 
 from __future__ import annotations
 
+import math
+
 import torch
+from torch.nn import functional
 
 
 def corners_shape(height: int, width: int, size: int) -> tuple[int, int]:
@@ -53,6 +56,76 @@ def pixel_rows(image: torch.Tensor, size: int) -> torch.Tensor:
     rows, columns = corners_shape(image.shape[1], image.shape[2], size)
     windows = image.unfold(1, size, 1).unfold(2, size, 1)
     return windows.permute(1, 2, 0, 3, 4).reshape(rows * columns, -1)
+
+
+def patch_coefficients(plane: torch.Tensor, transform: torch.Tensor) -> torch.Tensor:
+    """The coefficients of every patch of a plane: :func:`pixel_rows` times the transposed transform.
+
+    Parameters
+    ----------
+    plane : torch.Tensor
+        (H, W).
+    transform : torch.Tensor
+        (D, size²), an analysis function in each row.
+
+    Returns
+    -------
+    torch.Tensor
+        (rows · columns, D), the patches in the order of their corners.
+    """
+    size = math.isqrt(transform.shape[1])
+    if not _convolves(plane):
+        return pixel_rows(plane[None], size) @ transform.T
+    # A line of a patch in the channels of each pixel: what a convolution then reads lies side by side.
+    lines = plane.unfold(1, size, 1).permute(2, 0, 1)[None]
+    filters = transform.view(-1, size, size).permute(0, 2, 1)[..., None]
+    found = functional.conv2d(
+        lines.contiguous(memory_format=torch.channels_last),
+        filters.contiguous(memory_format=torch.channels_last),
+    )
+    return found.permute(0, 2, 3, 1).reshape(-1, len(transform))
+
+
+def sum_of_patches(
+    coefficients: torch.Tensor, height: int, width: int, synthesis: torch.Tensor, window: torch.Tensor
+) -> torch.Tensor:
+    """The sum of overlapping patches that are given by their coefficients.
+
+    Parameters
+    ----------
+    coefficients : torch.Tensor
+        (rows · columns, D), in the order of the corners.
+    height, width : int
+        Of the plane.
+    synthesis : torch.Tensor
+        (D, size²), a patch in each row.
+    window : torch.Tensor
+        Weights of the places within a patch, (size, size).
+
+    Returns
+    -------
+    torch.Tensor
+        (height, width).
+    """
+    size = len(window)
+    rows, columns = corners_shape(height, width, size)
+    if not _convolves(coefficients):
+        planes = synthesis.T @ coefficients.T
+        return overlap_add(planes.unflatten(0, (size, size)), height, width, window)
+    filters = (synthesis.view(-1, size, size) * window).permute(2, 0, 1).flip(2)[..., None]
+    stacked = coefficients.view(1, rows, columns, -1).permute(0, 3, 1, 2)
+    lines = functional.conv2d(
+        stacked, filters.contiguous(memory_format=torch.channels_last), padding=(size - 1, 0)
+    )[0]
+    plane = coefficients.new_zeros(height, width)
+    for along in range(size):
+        plane[:, along : along + columns] += lines[along]
+    return plane
+
+
+def _convolves(values: torch.Tensor) -> bool:
+    """Whether convolutions are quicker than matrix products; on a GPU they may also round to ten bits."""
+    return values.device.type == "cpu" and values.dtype == torch.float32
 
 
 def patches_at(image: torch.Tensor, corners: torch.Tensor, size: int) -> torch.Tensor:
@@ -185,8 +258,12 @@ class PatchAverage:
         size = self._size
         sums = []
         for rows in self._sums.unflatten(1, (channels, -1)).unbind(1):
-            planes = rows.T.contiguous() if self._synthesis is None else self._synthesis.T @ rows.T
-            sums.append(overlap_add(planes.unflatten(0, (size, size)), height, width, self._window))
+            if self._synthesis is not None:
+                window = rows.new_ones(size, size) if self._window is None else self._window
+                sums.append(sum_of_patches(rows.contiguous(), height, width, self._synthesis, window))
+                continue
+            planes = rows.T.contiguous().unflatten(0, (size, size))
+            sums.append(overlap_add(planes, height, width, self._window))
         spread = overlap_add(self._weights.expand(size, size, -1), height, width, self._window)
         return torch.stack(sums), spread[None]
 

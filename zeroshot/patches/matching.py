@@ -7,6 +7,7 @@ one matrix product, so that the work is done at the speed of matrix multiplicati
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -16,6 +17,9 @@ from zeroshot.patches.blocks import grid_steps
 LARGEST_TILE = 24
 #: The most candidates in a set: sets are compared as a whole before the nearest are sought in the best ones.
 LARGEST_SET = 13
+#: Numbers that the candidates of tiles worked on together hold: on a CPU as many as stay in its cache.
+TOGETHER = {"cpu": 2**19}
+MANY_TOGETHER = 2**26
 
 
 @dataclass(frozen=True)
@@ -102,10 +106,12 @@ def match_blocks(
     shape = (down[-1].end, along[-1].end, count)
     corners = torch.empty(shape, dtype=torch.int64, device=device)
     distances = torch.empty(shape, dtype=features.dtype, device=device)
+    numbers = TOGETHER.get(device.type, MANY_TOGETHER) // (_longest(along) * grid.shape[-1])
+    runs = _alike(along, max(1, numbers // _longest(down)))
     for top in down:
-        for left in along:
-            where = (slice(top.begin, top.end), slice(left.begin, left.end))
-            corners[where], distances[where] = _search(grid, top, left, count, correction)
+        for lefts in runs:
+            where = (slice(top.begin, top.end), slice(lefts[0].begin, lefts[-1].end))
+            corners[where], distances[where] = _search(grid, top, lefts, count, correction)
     return Matches(corners.flatten(0, 1), distances.flatten(0, 1))
 
 
@@ -134,10 +140,18 @@ class _Tile:
     window: int
     spacing: int
 
-    @property
+    @cached_property
     def area(self) -> slice:
         """What the windows cover."""
         return slice(int(self.starts[0]), int(self.starts[-1]) + (self.window - 1) * self.spacing + 1)
+
+    def is_like(self, other: _Tile) -> bool:
+        """Whether it differs from the other in nothing but its place."""
+        places = (self.positions - self.starts[0], self.starts - self.starts[0])
+        others = (other.positions - other.starts[0], other.starts - other.starts[0])
+        return (self.step, self.window) == (other.step, other.window) and all(
+            torch.equal(one, two) for one, two in zip(places, others, strict=True)
+        )
 
     def shifts(self, centre: int) -> torch.Tensor:
         """`centre` plus how far the candidates lie from their reference, (references, candidates).
@@ -169,27 +183,49 @@ def _tiles(positions: torch.Tensor, count: int, stride: int, radius: int, spacin
     return tiles
 
 
+def _longest(tiles: list[_Tile]) -> int:
+    return max(tile.area.stop - tile.area.start for tile in tiles)
+
+
+def _alike(tiles: list[_Tile], most: int) -> list[list[_Tile]]:
+    """Runs of at most `most` neighbouring tiles that differ in nothing but their place and lie evenly spaced."""
+    runs, begin = [], 0
+    while begin < len(tiles):
+        first, end = tiles[begin], begin + 1
+        while end < min(len(tiles), begin + most) and first.is_like(tiles[end]):
+            apart = tiles[end].area.start - tiles[end - 1].area.start
+            if apart != tiles[begin + 1].area.start - first.area.start:
+                break
+            end += 1
+        runs.append(tiles[begin:end])
+        begin = end
+    return runs
+
+
 def _search(
-    grid: torch.Tensor, top: _Tile, left: _Tile, count: int, correction: torch.Tensor | None
+    grid: torch.Tensor, top: _Tile, lefts: list[_Tile], count: int, correction: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Corners and distances of the matches of one tile, (references down, references along, count)."""
-    device = grid.device
-    down, along = top.positions.to(device)[:, None], left.positions.to(device)
-    references = grid[down, along].flatten(0, 1)
-    candidates = grid[top.area, left.area]
-    height, width = candidates.shape[:2]
-    norms = references[:, -1].clone()
+    """Corners and distances of the matches of tiles side by side, (references down, references along, count)."""
+    device, left = grid.device, lefts[0]
+    down = top.positions.to(device)
+    along = torch.stack([one.positions for one in lefts]).to(device)
+    # (tiles, references down, references along) of each, and what their windows cover.
+    references = grid[down[:, None], along[:, None]].flatten(1, 2)
+    candidates = _areas(grid, top, lefts)
+    height, width = candidates.shape[1:3]
+    norms = references[..., -1].clone()
     # ‖b‖² − 2⟨a, b⟩ as one product; ‖a‖² changes no order and comes at the end.
-    references[:, :-1] *= -2
-    references[:, -1] = 1
-    squared = references @ candidates.flatten(0, 1).T
+    references[..., :-1] *= -2
+    references[..., -1] = 1
+    squared = references @ candidates.flatten(1, 2).mT
     if top.own is not None and left.own is not None:
         own = (top.own[:, None] * width + left.own).flatten().to(device)
-        squared.scatter_(1, own[:, None], -torch.inf)
-    shape = (len(down), len(along), top.window, left.window)
+        squared.scatter_(2, own[:, None].expand(len(lefts), -1, 1), -torch.inf)
+    shape = (len(lefts), len(down), along.shape[1], top.window, left.window)
     # Window (i, j) starts i · step lower and j · step further right: one view holds them all.
     strides = (
-        len(along) * height * width + top.step * width,
+        squared.stride(0),
+        along.shape[1] * height * width + top.step * width,
         height * width + left.step,
         top.spacing * width,
         left.spacing,
@@ -205,15 +241,30 @@ def _search(
             ]
         )
     nearest, chosen = _smallest(windows, min(count, top.window * left.window))
+    starts = torch.stack([one.starts for one in lefts]).to(device)
     rows = top.starts.to(device)[:, None, None] + _quotient(chosen, left.window) * top.spacing
-    lines = left.starts.to(device)[:, None] + chosen % left.window * left.spacing
+    lines = starts[:, None, :, None] + chosen % left.window * left.spacing
     corners = rows.mul_(grid.shape[1]).add_(lines)
-    distances = (nearest + norms.view(*shape[:2], 1)).clamp_(min=0).div_(grid.shape[-1] - 1)
-    own_corners = down * grid.shape[1] + along
+    distances = (nearest + norms.view(*shape[:3], 1)).clamp_(min=0).div_(grid.shape[-1] - 1)
+    own_corners = down[:, None] * grid.shape[1] + along[:, None]
     if top.own is None or left.own is None:
         _put_reference_first(corners, distances, own_corners)
     distances[..., 0] = 0
-    return _filled_up(corners, distances, own_corners, count)
+    corners, distances = _filled_up(corners, distances, own_corners, count)
+    return _side_by_side(corners), _side_by_side(distances)
+
+
+def _areas(grid: torch.Tensor, top: _Tile, lefts: list[_Tile]) -> torch.Tensor:
+    """The candidates of tiles side by side, (tiles, rows, lines, D)."""
+    first = grid[top.area, lefts[0].area]
+    apart = lefts[-1].area.start - lefts[0].area.start
+    step = apart // max(len(lefts) - 1, 1) * grid.stride(1)
+    return first.as_strided((len(lefts), *first.shape), (step, *first.stride()), first.storage_offset())
+
+
+def _side_by_side(values: torch.Tensor) -> torch.Tensor:
+    """(tiles, references down, references along, …) as one field of references."""
+    return values.transpose(0, 1).flatten(1, 2)
 
 
 def _smallest(windows: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -222,13 +273,14 @@ def _smallest(windows: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Te
     size = next(size for size in range(min(LARGEST_SET, rows), 0, -1) if rows % size == 0)
     sets = rows // size * lines
     if size == 1 or sets < 2 * count:
-        return windows.flatten(2).topk(count, dim=-1, largest=False)
+        return windows.flatten(-2).topk(count, dim=-1, largest=False)
     # The `count` smallest lie in the `count` sets with the smallest minima, which are quicker to sort.
-    windows = windows.reshape(*windows.shape[:2], size, sets)
-    best = windows.amin(dim=2).topk(count, dim=-1, largest=False, sorted=False).indices
-    members = windows.gather(3, best[:, :, None].expand(-1, -1, size, -1)).flatten(2)
+    windows = windows.reshape(*windows.shape[:-2], size, sets)
+    best = windows.amin(dim=-2).topk(count, dim=-1, largest=False, sorted=False).indices
+    shared = best[..., None, :].expand(*windows.shape[:-1], count)
+    members = windows.gather(-1, shared).flatten(-2)
     values, places = members.topk(count, dim=-1, largest=False)
-    return values, _quotient(places, count) * sets + best.gather(2, places % count)
+    return values, _quotient(places, count) * sets + best.gather(-1, places % count)
 
 
 def _quotient(values: torch.Tensor, divisor: int) -> torch.Tensor:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch.nn import functional
@@ -14,9 +14,10 @@ from zeroshot.checks import require_choice, require_number, require_positive
 from zeroshot.colour import from_opponent, opponent_axes, to_opponent
 from zeroshot.noise import NoiseModel
 from zeroshot.patches.cosine import cosine_matrix
+from zeroshot.priors.denoiser import Repetition
 from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.scales import over_scales
-from zeroshot.priors.self_similarity.bm3d.collaborative import Grouping, filter_planes
+from zeroshot.priors.self_similarity.bm3d.collaborative import Grouping, GroupMemory, filter_planes
 from zeroshot.priors.self_similarity.bm3d.correlation import GroupVariances, excess_distances
 from zeroshot.priors.self_similarity.bm3d.profiles import Profile, stages
 from zeroshot.priors.self_similarity.bm3d.shrinkage import (
@@ -83,6 +84,8 @@ class BlockMatching3D(DenoisingPrior):
     bytes_per_value: ClassVar[int] = 70  # see benchmarks/large_images.py
     least_bytes: ClassVar[int] = 850 * 2**20
 
+    looks: ClassVar[float | None] = 14.0
+
     profile: Profile = "normal"
     threshold: float = 2.7
     attenuation: float = 0.75
@@ -105,8 +108,22 @@ class BlockMatching3D(DenoisingPrior):
         """Two with the Wiener refinement, else one."""
         return 2 if self.refinement == "wiener" else 1
 
+    def repetition(self) -> BlockMatchingRepetition:
+        """Calls that share their groups."""
+        return BlockMatchingRepetition(self)
+
     def refine(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
         """Hard thresholding of `noisy`; then Wiener filtering of it, guided by `estimate`."""
+        return self._refine(noisy, estimate, sigma, index, None)
+
+    def _refine(
+        self,
+        noisy: torch.Tensor,
+        estimate: torch.Tensor,
+        sigma: float,
+        index: int,
+        memory: GroupMemory | None,
+    ) -> torch.Tensor:
         together = self.colour == "opponent" and noisy.shape[1] == 3
         source = to_opponent(noisy) if together else noisy
         pilot = to_opponent(estimate) if together and index else estimate
@@ -115,10 +132,11 @@ class BlockMatching3D(DenoisingPrior):
         for image in range(noisy.shape[0]):
             for first in range(0, noisy.shape[1], planes):
                 where = (image, slice(first, first + planes))
+                place = None if memory is None else (memory, image * noisy.shape[1] + first)
                 result[where] = (
-                    self._wiener(source[where], pilot[where], sigma)
+                    self._wiener(source[where], pilot[where], sigma, place)
                     if index
-                    else self._hard(source[where], sigma)
+                    else self._hard(source[where], sigma, place)
                 )
         return from_opponent(result) if together else result
 
@@ -169,7 +187,9 @@ class BlockMatching3D(DenoisingPrior):
         variances = [GroupVariances.of(model, transform, 2 * stage.radius, noisy) for model in noise]
         return filter_planes(noisy, pilot, stage, grouping, transform, shrinkage, variances)
 
-    def _hard(self, noisy: torch.Tensor, sigma: float) -> torch.Tensor:
+    def _hard(
+        self, noisy: torch.Tensor, sigma: float, memory: tuple[GroupMemory, int] | None
+    ) -> torch.Tensor:
         """The first pass for planes (C, H, W)."""
         stage = stages(self.profile, sigma)[0]
         side = min(noisy.shape[-2:])
@@ -181,14 +201,58 @@ class BlockMatching3D(DenoisingPrior):
             noise, features = 0.0, lambda rows: functional.hardshrink(rows @ basis, self.prefilter * sigma)
         grouping = Grouping(noisy[:1], _limit(stage.difference, len(noisy)) + noise, features)
         transform = spline_wavelet_transform(stage.patch)
-        return filter_planes(noisy, None, stage, grouping, transform, HardThreshold(self.threshold * sigma))
+        shrinkage = HardThreshold(self.threshold * sigma)
+        return filter_planes(noisy, None, stage, grouping, transform, shrinkage, memory=memory)
 
-    def _wiener(self, noisy: torch.Tensor, pilot: torch.Tensor, sigma: float) -> torch.Tensor:
+    def _wiener(
+        self,
+        noisy: torch.Tensor,
+        pilot: torch.Tensor,
+        sigma: float,
+        memory: tuple[GroupMemory, int] | None,
+    ) -> torch.Tensor:
         """The second pass for planes (C, H, W)."""
         stage = stages(self.profile, sigma)[1].fitted(min(noisy.shape[-2:]))
         grouping = Grouping(pilot[:1], _limit(stage.difference, len(noisy)))
         transform = cosine_matrix(stage.patch)
-        return filter_planes(noisy, pilot, stage, grouping, transform, Wiener(self.attenuation * sigma**2))
+        shrinkage = Wiener(self.attenuation * sigma**2)
+        return filter_planes(noisy, pilot, stage, grouping, transform, shrinkage, memory=memory)
+
+
+class BlockMatchingRepetition(Repetition):
+    """Calls of BM3D whose groups are those of the last call that found them itself."""
+
+    def __init__(self, denoiser: BlockMatching3D) -> None:
+        super().__init__(denoiser)
+        self._memory = GroupMemory()
+        self._remembering = _Remembering(**denoiser.settings(), memory=self._memory)
+
+    def denoise(
+        self, noisy: torch.Tensor, sigma: float, contrast: torch.Tensor, *, afresh: bool
+    ) -> torch.Tensor:
+        """The denoised image, by groups that are found anew where `afresh`."""
+        self._memory.afresh = afresh
+        return self._remembering.denoise(noisy, sigma, contrast)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the groups follow from."""
+        return self._memory.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state` was taken."""
+        self._memory.load_state_dict(state)
+
+
+@dataclass(frozen=True)
+class _Remembering(BlockMatching3D):
+    """BM3D with a memory of its groups."""
+
+    memory: GroupMemory = field(default_factory=GroupMemory, compare=False, repr=False)
+
+    def refine(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
+        """As ever, with groups that the memory may know."""
+        self.memory.pass_ = index
+        return self._refine(noisy, estimate, sigma, index, self.memory)
 
 
 def _limit(difference: float, channels: int) -> float:

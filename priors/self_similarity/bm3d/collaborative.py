@@ -12,11 +12,20 @@ one of sums and a temporary one, or those of the matching. Beyond the strips it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
-from zeroshot.patches import Matches, PatchAverage, corners_shape, grid_steps, match_blocks, pixel_rows
+from zeroshot.patches import (
+    Matches,
+    PatchAverage,
+    corners_shape,
+    grid_steps,
+    match_blocks,
+    patch_coefficients,
+    pixel_rows,
+)
 from zeroshot.priors.self_similarity.bm3d.correlation import GroupVariances
 from zeroshot.priors.self_similarity.bm3d.profiles import Stage
 from zeroshot.priors.self_similarity.bm3d.shrinkage import CorrelatedShrinkage, Shrinkage
@@ -51,6 +60,47 @@ class Grouping:
     excess: torch.Tensor | None = None
 
 
+class GroupMemory:
+    """Groups of an image that are found anew only now and then, for images that change little from call to call.
+
+    Attributes
+    ----------
+    afresh : bool
+        Whether the call at hand finds its groups itself, for those after it to take.
+    pass_ : int
+        The pass at hand, each of which has groups of its own.
+    """
+
+    def __init__(self) -> None:
+        self.afresh, self.pass_ = True, 0
+        #: Pass and number of the image's plane → the plane that its groups were found in.
+        self._guides: dict[str, torch.Tensor] = {}
+        self._found: dict[tuple[str, int], Matches] = {}
+
+    def matches(self, place: int, grouping: Grouping, strip: _Strip, stage: Stage, columns: int) -> Matches:
+        """Those of a strip of the plane number `place`, of this call or an earlier one."""
+        key = f"{self.pass_}:{place}"
+        known = self._guides.get(key)
+        if self.afresh or known is None or known.shape != grouping.guide.shape:
+            if strip.first == 0:
+                self._guides[key] = grouping.guide.clone()
+            self._found[key, strip.first] = _matches(grouping, strip, stage, columns)
+        elif (key, strip.first) not in self._found:
+            self._found[key, strip.first] = _matches(
+                replace(grouping, guide=known.to(grouping.guide)), strip, stage, columns
+            )
+        return self._found[key, strip.first]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The planes, from which the groups follow."""
+        return {"guides": {key: plane.clone() for key, plane in self._guides.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state` was taken."""
+        self._guides = {key: plane.clone() for key, plane in state["guides"].items()}
+        self._found = {}
+
+
 def filter_planes(
     noisy: torch.Tensor,
     pilot: torch.Tensor | None,
@@ -59,6 +109,7 @@ def filter_planes(
     transform: torch.Tensor,
     shrinkage: Shrinkage | CorrelatedShrinkage,
     variances: Sequence[GroupVariances] | None = None,
+    memory: tuple[GroupMemory, int] | None = None,
 ) -> torch.Tensor:
     """Weighted average of the shrunk groups of patches around every reference patch.
 
@@ -78,6 +129,8 @@ def filter_planes(
         Of the coefficients of a group.
     variances : sequence of GroupVariances, optional
         Of the noise in each plane, for a shrinkage of correlated noise.
+    memory : GroupMemory and int, optional
+        Where groups are remembered, and what the planes are called there.
 
     Returns
     -------
@@ -87,13 +140,17 @@ def filter_planes(
     channels, height, width = noisy.shape
     size = stage.patch
     rows, columns = corners_shape(height, width, size)
-    forward = of_patches(transform).T.to(noisy)
+    forward = of_patches(transform).to(noisy)
     backward = of_patches(torch.linalg.inv(transform)).T.to(noisy)
     window = kaiser_window(size, stage.beta).to(noisy)
     sums, weights = torch.zeros_like(noisy), torch.zeros_like(noisy)
     for strip in _strips(rows, columns, stage):
         across = slice(strip.first, strip.last + size - 1)
-        groups = list(_groups(_matches(grouping, strip, stage, columns), grouping.limit))
+        if memory is None:
+            matches = _matches(grouping, strip, stage, columns)
+        else:
+            matches = memory[0].matches(memory[1], grouping, strip, stage, columns)
+        groups = list(_groups(matches, grouping.limit))
         for channel in range(channels):
             average = PatchAverage(
                 1,
@@ -105,10 +162,8 @@ def filter_planes(
                 synthesis=backward,
                 dtype=noisy.dtype,
             )
-            table = pixel_rows(noisy[channel : channel + 1, across], size) @ forward
-            guide = (
-                None if pilot is None else pixel_rows(pilot[channel : channel + 1, across], size) @ forward
-            )
+            table = patch_coefficients(noisy[channel, across], forward)
+            guide = None if pilot is None else patch_coefficients(pilot[channel, across], forward)
             for corners in groups:
                 noise = None if variances is None else variances[channel].of_groups(corners, columns)
                 _shrink_groups(table, guide, corners, shrinkage, average, noise)

@@ -18,11 +18,13 @@ from zeroshot.deadline import Deadline, kept
 from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
 from zeroshot.operators import Blur, Grayscale, Identity, Mask, Mosaic, Operator, Stack
 from zeroshot.prior import Prior
+from zeroshot.priors import denoising as denoisers
 from zeroshot.priors.plug_and_play import pnp
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, RegularisationByDenoising
+from zeroshot.priors.self_similarity.bm3d import collaborative
 from zeroshot.priors.sparse.dct import OverlappingDCT
 from zeroshot.priors.sparse.gsr import GroupSparseRepresentation
-from zeroshot.priors.warm_start import first_image
+from zeroshot.priors.warm_start import FirstImage, Look, first_image
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.solvers.data_step import DataStep
@@ -424,3 +426,72 @@ def test_solve_reports_what_was_done(photograph: torch.Tensor) -> None:
     assert restored.iterations == 4
     assert restored.provenance["findings"]["denoiser"] == "dct"
     assert restored.provenance["settings"]["denoiser"]["patch"] == 4
+
+
+# --- searches and looks --------------------------------------------------------------------------------------
+
+
+def filling() -> Problem:
+    """Half of the pixels of a striped picture."""
+    rows = torch.arange(48.0)
+    picture = (0.5 + 0.3 * torch.sin(rows[:, None] / 3 + rows / 5)).expand(1, 3, 48, 48).contiguous()
+    mask = random_mask((1, 1, 48, 48), 0.5, seeded())
+    return Problem(
+        picture * mask, Mask(mask), Gaussian(), sigma=0.0, task="inpaint", reference_shape=picture.shape
+    )
+
+
+def test_similar_patches_are_sought_now_and_then_and_in_the_last_iteration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[int] = []
+    prior = PlugAndPlay.for_problem(filling(), iterations=8)
+    run = prior.begin(filling(), seeded())
+    searched = collaborative.match_blocks
+
+    def counted(*given: object, **named: object) -> object:
+        calls.append(run.index)
+        return searched(*given, **named)
+
+    monkeypatch.setattr(collaborative, "match_blocks", counted)
+    while not run.finished:
+        run.step()
+    assert sorted(set(calls)) == [0, 3, 6, 7]
+
+
+def test_a_run_goes_on_with_the_groups_that_it_had() -> None:
+    prior = PlugAndPlay.for_problem(filling(), iterations=6)
+    run = prior.begin(filling(), seeded())
+    for _ in range(5):
+        run.step()
+    state = run.state_dict()
+    expected = run.step().image.clone()
+    other = prior.begin(filling(), seeded())
+    other.load_state_dict(state)
+    assert torch.equal(other.step().image, expected)
+
+
+@pytest.mark.parametrize("prior", ["bm3d", "pnp", "wnnm"])
+def test_without_time_for_more_a_noisy_picture_is_looked_at_quickly(prior: str) -> None:
+    picture = torch.full((1, 3, 48, 48), 0.5)
+    noisy = with_noise(picture, 0.1)
+    problem = Problem(noisy, Identity(), Gaussian(), sigma=0.1, task="denoise")
+    with kept(Deadline(1000.0)):
+        image, called = (
+            prior_class(prior).for_problem(problem).suited(problem).begin(problem, seeded()).beginning()
+        )
+    assert called == "a quick look with the DCT"
+    assert decibels(image, picture) > decibels(noisy, picture) + 8
+    run = prior_class(prior).for_problem(problem).suited(problem).begin(problem, seeded())
+    assert run.beginning() is None, "where time does not matter there is nothing to look at first"
+
+
+def test_a_denoiser_hurries_where_it_would_not_come_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = Problem(uniform(1, 1, 32, 32), Identity(), Gaussian(), sigma=0.1, task="denoise")
+    for needed, remark in ((1.0, ""), (2000.0, "with profile fast for want of time")):
+        monkeypatch.setattr(
+            denoisers, "quick_look", lambda _, needed=needed: Look(FirstImage(problem.y), needed)
+        )
+        with kept(Deadline(1000.0)):
+            run = prior_class("bm3d").for_problem(problem).begin(problem, seeded())
+        assert run.remark() == remark
