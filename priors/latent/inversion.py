@@ -5,19 +5,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 
-from zeroshot.checks import require_choice, require_number, require_positive, require_whole
+from zeroshot.checks import require_choice, require_positive, require_whole
 from zeroshot.estimate import Estimate
-from zeroshot.generators import Generator
-from zeroshot.generators.vgg import FeatureExtractor
 from zeroshot.prior import Prior
 from zeroshot.priors.latent.codes import LatentSpace
-from zeroshot.priors.latent.fitting import DAMAGED, FOR_DAMAGED, distance_of, require_fitting
-from zeroshot.priors.latent.perceptual import perceptual_misfit, require_perceptual, with_features
+from zeroshot.priors.latent.fitting import DAMAGED, FOR_DAMAGED, FittingSettings, distance_of
+from zeroshot.priors.latent.perceptual import perceptual_misfit, with_features
 from zeroshot.priors.latent.run import LatentRun
 from zeroshot.priors.latent.weights import generator_for, label_misfit, misfit, statistics_file
 from zeroshot.problem import Problem
@@ -29,7 +26,7 @@ _NOISE = ("stored", "none", "optimised")
 
 
 @dataclass(frozen=True)
-class Inversion(Prior):
+class Inversion(FittingSettings, Prior):
     """min over the latent of D(A G(latent), y) + `distance` · ‖v‖² / length; then, with it fixed, over G.
 
     v are the latents in coordinates in which they are standard normal. Where the picture is damaged beyond noise,
@@ -40,46 +37,22 @@ class Inversion(Prior):
 
     Parameters
     ----------
-    weights : path, str or Generator
-        The generator: a file of weights, a name of the zoo, or an object.
-    mapping : path or None
-        The mapping network, where the weights come in two files.
     space : {"z", "w", "w+"}
         What is optimised: z through the mapping network, one w for all layers, or one for each.
     noise : {"stored", "none", "optimised"}
         The noise inputs.
-    label : int or None
-        The class, for generators with classes.
     iterations : int
         Steps on the latent.
     learning_rate : float
         Of Adam, on the latent.
-    schedule : {"fixed", "cosine"}
-        Its learning rate over the iterations; "cosine" falls to a twentieth.
-    truncation : float
-        ψ: the deviation of the latents, as a share of the generator's own; less than 1 keeps to its more usual
-        images, through the distance too.
-    distance : float or None
-        Weight of the penalty on leaving the middle of the latent space. None is ½ `misfit`² · length / (measured
-        values), with which the minimum is the most probable latent.
-    misfit : float
-        The deviation that the generator's images are expected to have from the measurements, on the [0, 1] scale.
-    remainder : {"none", "smooth"}
-        "smooth" adds to the generator's image the smoothest one that makes up for what it misses of the measurements
-        (see :class:`~zeroshot.priors.latent.remainder.SmoothRemainder`); only of linear operators and white noise.
-    detail : float
-        With a remainder: how much of the generator's contrast enters, from 0 to 1. All of it is sharper; what is less
-        is nearer to the truth in the mean, as details that are guessed are wrong in part.
     starts : int
         Random latents beside the middle of the space, of which the best by the objective is begun with.
-    features : FeatureExtractor, path, str or None
-        The network of a perceptual term beside the pixels' own: "vgg16", "vgg19" or a file of either.
-    perceptual : float
-        Weight of that term; 0 leaves it out.
     tuning_iterations : int
         Steps on the generator's weights afterwards.
     tuning_learning_rate : float
         Of Adam, on the weights.
+    **settings
+        As for :class:`~zeroshot.priors.latent.fitting.FittingSettings`.
 
     References
     ----------
@@ -94,35 +67,22 @@ class Inversion(Prior):
     finds_latent: ClassVar[bool] = True
     TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = dict.fromkeys(DAMAGED, FOR_DAMAGED)
 
-    weights: str | Path | Generator | None = None
-    mapping: str | Path | None = None
     space: str = "w+"
     noise: str = "stored"
-    label: int | None = None
     iterations: int = 400
     learning_rate: float = 0.05
-    schedule: str = "fixed"
-    truncation: float = 1.0
-    distance: float | None = 0.0
-    misfit: float = 0.1
-    remainder: str = "none"
-    detail: float = 0.75
     starts: int = 0
-    features: FeatureExtractor | str | Path | None = None
-    perceptual: float = 0.0
     tuning_iterations: int = 0
     tuning_learning_rate: float = 3e-4
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_choice(self, "space", _SPACES)
         require_choice(self, "noise", _NOISE)
         require_whole(self, "iterations")
         require_whole(self, "tuning_iterations", least=0)
         require_positive(self, "learning_rate", "tuning_learning_rate")
-        require_number(self, "perceptual")
-        require_fitting(self)
         require_whole(self, "starts", least=0)
-        require_perceptual(self.features, self.perceptual)
 
     def supports(self, problem: Problem) -> str | None:
         """None where the generator makes images of the size asked for, and has what `space` needs."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -12,11 +12,10 @@ from torch.nn import functional
 
 from zeroshot.checks import is_whole, require_choice, require_number, require_positive, require_whole
 from zeroshot.generators import Features, Generator
-from zeroshot.generators.vgg import FeatureExtractor
 from zeroshot.prior import Prior
 from zeroshot.priors.latent.codes import LatentSpace
-from zeroshot.priors.latent.fitting import DAMAGED, FOR_DAMAGED, distance_of, require_fitting
-from zeroshot.priors.latent.perceptual import perceptual_misfit, require_perceptual, with_features
+from zeroshot.priors.latent.fitting import DAMAGED, FOR_DAMAGED, FittingSettings, distance_of
+from zeroshot.priors.latent.perceptual import perceptual_misfit, with_features
 from zeroshot.priors.latent.run import AveragedLatentRun
 from zeroshot.priors.latent.weights import generator_for, label_misfit, misfit, statistics_file
 from zeroshot.problem import Problem
@@ -33,7 +32,7 @@ _BY_TASK: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class MultiCodeGAN(Prior):
+class MultiCodeGAN(FittingSettings, Prior):
     """min over zₙ, αₙ of D(A T(Σₙ H(zₙ) ⊙ αₙ), y), with H the head and T the tail of a generator.
 
     The generator is divided after layer l; each code's feature maps are weighted channel by channel by its
@@ -42,12 +41,6 @@ class MultiCodeGAN(Prior):
 
     Parameters
     ----------
-    weights : path, str or Generator
-        The generator: a file of weights, a name of the zoo, or an object.
-    mapping : path or None
-        The mapping network, where the weights come in two files.
-    label : int or None
-        The class, for generators with classes.
     codes : int
         N, how many codes.
     layer : int or None
@@ -61,28 +54,12 @@ class MultiCodeGAN(Prior):
     spread : float
         Standard deviation of the codes at the start, 1 being that of the generator's own; the smaller, the
         nearer to its mean image stays what is not measured.
-    schedule : {"fixed", "cosine"}
-        The learning rate over the iterations; "cosine" falls to a twentieth.
-    truncation : float
-        ψ: the deviation of the codes, as a share of the generator's own; less than 1 keeps to its more usual images,
-        through the distance too.
     distance : float or None
-        Weight of the penalty on large codes and unequal importances: mean z² + mean (N α − 1)². None is
-        ½ `misfit`² · length / (measured values), that of the most probable single code.
-    misfit : float
-        The deviation that the generator's images are expected to have from the measurements, on the [0, 1] scale.
-    remainder : {"none", "smooth"}
-        "smooth" adds to the generator's image the smoothest one that makes up for what it misses of the measurements
-        (see :class:`~zeroshot.priors.latent.remainder.SmoothRemainder`); only of linear operators and white noise.
-    detail : float
-        With a remainder: how much of the generator's contrast enters, from 0 to 1. All of it is sharper; what is less
-        is nearer to the truth in the mean, as details that are guessed are wrong in part.
+        Weight of the penalty on large codes and unequal importances: mean z² + mean (N α − 1)². None is that of the
+        most probable single code, with importances that deviate from 1/N by as much in the mean:
+        ½ `misfit`² / (measured values) · (length · mean z² + number · mean (N α − 1)²).
     noise : {"stored", "none"}
         The noise inputs of generators that have some.
-    features : FeatureExtractor, path, str or None
-        The network of a perceptual term beside the pixels' own: "vgg16", "vgg19" or a file of either.
-    perceptual : float
-        Weight of that term; 0 leaves it out.
     averaging : float
         Weight of the past in the average over iterates that is the result, growing to it; 0 returns the
         iterate.
@@ -90,6 +67,8 @@ class MultiCodeGAN(Prior):
         In denoising: the fraction of pixels that say when to stop; 0 makes all iterations.
     patience : int
         For how many iterations the held-out loss may not improve.
+    **settings
+        As for :class:`~zeroshot.priors.latent.fitting.FittingSettings`.
 
     References
     ----------
@@ -100,37 +79,24 @@ class MultiCodeGAN(Prior):
     summary: ClassVar[str] = "several codes of a pretrained generator, composed within it (needs weights=…)"
     TASK_DEFAULTS: ClassVar[Mapping[str, Mapping[str, Any]]] = _BY_TASK
 
-    weights: str | Path | Generator | None = None
-    mapping: str | Path | None = None
-    label: int | None = None
     codes: int = 20
     layer: int | None = None
     depth: float = 0.6
     iterations: int = 400
     learning_rate: float = 0.05
     spread: float = 0.3
-    schedule: str = "fixed"
-    truncation: float = 1.0
-    distance: float | None = 0.0
-    misfit: float = 0.1
-    remainder: str = "none"
-    detail: float = 0.75
     noise: str = "stored"
-    features: FeatureExtractor | str | Path | None = None
-    perceptual: float = 0.0
     averaging: float = 0.95
     held_out: float = 0.0
     patience: int = 50
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_whole(self, "codes", "iterations", "patience")
         require_number(self, "depth", most=1)
         require_number(self, "held_out", "averaging", below=1)
         require_positive(self, "learning_rate", "spread")
         require_choice(self, "noise", ("stored", "none"))
-        require_number(self, "perceptual")
-        require_fitting(self)
-        require_perceptual(self.features, self.perceptual)
 
     @classmethod
     def task_defaults(cls, problem: Problem) -> dict[str, Any]:
@@ -183,6 +149,8 @@ class MultiCodeRun(AveragedLatentRun):
         # One for each channel; the features of a perceptron are channels without a place.
         shape = (prior.codes, maps.shape[1], *[1] * (maps.ndim - 2))
         self.tensors["importances"] = torch.full(shape, 1 / prior.codes, device=self.device)
+        #: How much more unequal importances count than large codes: they are more numbers.
+        self._unequal = math.prod(shape) / self._space.length if prior.distance is None else 1.0
         if self.network.w_dim is not None:
             # The layers after the composition have styles of their own.
             shape = (1, self._space.layers, self._space.length)
@@ -214,7 +182,7 @@ class MultiCodeRun(AveragedLatentRun):
                 tensor.square().mean() for name, tensor in self.tensors.items() if name != "importances"
             )
             unequal = (self._prior.codes * self.tensors["importances"] - 1).square().mean()
-            loss = loss + self._distance * (size + unequal)
+            loss = loss + self._distance * (size + self._unequal * unequal)
         return loss
 
     def findings(self) -> dict[str, Any]:

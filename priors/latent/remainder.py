@@ -17,6 +17,9 @@ _CHROMA = 0.1
 _FLOOR = 1e-4
 #: Steps of conjugate gradients where the last solution is known, and where none is.
 _STEPS, _FIRST_STEPS = 15, 40
+#: How much of an image's contrast enters where that is chosen: the least, the most, and by how much the error of what
+#: is not measured exceeds the misfit of what is, in variance.
+_LEAST_DETAIL, _MOST_DETAIL, _OPTIMISM = 0.65, 0.95, 2.0
 
 
 class SmoothRemainder:
@@ -38,13 +41,16 @@ class SmoothRemainder:
     ----------
     problem : Problem
         One that :func:`reason_against_remainder` says nothing against.
-    detail : float
-        From 0, the smooth completion, to 1, all that the generator makes.
+    detail : float or None
+        From 0, the smooth completion, to 1, all that the generator makes. None: 1/(1 + 2 m²/c²), at least 0.65 and at
+        most 0.95, with the root mean squares m of the misfit beyond the noise and c of what the image adds to the
+        smooth completion where nothing is measured.
 
     Attributes
     ----------
-    solution : torch.Tensor
-        (A C Aᵀ + s²)⁻¹ (y − A x) of the last image, of y's shape: what a continued run needs.
+    solution, contrast_solution : torch.Tensor
+        (A C Aᵀ + s²)⁻¹ (y − A x) of the last image, and (A C Aᵀ + s²)⁻¹ A (x − m), both of y's shape: what a continued
+        run needs.
 
     References
     ----------
@@ -53,14 +59,14 @@ class SmoothRemainder:
     sensing using generative models, ICML 2018, for a remainder beside a generator, there a sparse one.
     """
 
-    def __init__(self, problem: Problem, detail: float = 1.0) -> None:
+    def __init__(self, problem: Problem, detail: float | None = 1.0) -> None:
         self._problem, self._detail = problem, detail
         y = problem.y
         known = problem.known_pixels()
-        self._weight = torch.ones_like(y) if known is None else known
+        self._weight = torch.ones_like(y) if known is None else known.expand_as(y)
         self._spectrum = _spectrum(*problem.reference_shape[-2:]).to(y)
         self._sigma = problem.noise_rms()
-        self.solution = torch.zeros_like(y)
+        self.solution, self.contrast_solution = torch.zeros_like(y), torch.zeros_like(y)
         draw = torch.Generator().manual_seed(0)
         signs = self._weight * (2.0 * torch.randint(2, y.shape, generator=draw).to(y) - 1)
         lifted, count = problem.operator.adjoint(signs), self._weight.sum().clamp(min=1)
@@ -86,26 +92,42 @@ class SmoothRemainder:
     @torch.no_grad()
     def added_to(self, image: torch.Tensor) -> torch.Tensor:
         """The image with its remainder, (N, C, H, W), not clipped."""
-        operator, weight = self._problem.operator, self._weight
-        if self._variance(self._misfit(image)) == 0:
+        misfit = self._misfit(image)
+        if self._variance(misfit) == 0:
             return image
         mean = image.mean(dim=(2, 3), keepdim=True)
-        image = mean + self._detail * (image - mean)
+        contrast = image - mean
+        detail = self._chosen_detail(contrast, misfit) if self._detail is None else self._detail
+        image = mean + detail * contrast
         misfit = self._misfit(image)
         variance = self._variance(misfit)
         if variance == 0:
             return image
+        self.solution = self._solved(misfit, variance, self.solution)
+        return image + self._lifted(self.solution)
+
+    def _chosen_detail(self, contrast: torch.Tensor, misfit: torch.Tensor) -> float:
+        """How much of an image's contrast enters, by the misfit that the image has."""
+        variance = self._variance(misfit)
+        measured = self._weight * self._problem.operator(contrast)
+        self.contrast_solution = self._solved(measured, variance, self.contrast_solution)
+        added = contrast - self._lifted(self.contrast_solution)
+        unmeasured = max(1 - float(self._weight.sum()) / contrast.numel(), 1 / contrast.numel())
+        wrong = _OPTIMISM * variance * self._unit_variance
+        detail = 1 / (1 + wrong * unmeasured / max(float(added.square().mean()), 1e-12))
+        return min(max(detail, _LEAST_DETAIL), _MOST_DETAIL)
+
+    def _solved(self, values: torch.Tensor, variance: float, start: torch.Tensor) -> torch.Tensor:
+        """(A C Aᵀ + s²)⁻¹ of values in the measurement's place, for a field of this variance."""
         noise = _FLOOR + self._sigma**2 / variance
-        is_first = not bool(self.solution.any())
-        self.solution = conjugate_gradients(
-            lambda u: weight * operator(self._lifted(u)) + noise * u,
-            misfit,
-            self.solution,
-            iterations=_FIRST_STEPS if is_first else _STEPS,
+        return conjugate_gradients(
+            lambda u: self._weight * self._problem.operator(self._lifted(u)) + noise * u,
+            values,
+            start,
+            iterations=_STEPS if bool(start.any()) else _FIRST_STEPS,
             tolerance=1e-3,
             precondition=lambda r: self._preconditioned(r, noise),
         )
-        return image + self._lifted(self.solution)
 
     def _misfit(self, image: torch.Tensor) -> torch.Tensor:
         """W (y − A x)."""
@@ -119,11 +141,13 @@ class SmoothRemainder:
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Where the next call goes on."""
-        return {"solution": self.solution.clone()}
+        return {"solution": self.solution.clone(), "contrast_solution": self.contrast_solution.clone()}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         """Continue where `state` was taken."""
-        self.solution = state["solution"].to(self._problem.y, copy=True)
+        self.solution, self.contrast_solution = (
+            state[name].to(self._problem.y, copy=True) for name in ("solution", "contrast_solution")
+        )
 
 
 def reason_against_remainder(problem: Problem) -> str | None:

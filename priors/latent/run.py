@@ -19,7 +19,7 @@ from zeroshot.problem import Problem
 from zeroshot.solvers.optimiser import Optimiser
 
 #: Steps after which the remainder is sought anew; it costs about as much as they do.
-_COMPLETED_EVERY = 10
+_COMPLETED_EVERY = 20
 
 
 class LatentRun(Run):
@@ -39,8 +39,8 @@ class LatentRun(Run):
     completed : Problem, optional
         The problem that a :class:`~zeroshot.priors.latent.remainder.SmoothRemainder` completes the images by, where
         it can; None: they stay as they are.
-    detail : float
-        How much of the images enters then.
+    detail : float or None
+        How much of the images enters then; None: chosen by how well they make the measurements.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class LatentRun(Run):
         problem: Problem,
         generator: Generator,
         completed: Problem | None = None,
-        detail: float = 1.0,
+        detail: float | None = 1.0,
     ) -> None:
         self.device = problem.y.device
         self.problem = problem
@@ -175,7 +175,7 @@ class AveragedLatentRun(LatentRun):
         generator: Generator,
         averaging: float,
         completed: Problem | None = None,
-        detail: float = 1.0,
+        detail: float | None = 1.0,
     ) -> None:
         super().__init__(problem, generator, completed, detail)
         self.averaging = averaging

@@ -13,7 +13,8 @@ from zeroshot.checks import require_choice, require_positive, require_whole
 from zeroshot.estimate import Estimate
 from zeroshot.prior import Prior, Run
 from zeroshot.priors.patch_groups import Centre, PatchGroups
-from zeroshot.priors.plug_and_play.pnp import PlugAndPlay, PlugAndPlayRun
+from zeroshot.priors.plug_and_play.pnp import PlugAndPlay
+from zeroshot.priors.plug_and_play.run import PlugAndPlayRun
 from zeroshot.priors.warm_start import BEGINNINGS, Beginning, FirstImage, first_image
 from zeroshot.problem import Problem
 from zeroshot.solvers.singular_values import RULES, Shrinkage

@@ -19,7 +19,7 @@ from zeroshot.noise import add_gaussian, add_poisson, estimate_sigma, random_mas
 from zeroshot.noise.stabilisation import forward, inverse
 from zeroshot.operators import Blur, Downsample, Grayscale, Identity, Mosaic
 from zeroshot.priors.denoising import DenoisingPrior, DenoisingRun
-from zeroshot.priors.plug_and_play.pnp import PlugAndPlayRun
+from zeroshot.priors.plug_and_play.run import PlugAndPlayRun
 from zeroshot.problem import Problem
 
 

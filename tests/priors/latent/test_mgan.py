@@ -168,6 +168,18 @@ def test_the_distance_keeps_codes_small_and_importances_equal(progressive):
         assert away[1] < 0.3 * away[0]
 
 
+def test_every_importance_counts_as_much_as_a_number_of_the_most_probable_code(progressive):
+    problem = identity_problem(uniform(1, 3, 16, 16, seed=2))
+    run = MultiCodeGAN(weights=progressive, codes=4, distance=None, misfit=0.1).start(problem, seeded())
+    image, importances = run.image(), run.tensors["importances"]
+    before = run.objective(image)
+    with torch.no_grad():
+        importances.mul_(1.5)
+    weight = 0.5 * 0.1**2 / (problem.y.numel() * problem.data_term.sigma**2)
+    expected = weight * importances.numel() * 0.5**2
+    torch.testing.assert_close(run.objective(image) - before, torch.tensor(expected), rtol=1e-3, atol=1e-7)
+
+
 def test_the_average_is_that_of_the_iterates_and_the_best_of_it_is_shown(progressive):
     problem = identity_problem(uniform(1, 3, 16, 16, seed=2))
     run = MultiCodeGAN(weights=progressive, codes=2, averaging=0.5).start(problem, seeded())

@@ -81,6 +81,21 @@ def test_less_detail_is_a_mixture_with_the_smooth_completion(photograph):
     torch.testing.assert_close(half, (none + whole) / 2, atol=0.01, rtol=0)
 
 
+def test_the_better_an_image_makes_the_measurements_the_more_of_its_detail_enters(photograph):
+    truth = photograph[..., 20:52, 20:52]
+    problem = Problem(Downsample(4)(truth), Downsample(4), sigma=0.0)
+    smooth, whole = (SmoothRemainder(problem, detail).added_to(truth + 0.01) for detail in (0.0, 1.0))
+
+    def entered(image):
+        completed = SmoothRemainder(problem, None).added_to(image)
+        return float(((completed - smooth) * (whole - smooth)).sum() / (whole - smooth).square().sum())
+
+    near = entered(truth + 0.01 * uniform(1, 3, 32, 32, seed=5))
+    far = entered(truth + 0.3 * uniform(1, 3, 4, 4, seed=6).repeat_interleave(8, 2).repeat_interleave(8, 3))
+    assert near == pytest.approx(0.95, abs=0.02)
+    assert far < 0.85
+
+
 def test_where_it_says_nothing():
     image = torch.zeros(1, 3, 8, 8)
     assert reason_against_remainder(Problem(image, hole(8), sigma=0.0)) is None
