@@ -113,9 +113,9 @@ class Pixel2PixelRun(GuidedTrainingRun):
         bank = self.crop_of(self._bank, self.network.size_multiple)
         others = len(bank) - 1
         size = bank.shape[-2:]
-        draws = {"generator": self.noise_generator, "device": self.device}
-        drawn = torch.randint(1, others + 1, size, **draws)
-        kept = torch.rand(size, **draws) >= self._prior.refill
+        draws = self.noise_generator
+        drawn = torch.randint(1, others + 1, size, generator=draws, device=self.device)
+        kept = torch.rand(size, generator=draws, device=self.device) >= self._prior.refill
         which = drawn.masked_fill(kept, 0).expand(1, bank.shape[1], *size)
         given = bank.gather(0, which)
         # With members far away the pixel itself, whose noise that of its neighbours is like, is no target.

@@ -115,7 +115,7 @@ def adam_step(group: dict[str, Any], states: dict[torch.Tensor, dict[str, Any]])
     torch._foreach_lerp_(first, gradients, 1 - beta1)
     torch._foreach_mul_(second, beta2)
     torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
-    denominator = torch._foreach_sqrt(second)
+    denominator = list(torch._foreach_sqrt(second))
     if parameters[0].device.type == "cuda":
         _step_recorded(group, [states[parameter] for parameter in parameters], first, denominator, parameters)
         return
@@ -146,6 +146,6 @@ def _step_recorded(
     of_first, of_second = (1 - torch.pow(beta, counts[0]) for beta in (beta1, beta2))
     torch._foreach_div_(denominator, of_second.sqrt().float())
     torch._foreach_add_(denominator, 1e-8)
-    steps = torch._foreach_div(first, denominator)
+    steps = list(torch._foreach_div(first, denominator))
     torch._foreach_mul_(steps, (-group["lr"] / of_first).float())
     torch._foreach_add_(parameters, steps)

@@ -225,7 +225,7 @@ class BlockMatchingRepetition(Repetition):
     def __init__(self, denoiser: BlockMatching3D) -> None:
         super().__init__(denoiser)
         self._memory = GroupMemory()
-        self._remembering = _Remembering(**denoiser.settings(), memory=self._memory)
+        self._remembering = _Remembering(**denoiser.settings(), groups=self._memory)
 
     def denoise(
         self, noisy: torch.Tensor, sigma: float, contrast: torch.Tensor, *, afresh: bool
@@ -247,12 +247,12 @@ class BlockMatchingRepetition(Repetition):
 class _Remembering(BlockMatching3D):
     """BM3D with a memory of its groups."""
 
-    memory: GroupMemory = field(default_factory=GroupMemory, compare=False, repr=False)
+    groups: GroupMemory = field(default_factory=GroupMemory, compare=False, repr=False)
 
     def refine(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
         """As ever, with groups that the memory may know."""
-        self.memory.pass_ = index
-        return self._refine(noisy, estimate, sigma, index, self.memory)
+        self.groups.pass_ = index
+        return self._refine(noisy, estimate, sigma, index, self.groups)
 
 
 def _limit(difference: float, channels: int) -> float:

@@ -14,8 +14,9 @@ import zeroshot
 from tests.doubles import WithoutProx, run_to_end
 from tests.pictures import damaged, decibels, denoising, inpainting, measured_by, seeded, uniform, with_noise
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
+from zeroshot.deadline import Deadline, kept
 from zeroshot.noise import add_gaussian, add_poisson, add_salt_and_pepper, random_mask
-from zeroshot.operators import Blur, Grayscale, Mask, Mosaic, Operator, Stack
+from zeroshot.operators import Blur, Grayscale, Identity, Mask, Mosaic, Operator, Stack
 from zeroshot.prior import Prior
 from zeroshot.priors import denoising as denoisers
 from zeroshot.priors.plug_and_play import pnp
