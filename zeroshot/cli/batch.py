@@ -126,7 +126,7 @@ def over_images(
     return 1 if failed else 0
 
 
-def attempted(work: Work, source: Path, job: Any) -> int:
+def attempted(work: Callable[[Any], int], source: Path, job: Any) -> int:
     """The exit code of the work of one image; where it raised what is told in one line, that is told."""
     try:
         return work(job)
