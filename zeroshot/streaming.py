@@ -20,6 +20,7 @@ from zeroshot.images.kinds import SUFFIXES
 from zeroshot.images.row_writing import BY_ROWS, save_rows
 from zeroshot.images.value_range import say_range
 from zeroshot.images.writing import depth_to_write
+from zeroshot.memory import made_in_parts
 from zeroshot.operators import Identity
 from zeroshot.request import Posed, Request
 from zeroshot.tasks import make_problem, task_named
@@ -119,7 +120,8 @@ def restore_to_file(
             raise ValueError(f"{image}: a picture with transparency cannot be written tile by tile")
         picture = on_working_range(loaded, task_named(task), options)
         say_range(picture)
-        problem, inner, told = make_problem(task, picture, options)
+        with made_in_parts():
+            problem, inner, told = make_problem(task, picture, options)
         if (
             problem.constraint is not None
             or problem.frame is not None
