@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -27,7 +27,7 @@ class Work(Protocol):
     def prepare(self) -> None:
         """Check and load what all images need, once in every process; raises what :func:`report` tells."""
 
-    def __call__(self, job: Any) -> int:
+    def __call__(self, job: Any, /) -> int:
         """Do it to one image; its exit code, where another one than 0 counts as a failure."""
 
 
@@ -80,7 +80,11 @@ def side_by_side(options: argparse.Namespace, work: Work, count: int) -> Iterato
 
 
 def over_images(
-    jobs: Sequence[tuple[Path, Any]], work: Work, *, processes: Processes | None = None, advice: str = ""
+    jobs: Sequence[tuple[Path, Any]],
+    work: Callable[[Any], int],
+    *,
+    processes: Processes | None = None,
+    advice: str = "",
 ) -> int:
     """Do the work of every image, and tell at the end which failed.
 
@@ -88,8 +92,8 @@ def over_images(
     ----------
     jobs : sequence of (Path, job)
         The file that a message names, and what `work` is called with.
-    work : Work
-        Prepared; the exit code of an interruption ends it all.
+    work : callable
+        Gives an exit code: another one than 0 counts as a failure, that of an interruption ends it all.
     processes : Processes, optional
         Who does it side by side; by default it is done here, one image after another.
     advice : str
@@ -122,7 +126,7 @@ def over_images(
     return 1 if failed else 0
 
 
-def attempted(work: Work, source: Path, job: Any) -> int:
+def attempted(work: Callable[[Any], int], source: Path, job: Any) -> int:
     """The exit code of the work of one image; where it raised what is told in one line, that is told."""
     try:
         return work(job)
