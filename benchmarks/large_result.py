@@ -42,8 +42,9 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "zeroshot", *map(str, words)], check=True)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**30
+        wall, processor = time.perf_counter() - began, used.ru_utime + used.ru_stime
         print(
-            f"peak: {peak:.2f} GiB, {time.perf_counter() - began:.0f} s, processor {used.ru_utime + used.ru_stime:.0f} s, "
+            f"peak: {peak:.2f} GiB, {wall:.0f} s, processor {processor:.0f} s, "
             f"file: {large.stat().st_size / 2**30:.2f} GiB"
         )
 
