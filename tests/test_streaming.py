@@ -17,7 +17,6 @@ from zeroshot.memory import sharing
 from zeroshot.problem import Problem
 from zeroshot.streaming import is_to_be_streamed, restore_to_file
 
-CPU = torch.device("cpu")
 TOLD: dict[str, Any] = {"scale": 2, "sigma": 0.0, "tile": 48, "overlap": 24}
 
 
@@ -33,7 +32,7 @@ def small(tmp_path: Path) -> Path:
 def test_the_file_is_that_of_the_run_in_tiles(small: Path, suffix: str) -> None:
     output = small.with_name(f"large{suffix}")
     settings = {"iterations": 10}
-    written = restore_to_file(small, "sr", output, "tv", settings=settings, device=CPU, seed=3, **TOLD)
+    written = restore_to_file(small, "sr", output, "tv", settings=settings, seed=3, **TOLD)
     whole = zeroshot.sr(small, prior="tv", settings=settings, seed=3, **TOLD)
     assert (written.shape, written.tiles) == ((72, 90, 3), len(whole.findings["tiles"]))
     found = images.load(output)
@@ -56,12 +55,12 @@ def test_the_result_is_nowhere_made_as_a_whole(small: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Problem, "initial", initial)
     settings = {"iterations": 3}
-    restore_to_file(small, "sr", small.with_name("l.png"), "tv", settings=settings, device=CPU, **TOLD)
+    restore_to_file(small, "sr", small.with_name("l.png"), "tv", settings=settings, **TOLD)
 
 
 def test_without_time_the_rest_is_the_first_estimate(small: Path) -> None:
     output = small.with_name("large.png")
-    restore_to_file(small, "sr", output, "tv", seconds=1e-6, device=CPU, **TOLD)
+    restore_to_file(small, "sr", output, "tv", seconds=1e-6, **TOLD)
     picture = images.load(small)
     bicubic = zeroshot.operators.Downsample(2).initial(picture.colours).clamp(0, 1)
     assert float((images.load(output).colours - bicubic)[..., 20:50, 20:60].abs().max()) < 2 / 255
@@ -93,5 +92,5 @@ def test_what_is_streamed(small: Path) -> None:
 def test_a_row_of_tiles_that_does_not_fit_is_refused(small: Path) -> None:
     output = small.with_name("large.png")
     with sharing(1, 2**20), pytest.raises(ValueError, match="a row of tiles takes prior 'tv' about"):
-        restore_to_file(small, "sr", output, "tv", device=CPU, scale=8, sigma=0.0)
+        restore_to_file(small, "sr", output, "tv", scale=8, sigma=0.0)
     assert not output.exists()
