@@ -107,6 +107,19 @@ def _free_memory() -> int | None:
     return None
 
 
+_in_parts: ContextVar[bool] = ContextVar("_in_parts", default=False)
+
+
+@contextmanager
+def made_in_parts() -> Iterator[None]:
+    """Have :func:`require_room` ask for none: what would have it is not held as a whole."""
+    token = _in_parts.set(True)
+    try:
+        yield
+    finally:
+        _in_parts.reset(token)
+
+
 def require_room(shape: Sequence[int], what: str) -> None:
     """Raise a ValueError where a few tensors (N, C, H, W) of 32-bit floats of this shape do not fit into memory.
 
@@ -118,7 +131,7 @@ def require_room(shape: Sequence[int], what: str) -> None:
         What they are: "the restored picture".
     """
     needed, available = _COPIES * 4 * math.prod(shape), available_memory()
-    if available is not None and needed > available:
+    if available is not None and needed > available and not _in_parts.get():
         raise ValueError(
             f"{what} would have {shape[-2]} × {shape[-1]} pixels in {math.prod(shape[:-2])} channels, which take "
             f"{needed / 2**30:.3g} GiB of memory, and {available / 2**30:.1f} GiB are free; take a smaller factor, "

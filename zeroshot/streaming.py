@@ -20,8 +20,10 @@ from zeroshot.images.kinds import SUFFIXES
 from zeroshot.images.row_writing import BY_ROWS, save_rows
 from zeroshot.images.value_range import say_range
 from zeroshot.images.writing import depth_to_write
+from zeroshot.memory import made_in_parts
 from zeroshot.operators import Identity
 from zeroshot.request import Posed, Request
+from zeroshot.solve import resolve_device
 from zeroshot.tasks import make_problem, task_named
 from zeroshot.tasks.ranging import on_working_range
 from zeroshot.terminal import is_terminal
@@ -79,7 +81,7 @@ def restore_to_file(
     settings: dict[str, Any] | None = None,
     seconds: float | None = None,
     seed: int = 0,
-    device: torch.device,
+    device: str | torch.device = "auto",
     value_range: tuple[float, float] | None = None,
     tile: int | str | None = "auto",
     overlap: int | str = "auto",
@@ -110,16 +112,18 @@ def restore_to_file(
         In one line, before any work, where something does not fit; OSError as well where the file cannot be written.
     """
     began = time.monotonic()
+    task = task_named(task).name
     images.check_output(path, overwrite=overwrite, source=Path(image))
     tiling = Tiling(tile, overlap, streamed=True)
-    request = Request(task, prior, settings, None, seconds, seed, device, Watch(), tiling)
+    request = Request(task, prior, settings, None, seconds, seed, resolve_device(device), Watch(), tiling)
     with kept(deadline_of_call(seconds, began)):
         loaded = images.load(image, value_range=value_range)
         if loaded.alpha is not None:
             raise ValueError(f"{image}: a picture with transparency cannot be written tile by tile")
         picture = on_working_range(loaded, task_named(task), options)
         say_range(picture)
-        problem, inner, told = make_problem(task, picture, options)
+        with made_in_parts():
+            problem, inner, told = make_problem(task, picture, options)
         if (
             problem.constraint is not None
             or problem.frame is not None

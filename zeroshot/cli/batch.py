@@ -93,7 +93,7 @@ def over_images(
     jobs : sequence of (Path, job)
         The file that a message names, and what `work` is called with.
     work : callable
-        Such as a :class:`Work` that is prepared; the exit code of an interruption ends it all.
+        Gives an exit code: another one than 0 counts as a failure, that of an interruption ends it all.
     processes : Processes, optional
         Who does it side by side; by default it is done here, one image after another.
     advice : str

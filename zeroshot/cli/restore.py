@@ -244,7 +244,6 @@ def _is_streamed(options: argparse.Namespace, source: Path, output: Path) -> boo
 
 
 def _stream_one(options: argparse.Namespace, source: Path, output: Path) -> int:
-    from zeroshot.solve import resolve_device
     from zeroshot.streaming import restore_to_file
 
     written = restore_to_file(
@@ -255,7 +254,7 @@ def _stream_one(options: argparse.Namespace, source: Path, output: Path) -> int:
         settings=dict(options.settings),
         seconds=options.seconds,
         seed=options.seed,
-        device=resolve_device(options.device),
+        device=options.device,
         value_range=options.value_range,
         tile=options.tile,
         overlap=options.overlap,
