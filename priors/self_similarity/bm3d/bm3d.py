@@ -106,9 +106,9 @@ class BlockMatching3D(DenoisingPrior):
         """Two with the Wiener refinement, else one."""
         return 2 if self.refinement == "wiener" else 1
 
-    def repetition(self) -> BlockMatchingRepetition:
-        """Calls that share their groups."""
-        return BlockMatchingRepetition(self)
+    def repetition(self) -> Repetition:
+        """Calls that share their groups; those of a class of somebody's own do not."""
+        return BlockMatchingRepetition(self) if type(self) is BlockMatching3D else super().repetition()
 
     def refine(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
         """Hard thresholding of `noisy`; then Wiener filtering of it, guided by `estimate`."""
@@ -223,7 +223,7 @@ class BlockMatchingRepetition(Repetition):
     def __init__(self, denoiser: BlockMatching3D) -> None:
         super().__init__(denoiser)
         self._memory = GroupMemory()
-        self._remembering = _Remembering(**denoiser.settings(), memory=self._memory)
+        self._remembering = _Remembering(**denoiser.settings(), groups=self._memory)
 
     def denoise(
         self, noisy: torch.Tensor, sigma: float, contrast: torch.Tensor, *, afresh: bool
@@ -245,12 +245,12 @@ class BlockMatchingRepetition(Repetition):
 class _Remembering(BlockMatching3D):
     """BM3D with a memory of its groups."""
 
-    memory: GroupMemory = field(default_factory=GroupMemory, compare=False, repr=False)
+    groups: GroupMemory = field(default_factory=GroupMemory, compare=False, repr=False)
 
     def refine(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
         """As ever, with groups that the memory may know."""
-        self.memory.pass_ = index
-        return self._refine(noisy, estimate, sigma, index, self.memory)
+        self.groups.pass_ = index
+        return self._refine(noisy, estimate, sigma, index, self.groups)
 
 
 def _limit(difference: float, channels: int) -> float:
