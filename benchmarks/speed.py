@@ -3,6 +3,7 @@
     python -m benchmarks.speed
     python -m benchmarks.speed tv --weights 0.05 0.1 0.2
     python -m benchmarks.speed bm3d --profiles fast normal high --threads 2
+    python -m benchmarks.speed --before ../before/.venv/bin/python   # the priors, before and now: benchmarks.versions
 
 All denoise the 512 × 512 photograph `skimage.data.astronaut`, in grey and in colour, with Gaussian noise of
 σ = 25/255. Runs alternate in one process; seconds are medians, the ratio is the peer's over ours.
@@ -42,6 +43,7 @@ from .arguments import count, parsed, parser
 from .peers import bm3d_package
 from .table import show
 from .timing import in_turn
+from .versions import compare_versions
 
 SIGMA = 25 / 255
 #: Of non-local means at that level: side of a patch, side of the window and h/σ, by the number of channels.
@@ -173,7 +175,11 @@ def main() -> None:
     add("--threads", type=count, default=1, help="torch threads, and those of the package bm3d")
     add("--weights", type=float, nargs="+", default=[0.05, 0.1, 0.2], help="of tv")
     add("--profiles", nargs="+", default=["normal"], help="of bm3d")
+    add("--before", metavar="PYTHON", help="an interpreter that has another version, to compare with instead")
     arguments = parsed(options)
+    if arguments.before:
+        compare_versions(arguments.before, repeats=1)
+        return
     for prior in arguments.priors or ["tv", "nlm", "bm3d"]:
         if prior == "tv":
             compare_tv(arguments.weights, arguments.repeats)

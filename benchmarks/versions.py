@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,17 +81,29 @@ def main() -> None:
     options.add_argument("--size", type=count, default=512)
     options.add_argument("--grey", action="store_true")
     options.add_argument("--repeats", type=count, default=1)
-    arguments = options.parse_args()
-    before = str(Path(arguments.before).absolute())
+    given = options.parse_args()
+    compare_versions(given.before, given.cells.split(","), given.size, given.grey, given.repeats)
+
+
+def compare_versions(
+    python: str,
+    cells: Sequence[str] = tuple(CELLS.split(",")),
+    size: int = 512,
+    grey: bool = False,
+    repeats: int = 1,
+) -> None:
+    """Print seconds, ratio and PSNR of the version that an interpreter has installed and of this one."""
+    # Not resolved: the interpreter of a virtual environment is a link.
+    before = str(Path(python).absolute())
     lines = []
-    for cell in arguments.cells.split(","):
+    for cell in cells:
         task, _, prior = cell.partition(":")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "case.pt")
-            torch.save(_case(task, arguments.size, arguments.grey), file)
+            torch.save(_case(task, size, grey), file)
             pairs = [
                 (_called(before, task, prior, file), _called(sys.executable, task, prior, file))
-                for _ in range(arguments.repeats)
+                for _ in range(repeats)
             ]
         theirs, ours = (statistics.median(pair[side][0] for pair in pairs) for side in (0, 1))
         ratio = statistics.median(one[0] / two[0] for one, two in pairs)
@@ -104,8 +117,7 @@ def main() -> None:
         "PSNR before": ".3f",
         "now ": ".3f",
     }
-    kind = "grey" if arguments.grey else "colour"
-    show(f"processor seconds, {arguments.size} × {arguments.size}, {kind}, one thread", heads, lines)
+    show(f"processor seconds, {size} × {size}, {'grey' if grey else 'colour'}, one thread", heads, lines)
 
 
 if __name__ == "__main__":

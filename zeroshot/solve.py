@@ -67,8 +67,8 @@ def solve(
         What the damage is; :func:`zeroshot.tasks` lists the names and their options.
     prior : str or Prior, optional
         What images look like; a registered name takes the family's defaults for the task. None takes the task's
-        default, "fast" what was measured to be the best in two seconds for 256² pixels, and "best" the best in
-        `seconds`; :mod:`zeroshot.standings` holds the figures.
+        default, "fast" what was measured to be the best in two seconds for 256² pixels, or the quickest where none is
+        that quick, and "best" the best in `seconds`; :mod:`zeroshot.standings` holds the figures.
     settings : dict, optional
         Hyper-parameters to put over those defaults, such as ``{"channels": 64}``.
     stopping : StoppingRule, optional

@@ -108,9 +108,9 @@ class BlockMatching3D(DenoisingPrior):
         """Two with the Wiener refinement, else one."""
         return 2 if self.refinement == "wiener" else 1
 
-    def repetition(self) -> BlockMatchingRepetition:
-        """Calls that share their groups."""
-        return BlockMatchingRepetition(self)
+    def repetition(self) -> Repetition:
+        """Calls that share their groups; those of a class of somebody's own do not."""
+        return BlockMatchingRepetition(self) if type(self) is BlockMatching3D else super().repetition()
 
     def refine(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
         """Hard thresholding of `noisy`; then Wiener filtering of it, guided by `estimate`."""
