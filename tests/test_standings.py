@@ -86,3 +86,17 @@ def test_no_default_is_below_the_best_peer_that_was_not_trained(task):
 @pytest.mark.parametrize("task", sorted(tasks()))
 def test_every_default_is_the_knee_of_quality_over_time(task):
     assert tasks()[task].prior == standings.knee(task)
+
+
+def test_who_is_below_a_simple_peer_has_its_reason_told():
+    below = {
+        (damage, prior)
+        for task, rows in stored().items()
+        if task != "denoise"  # the best peer there is bm3d itself
+        for damage, row in rows.items()
+        for prior in row.priors
+        if row.figures[prior].psnr < max(row.figures[peer].psnr for peer in row.peers)
+    }
+    assert below == set(standings.BELOW_PEERS)
+    assert "Menon's method first decides" in standings.listing("demosaic", "pnp")
+    assert "Menon" not in standings.listing("sr", "pnp").replace("menon", "")
