@@ -98,3 +98,17 @@ def test_times_of_grey_pictures_are_told_for_colour_ones(table):
     assert standings.expected_seconds("inpaint", "gsr", AREA // 4, 1) == pytest.approx(5)
     assert standings.expected_seconds("inpaint", "tv", AREA, 3) == pytest.approx(3 * 0.8)
     assert standings.expected_seconds("inpaint", "bm3d", AREA, 3) is None
+
+
+def test_who_is_below_a_simple_peer_has_its_reason_told():
+    below = {
+        (damage, prior)
+        for task, rows in stored().items()
+        if task != "denoise"  # the best peer there is bm3d itself
+        for damage, row in rows.items()
+        for prior in row.priors
+        if row.figures[prior].psnr < max(row.figures[peer].psnr for peer in row.peers)
+    }
+    assert below == set(standings.BELOW_PEERS)
+    assert "Menon's method first decides" in standings.listing("demosaic", "pnp")
+    assert "Menon" not in standings.listing("sr", "pnp").replace("menon", "")

@@ -25,6 +25,17 @@ WORTH = 0.2
 #: How a prior is asked for by what it is to be.
 ROLES = ("fast", "best")
 _ADAPTIVE = "auto"
+#: Row of a task and prior → why it is below the best peer of its kind there; a test sees that none is missing.
+BELOW_PEERS: dict[tuple[str, str], str] = {
+    (
+        "kodak",
+        "tv",
+    ): "tv weighs all directions alike, where Menon's method first decides along which to interpolate",
+    (
+        "hole",
+        "gsr",
+    ): "gsr has no similar patches to go by in a hole wider than a patch, and fills it smoothly",
+}
 
 
 class Standing(NamedTuple):
@@ -231,7 +242,7 @@ def listing(task: str, default: str) -> str:
     parts = ["\n".join(_told(task, default, kind) for kind in kinds)]
     if not rows:
         parts.append("no figures were measured for this task")
-    for row in rows.values():
+    for damage, row in rows.items():
         size = f"{row.size} × {row.size} crops" if row.size else "whole pictures"
         lines = [["", "PSNR", "SSIM", "seconds", ""]]
         for method, standing in sorted(row.figures.items(), key=lambda item: -item[1].psnr):
@@ -241,7 +252,12 @@ def listing(task: str, default: str) -> str:
             ssim = "–" if standing.ssim is None else f"{standing.ssim:.4f}"
             lines.append([method, f"{standing.psnr:.2f}", ssim, f"{row.seconds(method):.1f}", note])
         heading = f"{row.what} ({row.set}, {row.images} {size}; seconds of one core for 256 × 256 pixels)"
-        parts.append("\n".join([heading, *aligned(lines)]))
+        reasons = [
+            f"{reason}."
+            for (where, prior), reason in BELOW_PEERS.items()
+            if where == damage and prior in row.figures
+        ]
+        parts.append("\n".join([heading, *aligned(lines), *reasons]))
     return "\n\n".join(parts)
 
 

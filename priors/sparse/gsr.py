@@ -44,7 +44,9 @@ class GroupSparseRepresentation(Prior):
 
     The threshold is that of noise of a level σ: σ (√n + √d) is about the largest singular value of an n × d
     matrix of pure noise. σ falls in equal ratios from `sigma_start` to `sigma_end`, which lets structure
-    spread into large holes first and adds detail later.
+    spread into large holes first and adds detail later. A hole wider than a patch has no similar patches to go by:
+    one of 48 × 48 pixels is filled as smoothly as by biharmonic interpolation, and no better; ``pnp`` continues edges
+    there.
 
     Parameters
     ----------
