@@ -22,6 +22,8 @@ FAST_SECONDS = 2.0
 AREA = 256 * 256
 #: What a prior has to gain for every doubling of its time to be worth it, in dB.
 WORTH = 0.2
+#: What chance does to that, in dB.
+_ALIKE = 0.02
 #: How a prior is asked for by what it is to be.
 ROLES = ("fast", "best")
 _ADAPTIVE = "auto"
@@ -121,7 +123,8 @@ def knee(task: str) -> str:
     """The prior with the best of quality for time: the largest PSNR − 0.2 dB · log₂ max(1, seconds), by the means.
 
     What a prior gains has to be worth the wait: 0.2 dB for every doubling of it, of which the first second is free.
-    The default of a task is its knee, as a test sees to.
+    The default of a task is its knee, as a test sees to. Of priors that are alike but for the chance in their times,
+    such as `bm3d` and `pnp` with it in denoising, it is the first of the table.
 
     Raises
     ------
@@ -131,7 +134,11 @@ def knee(task: str) -> str:
     table = means(task)
     if not table:
         raise ValueError(f"no figures were measured for {task!r}")
-    return max(table, key=lambda prior: table[prior].psnr - WORTH * math.log2(max(1, table[prior].seconds)))
+    worth = {
+        prior: standing.psnr - WORTH * math.log2(max(1, standing.seconds))
+        for prior, standing in table.items()
+    }
+    return next(prior for prior in table if worth[prior] >= max(worth.values()) - _ALIKE)
 
 
 def ranked(role: str, task: str, seconds: float = math.inf, pixels: int = AREA, kind: str = "") -> list[str]:
