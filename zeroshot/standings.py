@@ -22,8 +22,8 @@ FAST_SECONDS = 2.0
 AREA = 256 * 256
 #: What a prior has to gain for every doubling of its time to be worth it, in dB.
 WORTH = 0.2
-#: What two measurements of one time may differ by, in dB of that: a fifth of it.
-_ALIKE = 0.05
+#: What chance does to that, in dB.
+_ALIKE = 0.02
 #: How a prior is asked for by what it is to be.
 ROLES = ("fast", "best")
 _ADAPTIVE = "auto"
@@ -133,9 +133,9 @@ def choices(task: str, default: str, kind: str = "") -> dict[str, str]:
 def knee(task: str) -> str:
     """The prior with the best of quality for time: the largest PSNR − 0.2 dB · log₂ max(1, seconds), by the means.
 
-    What a prior gains has to be worth the wait: 0.2 dB for every doubling of it, of which the first second is free. Of
-    those that come out alike it is the first by name.
-    The default of a task is its knee, as a test sees to.
+    What a prior gains has to be worth the wait: 0.2 dB for every doubling of it, of which the first second is free.
+    The default of a task is its knee, as a test sees to. Of priors that are alike but for the chance in their times,
+    such as `bm3d` and `pnp` with it in denoising, it is the first of the table.
 
     Raises
     ------
@@ -145,9 +145,11 @@ def knee(task: str) -> str:
     table = means(task)
     if not table:
         raise ValueError(f"no figures were measured for {task!r}")
-    scores = {prior: mean.psnr - WORTH * math.log2(max(1, mean.seconds)) for prior, mean in table.items()}
-    # Plug and play denoises by the denoiser itself; whose time came out shorter is chance.
-    return min(prior for prior, score in scores.items() if score > max(scores.values()) - _ALIKE)
+    worth = {
+        prior: standing.psnr - WORTH * math.log2(max(1, standing.seconds))
+        for prior, standing in table.items()
+    }
+    return next(prior for prior in table if worth[prior] >= max(worth.values()) - _ALIKE)
 
 
 def ranked(role: str, task: str, seconds: float = math.inf, pixels: int = AREA, kind: str = "") -> list[str]:
