@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+import weakref
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -208,7 +209,9 @@ class DeepImageRun(Run):
         #: How many iterations on all measurements are left; None while some are held out.
         self.left: int | None = None
         drawn_from = [self.noise_generator] if self.perturbation is not None else []
-        self._fitting = Replayed(self._fit, self.device, drawn_from)
+        # Without a cycle of references: a tile is to be forgotten before the next begins.
+        itself = weakref.proxy(self)
+        self._fitting = Replayed(lambda: itself._fit(), self.device, drawn_from)
         self._updating = Replayed(self.optimiser.step, self.device)
         #: The tensors of `kept` that are copies, and those that they are copies of; none while nothing is kept.
         self._kept_tensors: list[torch.Tensor] = []

@@ -213,7 +213,7 @@ def _add_solver_options(command: Parser, task: Task | None = None) -> None:
         one_of = command.add_mutually_exclusive_group().add_argument
         one_of("--prior", help=f"what images look like: see 'zeroshot priors' (default {task.prior})")
         one_of("--fast", dest="prior", action="store_const", const="fast", default=argparse.SUPPRESS,
-            help="the best prior under 2 s for 256 x 256 pixels, or the quickest")  # fmt: skip
+            help="the best prior under 2 s for 256 x 256 pixels")  # fmt: skip
         one_of("--best", dest="prior", action="store_const", const="best", default=argparse.SUPPRESS,
             help="the best prior, with --seconds the best in time")  # fmt: skip
     add("--set", dest="settings", action="append", type=_setting, default=[], metavar="KEY=VALUE",

@@ -127,8 +127,11 @@ class Tiling:
 
 def _require_memory(prior: Prior, problem: Problem, device: torch.device) -> None:
     """Refuse what the memory does not suffice for, before any work."""
+    if prior.supports(problem) is not None:
+        # It is refused for that reason as soon as it is begun.
+        return
     needed, free = prior.memory(problem), free_memory(device)
-    if needed is None or free is None or needed <= free or prior.supports(problem) is not None:
+    if needed is None or free is None or needed <= free:
         return
     height, width = problem.framed_shape[-2:]
     uncut = None if is_tiled(prior) else Tiles(prior, max(_TILES), _OVERLAP).supports(problem)
