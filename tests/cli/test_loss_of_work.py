@@ -329,7 +329,14 @@ def test_what_an_image_says_of_itself_is_shown_and_still_json(
 # --- streams and signals -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-", ">/dev/full 2>/dev/full"])
+@pytest.mark.parametrize(
+    "closed",
+    [
+        ">&- 2>&- <&-",
+        ">/dev/full 2>/dev/full",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in (">&-", "2>&-")),
+    ],
+)
 def test_closed_and_full_streams_cost_no_image(photo: Path, closed: str) -> None:
     output = photo.with_name("o.png")
     arguments = " ".join(f"'{argument}'" for argument in _tv(photo, output))

@@ -39,7 +39,10 @@ def load(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name == "compare_methods" else name for name in SCRIPTS],
+)
 def test_an_example_writes_before_and_after(name: str, tmp_path: Path, clock: Clock) -> None:
     clock.tick = 0.1
     output = tmp_path / "pair.png"

@@ -23,7 +23,10 @@ from zeroshot.noise import (
 
 @pytest.mark.parametrize(
     ("name", "sigma"),
-    [("set12", 5), ("set12", 15), ("set12", 25), ("set12", 50), ("colour9", 5), ("colour9", 50)],
+    [
+        *(("set12", sigma) for sigma in (5, 15, 25, 50)),
+        *(pytest.param("colour9", sigma, marks=pytest.mark.slow) for sigma in (5, 50)),
+    ],
 )
 def test_mean_error_on_photographs_is_below_half_a_grey_level(
     shared: Path, generator: torch.Generator, name: str, sigma: float

@@ -179,8 +179,8 @@ KNOWN: dict[str, dict[str, Any]] = {
 
 
 def marks_of(name: str) -> tuple[pytest.MarkDecorator, ...]:
-    """Those that train a network on what another prior has made of the picture take long."""
-    return (pytest.mark.slow,) if name.startswith(("idr", "pixel2pixel")) else ()
+    """Those that train a network on what another prior has made of the picture take long, and inner splittings."""
+    return (pytest.mark.slow,) if name.startswith(("idr", "pixel2pixel", "pnp, outliers")) else ()
 
 
 def picture() -> torch.Tensor:

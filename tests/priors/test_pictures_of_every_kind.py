@@ -32,6 +32,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "gsr": {"iterations": 10},
 }
 #: Those that are quick on a small image, for what is tried many times.
+#: What gains as much in tests of its own.
+SLOWEST = ("dip", "gsr", "wnnm", "nnm")
 CLASSIC = sorted(set(DENOISERS) - {"auto", "dip"})
 #: Grey levels by which an area of 24 × 16 pixels may lose contrast, where it is more than rounding: a convex penalty
 #: of jumps takes λ times the perimeter over the area from each.
@@ -50,7 +52,10 @@ def crop(name: str) -> torch.Tensor:
     return as_image(sample("astronaut")[20:116, 180:276])
 
 
-@pytest.mark.parametrize("name", DENOISERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in SLOWEST else name for name in DENOISERS],
+)
 @pytest.mark.parametrize("picture", ["camera", pytest.param("astronaut", marks=pytest.mark.slow)])
 def test_a_plain_noisy_photograph_gains_five_decibels(name: str, picture: str) -> None:
     truth = crop(picture)

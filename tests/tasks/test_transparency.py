@@ -53,7 +53,13 @@ TASKS = {
 
 @pytest.mark.parametrize(
     ("task", "prior"),
-    [*((task, "tv") for task in TASKS), ("denoise", "bm3d"), ("sr", "bm3d"), ("inpaint", "bm3d")],
+    [
+        *((task, "tv") for task in TASKS if task != "colorize"),
+        pytest.param("colorize", "tv", marks=pytest.mark.slow),
+        ("denoise", "bm3d"),
+        ("sr", "bm3d"),
+        pytest.param("inpaint", "bm3d", marks=pytest.mark.slow),
+    ],
 )
 def test_hidden_colours_change_nothing_that_is_seen(task, prior):
     name = task.split(",")[0]

@@ -79,7 +79,9 @@ def test_a_grey_measurement_is_met_and_gets_no_false_colours(photograph: torch.T
     assert decibels(estimate.image, photograph) > decibels(problem.initial(), photograph) - 0.3
 
 
-@pytest.mark.parametrize("kind", [TotalVariation, TotalGeneralizedVariation])
+@pytest.mark.parametrize(
+    "kind", [TotalVariation, pytest.param(TotalGeneralizedVariation, marks=pytest.mark.slow)]
+)
 def test_colours_go_on_from_hints_within_the_edges_of_brightness(
     kind: type[PenaltyPrior], photograph: torch.Tensor
 ) -> None:
