@@ -109,8 +109,9 @@ class BlockMatching3D(DenoisingPrior):
         return 2 if self.refinement == "wiener" else 1
 
     def repetition(self) -> Repetition:
-        """Calls that share their groups; those of a class of somebody's own do not."""
-        return BlockMatchingRepetition(self) if type(self) is BlockMatching3D else super().repetition()
+        """Calls that share their groups; not with `prefilter`, by which they depend on σ, nor of a derived class."""
+        shares = type(self) is BlockMatching3D and self.prefilter == 0
+        return BlockMatchingRepetition(self) if shares else super().repetition()
 
     def refine(self, noisy: torch.Tensor, estimate: torch.Tensor, sigma: float, index: int) -> torch.Tensor:
         """Hard thresholding of `noisy`; then Wiener filtering of it, guided by `estimate`."""

@@ -75,21 +75,23 @@ class GroupMemory:
         self.afresh, self.pass_ = True, 0
         #: Pass and number of the image's plane → the plane that its groups were found in.
         self._guides: dict[str, torch.Tensor] = {}
-        self._found: dict[tuple[str, int], Matches] = {}
+        self._found: dict[str, dict[tuple[int, Stage], Matches]] = {}
 
     def matches(self, place: int, grouping: Grouping, strip: _Strip, stage: Stage, columns: int) -> Matches:
         """Those of a strip of the plane number `place`, of this call or an earlier one."""
-        key = f"{self.pass_}:{place}"
+        key, first = f"{self.pass_}:{place}", int(strip.references[0])
         known = self._guides.get(key)
-        if self.afresh or known is None or known.shape != grouping.guide.shape:
-            if strip.first == 0:
-                self._guides[key] = grouping.guide.clone()
-            self._found[key, strip.first] = _matches(grouping, strip, stage, columns)
-        elif (key, strip.first) not in self._found:
-            self._found[key, strip.first] = _matches(
+        if first == 0 and (self.afresh or known is None or known.shape != grouping.guide.shape):
+            known = self._guides[key] = grouping.guide.clone()
+            self._found[key] = {}
+        assert known is not None
+        found = self._found.setdefault(key, {})
+        # Of a stage with larger groups they are others: what is found must follow from the plane alone.
+        if (first, stage) not in found:
+            found[first, stage] = _matches(
                 replace(grouping, guide=known.to(grouping.guide)), strip, stage, columns
             )
-        return self._found[key, strip.first]
+        return found[first, stage]
 
     def state_dict(self) -> dict[str, Any]:
         """The planes, from which the groups follow."""

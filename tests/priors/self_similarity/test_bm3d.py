@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 from tests.pictures import SIGMA, decibels, read, with_noise
 from zeroshot.patches.cosine import cosine_matrix
+from zeroshot.priors.denoiser import Repetition
 from zeroshot.priors.self_similarity.bm3d import collaborative
 from zeroshot.priors.self_similarity.bm3d.bm3d import BlockMatching3D
 from zeroshot.priors.self_similarity.bm3d.collaborative import Grouping, filter_planes
@@ -223,6 +225,38 @@ def test_strips_leave_no_seam(prefilter: float, grey: torch.Tensor, monkeypatch:
     monkeypatch.setattr(collaborative, "STRIP", 1)
     monkeypatch.setattr(collaborative, "CHUNK", {"cpu": 64})
     torch.testing.assert_close(prior.denoise(noisy, SIGMA), whole, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("settings", [{}, {"prefilter": 2.0}], ids=["as it is", "prefilter"])
+def test_calls_that_share_their_groups_go_on_as_they_would_have(
+    settings: dict[str, Any], grey: torch.Tensor
+) -> None:
+    noisy, one = with_noise(grey[..., :40, :33]), torch.ones(1, 1, 1, 1)
+    prior = dataclasses.replace(FAST, **settings)
+
+    def called(repetition: Repetition, sigma: float, *, afresh: bool = False) -> torch.Tensor:
+        return repetition.denoise(noisy, sigma, one, afresh=afresh)
+
+    whole, continued = prior.repetition(), prior.repetition()
+    called(whole, 50 / 255, afresh=True)
+    continued.load_state_dict(whole.state_dict())
+    # Below 40 the groups are smaller.
+    assert torch.equal(called(whole, 30 / 255), called(continued, 30 / 255))
+
+
+def test_shared_groups_are_told_apart_in_narrow_strips(
+    grey: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noisy, one = with_noise(grey[..., :48, :24]).double(), torch.ones(1, 1, 1, 1).double()
+
+    def calls() -> list[torch.Tensor]:
+        shared = BlockMatching3D(refinement="none").repetition()
+        return [shared.denoise(noisy, SIGMA, one, afresh=index == 0) for index in range(2)]
+
+    whole = calls()
+    monkeypatch.setattr(collaborative, "STRIP", 1)
+    for strips, expected in zip(calls(), whole, strict=True):
+        torch.testing.assert_close(strips, expected, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize(
