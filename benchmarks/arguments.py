@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-import torch
-
 from zeroshot.compare.specification import split
+from zeroshot.threads import ask_for
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -37,7 +36,7 @@ def add_table_options(
     add("--size", type=count, default=size, metavar="PIXELS",
         help=f"side of the centre crop (default {size or 'whole images'})")  # fmt: skip
     add("--seconds", type=positive, help="budget of a method for one image (default: its own rule)")
-    add("--threads", type=count, help="CPU threads (default: all cores)")
+    add("--threads", type=count, help="CPU threads (default: all cores, or one where that is quicker)")
     add("--again", action="store_true", help="measure anew what is on file")
 
 
@@ -45,7 +44,7 @@ def parsed(options: argparse.ArgumentParser) -> argparse.Namespace:
     """The arguments, with the thread count applied."""
     arguments = options.parse_args()
     if arguments.threads is not None:
-        torch.set_num_threads(arguments.threads)
+        ask_for(arguments.threads)
     return arguments
 
 

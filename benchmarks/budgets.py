@@ -30,6 +30,7 @@ from zeroshot.metrics import psnr
 from zeroshot.noise import add_gaussian, random_mask
 from zeroshot.operators import Blur, Downsample
 from zeroshot.registry import prior_class, prior_names
+from zeroshot.threads import ask_for
 
 from .arguments import count, parser
 
@@ -76,7 +77,7 @@ def measure(prior: str, task: str, size: int, seconds: float, threads: int) -> d
     import zeroshot
     from zeroshot.tasks import make_problem
 
-    torch.set_num_threads(threads)
+    ask_for(threads)
     image, clean, options = damaged(task, size)
     problem, *_ = make_problem(task, load(image), options)
     first = psnr(problem.framed(problem.initial()).clamp(0, 1), clean)

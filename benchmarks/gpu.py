@@ -42,6 +42,7 @@ from zeroshot.registry import prior_names
 from zeroshot.solve import resolve_device
 from zeroshot.tasks import make_problem
 from zeroshot.tasks.degrade import Degraded, degrade
+from zeroshot.threads import ask_for
 
 from .arguments import count, parser, positive
 from .sets import centre_crop
@@ -138,7 +139,7 @@ def wait(device: torch.device) -> None:
 def compare_steps(arguments: argparse.Namespace, device: torch.device) -> None:
     """The table of steps."""
     sizes = [arguments.size] if device.type == "cpu" else [256, 512, 1024]
-    # Without a guide, whose making is no part of a step.
+    # A guide that is quickly made, which is no part of a step.
     fast = {"guide": "tv"}
     cases: list[tuple[str, str, int, dict[str, Any]]] = [("fast", "denoise", size, fast) for size in sizes]
     cases += [("fast", "sr", sizes[0], fast), ("reference", "denoise", sizes[0], {"recipe": "reference"})]
@@ -207,7 +208,7 @@ class Made:
 
 def made(task: str, prior: str, size: int, device: str, seconds: float, threads: int) -> Made:
     """One picture, in whatever process."""
-    torch.set_num_threads(threads)
+    ask_for(threads)
     one = damaged(task, size)
     try:
         result, spent = solved(one, prior, device, seconds)

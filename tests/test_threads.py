@@ -62,6 +62,11 @@ def test_what_the_user_has_said_holds(undecided, monkeypatch):
         assert count == 2
 
 
+def test_numbers_that_pytorch_does_not_take_by_itself_were_asked_for():
+    assert [count for count in range(1, 10) if threads._by_torch(count, 8)] == [4, 8]
+    assert [count for count in range(1, 10) if threads._by_torch(count, 1)] == [1]
+
+
 def test_nothing_is_chosen_for_a_gpu(undecided):
     undecided(1.0, 5.0)
     with chosen(torch.device("cuda")) as count:

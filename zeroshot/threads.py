@@ -35,7 +35,21 @@ _HOPELESS = 4.0
 #: Seconds of the piece of work with one thread on the machine that zeroshot.standings was measured on.
 _REFERENCE = 0.0046
 
-_default = torch.get_num_threads()
+
+def _by_torch(count: int, usable: int) -> bool:
+    """Whether PyTorch takes so many by itself: one for each usable processor, or for each core that has two of them."""
+    return count in (usable, max(1, usable // 2))
+
+
+def _usable() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# Who imports this after torch.set_num_threads has decided; other numbers than those of PyTorch itself tell.
+_default = torch.get_num_threads() if _by_torch(torch.get_num_threads(), _usable()) else 0
 _asked = False
 
 
@@ -79,7 +93,10 @@ def ask_for(count: int) -> None:
 
 
 def is_free() -> bool:
-    """Whether nobody has said how many threads there are to be: by a variable, a flag or ``torch.set_num_threads``."""
+    """Whether nobody has said how many threads there are to be: by a variable, a flag or ``torch.set_num_threads``.
+
+    The last does not tell where it was called before the first run with the number that PyTorch takes by itself.
+    """
     settled = _asked or any(os.environ.get(name) for name in VARIABLES)
     return not settled and torch.get_num_threads() == _default
 
