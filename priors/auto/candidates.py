@@ -128,8 +128,8 @@ def figures_for(problem: Problem, seconds: float | None) -> dict[str, Figures]:
         more = {**more, **{name: known for name, known in slow.items() if known.cost <= room}}
     figures, names = {**figures, **more}, list(figures)
     for name in more:
-        gains = [figures[one].gain for one in names]
-        names.insert(sum(gain >= figures[name].gain for gain in gains), name)
+        weaker = (place for place, one in enumerate(names) if figures[one].gain < figures[name].gain)
+        names.insert(next(weaker, len(names)), name)
     return {name: figures[name] for name in names}
 
 
