@@ -6,15 +6,15 @@
     python -m benchmarks.dip --published                        # whole images beside the papers' figures
     python -m benchmarks.dip --stopping                         # rule × task × gap to the best of the run
     python -m benchmarks.dip --budgets 10 30 120                # quality within a time budget
-    python -m benchmarks.dip --record --images 4                # the stored curves of the reference, for hours or a GPU
+    python -m benchmarks.dip --record --tasks denoise           # the stored curves of the reference: hours, or a GPU
     python -m benchmarks.dip --all
 
 The reference is the recipe with the published settings, run in float32 by this engine. It takes hours, so its
-curves are stored (`benchmarks/results/dip/TASK_IMAGE.csv`: float32, seed 0, crops of 256 × 256, at their full length,
-made by ``--record`` on a GPU) and only the seconds of its float32 steps are measured, between steps of the fast run;
-``--reference measured`` runs it in full. The fast run is a whole call of solve() with its default stopping, and its
-seconds hold all of it, the guide too, but not the measuring of PSNR. The reference is given the better of its
-average and its newest iterate, the fast run what it would return.
+curves are stored (`benchmarks/results/dip/TASK_IMAGE.csv`: seed 0, crops of 256 × 256, all iterations; those of
+`denoise` in float32, made by ``--record`` on a GPU, that of `sr` in bfloat16) and only the seconds of its float32 steps
+are measured, between steps of the fast run; ``--reference measured`` runs it in full. The fast run is a whole call of
+solve() with its default stopping, and its seconds hold all of it, the guide too, but not the measuring of PSNR. The
+reference is given the better of its average and its newest iterate, the fast run what it would return.
 
 Everything has fixed seeds. Killed runs of ``--published``, ``--stopping``, ``--budgets`` and of a measured reference
 are continued by the same command; ``--again`` measures anew. Curves and figures go to `benchmarks/output`.
@@ -71,6 +71,9 @@ def parsed() -> argparse.Namespace:
     is_stored = measures_speed(arguments) and arguments.reference == "stored"
     if is_stored and (arguments.size not in (None, STORED_SIZE) or arguments.seed != 0):
         options.error(f"stored curves are of crops of {STORED_SIZE} and seed 0; use --reference measured")
+    given = arguments.size or STORED_SIZE, arguments.seed, arguments.precision, arguments.iterations
+    if arguments.record and given != (STORED_SIZE, 0, "float32", None):
+        options.error(f"--record stores whole runs in float32, of crops of {STORED_SIZE} and with seed 0")
     return arguments
 
 

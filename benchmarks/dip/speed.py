@@ -185,9 +185,10 @@ def _print_summary(pairs: list[Pair], arguments: argparse.Namespace) -> None:
     lead = statistics.mean(pair.fast.stop - pair.reference.best("either") for pair in pairs)
     print(f"; fast to its stop: ratio {to_stop:.1f}")
     print(f"at the stop: {gap:.2f} dB below the run's own best, {lead:+.2f} dB against the reference's best")
-    precision = "in float32" if arguments.reference == "stored" else f"in {arguments.precision}"
+    # In what precision those on file were made is told in the help.
+    precision = "" if arguments.reference == "stored" else f" in {arguments.precision}"
     print(
-        f"reference: {arguments.reference} curves {precision}, seconds of float32 steps taken in this run",
+        f"reference: {arguments.reference} curves{precision}, seconds of float32 steps taken in this run",
         end="",
     )
     cuts = [pair.cut() for pair in pairs if pair.is_cut]
