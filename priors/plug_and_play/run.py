@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +80,13 @@ class PlugAndPlayRun(Run):
             term = Gaussian(max(noise, QUANTISATION * self._scale))
         self._data_step = DataStep(problem.operator, problem.y, term, problem.counted())
         self._is_exact = noise == 0 and isinstance(term, Gaussian) and self._data_step.projects
+        # Without a cycle of references, which would keep the images of a run that is over.
+        itself = weakref.proxy(self)
         self.splitting = splitting(
-            prior.scheme, self._data_step, self._denoise, _without_outliers(problem, first.image)
+            prior.scheme,
+            self._data_step,
+            lambda noisy, sigma: itself._denoise(noisy, sigma),
+            _without_outliers(problem, first.image),
         )
         self.index = 0
         self._first = first if shown is None else shown
