@@ -399,7 +399,8 @@ def test_similar_patches_are_sought_now_and_then_and_in_the_last_iteration(
     monkeypatch.setattr(collaborative, "match_blocks", counted)
     while not run.finished:
         run.step()
-    assert sorted(set(calls)) == [0, 3, 6, 7]
+    # In the second the noise falls below the level up to which larger patches are compared.
+    assert sorted(set(calls)) == [0, 1, 3, 6, 7]
 
 
 def test_a_run_goes_on_with_the_groups_that_it_had() -> None:
