@@ -87,6 +87,8 @@ def test_what_is_streamed(small: Path) -> None:
     assert not is_to_be_streamed(small, Path("a.jpg"), 200)
     Image.new("RGBA", (45, 36)).save(small)
     assert not is_to_be_streamed(small, Path("a.png"), 200)
+    Image.new("RGB", (45, 36)).save(small, transparency=(1, 2, 3))
+    assert not is_to_be_streamed(small, Path("a.png"), 200)
 
 
 def test_a_row_of_tiles_that_does_not_fit_is_refused(small: Path) -> None:

@@ -66,10 +66,11 @@ def is_to_be_streamed(source: Path, output: Path, scale: int) -> bool:
     try:
         with Image.open(source) as header:  # nothing is decoded
             (width, height), mode = header.size, header.mode
+            is_opaque = "A" not in mode and mode != "P" and "transparency" not in header.info
     except (OSError, ValueError, Image.DecompressionBombError):
         return False  # the reader tells what is wrong with it
     channels = 1 if mode in ("1", "L") or mode[0] in "IF" else 3
-    return _COPIES * 4 * channels * width * height * scale**2 > LARGEST and "A" not in mode and mode != "P"
+    return is_opaque and _COPIES * 4 * channels * width * height * scale**2 > LARGEST
 
 
 def restore_to_file(

@@ -157,7 +157,7 @@ class Processes:
             ):
                 while not self._interrupted and len(codes) < len(jobs):
                     self._hand_out(waiting, jobs)
-                    if not self._workers:
+                    if not self._wanted:
                         break
                     for worker in self._heard_of():
                         codes.update(self._hear(worker, jobs))
@@ -212,6 +212,8 @@ class Processes:
             self._wanted -= 1
             self._unprepared = answer
             self._remove(worker)
+        elif not worker.is_prepared:
+            self._repeat(answer.said)
         worker.is_prepared = not answer.code
         return {}
 
@@ -297,7 +299,8 @@ def _prepared(work: Work) -> _Answer:
         except FAILURES as error:
             code = report(error)
         except Exception:
-            code = _told_in_full()
+            said.append(_in_full())
+            code = 1
     return _Answer(code, said)
 
 
@@ -309,14 +312,15 @@ def _answered(work: Work, source: Path, job: Any) -> _Answer:
             said.append(_interrupted_at(source))
             code = INTERRUPTED
         except Exception:  # a bug, or what the user wants to see in full
-            code = _told_in_full()
+            said.append(_in_full(source))
+            code = 1
     return _Answer(code, said)
 
 
-def _told_in_full() -> int:
-    for line in traceback.format_exc().splitlines():
-        say(line, sys.stderr)
-    return 1
+def _in_full(source: Path | None = None) -> Said:
+    """The traceback of the error at hand, which names the image: that of another one may be the same."""
+    about = "" if source is None else f"zeroshot: error: {visible(source)}:\n"
+    return Said(about + visible(traceback.format_exc().rstrip(), keep="\n"), True)
 
 
 def _interrupted_at(source: Path) -> Said:

@@ -192,8 +192,9 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
     checkpoint = files.checkpoint_of(output)
     if options.overwrite and not options.resume and not is_state_file(checkpoint):
         checkpoint.unlink(missing_ok=True)  # it is too damaged to be known as one, or of an earlier version
-    replace = options.overwrite or (options.resume and checkpoint.exists())
-    if _is_streamed(options, source, output):
+    is_continued = options.resume and checkpoint.exists()
+    replace = options.overwrite or is_continued
+    if not is_continued and _is_streamed(options, source, output):
         return _stream_one(options, source, output)
     restoration = solve(
         source,
@@ -262,6 +263,9 @@ def _stream_one(options: argparse.Namespace, source: Path, output: Path) -> int:
         progress=False if options.quiet else None,
         **options.task_values,
     )
+    # One of an earlier run, which --overwrite gave up.
+    with contextlib.suppress(OSError):
+        files.checkpoint_of(output).unlink(missing_ok=True)
     if not options.quiet:
         size, tiles = " × ".join(map(str, written.shape[:2])), counted(written.tiles, "tile")
         say(f"{output}: {size} in {tiles}, written as they were done, in {written.seconds:.1f} s")

@@ -50,11 +50,12 @@ class AxisCorrelation(nn.Module):
 
     def _kept(self, make: Callable[[], Any], *key: Any) -> Any:
         """What `make` makes, or what it made before for the same key."""
-        if key not in self._plans:
+        plan = self._plans.get(key)
+        if plan is None:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
-            self._plans[key] = make()
-        return self._plans[key]
+            plan = self._plans[key] = make()
+        return plan
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         self._plans.clear()
