@@ -10,7 +10,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each case runs 
 
 
 def test_success_or_one_clean_line(record_property):
-    require_clean(tally_of("checkpoints", 0, 40), record_property)
+    require_clean(tally_of("checkpoints", 0, 20), record_property)
 
 
 @pytest.mark.slow

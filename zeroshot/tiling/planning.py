@@ -166,5 +166,7 @@ def allowed_memory(device: torch.device) -> int:
 def free_memory(device: torch.device) -> int | None:
     """The bytes that are free for a run on `device`, its share where several work side by side; None if unknown."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0]) // sharers()
+        # What PyTorch holds back of what was freed is free for the next run of this process.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return (int(torch.cuda.mem_get_info(device)[0]) + kept) // sharers()
     return available_memory()
