@@ -200,21 +200,13 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
         source,
         options.command,
         options.prior,
-        settings=dict(options.settings),
-        seconds=options.seconds,
-        seed=options.seed,
-        device=options.device,
-        value_range=options.value_range,
-        progress=False if options.quiet else None,
         preview=options.preview,
         checkpoint=checkpoint,
         checkpoint_seconds=options.checkpoint_seconds,
         resume=options.resume,
         keep_checkpoint=True,
-        tile=options.tile,
-        overlap=options.overlap,
         samples=options.samples,
-        **options.task_values,
+        **_told(options),
     )
     with interruption():  # Ctrl-C comes too late now to lose the work
         written = _write(options, restoration, output, overwrite=replace)
@@ -231,6 +223,21 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
     if not options.quiet:
         say(_summary(output, restoration))
     return 0
+
+
+def _told(options: argparse.Namespace) -> dict[str, Any]:
+    """What the engine is told in any case, whether the result is held or streamed."""
+    return {
+        "settings": dict(options.settings),
+        "seconds": options.seconds,
+        "seed": options.seed,
+        "device": options.device,
+        "value_range": options.value_range,
+        "progress": False if options.quiet else None,
+        "tile": options.tile,
+        "overlap": options.overlap,
+        **options.task_values,
+    }
 
 
 def _is_streamed(options: argparse.Namespace, source: Path, output: Path) -> bool:
@@ -252,16 +259,8 @@ def _stream_one(options: argparse.Namespace, source: Path, output: Path) -> int:
         options.command,
         output,
         options.prior,
-        settings=dict(options.settings),
-        seconds=options.seconds,
-        seed=options.seed,
-        device=options.device,
-        value_range=options.value_range,
-        tile=options.tile,
-        overlap=options.overlap,
         overwrite=options.overwrite,
-        progress=False if options.quiet else None,
-        **options.task_values,
+        **_told(options),
     )
     # One of an earlier run, which --overwrite gave up.
     with contextlib.suppress(OSError):

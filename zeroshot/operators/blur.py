@@ -97,11 +97,7 @@ class Blur(Blurring):
 
     def crop(self, window: Window) -> tuple[Operator, Window]:
         self.locality()
-        if self.boundary != "valid":
-            return self, window
-        rows, columns = (2 * radius for radius in self.radius)
-        return self, Window(window.top, window.left, window.height - rows, window.width - columns)
+        return self, self._measured(window)
 
     def describe(self) -> str:
-        boundary = "" if self.boundary == "reflect" else f", boundary={self.boundary}"
-        return f"blur({self.name}{boundary})"
+        return f"blur({self.name}{self._written_boundary()})"

@@ -10,7 +10,7 @@ import torch
 
 from zeroshot.operators.boundary import extend
 from zeroshot.operators.operator import Operator, Shape, require_image
-from zeroshot.operators.window import Locality
+from zeroshot.operators.window import Locality, Window
 from zeroshot.spelling import Argument, OptionError
 
 BOUNDARIES = ("reflect", "circular", "replicate", "valid")
@@ -51,9 +51,22 @@ class Blurring(Operator):
         self._check(image_shape)
         return self._resized(image_shape, -1)
 
+    def _lost(self) -> tuple[int, int]:
+        """By how many rows and columns the measurement is smaller than the image."""
+        return (2 * self.radius[0], 2 * self.radius[1]) if self.boundary == "valid" else (0, 0)
+
+    def _measured(self, window: Window) -> Window:
+        """Where the measurement of a part of the image lies in that of the whole."""
+        rows, columns = self._lost()
+        return Window(window.top, window.left, window.height - rows, window.width - columns)
+
+    def _written_boundary(self) -> str:
+        """The boundary as operators are written, but for the usual one."""
+        return "" if self.boundary == "reflect" else f", boundary={self.boundary}"
+
     def _resized(self, shape: Sequence[int], sign: int) -> Shape:
         require_image(shape, self)
-        rows, columns = (2 * radius if self.boundary == "valid" else 0 for radius in self.radius)
+        rows, columns = self._lost()
         return (*shape[:2], shape[2] + sign * rows, shape[3] + sign * columns)
 
     def initial(self, y: torch.Tensor) -> torch.Tensor:

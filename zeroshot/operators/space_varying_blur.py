@@ -75,12 +75,11 @@ class SpaceVaryingBlur(Blurring):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self._check(x.shape)
-        size = (x.shape[-2], x.shape[-1])
-        return apply_linear(x, self._blurred, lambda z: self._spread(z, size))
+        return apply_linear(x, self._blurred, self._spread)
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
-        height, width = self.input_shape(tuple(y.shape))[-2:]
-        return apply_linear(y, lambda z: self._spread(z, (height, width)), self._blurred)
+        self.input_shape(tuple(y.shape))
+        return apply_linear(y, self._spread, self._blurred)
 
     def _margin(self) -> tuple[int, int]:
         return (0, 0) if self.boundary == "valid" else self.radius
@@ -95,7 +94,7 @@ class SpaceVaryingBlur(Blurring):
             one.at.of(y).add_(one.correlation(part) * one.weights)
         return y
 
-    def _spread(self, y: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    def _spread(self, y: torch.Tensor) -> torch.Tensor:
         height, width = (side + 2 * radius for side, radius in zip(y.shape[-2:], self.radius, strict=True))
         x = y.new_zeros((*y.shape[:2], height, width))
         for one in self._nodes(y.shape[-2], y.shape[-1], y):
@@ -130,8 +129,7 @@ class SpaceVaryingBlur(Blurring):
     def crop(self, window: Window) -> tuple[Operator, Window]:
         self.locality()
         assert self.part_of is not None
-        rows, columns = (2 * radius if self.boundary == "valid" else 0 for radius in self.radius)
-        measured = Window(window.top, window.left, window.height - rows, window.width - columns)
+        measured = self._measured(window)
         part = self.with_boundary(self.boundary)
         whole, offset = self.part_of
         part.part_of = whole, (offset[0] + measured.top, offset[1] + measured.left)
@@ -144,9 +142,8 @@ class SpaceVaryingBlur(Blurring):
         return other
 
     def describe(self) -> str:
-        boundary = "" if self.boundary == "reflect" else f", boundary={self.boundary}"
         size = f"{self.size[0]}×{self.size[1]} kernels"
-        return f"blur({size} on a grid of {self.rows} × {self.columns}{boundary})"
+        return f"blur({size} on a grid of {self.rows} × {self.columns}{self._written_boundary()})"
 
 
 def blur_by(kernel: np.ndarray | torch.Tensor, boundary: str) -> Blurring:
