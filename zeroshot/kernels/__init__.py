@@ -1,0 +1,5 @@
+"""Blur kernels and downsampling kernels that are found from one image, and how sure they are."""
+
+from zeroshot.kernels.estimate import KINDS, KernelEstimate
+
+__all__ = ["KINDS", "KernelEstimate"]
