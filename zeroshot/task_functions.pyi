@@ -179,7 +179,7 @@ def demosaic(
 ) -> Restoration: ...
 def deblur(
     image: Any,
-    kernel: Any,
+    kernel: Any = "auto",
     *,
     boundary: str | None = None,
     sigma: float | None = None,

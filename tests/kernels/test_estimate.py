@@ -34,7 +34,7 @@ def test_sentences_say_what_it_is():
     assert KernelEstimate(np.ones((1, 1)), "none").sentence == "no blur was found"
 
 
-@pytest.mark.parametrize("suffix, tolerance", [(".npy", 1e-12), (".png", 1e-4)])
+@pytest.mark.parametrize(("suffix", "tolerance"), [(".npy", 1e-12), (".png", 1e-4)])
 def test_a_written_kernel_is_read_as_it_was(tmp_path, suffix, tolerance):
     path = tmp_path / f"kernel{suffix}"
     motion().save(path)
@@ -55,4 +55,5 @@ def test_other_suffixes_and_kinds_are_refused(tmp_path):
 
 def test_what_it_rests_on_is_json():
     told = json.loads(json.dumps(motion().to_dict()))
-    assert told["parameters"] == {"motion": 9, "angle": 30} and told["evidence"] == {"free_misfit": 1.2}
+    assert told["parameters"] == {"motion": 9, "angle": 30}
+    assert told["evidence"] == {"free_misfit": 1.2}

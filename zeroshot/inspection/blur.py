@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch.nn import functional
 
 from zeroshot.colour import full_range_luma
 from zeroshot.inspection.finding import Finding
-from zeroshot.operators import Blur
+from zeroshot.kernels.edge_widths import edges
 
 #: The Gaussians that the picture is blurred with once more, in pixels, the wider one where edges are wider than that.
 _REBLURS, _WIDE = (1.0, 2.0), 2.2
-#: Edges are the places of the strongest slopes that are this many times what noise makes of them.
-_LEAST_EDGES, _ABOVE_NOISE = 100, 8.0
-_EDGE_SHARE = 0.002
-#: The weakest slope of an edge, between one pixel and the next but one.
-_LEAST_SLOPE = 4 / 255
+#: How many edges there must be, and how many are looked at: those of the strongest slopes.
+_LEAST_EDGES, _EDGE_SHARE = 100, 0.002
 #: Wider edges than that are a blur; sharp ones measure about a half, by the width of the pixels.
 _BLURRED = 1.1
 _LEAST_SIDE = 48
@@ -82,21 +77,6 @@ def sharpness_of(image: torch.Tensor, sigma: float) -> Sharpness:
 
 def _widths(plane: torch.Tensor, again: float, sigma: float) -> torch.Tensor:
     """The widths of the steepest edges of a plane (1, 1, H, W), from another blur."""
-    before, after = _slopes(plane), _slopes(Blur.gaussian(again)(plane))
-    margin = round(3 * again) + 2
-    inner = (..., slice(margin, -margin), slice(margin, -margin))
-    # Central differences of white noise have the standard deviation σ/√2 in either direction.
-    least = max(_ABOVE_NOISE * sigma / math.sqrt(2), _LEAST_SLOPE)
-    edge = ((before == functional.max_pool2d(before, 3, 1, padding=1)) & (before > least))[inner]
-    slopes, ratio = before[inner][edge], (before / after.clamp(min=1e-9))[inner][edge]
+    found = edges(plane, again, sigma)
     count = max(_LEAST_EDGES, round(_EDGE_SHARE * plane.numel()))
-    strongest = slopes.topk(min(count, len(slopes))).indices
-    return again / (ratio[strongest].clamp(min=1 + 1e-4).square() - 1).sqrt()
-
-
-def _slopes(plane: torch.Tensor) -> torch.Tensor:
-    """The magnitude of the gradient by central differences."""
-    framed = functional.pad(plane, (1, 1, 1, 1), mode="replicate")
-    across = (framed[..., 1:-1, 2:] - framed[..., 1:-1, :-2]) / 2
-    down = (framed[..., 2:, 1:-1] - framed[..., :-2, 1:-1]) / 2
-    return (across.square() + down.square()).sqrt()
+    return found.widths[found.slopes.topk(min(count, len(found.slopes))).indices]

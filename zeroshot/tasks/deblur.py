@@ -1,4 +1,4 @@
-"""Deblurring: y = k ∗ x + n with a known kernel k."""
+"""Deblurring: y = k ∗ x + n, with a kernel k that is known or found from the picture itself."""
 
 from __future__ import annotations
 
@@ -21,15 +21,38 @@ if TYPE_CHECKING:
     import torch
 
     from zeroshot.images import Picture
+    from zeroshot.kernels import KernelEstimate
     from zeroshot.operators.blurring import Blurring
     from zeroshot.problem import Problem
 
 
+#: What finds the kernel, and which kinds it is looked for among.
+_AUTO: dict[str, str | None] = {"auto": None, "auto=motion": "motion", "auto=lens": "lens"}
+
+
+def _as_auto(kernel: Any) -> str | None:
+    """The word by which the kernel is to be found, without blanks; None where it is told."""
+    if not isinstance(kernel, str) or os.path.exists(kernel):
+        return None
+    word = "".join(kernel.split())
+    return word if word in _AUTO else None
+
+
 @dataclass(frozen=True)
 class BlurKernel(OptionType):
-    """An array, a file, or one of a few shapes by name with its size."""
+    """An array, a file, or one of a few shapes by name with its size.
+
+    Attributes
+    ----------
+    is_found : bool
+        Whether "auto" is a value, which has it found from the picture.
+    """
+
+    is_found: bool = False
 
     def check(self, name: str, value: Any) -> None:
+        if self.is_found and _as_auto(value) is not None:
+            return
         is_text = isinstance(value, str) and not os.path.exists(value)
         if is_number(value) or (is_text and re.fullmatch(r"[0-9]*\.?[0-9]+", value.strip())):
             gaussian = Argument(name, f"gaussian={float(value):g}")
@@ -46,28 +69,38 @@ class BlurKernel(OptionType):
         shape, equals, size = text.partition("=")
         meant = synonyms.canonical(shape, synonyms.KERNELS, synonyms.KERNELS)
         # Without a size it is the name of a file, unless it is that of a shape.
-        if (equals and shape.strip() == meant) or not (equals or meant):
+        if (equals and shape.strip() == meant) or not (equals or meant or shape.strip() == "auto"):
             return
+        if shape.strip() == "auto":
+            raise self._wrong_auto(name, text)
         meant = meant or likeliest(shape, synonyms.KERNELS)
         hint = () if meant is None else ("; did you mean ", Argument(name, f"{meant}={size or 3}"), "?")
         shapes = ", ".join(f"{one}=…" for one in synonyms.KERNELS)
         raise OptionError(Argument(name), f" must be a file or one of {shapes}, got {text!r}", *hint)
 
+    def _wrong_auto(self, name: str, text: str) -> OptionError:
+        if not self.is_found:
+            return OptionError(Argument(name), f" cannot be {text!r}: there is no blur to find it from")
+        return OptionError(Argument(name), f" must be one of {', '.join(_AUTO)}, got {text!r}")
 
+
+_PYTHON = (
+    ": an array of odd size, a file (.npy or an image), or text such as 'gaussian=1.6', 'motion=15, angle=30', "
+    "'disk=3'; an array (rows, columns, height, width) holds kernels on a grid over the picture"
+)
+_COMMAND_LINE = (
+    ": a file (.npy or an image, of odd height and width), or text such as 'gaussian=1.6', 'motion=15, angle=30', "
+    "'disk=3'; a .npy of (rows, columns, height, width) holds kernels on a grid over the picture"
+)
+_FOUND = "; 'auto' finds it from the picture, 'auto=motion' among lines, 'auto=lens' among Gaussians"
 _KERNEL = Option(
     "kernel",
-    BlurKernel(
-        Wording(
-            ": an array of odd size, a file (.npy or an image), or text such as 'gaussian=1.6', "
-            "'motion=15, angle=30', 'disk=3'; an array (rows, columns, height, width) holds kernels on a grid over the "
-            "picture",
-            ": a file (.npy or an image, of odd height and width), or text such as 'gaussian=1.6', "
-            "'motion=15, angle=30', 'disk=3'; a .npy of (rows, columns, height, width) holds kernels on a grid over "
-            "the picture",
-        ),
-        is_file=True,
-    ),
+    BlurKernel(Wording(_PYTHON + _FOUND, _COMMAND_LINE + _FOUND), is_file=True, is_found=True),
     "the blur kernel",
+    "auto",
+)
+_DAMAGE_KERNEL = Option(
+    "kernel", BlurKernel(Wording(_PYTHON, _COMMAND_LINE), is_file=True), "the blur kernel"
 )
 _BOUNDARIES = ("unknown", "valid", "reflect", "circular", "replicate")
 _BOUNDARY = Option(
@@ -122,20 +155,49 @@ def _kernel(kernel: Any) -> torch.Tensor:
 
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     from zeroshot.noise import saturated
+    from zeroshot.operators import Identity
     from zeroshot.operators.window import Window
     from zeroshot.tasks.posing import posed
 
     boundary = options["boundary"] or _recorded_boundary(picture) or "unknown"
-    operator = _blur(options["kernel"], boundary).spanning(*picture.colours.shape[-2:])
+    word = _as_auto(options["kernel"])
+    found = None if word is None else _found(picture, _AUTO[word])
+    if found is not None and found.kind == "none":
+        return replace(
+            posed("deblur", picture, Identity(), {**options, "sigma": 0.0}), found=_told(found)
+        ), picture
+    operator = _blur(options["kernel"] if found is None else found.kernel, boundary).spanning(
+        *picture.colours.shape[-2:]
+    )
     # What is stored in hidden pixels is no measurement.
     clipped = saturated(picture.colours if picture.visible is None else picture.colours * picture.visible)
     problem = _with_misfit(posed("deblur", picture, operator, options), operator, options, clipped)
     if clipped is not None and not bool(clipped.all()):
         white = clipped.to(problem.y)
         problem = replace(problem, measured=1 - white, clipped=white)
+    if found is not None:
+        problem = replace(problem, found=_told(found))
     if boundary == "unknown":
         problem = replace(problem, frame=Window(*operator.radius, *picture.colours.shape[-2:]))
     return problem, picture
+
+
+def _found(picture: Picture, kind: str | None) -> KernelEstimate:
+    """The kernel of the picture, with a note that tells it."""
+    from zeroshot.kernels import blur_kernel
+
+    estimate = blur_kernel(picture.colours, kind, known=picture.visible)
+    kept = "; the picture is left as it is" if estimate.kind == "none" else ""
+    note(OptionWarning("kernel: ", estimate.sentence, kept))
+    return estimate
+
+
+def _told(found: KernelEstimate) -> dict[str, Any]:
+    """What the provenance says of a kernel that was found, and the weights of one without a name."""
+    weights = (
+        {} if found.text else {"weights": [[round(float(one), 6) for one in row] for row in found.kernel]}
+    )
+    return {"kernel": {**found.to_dict(), **weights}}
 
 
 def _with_misfit(problem: Problem, blur: Blurring, options: Options, clipped: torch.Tensor | None) -> Problem:
@@ -191,13 +253,14 @@ def _damage(picture: Picture, given: Options, generator: torch.Generator) -> Dam
 
 DEBLUR = Task(
     name="deblur",
-    summary="undo a known blur",
+    summary="undo a blur, known or found from the picture",
     options=(_KERNEL, _BOUNDARY, *NOISY),
     pose=_pose,
-    damage_options=(_KERNEL, _DAMAGE_BOUNDARY),
+    damage_options=(_DAMAGE_KERNEL, _DAMAGE_BOUNDARY),
     damage=_damage,
     suited=("pnp", "tv", "wavelet", "gsr", "tgv"),
     examples=(
+        "zeroshot deblur shaky.jpg",
         "zeroshot deblur shaky.jpg --kernel gaussian=1.6",
         "zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --sigma 2",
     ),

@@ -1,0 +1,244 @@
+"""The blur kernel of a picture, from the picture itself.
+
+From coarse to fine, two estimates take turns: an image with few edges but strong ones, and the kernel that makes the
+measured image of it. At the finest level the image is one of small total variation, whose edges keep their heights,
+so that the kernel becomes as narrow as it is. What lies beyond the border, and what is saturated, is no evidence.
+
+References
+----------
+L. Xu, S. Zheng, J. Jia: Unnatural L0 sparse representation for natural image deblurring, CVPR 2013.
+J. Pan, Z. Hu, Z. Su, M.-H. Yang: Deblurring text images via L0-regularized intensity and gradient prior, CVPR 2014.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch.nn import functional
+
+from zeroshot.colour import full_range_luma
+from zeroshot.kernels.edge_widths import DirectionalWidths, directional_widths, gaussian_of
+from zeroshot.kernels.estimate import KernelEstimate
+from zeroshot.kernels.kernel_fit import StrongEdges, centred, fitted_kernel, impulse, pruned, spread
+from zeroshot.kernels.periodic import Canvas, differences
+from zeroshot.kernels.shapes import nearest_shape
+from zeroshot.kernels.sharp_image import few_edges, small_variation
+from zeroshot.noise import estimate_sigma, saturated
+from zeroshot.operators import kernels
+
+#: The sides of kernels, in pixels, that are tried: the next one where the kernel fills the one before.
+_SIDES = (35, 69)
+#: The largest share of a side that a kernel may take up.
+_FILLED = 0.85
+#: The longest side of the part of a picture that is looked at.
+_LARGEST_REGION = 400
+_LEAST_SIDE = 48
+#: One level of the pyramid is as large as the next times this; how often the estimates take turns in each.
+_STEP, _TURNS = math.sqrt(0.5), 5
+#: The weight of a gradient that is not zero, by which factor it falls from turn to turn, and how far.
+_EDGE_WEIGHT, _EDGE_LOWERING, _LEAST_EDGE_WEIGHT = 4e-3, 1.03, 1e-4
+#: The weight of the total variation in the last turns, how many they are.
+_VARIATION_WEIGHT, _LAST_TURNS = 1e-3, 6
+#: The weight of the square of the kernel in an image of so many pixels: of the coarse turns, and of the last ones.
+_RIDGE, _LAST_RIDGE, _RIDGE_PIXELS = 20.0, 0.02, 255**2
+_LEAST_WEIGHT, _SMALLEST_PART, _LAST_PART = 0.02, 0.03, 0.02
+_FIT_STEPS, _LAST_FIT_STEPS = 60, 200
+#: The blur of a lens is believed where gradients are sparser with it, or not so much less sparse as this says; how
+#: much a free kernel that is wider than the edges speaks for itself.
+_SPARSER, _WIDER = 1.005, 0.06
+#: How the distance from that grows into a confidence, from a half on.
+_SURE = 8.0
+#: Axes of a Gaussian that differ by less than this factor are taken for equal.
+_ROUND = 1.25
+
+
+def blur_kernel(
+    image: torch.Tensor, kind: str | None = None, known: torch.Tensor | None = None
+) -> KernelEstimate:
+    """The kernel that blurred a picture.
+
+    Parameters
+    ----------
+    image : torch.Tensor
+        (1, C, H, W) in [0, 1], grey or colour.
+    kind : {"motion", "lens"} or None
+        A motion along a line, or one of a lens (Gaussian or out of focus), where that is known; None: any.
+    known : torch.Tensor, optional
+        (1, 1, H, W), true where the picture shows something; elsewhere it is no evidence.
+
+    Returns
+    -------
+    KernelEstimate
+        Of kind "none" where the picture is not blurred, or has no edges to tell.
+    """
+    plane = (full_range_luma(image) if image.shape[1] == 3 else image[:, :1])[0, 0].float().cpu()
+    clipped = saturated(image.cpu())
+    shown = torch.ones_like(plane) if known is None else known.cpu()[0, 0].to(plane)
+    if clipped is not None:
+        shown = shown * ~clipped[0].any(dim=0)
+    plane, shown = _region(plane, shown)
+    if min(plane.shape) < _LEAST_SIDE:
+        return _nothing(DirectionalWidths(()))
+    told = None if bool((shown > 0).all()) else shown[None, None]
+    widths = directional_widths(plane[None, None], estimate_sigma(image), told)
+    if not widths.is_blurred:
+        return _nothing(widths)
+    covariance, evidence = widths.gaussian(), _evidence(widths)
+    if kind == "lens":
+        return _lens(covariance, len(widths.found) / len(widths.widths), evidence)
+    kernel = impulse(1)
+    for side in _SIDES:
+        kernel = _estimated(plane, shown, side)
+        if _extent(kernel) < _FILLED * side or 2 * side > min(plane.shape) - 1:
+            break
+    evidence["spread"] = round(spread(kernel), 3)
+    margin = 0.0
+    if kind is None:
+        score = _sparsity_of_lens(plane, shown, kernel, covariance)
+        evidence["sparsity_with_lens"] = round(score, 4)
+        margin = score - _SPARSER
+    sure = min(1.0, 0.5 + _SURE * abs(margin))
+    if margin > 0:
+        return _lens(covariance, sure, evidence)
+    shape = nearest_shape(kernel, kind)
+    evidence["likeness"] = round(shape.likeness, 4)
+    if shape.is_convincing or kind == "motion":
+        return KernelEstimate(shape.kernel, shape.kind, shape.parameters, shape.likeness, evidence)
+    return KernelEstimate(
+        _trimmed(kernel).double().numpy(), "free", {}, sure * _connected_share(kernel), evidence
+    )
+
+
+def _evidence(widths: DirectionalWidths) -> dict[str, float]:
+    found = widths.found
+    return (
+        {"edge_width": round(float(np.median(found)), 3), "widest_edge": round(max(found), 3)}
+        if found
+        else {}
+    )
+
+
+def _lens(covariance: np.ndarray, confidence: float, evidence: Mapping[str, float]) -> KernelEstimate:
+    """The Gaussian of a covariance, round where it is nearly so."""
+    smallest, largest = np.sqrt(np.linalg.eigvalsh(covariance))
+    if largest < _ROUND * smallest:
+        sigma = round(math.sqrt(float(np.trace(covariance)) / 2), 2)
+        weights = kernels.gaussian(sigma)
+        return KernelEstimate(
+            np.outer(weights, weights), "gaussian", {"gaussian": sigma}, confidence, evidence
+        )
+    return KernelEstimate(gaussian_of(covariance), "free", {}, confidence, evidence)
+
+
+def _sparsity_of_lens(
+    plane: torch.Tensor, known: torch.Tensor, kernel: torch.Tensor, covariance: np.ndarray
+) -> float:
+    """How much sparser the gradients of the image restored with the blur of a lens are than with a free kernel.
+
+    The sparsity is ``‖∇x‖₁ / ‖∇x‖₂`` (Krishnan, Tay, Fergus: Blind deconvolution using a normalized sparsity measure,
+    CVPR 2011), which blur raises and which noise and ringing raise as well.
+    """
+    lens = torch.from_numpy(gaussian_of(covariance)).float()
+    norms = []
+    for one in (kernel, lens):
+        canvas = Canvas.around(plane, known, max(len(kernel), len(lens)))
+        x, _ = small_variation(canvas, one, _VARIATION_WEIGHT)
+        slopes = differences(x).square().sum(dim=0).sqrt() * canvas.measured
+        norms.append(float(slopes.sum() / slopes.square().sum().sqrt()))
+    width = math.sqrt(float(np.trace(covariance)) / 2)
+    return norms[0] / norms[1] - _WIDER * math.log(max(spread(kernel), 0.1) / width)
+
+
+def _nothing(widths: DirectionalWidths) -> KernelEstimate:
+    evidence = _evidence(widths)
+    return KernelEstimate(impulse(1).numpy(), "none", {}, 1.0 if evidence else 0.0, evidence)
+
+
+def _connected_share(kernel: torch.Tensor) -> float:
+    """How little of the kernel is scattered: the share of the sum in its largest connected part."""
+    labels, count = ndimage.label(kernel.numpy() > 0, structure=np.ones((3, 3)))
+    shares = [float(kernel.numpy()[labels == label].sum()) for label in range(1, count + 1)]
+    return max(shares, default=0.0) / max(sum(shares), 1e-9)
+
+
+def _region(plane: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The part of a large picture with the most of strong but not saturated edges."""
+    height, width = (min(length, _LARGEST_REGION) for length in plane.shape)
+    if (height, width) == tuple(plane.shape):
+        return plane, known
+    slopes = (differences(plane).square().sum(dim=0).sqrt().clamp(max=0.2) * known)[None, None]
+    step = 32
+    sums = functional.avg_pool2d(slopes, (height, width), stride=step)[0, 0]
+    top, left = (int(index) * step for index in divmod(int(sums.argmax()), sums.shape[1]))
+    part = (slice(top, top + height), slice(left, left + width))
+    return plane[part].contiguous(), known[part].contiguous()
+
+
+def _estimated(plane: torch.Tensor, known: torch.Tensor, side: int) -> torch.Tensor:
+    """The free kernel (n, n) of at most `side` pixels, from coarse to fine."""
+    side = min(side, (min(plane.shape) // 2 - 1) | 1)
+    sides = [side]
+    while sides[-1] > 3:
+        smaller = round(sides[-1] * _STEP)
+        sides.append(max(3, min(smaller - 1 + smaller % 2, sides[-1] - 2)))
+    ridge = _RIDGE * plane.numel() / _RIDGE_PIXELS
+    kernel, weight, strong = impulse(3), _EDGE_WEIGHT, StrongEdges()
+    kernel[1, 1:] = 0.5
+    for level in reversed(range(len(sides))):
+        side = sides[level]
+        canvas = _canvas(plane, known, _STEP**level, side)
+        kernel = _enlarged(kernel, side)
+        for _ in range(_TURNS):
+            x, measurement = few_edges(canvas, kernel, weight)
+            gradient = strong(differences(x), side)
+            kernel = fitted_kernel(gradient, measurement, side, ridge, _FIT_STEPS)
+            kernel = pruned(kernel, _LEAST_WEIGHT, _SMALLEST_PART)
+            weight = max(weight / _EDGE_LOWERING, _LEAST_EDGE_WEIGHT)
+    return _refined(canvas, kernel, _LAST_RIDGE * plane.numel() / _RIDGE_PIXELS)
+
+
+def _refined(canvas: Canvas, kernel: torch.Tensor, ridge: float) -> torch.Tensor:
+    """The kernel at the finest level, from an image whose edges have their heights."""
+    side = len(kernel)
+    for _ in range(_LAST_TURNS):
+        x, measurement = small_variation(canvas, kernel, _VARIATION_WEIGHT)
+        gradient = StrongEdges()(differences(x), side)
+        kernel = fitted_kernel(gradient, measurement, side, ridge, _LAST_FIT_STEPS)
+        kernel = pruned(kernel, _LEAST_WEIGHT, _LAST_PART)
+    return kernel
+
+
+def _canvas(plane: torch.Tensor, known: torch.Tensor, scale: float, margin: int) -> Canvas:
+    if scale == 1:
+        return Canvas.around(plane, known, margin)
+    size = [max(8, round(length * scale)) for length in plane.shape]
+    small = functional.interpolate(plane[None, None], size=size, mode="bicubic", antialias=True)[0, 0]
+    weight = functional.interpolate(known[None, None], size=size, mode="bilinear", antialias=True)[0, 0]
+    return Canvas.around(small, (weight > 0.99).to(small), margin)
+
+
+def _enlarged(kernel: torch.Tensor, side: int) -> torch.Tensor:
+    if len(kernel) == side:
+        return kernel
+    larger = functional.interpolate(kernel[None, None], size=(side, side), mode="bicubic")[0, 0].clamp(min=0)
+    return larger / larger.sum()
+
+
+def _extent(kernel: torch.Tensor) -> int:
+    """The longer side of the smallest rectangle around the weights."""
+    rows, columns = (kernel.amax(dim=1 - axis).nonzero()[:, 0] for axis in (0, 1))
+    return int(max(rows.max() - rows.min(), columns.max() - columns.min())) + 1
+
+
+def _trimmed(kernel: torch.Tensor) -> torch.Tensor:
+    """The kernel without the empty rows and columns about it, still square and about its middle."""
+    kernel = centred(kernel)
+    middle = len(kernel) // 2
+    rows, columns = kernel.nonzero().T
+    reach = int(max((rows - middle).abs().max(), (columns - middle).abs().max()))
+    inner = slice(middle - reach, middle + reach + 1)
+    return kernel[inner, inner]

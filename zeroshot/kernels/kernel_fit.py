@@ -1,0 +1,156 @@
+"""The kernel between a sharp and a blurred image: non-negative least squares on the gradients of strong edges."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from scipy import ndimage
+from scipy.fft import next_fast_len
+
+from zeroshot.kernels.periodic import differences
+
+_DIRECTIONS = 4
+
+
+class StrongEdges:
+    """Keeps the gradients above a threshold that leaves enough in each of four directions.
+
+    The threshold is found at the first image and lowered from one to the next, so that more and more is used.
+
+    Parameters
+    ----------
+    lowering : float
+        The factor by which the threshold is divided.
+
+    References
+    ----------
+    S. Cho, S. Lee: Fast motion deblurring, ACM Transactions on Graphics 28 (2009).
+    """
+
+    def __init__(self, lowering: float = 1.1) -> None:
+        self.lowering, self.threshold = lowering, math.nan
+
+    def __call__(self, gradient: torch.Tensor, side: int) -> torch.Tensor:
+        """The gradients (2, H, W) of an image that are kept, for a kernel of `side` pixels; 0 elsewhere."""
+        magnitude = gradient.square().sum(dim=0).sqrt()
+        if math.isnan(self.threshold):
+            self.threshold = self._first(gradient, magnitude, side)
+        kept = gradient.masked_fill(magnitude < self.threshold, 0)
+        self.threshold /= self.lowering
+        return kept
+
+    def _first(self, gradient: torch.Tensor, magnitude: torch.Tensor, side: int) -> float:
+        along, down = gradient
+        direction = (torch.atan2(down, along).remainder(math.pi) / (math.pi / _DIRECTIONS)).long()
+        wanted = int(side * math.sqrt(magnitude.numel())) // _DIRECTIONS + 1
+        thresholds = []
+        for index in range(_DIRECTIONS):
+            values = magnitude[direction.clamp(max=_DIRECTIONS - 1) == index]
+            count = min(wanted, len(values) - 1)
+            thresholds.append(float(values.topk(count).values[-1]) if count > 0 else 0.0)
+        return min(thresholds)
+
+
+def fitted_kernel(
+    gradient: torch.Tensor, measurement: torch.Tensor, side: int, ridge: float, steps: int
+) -> torch.Tensor:
+    """``min over k ≥ 0 of ‖k ∗ g − ∇y‖² + ρ ‖k‖²`` by accelerated projected gradients.
+
+    Parameters
+    ----------
+    gradient : torch.Tensor
+        g, (2, H, W), those of the sharp image.
+    measurement : torch.Tensor
+        y, (H, W), on the same periodic canvas.
+    side : int
+        Of the kernel, odd.
+    ridge : float
+        ρ.
+    steps : int
+        Of the minimisation, each of them two transforms of the size of the kernel.
+
+    Returns
+    -------
+    torch.Tensor
+        (side, side), about its centre; not normalised.
+    """
+    size = gradient.shape[-2:]
+    spectrum = torch.fft.rfft2(gradient)
+    own = torch.fft.irfft2(spectrum.abs().square().sum(dim=0), s=size)
+    cross = torch.fft.irfft2((spectrum.conj() * torch.fft.rfft2(differences(measurement))).sum(dim=0), s=size)
+    radius = side // 2
+    told = cross.roll((radius, radius), (0, 1))[:side, :side]
+    reach = side - 1
+    lags = own.roll((reach, reach), (0, 1))[: 2 * side - 1, : 2 * side - 1]
+    length = next_fast_len(3 * side, real=True)
+    room = torch.nn.functional.pad(lags, (0, length - 2 * side + 1) * 2)
+    transfer = torch.fft.rfft2(room.roll((-reach, -reach), (0, 1)))
+
+    def normal(k: torch.Tensor) -> torch.Tensor:
+        product = torch.fft.irfft2(torch.fft.rfft2(k, s=(length, length)) * transfer, s=(length, length))
+        return product[:side, :side] + ridge * k
+
+    bound = float(transfer.abs().max()) + ridge
+    k = torch.full((side, side), 1.0 / side**2)
+    ahead, momentum = k, 1.0
+    for _ in range(steps):
+        following = (ahead - (normal(ahead) - told) / bound).clamp(min=0)
+        if float(((ahead - following) * (following - k)).sum()) > 0:  # it overshot: begin anew
+            momentum, ahead = 1.0, following
+        else:
+            grown = (1 + math.sqrt(1 + 4 * momentum**2)) / 2
+            ahead, momentum = following + (momentum - 1) / grown * (following - k), grown
+        k = following
+    return k
+
+
+def pruned(kernel: torch.Tensor, least: float, smallest_part: float) -> torch.Tensor:
+    """The kernel of sum 1 without specks, with its centre of mass in the middle.
+
+    Parameters
+    ----------
+    kernel : torch.Tensor
+        (n, n), not negative.
+    least : float
+        Weights below this share of the largest are none.
+    smallest_part : float
+        Connected parts with less of the sum than this are none.
+    """
+    if float(kernel.max()) <= 0:
+        return impulse(len(kernel))
+    kernel = torch.where(kernel < least * kernel.max(), 0.0, kernel)
+    kernel = kernel / kernel.sum()
+    labels, count = ndimage.label(kernel.numpy() > 0, structure=np.ones((3, 3)))
+    shares = [float(kernel.numpy()[labels == label].sum()) for label in range(1, count + 1)]
+    for label, share in enumerate(shares, 1):
+        if share < min(smallest_part, max(shares)):
+            kernel[torch.from_numpy(labels == label)] = 0
+    return centred(kernel / kernel.sum())
+
+
+def centred(kernel: torch.Tensor) -> torch.Tensor:
+    """The kernel moved by whole pixels, so that its centre of mass is nearest to the middle."""
+    side = len(kernel)
+    place = torch.arange(side).to(kernel)
+    down, right = float(kernel.sum(dim=1) @ place), float(kernel.sum(dim=0) @ place)
+    return kernel.roll((side // 2 - round(down), side // 2 - round(right)), (0, 1))
+
+
+def impulse(side: int) -> torch.Tensor:
+    """No blur, as a kernel of `side` pixels."""
+    kernel = torch.zeros(side, side)
+    kernel[side // 2, side // 2] = 1
+    return kernel
+
+
+def spread(kernel: torch.Tensor) -> float:
+    """The root mean square distance of the weights from their centre of mass, in pixels and per axis."""
+    place = torch.arange(len(kernel)).to(kernel)
+    variance = 0.0
+    for axis in (0, 1):
+        weights = kernel.sum(dim=1 - axis) / kernel.sum()
+        mean = weights @ place
+        variance += float(weights @ (place - mean).square())
+    return math.sqrt(variance / 2)
