@@ -1,6 +1,6 @@
 """Blind deblurring: the kernel found from the picture, beside knowing it.
 
-"levin": the pictures of Levin et al., PSNR and SSIM as in ``benchmarks.deblur_levin`` (aligned, 15 pixels left out), and
+"levin": the pictures of Levin et al., PSNR and SSIM as in ``benchmarks.deblur_levin`` (aligned, 15 pixels left out) and
 the error ratio, ‖x(k̂) − x‖² / ‖x(k) − x‖². "photographs": colour pictures of the Kodak set, blurred by eight isotropic
 and anisotropic Gaussians and four motions with noise of 1 % (the twelve kernels that come with KAIR), PSNR after
 alignment. "sharp": pictures as they are; how much deblurring changes them, in grey levels.

@@ -1,0 +1,139 @@
+"""The kernel of a picture, found from the picture: lines, lenses, none."""
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+
+from zeroshot.images import load
+from zeroshot.kernels import blur_kernel
+from zeroshot.kernels.edge_widths import directional_widths, gaussian_of
+from zeroshot.kernels.kernel_fit import StrongEdges, centred, fitted_kernel, impulse, pruned, spread
+from zeroshot.kernels.periodic import Canvas, differences, transposed_differences
+from zeroshot.kernels.shapes import nearest_shape
+from zeroshot.metrics import kernel_similarity
+from zeroshot.operators import Blur, kernels
+
+
+def scene(name: str = "camera", side: int = 200) -> torch.Tensor:
+    image = load(getattr(skimage.data, name)()).colours
+    return torch.nn.functional.interpolate(
+        image[..., :512, :512], size=side, mode="bicubic", antialias=True
+    ).clamp(0, 1)
+
+
+def blurred(kernel: np.ndarray, noise: float = 0.005, image: torch.Tensor | None = None) -> torch.Tensor:
+    """A picture of which nothing beyond the border is known."""
+    y = Blur(kernel, "valid")(scene() if image is None else image)
+    return (y + noise * torch.randn(y.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+
+
+def shaken() -> np.ndarray:
+    """A bent path of a camera."""
+    kernel = np.zeros((15, 15))
+    for step in np.linspace(0, 1, 60):
+        kernel[round(3 + 8 * step), round(3 + 9 * step**2)] += 1
+    return kernel / kernel.sum()
+
+
+def test_a_path_is_found():
+    found = blur_kernel(blurred(shaken()))
+    assert found.kind == "free"
+    assert kernel_similarity(found.kernel, shaken()).value > 0.75
+    assert found.kernel.shape[0] % 2 == 1 and found.kernel.min() >= 0
+    assert found.kernel.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("sigma", [1.2, 2.0])
+def test_a_lens_is_found(sigma):
+    truth = np.outer(kernels.gaussian(sigma), kernels.gaussian(sigma))
+    found = blur_kernel(blurred(truth))
+    assert kernel_similarity(found.kernel, truth).value > 0.95
+
+
+def test_where_the_kind_is_known_it_is_of_that_kind():
+    y = blurred(kernels.motion(11, 20))
+    line = blur_kernel(y, "motion")
+    assert line.kind == "motion"
+    assert line.parameters["motion"] == pytest.approx(11, abs=4)
+    assert line.parameters["angle"] == pytest.approx(20, abs=12)
+    assert blur_kernel(y, "lens").kind in ("gaussian", "free")
+
+
+@pytest.mark.parametrize("side", [200, 40])
+def test_sharp_and_tiny_pictures_have_none(side):
+    assert blur_kernel(scene(side=side)).kind == "none"
+
+
+@pytest.mark.parametrize("level", [0.5, 1.0])
+def test_pictures_without_edges_have_none(level):
+    flat = torch.full((1, 3, 96, 96), level)
+    found = blur_kernel(flat)
+    assert found.kind == "none"
+    assert found.confidence == 0
+    noise = torch.randn(1, 1, 96, 96, generator=torch.Generator().manual_seed(1))
+    assert blur_kernel((0.5 + 0.05 * noise).clamp(0, 1)).kind == "none"
+
+
+def test_hidden_and_saturated_places_are_no_evidence():
+    y = blurred(shaken())
+    known = torch.ones(1, 1, *y.shape[-2:], dtype=torch.bool)
+    known[..., 40:90, 40:90] = False
+    garbage = torch.where(known, y, (torch.arange(y.shape[-1]) % 2).float())
+    assert kernel_similarity(blur_kernel(garbage, known=known).kernel, shaken()).value > 0.6
+
+
+def test_the_fit_recovers_a_kernel_from_the_sharp_image():
+    truth = torch.from_numpy(shaken()).float()
+    canvas = Canvas.around(scene()[0, 0], torch.ones(200, 200), 15)
+    y = canvas.from_spectrum(torch.fft.rfft2(canvas.image) * canvas.transfer(truth))
+    gradient = StrongEdges()(differences(canvas.image), 15)
+    found = pruned(fitted_kernel(differences(canvas.image), y, 15, 0.0, 400), 0.01, 0.01)
+    assert kernel_similarity(found.numpy(), truth.numpy()).value > 0.97
+    assert 0 < float((gradient != 0).float().mean()) < 0.5
+
+
+def test_differences_and_their_adjoint():
+    generator = torch.Generator().manual_seed(0)
+    x, p = torch.randn(9, 7, generator=generator), torch.randn(2, 9, 7, generator=generator)
+    assert float((differences(x) * p).sum()) == pytest.approx(
+        float((x * transposed_differences(p)).sum()), rel=1e-4
+    )
+
+
+def test_pruned_kernels_lose_specks_and_stand_in_the_middle():
+    kernel = torch.zeros(11, 11)
+    kernel[1:4, 1:4], kernel[9, 9] = 1, 0.1
+    kept = pruned(kernel, 0.02, 0.05)
+    assert kept[9, 9] == 0
+    torch.testing.assert_close(kept[4:7, 4:7], torch.full((3, 3), 1 / 9))
+    assert float(pruned(torch.zeros(5, 5), 0.1, 0.1)[2, 2]) == 1
+    assert spread(impulse(5)) == 0
+    assert centred(kept).equal(kept)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "kind"),
+    [
+        (np.outer(kernels.gaussian(2.2), kernels.gaussian(2.2)), "gaussian"),
+        (kernels.disk(4.3), "defocus"),
+        (kernels.motion(13, 63), "motion"),
+    ],
+)
+def test_shapes_are_recognised(kernel, kind):
+    side = max(kernel.shape) + 2
+    square = np.zeros((side, side))
+    top, left = (side - kernel.shape[0]) // 2, (side - kernel.shape[1]) // 2
+    square[top : top + kernel.shape[0], left : left + kernel.shape[1]] = kernel
+    shape = nearest_shape(torch.from_numpy(square).float())
+    assert shape.kind == kind
+    assert shape.likeness > 0.97
+
+
+def test_widths_of_edges_follow_the_blur_along_each_axis():
+    covariance = np.array([[4.0, 0.0], [0.0, 1.0]])
+    y = Blur(gaussian_of(covariance), "valid")(scene())
+    found = directional_widths(y, 0.0).gaussian()
+    assert found[0, 0] > 1.5 * found[1, 1]
+    with pytest.raises(ValueError, match="no edges"):
+        directional_widths(torch.zeros(1, 1, 64, 64), 0.0).gaussian()
