@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -82,6 +83,8 @@ class Problem:
     frame : Window or None
         The part of the unknown image that was asked for. What lies beyond it is sought as well, since measurements
         depend on it, and is cut off from what is returned; None: all of it.
+    kernel : mapping or None
+        What the provenance records of a kernel that was found from y, JSON-able; None: none was.
     """
 
     y: torch.Tensor
@@ -99,6 +102,7 @@ class Problem:
     equivalent_sigma: float | None = None
     clipped: torch.Tensor | None = None
     frame: Window | None = None
+    kernel: Mapping[str, Any] | None = None
     _weight: torch.Tensor | None = field(init=False, repr=False, default=None)
     _contrasts: torch.Tensor | None = field(init=False, repr=False, default=None)
 
