@@ -2,9 +2,9 @@
 
 The kernels are those of DIV2KRK: Gaussians whose variances along two axes at any angle are drawn between 0.175 s and
 2.5 s pixels² of the large image, s the scale, each weight times 1 ± 0.25 at random, from a fixed seed. The pictures
-are the centres of Set5 and of every second one of Kodak's. Each line is a picture under a kernel: the PSNR of the luma in
-dB without a border of s pixels, and the seconds of the run with the estimate. At the end come the means, and the share of
-what the wrong kernel costs that the estimate makes up.
+are the centres of Set5 and of every second one of Kodak's. Each line is a picture under a kernel: the PSNR of the luma
+in dB without a border of s pixels, and the seconds of the run with the estimate. At the end come the means, and the
+share of what the wrong kernel costs that the estimate makes up.
 
     python -m benchmarks.blind_sr [--scale 2 4] [--kernels 8] [--prior tv] [--size 256]
     python -m benchmarks.blind_sr --sets mcmaster cbsd68 --images 4 --kernels 2
