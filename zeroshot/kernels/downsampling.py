@@ -97,7 +97,8 @@ def downsampling_kernel(y: torch.Tensor, scale: int, sigma: float | None = None)
     noise = max(level, QUANTISATION) ** 2 * sum(weight**2 for weight in weights)
     plane = (full_range_luma(y) if y.shape[1] == 3 else y[:, :1])[0, 0].double().cpu().numpy()
     power, windows = _periodogram(plane)
-    waves = _Waves.of(*(min(side, WINDOW_SIDE) for side in plane.shape), scale)
+    height, width = (min(side, WINDOW_SIDE) for side in plane.shape)
+    waves = _Waves.of(height, width, scale)
     measured = torch.from_numpy(power[waves.kept])
     heard = int((measured > _ABOVE_NOISE * noise).sum())
     if heard < LEAST_WAVES:
@@ -154,8 +155,14 @@ class _Waves:
         # One-hot: the gradient of a product is quicker than that of a choice by index.
         direction = np.eye(DIRECTIONS)[np.minimum((turn * DIRECTIONS).astype(int), DIRECTIONS - 1)]
         log_radius = np.log(np.maximum(np.hypot(down, across), 1e-3))
-        parts = (across, down, inside.astype(np.float64), log_radius, direction)
-        return cls(*(torch.from_numpy(part) for part in parts), kept)
+        return cls(
+            torch.from_numpy(across),
+            torch.from_numpy(down),
+            torch.from_numpy(inside.astype(np.float64)),
+            torch.from_numpy(log_radius),
+            torch.from_numpy(direction),
+            kept,
+        )
 
     def model(self, exponent: torch.Tensor, gains: torch.Tensor, log_transfer: torch.Tensor) -> torch.Tensor:
         """The power of the picture at each wave, under the logarithm of |K|² at all that are folded onto it."""
