@@ -83,8 +83,8 @@ class Problem:
     frame : Window or None
         The part of the unknown image that was asked for. What lies beyond it is sought as well, since measurements
         depend on it, and is cut off from what is returned; None: all of it.
-    found : mapping or None
-        What was found from the picture to pose the problem, JSON-able, for the provenance of a result; None: nothing.
+    kernel : mapping or None
+        What the provenance records of a kernel that was found from y, JSON-able; None: none was.
     """
 
     y: torch.Tensor
@@ -102,7 +102,7 @@ class Problem:
     equivalent_sigma: float | None = None
     clipped: torch.Tensor | None = None
     frame: Window | None = None
-    found: Mapping[str, Any] | None = None
+    kernel: Mapping[str, Any] | None = None
     _weight: torch.Tensor | None = field(init=False, repr=False, default=None)
     _contrasts: torch.Tensor | None = field(init=False, repr=False, default=None)
 

@@ -197,7 +197,7 @@ class Posed:
             "data_term": repr(self.problem.data_term),
             "sigma": self.problem.sigma,
             **self._noise(),
-            **(self.problem.found or {}),
+            **({} if self.problem.kernel is None else {"kernel": dict(self.problem.kernel)}),
             "value_range": list(self.before.form.value_range),
             "value_range_origin": self.before.form.origin,
             "prior": single.name,

@@ -164,7 +164,7 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     found = None if word is None else _found(picture, _AUTO[word])
     if found is not None and found.kind == "none":
         return replace(
-            posed("deblur", picture, Identity(), {**options, "sigma": 0.0}), found=_told(found)
+            posed("deblur", picture, Identity(), {**options, "sigma": 0.0}), kernel=_told(found)
         ), picture
     operator = _blur(options["kernel"] if found is None else found.kernel, boundary).spanning(
         *picture.colours.shape[-2:]
@@ -176,7 +176,7 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
         white = clipped.to(problem.y)
         problem = replace(problem, measured=1 - white, clipped=white)
     if found is not None:
-        problem = replace(problem, found=_told(found))
+        problem = replace(problem, kernel=_told(found))
     if boundary == "unknown":
         problem = replace(problem, frame=Window(*operator.radius, *picture.colours.shape[-2:]))
     return problem, picture
@@ -197,7 +197,7 @@ def _told(found: KernelEstimate) -> dict[str, Any]:
     weights = (
         {} if found.text else {"weights": [[round(float(one), 6) for one in row] for row in found.kernel]}
     )
-    return {"kernel": {**found.to_dict(), **weights}}
+    return {**found.to_dict(), **weights}
 
 
 def _with_misfit(problem: Problem, blur: Blurring, options: Options, clipped: torch.Tensor | None) -> Problem:

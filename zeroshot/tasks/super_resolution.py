@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroshot import synonyms
-from zeroshot.spelling import Argument, OptionError, Text, Wording
+from zeroshot.notes import note
+from zeroshot.spelling import Argument, OptionError, OptionWarning, Text, Wording
 from zeroshot.tasks.noise import CLEAN
 from zeroshot.tasks.options import Option, OptionType, Positive, Scale
 from zeroshot.tasks.task import Damage, Options, Task
@@ -16,12 +18,27 @@ if TYPE_CHECKING:
     import torch
 
     from zeroshot.images import Picture
+    from zeroshot.kernels import KernelEstimate
     from zeroshot.operators import Downsample
     from zeroshot.problem import Problem
 
 _GAUSSIAN = Argument("kernel", "gaussian")
 _SCALE = Option("scale", Scale(), "how many times larger the large image is than the small one")
 _KERNEL = Option(
+    "kernel",
+    OptionType(
+        Wording(
+            ": 'bicubic', 'lanczos2', 'lanczos3', 'box', 'gaussian', an array, a file (.npy or an image), or 'auto', "
+            "which finds it from the image",
+            ": 'bicubic', 'lanczos2', 'lanczos3', 'box', 'gaussian', a file of the kernel (.npy or an image), or "
+            "'auto', which finds it from the image",
+        ),
+        is_file=True,
+    ),
+    "how the small image comes about",
+    "bicubic",
+)
+_DAMAGE_KERNEL = Option(
     "kernel",
     OptionType(
         Wording(
@@ -69,6 +86,17 @@ def _check(options: Mapping[str, Any]) -> None:
         raise OptionError(Argument("kernel_sigma", ...), " goes with ", _GAUSSIAN)
 
 
+def _is_auto(kernel: Any) -> bool:
+    return isinstance(kernel, str) and kernel == "auto"
+
+
+def _check_damage(options: Mapping[str, Any]) -> None:
+    if _is_auto(options.get("kernel")):
+        what = " finds the kernel of a small image; there is none yet to find it from"
+        raise OptionError(Argument("kernel", "auto"), what)
+    _check(options)
+
+
 def _operator(options: Options) -> Downsample:
     from zeroshot.operators import Downsample
     from zeroshot.operators.plane_files import kernel_file
@@ -82,7 +110,45 @@ def _operator(options: Options) -> Downsample:
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     from zeroshot.tasks.posing import posed
 
-    return posed("sr", picture, _operator(options), options), picture
+    if not _is_auto(options["kernel"]):
+        return posed("sr", picture, _operator(options), options), picture
+    found = _found(picture, options)
+    kernel = "bicubic" if found.kind == "none" else found.kernel
+    problem = posed("sr", picture, _operator({**options, "kernel": kernel}), options)
+    return replace(problem, kernel=found.to_dict()), picture
+
+
+def _found(picture: Picture, options: Options) -> KernelEstimate:
+    """The kernel of the small picture, which the user is told."""
+    from zeroshot.kernels.downsampling import downsampling_kernel
+    from zeroshot.tasks.ranging import level_of
+
+    sigma = options["sigma"]
+    level = None if sigma is None else level_of(sigma, picture)
+    colours = picture.colours if picture.visible is None else _seen(picture.colours, picture.visible)
+    found = downsampling_kernel(colours, int(options["scale"]), level)
+    auto = Argument("kernel", "auto")
+    if found.kind == "none":
+        what = ": the image does not tell the kernel apart from bicubic, which is taken"
+        note(OptionWarning(auto, what))
+    elif found.kind == "gaussian":
+        width = round(found.parameters["gaussian"], 2)
+        sure = f", confidence {found.confidence:.2f}"
+        note(OptionWarning(auto, " found ", _GAUSSIAN, " ", Argument("kernel_sigma", width), sure))
+    else:
+        note(OptionWarning(auto, f" found {_in_words(found.evidence)}, confidence {found.confidence:.2f}"))
+    return found
+
+
+def _in_words(evidence: Mapping[str, float]) -> str:
+    along, across, angle = (evidence[name] for name in ("along", "across", "angle"))
+    return f"a Gaussian of {along:.2f} × {across:.2f} pixels of the large image at {angle:.0f}°"
+
+
+def _seen(colours: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
+    """The colours with the mean of those that are seen where none is."""
+    mean = (colours * visible).sum(dim=(-2, -1), keepdim=True) / visible.sum().clamp(min=1)
+    return colours * visible + mean * ~visible
 
 
 def _damage(picture: Picture, given: Options, generator: torch.Generator) -> Damage:
@@ -95,15 +161,16 @@ SUPER_RESOLUTION = Task(
     summary="super-resolution: enlarge",
     options=(_SCALE, _KERNEL, _KERNEL_SIGMA, *CLEAN),
     pose=_pose,
-    damage_options=(_SCALE, _KERNEL, _KERNEL_SIGMA),
+    damage_options=(_SCALE, _DAMAGE_KERNEL, _KERNEL_SIGMA),
     damage=_damage,
     suited=("pnp", "ncsr", "tv", "tgv", "wavelet"),
     examples=(
         "zeroshot sr small.png --scale 4",
         "zeroshot sr small.png -o large.png --scale 2 --prior ncsr",
+        "zeroshot sr small.png --scale 4 --kernel auto",
     ),
     outcome="upscaled",
     prior="pnp",
     check=_check,
-    check_damage=_check,
+    check_damage=_check_damage,
 )
