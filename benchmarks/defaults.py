@@ -57,7 +57,7 @@ NETWORKS = Path(__file__).resolve().parents[1] / "examples/learned_denoisers.py"
 DENOISERS = "bm3d nlm dct wavelet bilateral tv tgv huber_tv nltv pnp ncsr ksvd gsr wnnm nnm dip auto"
 FILLERS = "dct tv tgv huber_tv wavelet nltv pnp red ksvd ncsr wnnm gsr dip auto"
 LINEAR = "dct tv tgv huber_tv wavelet nltv pnp red ncsr gsr dip auto"
-DEBLURRERS = f"richardson_lucy {LINEAR}"
+DEBLURRERS = f"wiener unsupervised_wiener richardson_lucy {LINEAR}"
 KERNEL = Blur.gaussian(1.6).kernel
 
 

@@ -81,6 +81,8 @@ PAIRS: list[Any] = [
     ("demosaic", "tv", demosaic, 2.0),
     ("deblur", "tv", deblur, 1.5),
     ("deblur", "richardson_lucy", deblur, 1.5),
+    ("deblur", "wiener", deblur, 1.5),
+    ("deblur", "unsupervised_wiener", deblur, 1.5),
     ("restore", "tv", restore, 0.5),
     ("denoise", "huber_tv", denoise, 6.0),
     ("denoise", "nltv", denoise, 6.0),

@@ -49,7 +49,9 @@ PRIORS: Mapping[str, tuple[str, ...]] = {
     "richardson_lucy": ("rl", "lucy_richardson"),
     "tgv": ("total_generalised_variation",),
     "tv": ("rof",),
+    "unsupervised_wiener": ("wiener_hunt", "blind_wiener"),
     "wavelet": ("wavelets",),
+    "wiener": ("wiener_filter", "wiener_deconvolution"),
     "zsn2n": ("n2n", "noise2noise"),
 }
 

@@ -80,6 +80,8 @@ SETTINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "pnp, admm": ("pnp", "sr", {**SPLITTING, "scheme": "admm"}),
     "red": ("red", "inpaint", SPLITTING),
     "richardson_lucy": ("richardson_lucy", "deblur", {"iterations": 8}),
+    "unsupervised_wiener": ("unsupervised_wiener", "deblur", {}),
+    "wiener": ("wiener", "deblur", {}),
     "tgv": ("tgv", "denoise", {"iterations": 40, "block": 4}),
     "tv": ("tv", "denoise", {"iterations": 60}),
     "tv, given weight": ("tv", "demosaic", {"iterations": 60, "weight": 0.05, "chroma": 2.0}),
