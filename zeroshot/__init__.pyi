@@ -51,7 +51,7 @@ from .stopping import (
     TimeBudget,
     WindowedMovingVariance,
 )
-from .task_functions import colorize, deblur, demosaic, denoise, destripe, inpaint, jpeg, restore, sr
+from .task_functions import colorize, deblur, demosaic, denoise, destripe, inpaint, jpeg, restore, sharpen, sr
 from .tasks import tasks
 
 class _Priors(types.ModuleType):
@@ -135,6 +135,7 @@ __all__ = [
     "prior_names",
     "priors",
     "restore",
+    "sharpen",
     "solve",
     "sr",
     "stopping",

@@ -30,6 +30,7 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     ),
     "demosaic": ("demosaicing", "demosaicking", "demosaick", "debayer", "debayering"),
     "deblur": ("deblurring", "deconvolve", "deconvolution"),
+    "sharpen": ("sharpening", "capture_sharpening", "unsharp_mask"),
     "jpeg": ("jpg", "decompress", "decompression", "deblock", "deblocking", "jpeg_artifact_removal"),
     "restore": ("restoration",),
 }  # fmt: skip
