@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import time
 import warnings
+from pathlib import Path
 from typing import Any
 
 import zeroshot
-from zeroshot.inspection.blur import sharpness_of
+from zeroshot.inspection.blur import edge_radius
 from zeroshot.metrics import psnr
 from zeroshot.noise import estimate_sigma
 from zeroshot.tasks import task_named
@@ -28,6 +29,12 @@ from .table import means, show
 DAMAGES = ((0.6, 1.0), (0.8, 1.0), (1.0, 2.0), (1.2, 3.0), (1.5, 1.0))
 
 
+def _spread(files: list[Path], count: int) -> list[Path]:
+    """As many files at equal distances."""
+    count = min(count, len(files))
+    return [files[place * len(files) // count] for place in range(count)]
+
+
 def sharpened(image: Any, prior: str) -> tuple[Any, float]:
     """The sharpened picture, (1, C, H, W), and the seconds of processor time."""
     began = time.process_time()
@@ -39,21 +46,21 @@ def sharpened(image: Any, prior: str) -> tuple[Any, float]:
 
 def soft(priors: list[str], count: int, size: int) -> None:
     """Print the table of pictures that were blurred: means over the pictures, a line for every damage."""
-    files = [*image_files("kodak_500")[1 :: max(1, 24 // count)][:count], *image_files("colour9")]
+    files = [*_spread(image_files("kodak_500"), count), *image_files("colour9")]
     lines = []
     for radius, noise in DAMAGES:
         rows = []
         for file in files:
             truth = picture(file, size)
             y = degrade(truth, "sharpen", radius=radius, sigma=noise / 255, quantise="8-bit").measurement
-            row: list[Any] = [sharpness_of(y[0], estimate_sigma(y)).width or 0.0, psnr(y, truth)]
+            row: list[Any] = [edge_radius(y[0], estimate_sigma(y)) or 0.0, psnr(y, truth)]
             for prior in priors:
                 image, seconds = sharpened(y, prior)
                 row += [psnr(image, truth), seconds]
             rows.append(row)
         lines.append([f"radius {radius:g}, noise {noise:g}", *means(rows)])
         print(lines[-1], flush=True)
-    heads = {"": "", "width": ".2f", "input": ".2f"}
+    heads = {"": "", "radius": ".2f", "input": ".2f"}
     for prior in priors:
         heads |= {prior: ".2f", f"s {prior}": ".1f"}
     show(f"sharpening, {len(files)} pictures of Kodak and colour9, PSNR in dB", heads, lines)
@@ -62,14 +69,14 @@ def soft(priors: list[str], count: int, size: int) -> None:
 def sharp(count: int, prior: str) -> None:
     """Print how much the task changes pictures that are sharp."""
     lines: list[list[Any]] = []
-    for file in image_files("kodak_500")[:: max(1, 24 // count)][:count]:
+    for file in _spread(image_files("kodak_500"), count):
         truth = picture(file)
-        width = sharpness_of(truth[0], estimate_sigma(truth)).width or 0.0
+        radius = edge_radius(truth[0], estimate_sigma(truth)) or 0.0
         image, _ = sharpened(truth, prior)
-        lines.append([file.stem, width, 255 * float((image - truth).square().mean().sqrt())])
+        lines.append([file.stem, radius, 255 * float((image - truth).square().mean().sqrt())])
     show(
         "sharp pictures of Kodak: the change, RMS in grey levels",
-        {"": "", "width": ".2f", "change": ".3f"},
+        {"": "", "radius": ".2f", "change": ".3f"},
         lines,
     )
 

@@ -73,8 +73,8 @@ class Wiener(Prior):
 
     exponent: float | None = None
     weight: float = 1.0
-    iterations: int = 50
-    tolerance: float = 1e-3
+    iterations: int = 30
+    tolerance: float = 1e-4
 
     def __post_init__(self) -> None:
         require_number(self, "exponent", none="allowed", most=5.0)
@@ -194,6 +194,7 @@ class WienerRun(Run):
         solution = conjugate_gradients(
             apply,
             back(self._filled - self._mean),
+            _closed(self.image - self._mean, canvas),
             iterations=self.prior.iterations,
             tolerance=self.prior.tolerance,
             precondition=lambda residual: filtered(residual, inverse),
@@ -259,6 +260,17 @@ def _normal_spectrum(
     response[..., : size[0], : size[1]] = operator.adjoint(operator(impulse))
     centred = response.roll((-place[0], -place[1]), dims=(-2, -1))
     return torch.fft.rfft2(centred).real.clamp(min=0)
+
+
+def _closed(image: torch.Tensor, canvas: tuple[int, int]) -> torch.Tensor:
+    """The image on a canvas beyond its right and lower edges, where its opposite edges go over into each other."""
+    for axis, size in zip((-2, -1), canvas, strict=True):
+        length = image.shape[axis]
+        shares = torch.arange(1, size - length + 1, device=image.device) / (size - length + 1)
+        shares = shares.to(image).view(-1, *[1] * (-1 - axis))
+        joint = torch.lerp(image.narrow(axis, length - 1, 1), image.narrow(axis, 0, 1), shares)
+        image = torch.cat([image, joint], dim=axis)
+    return image
 
 
 def _transformable(size: int) -> int:

@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     from zeroshot.operators import Blur
     from zeroshot.problem import Problem
 
-#: The radii that are found: less is no blur, and more is none of a lens in focus.
-_LEAST, _LARGEST = 0.5, 2.0
-#: The width of an edge that is sharp, in pixels, as :func:`zeroshot.inspection.blur.sharpness_of` measures it, and
-#: what the widths that are added to it have to be multiplied by: the median is of the sharpest edges.
-_SHARP, _SOFTER = 0.45, 1.1
+#: The radii that are found: less is no blur, since sharp edges measure up to 0.6, and more is none of a lens in focus.
+_LEAST, _LARGEST = 0.65, 2.0
 #: The largest radius that is taken: what is blurred more is to be deblurred.
 _MOST = 5.0
 #: How far a sharpened edge may go beyond what is beside it, as a share of its height.
@@ -88,11 +85,10 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
 
 
 def _found_radius(picture: Picture, level: float) -> float:
-    """The radius by which the edges are wider than sharp ones, 0 where there is none; the user is told."""
-    from zeroshot.inspection.blur import sharpness_of
+    """The radius that the edges tell of, 0 where they are sharp; the user is told."""
+    from zeroshot.inspection.blur import edge_radius
 
-    widths = [sharpness_of(image, level).width for image in picture.colours]
-    told = [width for width in widths if width is not None]
+    told = [one for one in (edge_radius(image, level) for image in picture.colours) if one is not None]
     by_hand = Argument("radius", 0.7), " sharpens it nevertheless"
     if not told:
         note(
@@ -101,7 +97,7 @@ def _found_radius(picture: Picture, level: float) -> float:
             )
         )
         return 0.0
-    radius = _SOFTER * math.sqrt(max(0.0, median(told) ** 2 - _SHARP**2))
+    radius = median(told)
     if radius < _LEAST:
         note(OptionWarning("no blur found: the picture stays as it is; ", *by_hand))
         return 0.0
@@ -119,7 +115,7 @@ def _found_radius(picture: Picture, level: float) -> float:
         )
         return _LARGEST
     note(OptionWarning("the edges tell of ", Argument("radius", round(radius, 2))))
-    return radius
+    return round(radius, 2)
 
 
 def _gaussian(radius: float) -> Blur:
