@@ -100,7 +100,7 @@ ROWS = {
                         {"kernel": KERNEL, "sigma": 2 / 255}, DEBLURRERS),
     "levin": Damages("deblur", "levin", "camera shake, photographed", {}, DEBLURRERS),
     "soft": Damages("sharpen", "colour9", "a Gaussian blur, σ 1, and noise, σ 2, to be sharpened without halos",
-                    {"radius": 1.0, "sigma": 2 / 255}, "wiener unsupervised_wiener richardson_lucy tv wavelet pnp"),
+                    {"radius": 1.0, "sigma": 2 / 255}, "wiener richardson_lucy tv wavelet pnp"),
     "hints": Damages("colorize", "colour9", "the colours of 2 % of the pixels told", {"hints": 0.02},
                      "tv tgv huber_tv nltv wavelet dip auto"),
     "jpeg": Damages("jpeg", "classic5", "JPEG of quality 20, grey", {"quality": 20},

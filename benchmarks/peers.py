@@ -129,7 +129,8 @@ def skimage_unsharp_mask(array: np.ndarray, options: dict[str, Any]) -> np.ndarr
     """What an unsharp mask of the radius told adds, once."""
     from skimage.filters import unsharp_mask
 
-    axis = -1 if array.ndim == 3 else None
+    # Of axes that are counted from the last one it would take the first.
+    axis = 2 if array.ndim == 3 else None
     return unsharp_mask(array.clip(0, 1), options["radius"], 1.0, channel_axis=axis)
 
 
