@@ -111,7 +111,7 @@ def fitted_power_law(
     )
     free = torch.tensor([1.0, float(exponent is None), float(noise is None), 1.0], dtype=torch.float64)
     middle = torch.stack([total.log(), torch.zeros_like(total), total.log(), torch.zeros_like(total)], dim=1)
-    lowest = torch.tensor([-30.0, _EXPONENTS[0], -20.0, math.log(_LEAST_MISFIT)], dtype=torch.float64)
+    lowest = torch.tensor([-15.0, _EXPONENTS[0], -20.0, math.log(_LEAST_MISFIT)], dtype=torch.float64)
     highest = torch.tensor([20.0, _EXPONENTS[1], 0.0, math.log(_LARGEST_MISFIT)], dtype=torch.float64)
     least, most = middle + lowest, middle + highest
     for _ in range(_ITERATIONS):

@@ -27,6 +27,9 @@ from zeroshot.stopping import Finished, StoppingRule
 _JOINT = 16
 #: The largest prime factor of the sides of what is transformed.
 _LARGEST_FACTOR = 5
+#: The least and the largest penalty of a frequency, where what is measured has the weight 1: more than single
+#: precision tells apart.
+_PENALTIES = (1e-6, 1e2)
 #: The least noise level, relative to the contrast, that keeps the system solvable.
 _LEAST_NOISE = 1e-3
 
@@ -190,7 +193,7 @@ class WienerRun(Run):
             seen = self.operator(values[..., :height, :width].contiguous())
             return back(seen) + filtered(values, penalty)
 
-        inverse = 1 / (gain + penalty).clamp(min=1e-7)
+        inverse = 1 / (gain + penalty)
         solution = conjugate_gradients(
             apply,
             back(self._filled - self._mean),
@@ -206,9 +209,9 @@ class WienerRun(Run):
         return Estimate(self.image.clamp(0, 1), loss, self.iteration, residual=residual)
 
     def _penalty(self, canvas: tuple[int, int]) -> torch.Tensor:
-        """σ²/S + ε of every image and opponent colour on the half plane of the transform, 0 at the frequency 0."""
+        """σ²/S + ε of every image and opponent colour on the half plane of the transform."""
         penalties = [law.noise_to_signal(*canvas) for law in self._laws]
-        return self.prior.weight * torch.stack(penalties).to(self._mean)
+        return (self.prior.weight * torch.stack(penalties)).clamp(*_PENALTIES).to(self._mean)
 
     def _weighed(self, residual: torch.Tensor) -> torch.Tensor:
         """Q r: by the precision of every value, and of every frequency where the noise has a spectrum."""

@@ -174,6 +174,8 @@ KNOWN: dict[str, dict[str, Any]] = {
     "inversion, tuned": {"free": ("label",), "resumed_after": (1, 2, 4)},
     # Light is multiplied, from black on.
     "richardson_lucy": {"offset_tolerance": None},
+    # Conjugate gradients that end early keep what rounding has made of them.
+    **{name: {"batch_tolerance": 1e-3} for name in ("unsupervised_wiener", "wiener")},
     "mgan": {"is_random": True, "free": ("label", "layer")},
     "mgan, style": {"is_random": True, "free": ("label", "layer")},
     "pulse": {"is_random": True, "free": ("label",)},
