@@ -70,7 +70,7 @@ class Wiener(Prior):
     summary: ClassVar[str] = (
         "Wiener's filter for a known blur, with a power law for the spectrum, by conjugate gradients"
     )
-    bytes_per_value: ClassVar[int] = 120
+    bytes_per_value: ClassVar[int] = 200
     #: Whether the noise level is found with the spectrum, rather than taken from the problem.
     finds_noise: ClassVar[bool] = False
 
