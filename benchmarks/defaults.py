@@ -57,7 +57,7 @@ NETWORKS = Path(__file__).resolve().parents[1] / "examples/learned_denoisers.py"
 DENOISERS = "bm3d nlm dct wavelet bilateral tv tgv huber_tv nltv pnp ncsr ksvd gsr wnnm nnm dip auto"
 FILLERS = "dct tv tgv huber_tv wavelet nltv pnp red ksvd ncsr wnnm gsr dip auto"
 LINEAR = "dct tv tgv huber_tv wavelet nltv pnp red ncsr gsr dip auto"
-DEBLURRERS = f"richardson_lucy {LINEAR}"
+DEBLURRERS = f"wiener unsupervised_wiener richardson_lucy {LINEAR}"
 KERNEL = Blur.gaussian(1.6).kernel
 
 
@@ -99,6 +99,8 @@ ROWS = {
     "gaussian": Damages("deblur", "set12", "a Gaussian blur, σ 1.6, and noise, σ 2",
                         {"kernel": KERNEL, "sigma": 2 / 255}, DEBLURRERS),
     "levin": Damages("deblur", "levin", "camera shake, photographed", {}, DEBLURRERS),
+    "soft": Damages("sharpen", "colour9", "a Gaussian blur, σ 1, and noise, σ 2, to be sharpened without halos",
+                    {"radius": 1.0, "sigma": 2 / 255}, "wiener richardson_lucy tv wavelet pnp"),
     "hints": Damages("colorize", "colour9", "the colours of 2 % of the pixels told", {"hints": 0.02},
                      "tv tgv huber_tv nltv wavelet dip auto"),
     "jpeg": Damages("jpeg", "classic5", "JPEG of quality 20, grey", {"quality": 20},

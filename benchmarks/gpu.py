@@ -63,7 +63,8 @@ DAMAGES: dict[str, dict[str, Any]] = {
 LATENT = ("inversion", "latent", "mgan", "pulse")
 #: Those of the other tasks. Denoisers that are not among them would only measure plug and play again.
 INDIRECT = (
-    "dct", "dip", "gsr", "huber_tv", "ksvd", "ncsr", "nltv", "pnp", "red", "richardson_lucy", "tgv", "tv", "wavelet",
+    "dct", "dip", "gsr", "huber_tv", "ksvd", "ncsr", "nltv", "pnp", "red", "richardson_lucy", "tgv", "tv",
+    "unsupervised_wiener", "wavelet", "wiener",
     "completion", "coherence",
 )  # fmt: skip
 WARM_UP = 12

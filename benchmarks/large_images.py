@@ -34,11 +34,16 @@ from .large_image import SIGMA, photograph
 from .timing import peak_gib
 
 PRIORS = (
-    "fourier,bilateral,domain_transform,perona_malik,coherence,richardson_lucy,tv,huber_tv,tgv,nltv,wavelet,dct,ksvd,"
+    "fourier,bilateral,domain_transform,perona_malik,coherence,richardson_lucy,unsupervised_wiener,wiener,tv,huber_tv,tgv,nltv,wavelet,dct,ksvd,"
     "ncsr,gsr,nlm,bm3d,nnm,wnnm,completion,pnp,red,dip,zsn2n,idr,pixel2pixel"
 )
 #: What priors are for that do no denoising.
-_OWN_TASKS = {"richardson_lucy": "deblur", "completion": "inpaint"}
+_OWN_TASKS = {
+    "richardson_lucy": "deblur",
+    "unsupervised_wiener": "deblur",
+    "wiener": "deblur",
+    "completion": "inpaint",
+}
 
 #: What each task is told; where noise is left out, it is to be estimated.
 OPTIONS: dict[str, dict[str, object]] = {

@@ -125,6 +125,15 @@ def skimage_richardson_lucy(array: np.ndarray, options: dict[str, Any]) -> np.nd
     return richardson_lucy(padded, kernel, num_iter=30)[margin:-margin, margin:-margin]
 
 
+def skimage_unsharp_mask(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
+    """What an unsharp mask of the radius told adds, once."""
+    from skimage.filters import unsharp_mask
+
+    # Of axes that are counted from the last one it would take the first.
+    axis = 2 if array.ndim == 3 else None
+    return unsharp_mask(array.clip(0, 1), options["radius"], 1.0, channel_axis=axis)
+
+
 def skimage_unsupervised_wiener(array: np.ndarray, options: dict[str, Any]) -> np.ndarray:
     """Wiener's filter with levels found by sampling, on the image continued by its mirror image."""
     from skimage.restoration import unsupervised_wiener
@@ -204,6 +213,7 @@ PEERS: dict[str, dict[str, Method]] = {
             "skimage richardson-lucy": skimage_richardson_lucy,
             "skimage unsupervised wiener": skimage_unsupervised_wiener,
         },
+        "sharpen": {"skimage unsharp mask": skimage_unsharp_mask},
     }.items()
 }
 # The operators' own first estimates are these.

@@ -215,7 +215,9 @@ def test_every_prior_reports_on_a_run_that_had_no_time(prior: str) -> None:
     noisy = np.random.default_rng(0).random((24, 24, 3)).astype(np.float32)
     others = {
         "completion": ("inpaint", {"mask": noisy > 0.4}),
-        "richardson_lucy": ("deblur", {"kernel": "gaussian=1"}),
+        **dict.fromkeys(
+            ("richardson_lucy", "unsupervised_wiener", "wiener"), ("deblur", {"kernel": "gaussian=1"})
+        ),
     }
     task, options = others.get(prior, ("denoise", {}))
     with kept(Deadline(-1.0, grace=0.0)), pytest.warns(UserWarning, match="this is"):

@@ -58,6 +58,10 @@ def deblur(clean: torch.Tensor) -> Damaged:
     return with_noise(blur(clean), 2 / 255), {"kernel": blur.kernel, "sigma": 2 / 255}
 
 
+def soften(clean: torch.Tensor) -> Damaged:
+    return with_noise(Blur.gaussian(1.2)(clean), 2 / 255), {"radius": 1.2}
+
+
 def restore(clean: torch.Tensor) -> Damaged:
     operator = Mosaic("RGGB") @ Downsample(2)
     return with_noise(operator(clean), 10 / 255), {"operator": operator, "sigma": 10 / 255}
@@ -81,6 +85,9 @@ PAIRS: list[Any] = [
     ("demosaic", "tv", demosaic, 2.0),
     ("deblur", "tv", deblur, 1.5),
     ("deblur", "richardson_lucy", deblur, 1.5),
+    ("deblur", "wiener", deblur, 1.5),
+    ("sharpen", "wiener", soften, 1.0),
+    ("deblur", "unsupervised_wiener", deblur, 1.5),
     ("restore", "tv", restore, 0.5),
     ("denoise", "huber_tv", denoise, 6.0),
     ("denoise", "nltv", denoise, 6.0),
@@ -154,6 +161,7 @@ DAMAGES: dict[str, Callable[[torch.Tensor], Damaged]] = {
     "colorize": colorize,
     "demosaic": demosaic,
     "deblur": deblur,
+    "sharpen": soften,
     "restore": restore,
     "jpeg": jpeg,
 }

@@ -10,8 +10,8 @@
 The face, all of which :func:`dir` shows:
 
 - a function for each task, :func:`denoise`, :func:`destripe`, :func:`inpaint`, :func:`sr`, :func:`colorize`,
-  :func:`demosaic`, :func:`deblur`, :func:`jpeg` and :func:`restore`, and :func:`solve`, the engine behind them, which
-  takes the task by its name;
+  :func:`demosaic`, :func:`deblur`, :func:`sharpen`, :func:`jpeg` and :func:`restore`, and :func:`solve`, the engine
+  behind them, which takes the task by its name;
 - :func:`inspect`, what is wrong with a picture;
 - :func:`tasks` and :func:`priors`, the tables of what there is;
 - the classes of priors, such as :class:`TotalVariation`, of stopping rules and data terms, and their contracts;

@@ -7,6 +7,7 @@ from .inspection import Inspection, inspect
 from .prior import Prior, Run
 from .priors.auto.selection import ModelSelection
 from .priors.deconvolution.richardson_lucy import RichardsonLucy
+from .priors.deconvolution.wiener import UnsupervisedWiener, Wiener
 from .priors.filters.bilateral import Bilateral
 from .priors.filters.diffusion import CoherenceDiffusion, PeronaMalik
 from .priors.filters.domain_transform import DomainTransform
@@ -50,7 +51,7 @@ from .stopping import (
     TimeBudget,
     WindowedMovingVariance,
 )
-from .task_functions import colorize, deblur, demosaic, denoise, destripe, inpaint, jpeg, restore, sr
+from .task_functions import colorize, deblur, demosaic, denoise, destripe, inpaint, jpeg, restore, sharpen, sr
 from .tasks import tasks
 
 class _Priors(types.ModuleType):
@@ -109,8 +110,10 @@ __all__ = [
     "TimeBudget",
     "TotalGeneralizedVariation",
     "TotalVariation",
+    "UnsupervisedWiener",
     "Wavelet",
     "WeightedNuclearNorm",
+    "Wiener",
     "WindowedMovingVariance",
     "ZeroShotNoise2Noise",
     "__version__",
@@ -132,6 +135,7 @@ __all__ = [
     "prior_names",
     "priors",
     "restore",
+    "sharpen",
     "solve",
     "sr",
     "stopping",

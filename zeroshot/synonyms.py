@@ -30,6 +30,7 @@ TASKS: Mapping[str, tuple[str, ...]] = {
     ),
     "demosaic": ("demosaicing", "demosaicking", "demosaick", "debayer", "debayering"),
     "deblur": ("deblurring", "deconvolve", "deconvolution"),
+    "sharpen": ("sharpening", "capture_sharpening", "unsharp_mask"),
     "jpeg": ("jpg", "decompress", "decompression", "deblock", "deblocking", "jpeg_artifact_removal"),
     "restore": ("restoration",),
 }  # fmt: skip
@@ -49,7 +50,9 @@ PRIORS: Mapping[str, tuple[str, ...]] = {
     "richardson_lucy": ("rl", "lucy_richardson"),
     "tgv": ("total_generalised_variation",),
     "tv": ("rof",),
+    "unsupervised_wiener": ("wiener_hunt", "blind_wiener"),
     "wavelet": ("wavelets",),
+    "wiener": ("wiener_filter", "wiener_deconvolution"),
     "zsn2n": ("n2n", "noise2noise"),
 }
 

@@ -45,6 +45,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "inpaint": ("gsr", "pnp", "dct", "wavelet", "tv"),
     "sr": ("pnp", "ncsr", "tv"),
     "deblur": ("pnp", "tv"),
+    "sharpen": ("wiener", "tv"),
     "demosaic": ("pnp", "tv"),
     "colorize": ("tv", "tgv"),
     "jpeg": ("bm3d",),
@@ -90,6 +91,7 @@ SLOW: dict[str, dict[str, Figures]] = {
 #: What tells candidates apart, by task; measurements put aside where a task is not named.
 EVIDENCE: dict[str, Evidence] = {
     "deblur": "none",
+    "sharpen": "none",
     # On 16 pictures of Kodak and McMaster sites put aside never spoke for another than the first, which three wanted.
     "demosaic": "none",
     "jpeg": "none",

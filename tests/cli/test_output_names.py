@@ -64,6 +64,7 @@ def test_every_task_has_a_word_for_what_it_has_done() -> None:
         "destripe": "destriped",
         "jpeg": "clean",
         "deblur": "deblurred",
+        "sharpen": "sharpened",
         "restore": "restored",
     }
 

@@ -34,7 +34,7 @@ _WORDS = (
     "\udcff", "\ud800", "é" * 200, "e\u0301", "NUL", "con", "a=b=c", "#ff00ff", "#xyz", "@file", "zeroshot",
     "tv", "dip", "bm3d", "TV",
 )  # fmt: skip
-_TASKS = ("denoise", "destripe", "inpaint", "sr", "colorize", "demosaic", "deblur", "restore")
+_TASKS = ("denoise", "destripe", "inpaint", "sr", "colorize", "demosaic", "deblur", "sharpen", "restore")
 _DENOISERS = (
     "tv",
     "wavelet",

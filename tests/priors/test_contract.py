@@ -80,6 +80,8 @@ SETTINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "pnp, admm": ("pnp", "sr", {**SPLITTING, "scheme": "admm"}),
     "red": ("red", "inpaint", SPLITTING),
     "richardson_lucy": ("richardson_lucy", "deblur", {"iterations": 8}),
+    "unsupervised_wiener": ("unsupervised_wiener", "deblur", {}),
+    "wiener": ("wiener", "deblur", {}),
     "tgv": ("tgv", "denoise", {"iterations": 40, "block": 4}),
     "tv": ("tv", "denoise", {"iterations": 60}),
     "tv, given weight": ("tv", "demosaic", {"iterations": 60, "weight": 0.05, "chroma": 2.0}),
@@ -172,6 +174,8 @@ KNOWN: dict[str, dict[str, Any]] = {
     "inversion, tuned": {"free": ("label",), "resumed_after": (1, 2, 4)},
     # Light is multiplied, from black on.
     "richardson_lucy": {"offset_tolerance": None},
+    # Conjugate gradients that end early keep what rounding has made of them.
+    **{name: {"batch_tolerance": 1e-3} for name in ("unsupervised_wiener", "wiener")},
     "mgan": {"is_random": True, "free": ("label", "layer")},
     "mgan, style": {"is_random": True, "free": ("label", "layer")},
     "pulse": {"is_random": True, "free": ("label",)},

@@ -24,6 +24,7 @@ DAMAGES: list[tuple[str, dict[str, Any]]] = [
     ("colorize", {"luma": "bt709", "hints": 0.05}),
     ("demosaic", {"pattern": "GRBG", "sigma": 0.02}),
     ("deblur", {"kernel": "motion=7, angle=30", "boundary": "valid", "sigma": 0.02}),
+    ("sharpen", {"radius": 1.0, "sigma": 0.02}),
     ("jpeg", {"quality": 20}),
     ("restore", {"operator": "mosaic(RGGB) @ downsample(2)", "sigma": 0.02}),
 ]

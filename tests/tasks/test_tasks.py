@@ -35,6 +35,7 @@ DAMAGE: dict[str, dict[str, Any]] = {
     "colorize": {"hints": 0.1},
     "demosaic": {},
     "deblur": {"kernel": "disk=2"},
+    "sharpen": {"radius": 1.0},
     "restore": {"operator": "mosaic(RGGB) @ downsample(2)"},
 }
 #: Runs a command without what `import zeroshot` brings by itself; the exit code says whether PyTorch was loaded.

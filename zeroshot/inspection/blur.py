@@ -9,7 +9,7 @@ import torch
 
 from zeroshot.colour import full_range_luma
 from zeroshot.inspection.finding import Finding
-from zeroshot.kernels.edge_widths import edges
+from zeroshot.kernels.edge_widths import ABOVE_NOISE, LEAST_SLOPE, edges, width_of_step
 
 #: The Gaussians that the picture is blurred with once more, in pixels, the wider one where edges are wider than that.
 _REBLURS, _WIDE = (1.0, 2.0), 2.2
@@ -75,8 +75,46 @@ def sharpness_of(image: torch.Tensor, sigma: float) -> Sharpness:
     return Sharpness(min(1.0, len(widths) / (2 * _LEAST_EDGES)), width)
 
 
+def edge_radius(image: torch.Tensor, sigma: float) -> float | None:
+    """The Gaussian, as a standard deviation in pixels, that has blurred the steepest edges; None: there are too few.
+
+    As :func:`sharpness_of`, of the differences between a pixel and the next: a step from one pixel to the next measures
+    0.44, and one that a Gaussian of 0.6 pixels or more has blurred measures that.
+
+    Parameters
+    ----------
+    image : torch.Tensor
+        (C, H, W).
+    sigma : float
+        The level of its noise.
+    """
+    plane = full_range_luma(image[None]) if len(image) == 3 else image[None]
+    if min(plane.shape[-2:]) < _LEAST_SIDE:
+        return None
+    least, width = max(ABOVE_NOISE * sigma * math.sqrt(2), LEAST_SLOPE), None
+    for again in _REBLURS:
+        margin = round(3 * again) + 2
+        parts = [one[..., margin:-margin, margin:-margin] for one in (plane, Blur.gaussian(again)(plane))]
+        before, after = (
+            torch.cat([one.diff(dim=axis).abs().flatten() for axis in (-2, -1)]) for one in parts
+        )
+        edge = before > least
+        before, after = before[edge], after[edge]
+        if len(before) < _LEAST_EDGES:
+            return width
+        strongest = _strongest(before, plane.numel())
+        width = float(width_of_step(before[strongest], after[strongest], again).median())
+        if width < _WIDE:
+            break
+    return width
+
+
 def _widths(plane: torch.Tensor, again: float, sigma: float) -> torch.Tensor:
     """The widths of the steepest edges of a plane (1, 1, H, W), from another blur."""
     found = edges(plane, again, sigma)
-    count = max(_LEAST_EDGES, round(_EDGE_SHARE * plane.numel()))
-    return found.widths[found.slopes.topk(min(count, len(found.slopes))).indices]
+    return found.widths[_strongest(found.slopes, plane.numel())]
+
+
+def _strongest(slopes: torch.Tensor, pixels: int) -> torch.Tensor:
+    """Where the strongest of the slopes are, in a picture of so many pixels."""
+    return slopes.topk(min(max(_LEAST_EDGES, round(_EDGE_SHARE * pixels)), len(slopes))).indices

@@ -20,9 +20,9 @@ from torch.nn import functional
 from zeroshot.operators import Blur
 
 #: Edges are the places of slopes that are this many times what noise makes of them.
-_ABOVE_NOISE = 8.0
+ABOVE_NOISE = 8.0
 #: The weakest slope of an edge, between one pixel and the next but one.
-_LEAST_SLOPE = 4 / 255
+LEAST_SLOPE = 4 / 255
 _DIRECTIONS = 6
 #: The Gaussians that the picture is blurred with once more, the next one where edges are this much wider.
 _REBLURS, _WIDE = (1.0, 2.0, 4.0), 1.1
@@ -66,14 +66,19 @@ def edges(plane: torch.Tensor, again: float, sigma: float, known: torch.Tensor |
     margin = round(3 * again) + 2
     inner = (..., slice(margin, -margin), slice(margin, -margin))
     # Central differences of white noise have the standard deviation σ/√2 in either direction.
-    least = max(_ABOVE_NOISE * sigma / math.sqrt(2), _LEAST_SLOPE)
+    least = max(ABOVE_NOISE * sigma / math.sqrt(2), LEAST_SLOPE)
     steepest = (before == functional.max_pool2d(before, 3, 1, padding=1)) & (before > least)
     if known is not None:
         steepest &= functional.max_pool2d(1 - known, 2 * margin + 1, 1, padding=margin) == 0
     edge = steepest[inner]
-    ratio = (before / after.clamp(min=1e-9))[inner][edge]
-    widths = again / (ratio.clamp(min=1 + 1e-4).square() - 1).sqrt()
-    return Edges(before[inner][edge], widths, angle[inner][edge])
+    slopes = before[inner][edge]
+    return Edges(slopes, width_of_step(slopes, after[inner][edge], again), angle[inner][edge])
+
+
+def width_of_step(before: torch.Tensor, after: torch.Tensor, again: float) -> torch.Tensor:
+    """The width s of steps whose slopes are `before`, and `after` where a Gaussian of `again` pixels blurred them."""
+    ratio = before / after.clamp(min=1e-9)
+    return again / (ratio.clamp(min=1 + 1e-4).square() - 1).sqrt()
 
 
 def _slopes(plane: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -18,6 +18,7 @@ from zeroshot.tasks.inpaint import INPAINT
 from zeroshot.tasks.jpeg import JPEG
 from zeroshot.tasks.options import Option
 from zeroshot.tasks.restore import RESTORE
+from zeroshot.tasks.sharpen import SHARPEN
 from zeroshot.tasks.super_resolution import SUPER_RESOLUTION
 from zeroshot.tasks.task import Task
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Option", "Task", "TaskTable", "make_problem", "task_named", "tasks"]
 
-_TASKS = (DENOISE, DESTRIPE, INPAINT, SUPER_RESOLUTION, COLORIZE, DEMOSAIC, DEBLUR, JPEG, RESTORE)
+_TASKS = (DENOISE, DESTRIPE, INPAINT, SUPER_RESOLUTION, COLORIZE, DEMOSAIC, DEBLUR, SHARPEN, JPEG, RESTORE)
 
 
 class TaskTable(dict[str, Task]):
@@ -46,7 +47,7 @@ def tasks() -> TaskTable:
     --------
     >>> import zeroshot
     >>> sorted(zeroshot.tasks())
-    ['colorize', 'deblur', 'demosaic', 'denoise', 'destripe', 'inpaint', 'jpeg', 'restore', 'sr']
+    ['colorize', 'deblur', 'demosaic', 'denoise', 'destripe', 'inpaint', 'jpeg', 'restore', 'sharpen', 'sr']
     """
     return TaskTable({task.name: task for task in _TASKS})
 

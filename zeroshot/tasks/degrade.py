@@ -91,6 +91,7 @@ def degrade(
         - "colorize": ``luma``; ``hints``, a share of random pixels whose colours are told or an RGBA image.
         - "demosaic": ``pattern``.
         - "deblur": ``kernel``, ``boundary``.
+        - "sharpen": ``radius``, the standard deviation of a Gaussian in pixels.
         - "jpeg": ``quality``, ``subsampling``; it takes no noise.
         - "restore": ``operator``.
 
