@@ -270,7 +270,7 @@ def _options_of(options: dict[str, Any], index: int, count: int) -> dict[str, An
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """The torch device that `device` means; "auto" is a GPU where there is one, else the CPU.
+    """The torch device that `device` means; "auto" is a GPU where there is one, of CUDA before Apple's, else the CPU.
 
     Raises
     ------
@@ -278,7 +278,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
         Where there is no such device here.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        apple = "mps" if torch.backends.mps.is_available() else "cpu"
+        return torch.device("cuda" if torch.cuda.is_available() else apple)
     try:
         found = torch.device(device)
         torch.zeros(1, device=found).item()
