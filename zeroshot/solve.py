@@ -147,7 +147,7 @@ def solve(
     tiling = Tiling(tile, overlap, samples)
     request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, tiling)
     deadline = deadline_of_call(seconds, called)
-    with kept(deadline), threads.chosen(request.device, watch.recorded_threads()):
+    with kept(deadline), threads.chosen(request.device, watch.recorded_threads(), seconds):
         _keep_memory(request.device)
         loaded = images.load(without_missing(image, options), value_range=value_range)
         picture = on_working_range(loaded, task_named(task), options)
@@ -204,7 +204,7 @@ def solve_problem(
     untiled = Tiling(tile=None)
     request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, untiled)
     deadline = deadline_of_call(seconds, called)
-    with kept(deadline), threads.chosen(request.device):
+    with kept(deadline), threads.chosen(request.device, seconds=seconds):
         _keep_memory(request.device)
         picture = images.load(image)
         return request.posed(picture, problem, picture, options).restored(deadline)
