@@ -91,3 +91,18 @@ def test_the_list_is_printed_without_running_anything(
     with pytest.raises(SystemExit):
         every.main()
     assert "there is no benchmark 'nothing'" in capsys.readouterr().err
+
+
+def test_the_comparison_with_another_version_minds_the_options(
+    every: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speed = importlib.import_module("benchmarks.speed")
+    called: list[tuple[list[str], int]] = []
+    monkeypatch.setattr(speed, "compare_versions", lambda _, cells, repeats: called.append((cells, repeats)))
+    monkeypatch.setattr(sys, "argv", ["speed", "tv", "--before", "python", "--repeats", "3"])
+    speed.main()
+    assert called == [(["denoise:tv", "sr:tv"], 3)]
+    monkeypatch.setattr(sys, "argv", ["speed", "--before", "python", "--weights", "0.3"])
+    with pytest.raises(SystemExit):
+        speed.main()
+    assert "--weights does not go with --before" in capsys.readouterr().err
