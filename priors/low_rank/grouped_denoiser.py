@@ -163,7 +163,7 @@ class GroupedDenoiser(DenoisingPrior):
             if groups is None:
                 groups = PatchGroups(start[:1] if opponent else start, size, count, stride, self.radius)
             planes = start.split(1 if opponent else len(start))
-            shrunk = []
+            shrunk: list[torch.Tensor] = []
             for part, measured in zip(planes, noisy.split(len(planes[0])), strict=True):
                 left = noise_left(measured - part, sigma, size) * level.remaining
                 noise = torch.full_like(left, sigma) if iteration == 0 else left
