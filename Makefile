@@ -66,24 +66,14 @@ test-random: $(VENV)/.installed-dev
 cases: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.cases
 
+# Every published table beside ours; run again, it goes on where it was cut. BENCH=--brief for few pictures, --list.
 bench: $(VENV)/.installed-dev
 	$(INSTALL) -e '.[bench]'
-	$(BIN)/python -m benchmarks.operators
-	$(BIN)/python -m benchmarks.speed
-	$(BIN)/python -m benchmarks.classic
-	$(BIN)/python -m benchmarks.deblur_levin
-	$(BIN)/python -m benchmarks.noise_estimate set12 colour9 --borders --textures
-	$(BIN)/python -m benchmarks.latent
-	$(BIN)/python -m benchmarks.stopping
-	$(BIN)/python -m benchmarks.dip.reference
-	$(BIN)/python -m benchmarks.tables.sr_set5
-	$(BIN)/python -m benchmarks.tables.denoise_colour9
-	$(BIN)/python -m benchmarks.tables.inpaint11
-	$(BIN)/python -m benchmarks.tables.early_stopping
-	$(BIN)/python -m benchmarks.tables.pipeline_order
+	$(BIN)/python -m benchmarks.every $(BENCH)
 
+# dip beside the stored curves of the reference.
 bench-dip: $(VENV)/.installed-dev
-	$(BIN)/python -m benchmarks.dip --all
+	$(BIN)/python -m benchmarks.every dip
 
 # What every task, prior and command gives, held against benchmarks/results/golden.json; before and after moving code.
 golden: $(VENV)/.installed-dev

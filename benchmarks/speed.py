@@ -43,7 +43,7 @@ from .arguments import count, parsed, parser
 from .peers import bm3d_package
 from .table import show
 from .timing import in_turn
-from .versions import compare_versions
+from .versions import CELLS, compare_versions
 
 SIGMA = 25 / 255
 #: Of non-local means at that level: side of a patch, side of the window and h/σ, by the number of channels.
@@ -171,15 +171,23 @@ def main() -> None:
     options = parser(__doc__)
     add = options.add_argument
     add("priors", nargs="*", metavar="PRIOR", help="tv, nlm, bm3d; default all")
-    add("--repeats", type=count, default=5)
+    add("--repeats", type=count, help="default 5, and 1 with --before")
     add("--threads", type=count, default=1, help="torch threads, and those of the package bm3d")
     add("--weights", type=float, nargs="+", default=[0.05, 0.1, 0.2], help="of tv")
     add("--profiles", nargs="+", default=["normal"], help="of bm3d")
     add("--before", metavar="PYTHON", help="an interpreter that has another version, to compare with instead")
     arguments = parsed(options)
     if arguments.before:
-        compare_versions(arguments.before, repeats=1)
+        given = [name for name in ("threads", "weights", "profiles")
+                 if getattr(arguments, name) != options.get_default(name)]  # fmt: skip
+        if given:
+            options.error(f"--{given[0]} does not go with --before, which runs the defaults with one thread")
+        cells = [cell for cell in CELLS.split(",") if cell.partition(":")[2] in arguments.priors]
+        if arguments.priors and not cells:
+            options.error(f"benchmarks.versions has no cell of {', '.join(arguments.priors)}")
+        compare_versions(arguments.before, cells or CELLS.split(","), repeats=arguments.repeats or 1)
         return
+    arguments.repeats = arguments.repeats or 5
     for prior in arguments.priors or ["tv", "nlm", "bm3d"]:
         if prior == "tv":
             compare_tv(arguments.weights, arguments.repeats)

@@ -104,25 +104,34 @@ class DenoisingRun(Run):
     a time budget slow ones begin with a quick look, and hurry where they would not come to their end.
     """
 
-    state = ("estimate", "index")
+    state = ("estimate", "index", "hurried")
 
     def __init__(self, prior: DenoisingPrior, problem: Problem) -> None:
         self.device = problem.y.device
-        self._given: Denoiser = prior
-        self._prior: Denoiser = prior
+        self._given = prior
         self._problem = problem
         self._noisy, sigma = problem.stabilised()
         coloured = problem.coloured_noise()
         self._noise = sigma if coloured is None else coloured
         self._contrast = problem.contrasts()
-        self._passes = 0 if self._noise == 0 else prior.scaled_passes(self._noise, self._contrast)
+        self.hurried = False
         self._look = Look(FirstImage(problem.y))
         if prior.looks is not None and self._passes:
             self._look = quick_look(problem)
             if seconds_left() < prior.looks * self._look.seconds:
-                self._prior = prior.repeated()
+                self.hurried = True
         self.estimate = self._noisy
         self.index = 0
+
+    @property
+    def hurried(self) -> bool:
+        """Whether it makes the passes of the settings that are quicker; a run that is continued does as it did."""
+        return self._prior is not self._given
+
+    @hurried.setter
+    def hurried(self, hurried: bool) -> None:
+        self._prior: Denoiser = self._given.repeated() if hurried else self._given
+        self._passes = 0 if self._noise == 0 else self._prior.scaled_passes(self._noise, self._contrast)
 
     @property
     def finished(self) -> bool:

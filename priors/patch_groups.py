@@ -18,6 +18,8 @@ from zeroshot.solvers.singular_values import Rule, shrink_singular_values
 
 #: What stays as it is: the mean patch of a group, or nothing.
 Centre: TypeAlias = Literal["mean", "none"]
+#: Which groups are shrunk: all, or those of every second reference patch as on a chessboard.
+Share: TypeAlias = Literal["all", "half"]
 
 #: Elements of the groups worked on at a time: enough to keep matrix products busy, few enough for a cache.
 CHUNK = 2**21
@@ -27,11 +29,15 @@ BAND = 2**26
 
 @dataclass(frozen=True)
 class _Band:
-    """Groups whose references lie side by side, and the rows `first` to `last` of the image that they reach."""
+    """Groups whose references lie side by side, and the rows `first` to `last` of the image that they reach.
+
+    `half` tells which of them are the half of all.
+    """
 
     first: int
     last: int
     corners: torch.Tensor
+    half: torch.Tensor
 
 
 class PatchGroups:
@@ -79,10 +85,29 @@ class PatchGroups:
                 radius,
                 reference_rows=references - first,
             )
-            self._bands.append(_Band(first, last + size - 1, matches.corners.to(torch.int32)))
+            corners = matches.corners.to(torch.int32)
+            half = self._half(references, rows, columns, stride).to(corners.device)
+            self._bands.append(_Band(first, last + size - 1, corners, half))
+
+    def _half(self, references: torch.Tensor, rows: int, columns: int, stride: int) -> torch.Tensor:
+        """Which of the references in some rows are in the half that covers the image too, of one dimension."""
+        along = grid_steps(columns, stride)
+        if 2 * stride > self.size:
+            return torch.ones(len(references) * len(along), dtype=torch.bool)
+        # That of the last, which lies nearer, is rounded up: all of the border is among them.
+        down = -(-references // stride)
+        chess = (down[:, None] + torch.arange(len(along))) % 2 == 0
+        chess |= ((references == 0) | (references == rows - 1))[:, None]
+        chess |= (along == 0) | (along == columns - 1)
+        return chess.flatten()
 
     def shrink(
-        self, image: torch.Tensor, rule: Rule, thresholds: torch.Tensor | float, centre: Centre = "mean"
+        self,
+        image: torch.Tensor,
+        rule: Rule,
+        thresholds: torch.Tensor | float,
+        centre: Centre = "mean",
+        share: Share = "all",
     ) -> torch.Tensor:
         """Shrink the singular values of every group of `image`, and average the patches into an image again.
 
@@ -97,6 +122,9 @@ class PatchGroups:
             its corner there.
         centre : {"mean", "none"}
             "mean": the mean patch of each group stays, and what differs from it is shrunk.
+        share : {"all", "half"}
+            "half": only groups of every second reference patch, as on a chessboard, and of those at the border; all,
+            where references lie further apart than half a patch.
 
         Returns
         -------
@@ -110,7 +138,8 @@ class PatchGroups:
         for band in self._bands:
             across = slice(band.first, band.last)
             inside = limits[band.first : band.last - self.size + 1]
-            total, weight = self._shrink_band(image[:, across], band.corners, rule, inside, centre)
+            corners = band.corners if share == "all" else band.corners[band.half]
+            total, weight = self._shrink_band(image[:, across], corners, rule, inside, centre)
             sums[:, across] += total
             weights[:, across] += weight
         return torch.where(weights > 0, sums.div_(weights.clamp(min=1e-12)), image)
@@ -131,8 +160,12 @@ class PatchGroups:
         for chunk in _chunks(len(all_corners), self.count * patches.shape[1]):
             corners = all_corners[chunk].long()
             groups = patches[corners]
-            mean = groups.mean(dim=1, keepdim=True) if centre == "mean" else groups.new_zeros(())
-            groups = shrink_singular_values(groups - mean, rule, limits[corners[:, 0]]) + mean
+            levels = limits[corners[:, 0]]
+            if centre == "mean":
+                mean = groups.mean(dim=1, keepdim=True)
+                groups = shrink_singular_values(groups.sub_(mean), rule, levels).add_(mean)
+            else:
+                groups = shrink_singular_values(groups, rule, levels)
             average.add(groups, corners)
         return average.totals()
 

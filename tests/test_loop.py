@@ -128,8 +128,8 @@ def test_the_budget_ends_a_run_whatever_the_rule_and_beginning_it_counts(problem
     loop = loop_of(problem, Slow(), MaxIterations(10**9), seconds=0.1).complete()
     assert loop.iteration == 0
     assert loop.cut_short
-    assert loop.reason.endswith("before its first step was done, so that this is the input itself")
-    assert torch.equal(loop.result(), problem.initial())
+    assert loop.reason.endswith("before its first step was done, so that this is a quick look with the DCT")
+    assert loop.result().shape == problem.y.shape
 
 
 def test_what_is_not_supported_is_refused(problem: Problem) -> None:

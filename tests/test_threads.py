@@ -26,7 +26,7 @@ def undecided(monkeypatch):
 
     def timed(one: float, all_of_them: float) -> None:
         monkeypatch.setattr(threads, "_last", None)
-        monkeypatch.setattr(threads, "timing", lambda most: Timing(one, all_of_them, one))
+        monkeypatch.setattr(threads, "timing", lambda most, longest=0.0: Timing(one, all_of_them, one))
 
     yield timed
     torch.set_num_threads(before)
@@ -40,6 +40,21 @@ def test_all_threads_are_taken_where_they_are_quicker_and_one_where_they_are_not
     with chosen(CPU) as count:
         assert count == torch.get_num_threads() == 1
     assert torch.get_num_threads() == 3
+
+
+def test_a_short_budget_gets_a_short_timing_that_is_not_kept(undecided, monkeypatch):
+    undecided(2.0, 1.0)
+    given = []
+
+    def timing(most: int, longest: float) -> Timing:
+        given.append(longest)
+        return Timing(1.0, 1.0, 1.0)
+
+    monkeypatch.setattr(threads, "timing", timing)
+    for seconds in (2.0, None, None):
+        with chosen(CPU, seconds=seconds) as count:
+            assert count == 1
+    assert given == [pytest.approx(0.02), threads._LONGEST]
 
 
 def test_the_number_is_put_back_after_an_error(undecided):

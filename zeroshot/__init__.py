@@ -25,10 +25,15 @@ asked for; so are all other submodules and the classes of priors that other pack
 
 import importlib
 import importlib.util
+import os
 import sys
 from typing import Any
 
 import lazy_loader
+
+# What Apple's GPUs cannot do, the CPU does; PyTorch asks when it is imported.
+if sys.platform == "darwin":
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 # `tasks` and `solve` are functions in modules of the same name: lazy_loader keeps an import of the module
 # from taking the function's place.

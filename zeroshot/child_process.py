@@ -100,10 +100,14 @@ class ChildProcess:
         process = spawn.Process(target=self._serve, args=(far_end, self._log, *self._arguments))
         script = contextlib.nullcontext() if self._runs_script else _hidden_script()
         self._remember()
-        with _environment(self._threads, self._variables), _safe_path(), script, _interrupts_held_back():
-            process.start()
-            self._process, self._pipe = process, pipe
-        far_end.close()
+        try:
+            with _environment(self._threads, self._variables), _safe_path(), script, _interrupts_held_back():
+                process.start()
+                self._process, self._pipe = process, pipe
+        finally:
+            far_end.close()
+            if self._pipe is not pipe:
+                pipe.close()
 
     @property
     def pipe(self) -> Connection:

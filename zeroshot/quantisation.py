@@ -10,6 +10,7 @@ import torch
 from zeroshot.checks import require_positive
 from zeroshot.data_terms import DataTerm
 from zeroshot.operators.jpeg_transform import JpegTransform
+from zeroshot.precision import exact_sum, widened
 
 #: The density of a uniform error within a step has the variance 1/12 of its square.
 UNIFORM = 12.0
@@ -104,7 +105,7 @@ class JpegBoxes:
         rows, columns = transform.units
         self._step = step.repeat(1, rows, columns)[None]
         self._known = transform.measured() if is_whole else transform.unbroken()
-        self._inverse = torch.linalg.inv(transform.matrix.double()).float()
+        self._inverse = torch.linalg.inv(widened(transform.matrix)).float()
         self._copies = [
             (torch.arange(size) - offset).clamp(0, length - 1)
             for size, offset, length in zip(transform.canvas, transform.offset, transform.size, strict=True)
@@ -142,7 +143,7 @@ class JpegBoxes:
         """The share of the coefficients of a picture that an encoder would round to the given ones."""
         found = self._transform.coefficients(self._canvas(image))
         kept = ((found - self._y).abs() <= self._step / 2 * (1 + self.tolerance)) * self._known
-        return float(kept.sum(dtype=torch.float64) / self._known.sum(dtype=torch.float64) / image.shape[0])
+        return exact_sum(kept) / exact_sum(self._known) / image.shape[0]
 
     def _canvas(self, image: torch.Tensor) -> torch.Tensor:
         planes = torch.einsum("dc,nchw->ndhw", self._transform.matrix, image)

@@ -147,7 +147,7 @@ def solve(
     tiling = Tiling(tile, overlap, samples)
     request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, tiling)
     deadline = deadline_of_call(seconds, called)
-    with kept(deadline), threads.chosen(request.device, watch.recorded_threads()):
+    with kept(deadline), threads.chosen(request.device, watch.recorded_threads(), seconds):
         _keep_memory(request.device)
         loaded = images.load(without_missing(image, options), value_range=value_range)
         picture = on_working_range(loaded, task_named(task), options)
@@ -204,7 +204,7 @@ def solve_problem(
     untiled = Tiling(tile=None)
     request = Request(task, prior, settings, stopping, seconds, seed, resolve_device(device), watch, untiled)
     deadline = deadline_of_call(seconds, called)
-    with kept(deadline), threads.chosen(request.device):
+    with kept(deadline), threads.chosen(request.device, seconds=seconds):
         _keep_memory(request.device)
         picture = images.load(image)
         return request.posed(picture, problem, picture, options).restored(deadline)
@@ -270,7 +270,7 @@ def _options_of(options: dict[str, Any], index: int, count: int) -> dict[str, An
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """The torch device that `device` means; "auto" is a GPU where there is one, else the CPU.
+    """The torch device that `device` means; "auto" is a GPU where there is one, of CUDA before Apple's, else the CPU.
 
     Raises
     ------
@@ -278,7 +278,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
         Where there is no such device here.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        apple = "mps" if torch.backends.mps.is_available() else "cpu"
+        return torch.device("cuda" if torch.cuda.is_available() else apple)
     try:
         found = torch.device(device)
         torch.zeros(1, device=found).item()

@@ -30,6 +30,8 @@ _GAIN = 1.1
 _PIECES, _OPERATIONS = 6, 16
 #: Seconds after which no further piece is timed, and after which all is timed anew.
 _LONGEST, _KEPT = 0.15, 600.0
+#: The share of a time budget that the timing may take.
+_SHARE = 0.01
 #: A piece is broken off where all threads take this many times longer than one.
 _HOPELESS = 4.0
 #: Seconds of the piece of work with one thread on the machine that zeroshot.standings was measured on.
@@ -102,7 +104,7 @@ def is_free() -> bool:
 
 
 @contextmanager
-def chosen(device: torch.device, recorded: int | None = None) -> Iterator[int]:
+def chosen(device: torch.device, recorded: int | None = None, seconds: float | None = None) -> Iterator[int]:
     """Compute within with the quicker number of threads, and with as many as before afterwards.
 
     Parameters
@@ -111,6 +113,9 @@ def chosen(device: torch.device, recorded: int | None = None) -> Iterator[int]:
         Where the run is; but on a CPU nothing is chosen.
     recorded : int, optional
         With how many a run began that is to be continued; they are taken unless others were asked for.
+
+    seconds : float, optional
+        The time budget of the run, of which the choice takes no more than a hundredth, or one piece of work.
 
     Yields
     ------
@@ -121,7 +126,7 @@ def chosen(device: torch.device, recorded: int | None = None) -> Iterator[int]:
     if device.type != "cpu" or before == 1 or not is_free():
         yield before
         return
-    count = _quicker(before) if recorded is None else recorded
+    count = _quicker(before, seconds) if recorded is None else recorded
     torch.set_num_threads(count)
     try:
         yield count
@@ -141,12 +146,17 @@ def _least() -> float:
     return min(_timed(1) for _ in range(3))
 
 
-def _quicker(most: int) -> int:
-    """One thread, or the most, by the last timing or a new one."""
+def _quicker(most: int, seconds: float | None = None) -> int:
+    """One thread, or the most, by the last timing or a new one, which is not kept where it was short."""
     global _last
-    if _last is None or time.monotonic() - _last.made > _KEPT:
-        _last = _Last(timing(most), time.monotonic())
-    if _last.timing.one < _GAIN * _last.timing.all:
+    longest = _LONGEST if seconds is None else min(_LONGEST, _SHARE * seconds)
+    if _last is not None and time.monotonic() - _last.made <= _KEPT:
+        found = _last.timing
+    else:
+        found = timing(most, longest=longest)
+        if longest == _LONGEST:
+            _last = _Last(found, time.monotonic())
+    if found.one < _GAIN * found.all:
         _LOG.info(
             "one thread: %d were no faster here; --threads %d or OMP_NUM_THREADS takes them", most, most
         )
@@ -158,6 +168,7 @@ def timing(
     most: int,
     timed: Callable[[int, float], float] | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    longest: float = _LONGEST,
 ) -> Timing:
     """What a piece of work takes with one thread and with the most, in turn.
 
@@ -169,14 +180,16 @@ def timing(
         Number of threads, and the seconds after which it may stop → seconds of a piece of work.
     clock : callable
         Seconds from any moment on.
+    longest : float
+        Seconds after which no further piece is timed.
     """
     timed = _timed if timed is None else timed
     timed(1, math.inf)  # what is made at the first call does not count
-    timed(most, _LONGEST)
+    timed(most, longest)
     ones: list[float] = []
     alls: list[float] = []
     began = clock()
-    while not ones or (len(ones) < _PIECES and clock() - began < _LONGEST):
+    while not ones or (len(ones) < _PIECES and clock() - began < longest):
         ones.append(timed(1, math.inf))
         alls.append(timed(most, _HOPELESS * ones[-1]))
     return Timing(sum(ones) / len(ones), sum(alls) / len(alls), min(ones))

@@ -14,7 +14,7 @@ from zeroshot.checks import require_choice, require_number, require_whole
 from zeroshot.colour import from_opponent, to_opponent
 from zeroshot.prior import Prior
 from zeroshot.priors.denoising import DenoisingPrior
-from zeroshot.priors.patch_groups import PatchGroups
+from zeroshot.priors.patch_groups import PatchGroups, Share
 from zeroshot.priors.sparse.gsr import GroupSparseRepresentation
 from zeroshot.problem import Problem
 from zeroshot.solvers.singular_values import RULES, Shrinkage
@@ -78,9 +78,9 @@ class GroupedDenoiser(DenoisingPrior):
         δ.
     coupling : {"opponent", "joint", "channels"}
         Of an image of three channels: similar patches are sought in its brightness, and the groups of brightness and
-        of the two differences of colour are shrunk each by itself, with the noise that is left in each; or the
-        colours of a patch in one row of the group; or each channel on its own. "opponent" is "joint" where there
-        are not three channels.
+        of the two differences of colour, half as many, are shrunk each by itself, with the noise that is left in
+        each; or the colours of a patch in one row of the group; or each channel on its own. "opponent" is "joint" where
+        there are not three channels.
     """
 
     looks: ClassVar[float | None] = 600.0
@@ -163,12 +163,14 @@ class GroupedDenoiser(DenoisingPrior):
             if groups is None:
                 groups = PatchGroups(start[:1] if opponent else start, size, count, stride, self.radius)
             planes = start.split(1 if opponent else len(start))
-            shrunk = []
+            shrunk: list[torch.Tensor] = []
             for part, measured in zip(planes, noisy.split(len(planes[0])), strict=True):
                 left = noise_left(measured - part, sigma, size) * level.remaining
                 noise = torch.full_like(left, sigma) if iteration == 0 else left
                 threshold = self.threshold(groups.count, size, len(part))
-                shrunk.append(groups.shrink(part, RULES[self.shrinkage], threshold * noise))
+                # Differences of colour hold little: half of the groups do for them.
+                share: Share = "half" if opponent and shrunk else "all"
+                shrunk.append(groups.shrink(part, RULES[self.shrinkage], threshold * noise, share=share))
             estimate = torch.cat(shrunk)
         return estimate
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from tests.cli.commands import run
 from tests.cli.moody_work import MoodyWork
+from zeroshot.child_process import ChildProcess
 from zeroshot.cli.batch import over_images, usable_cores
 from zeroshot.cli.parser import parse_arguments
 from zeroshot.cli.processes import NotPreparedError, Processes
@@ -69,6 +70,21 @@ def test_what_ends_a_process_costs_one_image(
     assert error.endswith(f"zeroshot: 1 of 4 images failed: {mood}-1\n")
     if mood != "bug":
         assert f"zeroshot: error: {mood}-1: " in error
+
+
+def test_where_no_process_can_take_the_place_of_a_dead_one_the_images_left_fail_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = MoodyWork(tmp_path)
+    with Processes(work, 1) as processes:
+
+        def refuse(_child: ChildProcess) -> None:
+            raise OSError(11, "Resource temporarily unavailable")
+
+        monkeypatch.setattr(ChildProcess, "start", refuse)
+        jobs = [(Path(name), name) for name in ("killed-0", "good-1", "good-2")]
+        assert processes.do(jobs) == [0, 1, 2]
+    assert "no process could be started: Resource temporarily unavailable" in capsys.readouterr().err
 
 
 def test_images_that_fail_are_listed_in_their_order(

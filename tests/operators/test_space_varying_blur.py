@@ -72,6 +72,16 @@ def test_a_part_is_blurred_as_in_the_whole(boundary):
     assert again.part_of == ((60, 70), (20, 28))
 
 
+def test_parts_share_the_kernels_of_the_whole_and_know_their_own_place():
+    blur = SpaceVaryingBlur(lens(3, 3, 0.6, 2.0, taps=5)).spanning(40, 40)
+    part, _ = blur.crop(Window(0, 20, 20, 20))
+    assert part.correlations[0] is blur.correlations[0]
+    assert part.part_of != blur.part_of
+    inner, _ = part.crop(Window(4, 4, 12, 12))
+    assert inner.part_of[0] == (40, 40)
+    assert blur.part_of == ((40, 40), (0, 0))
+
+
 def test_what_cannot_be_a_grid_is_refused():
     with pytest.raises(ValueError, match=r"\(rows, columns, height, width\), got shape \(3, 3\)"):
         SpaceVaryingBlur(np.ones((3, 3)))

@@ -232,7 +232,11 @@ def _add_solver_options(command: Parser, task: Task | None = None) -> None:
         "--mapping", metavar="FILE", help="with --weights: the mapping network, where it is a file of its own"
     )
     expert("--seed", type=values.whole(0), default=0, help="same seed, same image (default 0)")
-    expert("--device", default="auto", help="cpu, cuda, cuda:1 …; auto takes a GPU where there is one")
+    expert(
+        "--device",
+        default="auto",
+        help="cpu, cuda, cuda:1 …; auto takes a GPU where there is one (cuda, then mps)",
+    )
     expert(
         "--threads",
         type=_threads,

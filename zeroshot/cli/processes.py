@@ -113,7 +113,11 @@ class Processes:
         log.touch()
         worker = _Worker(ChildProcess(_serve, log, arguments=(self._setup,), threads=self._setup.threads))
         self._workers.append(worker)
-        worker.child.start()
+        try:
+            worker.child.start()
+        except OSError:
+            self._remove(worker)
+            raise
 
     def _await_first(self) -> None:
         """Wait until one process is prepared.
@@ -179,7 +183,13 @@ class Processes:
         """Give an image to everyone who has none, and replace those that died at one."""
         idle = [worker for worker in self._workers if worker.at is None]
         while len(self._workers) < self._wanted and len(idle) < len(waiting):
-            self._start()
+            try:
+                self._start()
+            except OSError as error:  # the system allows no further process: those that there are go on
+                self._wanted = len(self._workers)
+                told = Said(f"zeroshot: error: no process could be started: {error.strerror or error}", True)
+                self._unprepared = _Answer(1, [told])
+                break
             idle.append(self._workers[-1])
         for worker in idle:
             if not (waiting and worker.is_prepared):

@@ -12,6 +12,7 @@ from zeroshot.operators.blurring import Blurring
 from zeroshot.operators.correlation import Correlation
 from zeroshot.operators.operator import Operator
 from zeroshot.operators.window import Window
+from zeroshot.precision import widened
 
 
 class Blur(Blurring):
@@ -87,7 +88,7 @@ class Blur(Blurring):
 
     def _norm_of_circulant(self, height: int, width: int) -> float:
         """The largest modulus of the kernel's Fourier transform on the image's grid."""
-        kernel = self.correlation.kernel.double()
+        kernel = widened(self.correlation.kernel)
         for axis, length in enumerate((height, width)):
             laps = -(-kernel.shape[axis] // length)  # a kernel larger than the image wraps around it
             fill = [0, 0] * (1 - axis) + [0, laps * length - kernel.shape[axis]]

@@ -10,6 +10,7 @@ from zeroshot.checks import is_number
 from zeroshot.colour import LUMA_WEIGHTS
 from zeroshot.operators.operator import Operator, Shape, require_image
 from zeroshot.operators.window import Locality, Window
+from zeroshot.precision import widened
 
 WEIGHTS = {
     "bt601": LUMA_WEIGHTS["bt601"],
@@ -56,7 +57,7 @@ class Grayscale(Operator):
         return (image_shape[0], 1, *image_shape[2:])
 
     def norm(self, measurement_shape: Sequence[int] | None = None) -> float:
-        return float(torch.linalg.vector_norm(self.weights.double()))
+        return float(torch.linalg.vector_norm(widened(self.weights)))
 
     def initial(self, y: torch.Tensor) -> torch.Tensor:
         """The grey image in all three channels, at the level where A(initial(y)) = y."""

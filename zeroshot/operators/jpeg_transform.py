@@ -14,6 +14,7 @@ from zeroshot.operators.linear import apply_linear
 from zeroshot.operators.operator import Operator, Shape
 from zeroshot.operators.window import Locality, Window
 from zeroshot.patches.cosine import cosine_matrix
+from zeroshot.precision import widened
 
 #: Side of a block.
 BLOCK = 8
@@ -109,7 +110,7 @@ class JpegTransform(Operator):
         It has the smallest norm in Y, Cb, Cr of those that there are, not in R, G, B.
         """
         planes = self.extracted(self.planes(y))
-        return torch.einsum("dc,nchw->ndhw", torch.linalg.inv(self.matrix.double()).to(y), planes)
+        return torch.einsum("dc,nchw->ndhw", torch.linalg.inv(widened(self.matrix)).to(y), planes)
 
     # --- its parts, for those who know the planes beside the picture ---
 
@@ -221,7 +222,7 @@ class JpegTransform(Operator):
         return (*image_shape[:2], *self.canvas)
 
     def norm(self, measurement_shape: Sequence[int] | None = None) -> float:
-        return float(torch.linalg.matrix_norm(self.matrix.double(), 2))
+        return float(torch.linalg.matrix_norm(widened(self.matrix), 2))
 
     def initial(self, y: torch.Tensor) -> torch.Tensor:
         """The decoded picture, each sample of the chroma in all the pixels that it covers."""

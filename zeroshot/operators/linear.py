@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from zeroshot.precision import exact_sum
+
 Map = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -71,9 +73,9 @@ def largest_singular_value(
     with torch.no_grad():
         for step in range(iterations):
             image = operator.adjoint(operator(vector)) - beta * previous
-            alpha = float((image * vector).sum(dtype=torch.float64))
+            alpha = exact_sum(image * vector)
             image = image - alpha * vector
-            beta = float(image.square().sum(dtype=torch.float64).sqrt())
+            beta = exact_sum(image.square()) ** 0.5
             diagonal.append(alpha)
             tridiagonal = np.diag(diagonal) + np.diag(off_diagonal, 1) + np.diag(off_diagonal, -1)
             ritz, vectors = np.linalg.eigh(tridiagonal)

@@ -11,6 +11,7 @@ from torch import nn
 from zeroshot.notes import note
 from zeroshot.operators.linear import apply_linear
 from zeroshot.operators.operator import Operator, Shape
+from zeroshot.precision import exact_sum, widened
 
 #: Of images on which linearity is tried where nothing is known of their size.
 _LIKELY_SHAPES: tuple[Shape, ...] = ((1, 3, 64, 64), (1, 1, 64, 64))
@@ -183,8 +184,8 @@ def _declared(physics: Any) -> bool | None:
 
 
 def _norm(values: torch.Tensor) -> float:
-    return float(values.abs().double().square().sum().sqrt())
+    return exact_sum(widened(values.abs()).square()) ** 0.5
 
 
 def _inner(one: torch.Tensor, other: torch.Tensor) -> float:
-    return float((one.conj() * other).real.sum(dtype=torch.float64))
+    return exact_sum((one.conj() * other).real)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -130,16 +131,19 @@ class SpaceVaryingBlur(Blurring):
         self.locality()
         assert self.part_of is not None
         measured = self._measured(window)
-        part = self.with_boundary(self.boundary)
         whole, offset = self.part_of
-        part.part_of = whole, (offset[0] + measured.top, offset[1] + measured.left)
-        return part, measured
+        return self._placed(whole, (offset[0] + measured.top, offset[1] + measured.left)), measured
+
+    def _placed(self, whole: tuple[int, int], offset: tuple[int, int]) -> SpaceVaryingBlur:
+        """The same blur, with the same kernels in memory, of a part of what the grid spans."""
+        other = copy.copy(self)
+        other._modules = dict(self._modules)
+        other.part_of = whole, offset
+        return other
 
     def spanning(self, height: int, width: int) -> SpaceVaryingBlur:
         """The same blur for measurements of this size, of which parts can be cut."""
-        other = self.with_boundary(self.boundary)
-        other.part_of = (height, width), (0, 0)
-        return other
+        return self._placed((height, width), (0, 0))
 
     def describe(self) -> str:
         size = f"{self.size[0]}×{self.size[1]} kernels"

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 import torch
 
 from zeroshot.checks import require_choice
+from zeroshot.precision import exact_sum
 
 #: Upper bound of ‖∇‖² for forward differences along two axes.
 GRADIENT_NORM_SQUARED = 8.0
@@ -141,17 +142,17 @@ class TotalVariationNorm:
         # sqrt() would hand small arrays to MKL's threads, which wait for each other on a busy machine.
         norms = self.squared_norms(p, scratch).rsqrt_().reciprocal_()
         if self.smoothing == 0:
-            return norms.sum(dtype=torch.float64).item()
+            return exact_sum(norms)
         # h(t) = m (t − m/2)/α + (t − m) with m = min(t, α), without a branch.
         near = norms.clamp(max=self.smoothing)
-        far = norms.sub_(near).sum(dtype=torch.float64).item()
-        return far + near.square_().sum(dtype=torch.float64).item() / (2 * self.smoothing)
+        far = exact_sum(norms.sub_(near))
+        return far + exact_sum(near.square_()) / (2 * self.smoothing)
 
     def conjugate(self, p: torch.Tensor) -> float:
         """Σ h*(‖pᵢ‖) = α/2 Σ ‖pᵢ‖², for p within ‖pᵢ‖ ≤ 1."""
         if self.smoothing == 0:
             return 0.0
-        return 0.5 * self.smoothing * p.square().sum(dtype=torch.float64).item()
+        return 0.5 * self.smoothing * exact_sum(p.square())
 
     def prox_(self, p: torch.Tensor, step: float, scratch: torch.Tensor) -> torch.Tensor:
         """The proximal map of `step` · h* in place: p / (1 + step α), projected onto ‖pᵢ‖ ≤ 1."""

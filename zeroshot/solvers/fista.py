@@ -11,6 +11,7 @@ import torch
 from zeroshot.checks import require_choice
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.operators.operator import Operator
+from zeroshot.precision import exact_sum
 from zeroshot.quantisation import Quantised
 
 Restart = Literal["gradient", "objective", "none"]
@@ -104,7 +105,7 @@ class DataFidelity:
     def _sum(self, penalty: torch.Tensor) -> float:
         if self._measured is not None:
             penalty = penalty * self._measured
-        return self._scale * penalty.sum(dtype=torch.float64).item()
+        return self._scale * exact_sum(penalty)
 
 
 def _curvature(data_term: DataTerm, y: torch.Tensor) -> float:
@@ -278,4 +279,4 @@ class FastIterativeShrinkage:
 
 
 def _inner(a: torch.Tensor, b: torch.Tensor) -> float:
-    return torch.sum(a * b, dtype=torch.float64).item()
+    return exact_sum(a * b)

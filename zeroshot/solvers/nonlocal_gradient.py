@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from zeroshot.operators.linear import largest_singular_value
 from zeroshot.patches import match_blocks, pixel_rows
+from zeroshot.precision import exact_sum
 from zeroshot.solvers.finite_differences import Coupling, weight_chroma_
 from zeroshot.solvers.penalties import Fields, Penalty
 
@@ -183,7 +184,7 @@ class NonlocalPenalty(Penalty):
         p[0].mul_(self._squared_norms(p[0]).clamp_(min=1).rsqrt_())
 
     def value(self, z: Fields) -> float:
-        return self._squared_norms(z[0]).sqrt().sum(dtype=torch.float64).item()
+        return exact_sum(self._squared_norms(z[0]).sqrt())
 
 
 class _Differences:

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from zeroshot.precision import widest
+
 
 class Optimiser(ABC):
     """Groups of parameters, each with its learning rate "lr", and what is remembered of each parameter.
@@ -139,7 +141,7 @@ def _step_recorded(
     for state in states:
         if not isinstance(state["count"], torch.Tensor):
             state["count"] = torch.full(
-                (), float(state["count"]), dtype=torch.float64, device=parameters[0].device
+                (), float(state["count"]), dtype=widest(parameters[0].device), device=parameters[0].device
             )
     counts = [state["count"] for state in states]
     torch._foreach_add_(counts, 1)

@@ -9,6 +9,7 @@ import torch
 
 from zeroshot.data_terms import DataTerm, Gaussian
 from zeroshot.operators.operator import Operator
+from zeroshot.precision import exact_sum
 from zeroshot.solvers.penalties import Fields, Penalty
 
 
@@ -198,7 +199,7 @@ class PrimalDualHybridGradient:
     def _root_mean_square(self, difference: torch.Tensor) -> float:
         if self._measured is not None:
             difference = difference * self._measured
-        squared = difference.square().sum(dtype=torch.float64).item()
+        squared = exact_sum(difference.square())
         return math.sqrt(squared / max(self.measured_values, 1))
 
     def _rebalance(self) -> None:
@@ -225,13 +226,13 @@ class PrimalDualHybridGradient:
         slope.clamp_(max=0)
         if self._ceiling is not None:
             slope *= self._ceiling
-        least = slope.sum(dtype=torch.float64).item()
+        least = exact_sum(slope)
         return penalty + self.weight * variation, self.weight * (least - cost) - conjugate
 
     def _masked_sum(self, values: torch.Tensor) -> float:
         if self._measured is not None:
             values = values * self._measured
-        return values.sum(dtype=torch.float64).item()
+        return exact_sum(values)
 
     def shrink_step(self, factor: float) -> None:
         """Multiply the primal step length, and with it the product of the steps, by `factor`."""

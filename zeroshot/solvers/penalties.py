@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
+from zeroshot.precision import exact_sum
 from zeroshot.solvers.finite_differences import (
     GRADIENT_NORM_SQUARED,
     Coupling,
@@ -209,7 +210,7 @@ class CurvaturePenalty(Penalty):
         p[0].mul_(self._squared_norms(p[0]).clamp_(min=1).rsqrt_())
 
     def value(self, z: Fields) -> float:
-        return self._squared_norms(z[0]).sqrt_().sum(dtype=torch.float64).item()
+        return exact_sum(self._squared_norms(z[0]).sqrt_())
 
 
 class PenaltySum(Penalty):

@@ -14,6 +14,7 @@ import torch
 
 from zeroshot.checks import require_number, require_positive
 from zeroshot.memory import available_memory
+from zeroshot.precision import widened
 from zeroshot.solvers.singular_values import singular_value_thresholding, spectral_norm
 from zeroshot.solvers.thresholds import soft
 
@@ -92,7 +93,7 @@ class PrincipalComponentPursuit:
             raise ValueError("matrix must be finite, and holds NaN or infinity")
         require_positive({"weight": weight}, "weight", none="allowed")
         require_number({"noise": noise}, "noise")
-        self._matrix = matrix.double()
+        self._matrix = widened(matrix)
         longest = max(matrix.shape)
         self.weight = 1 / math.sqrt(longest) if weight is None else float(weight)
         self.iterations, self.rank = 0, 0

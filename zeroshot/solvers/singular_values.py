@@ -17,16 +17,19 @@ J.-F. Cai, E. J. Candès, Z. Shen: A singular value thresholding algorithm for m
 on Optimization 20 (2010), for the soft rule. S. Gu, Q. Xie, D. Meng, W. Zuo, X. Feng, L. Zhang: Weighted
 nuclear norm minimization and its applications to low level vision, IJCV 121 (2017), for the weighted rule.
 J. Zhang, D. Zhao, W. Gao: Group-based sparse representation for image restoration, IEEE TIP 23 (2014), for the
-hard rule.
+hard rule. N. Halko, P.-G. Martinsson, J. A. Tropp: Finding structure with randomness: probabilistic algorithms for
+constructing approximate matrix decompositions, SIAM Review 53 (2011), for the subspace iteration.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import torch
 
+from zeroshot.precision import widened
 from zeroshot.solvers.thresholds import hard, soft
 
 #: From singular values (B, m) and thresholds (B, 1) or (B, m) to new singular values, (B, m).
@@ -38,6 +41,12 @@ Shrinkage: TypeAlias = Literal["soft", "weighted", "hard"]
 SINGLE_PRECISION = 2e-5
 #: Between these single precision holds a sum of squares with all its digits.
 SMALLEST, LARGEST = 1e-30, 1e37
+#: Of Gram matrices of at least so many rows, so many eigenvectors are sought first, and so many of those have to lie
+#: below the threshold.
+LEAST_ROWS, LEADING, SPARE = 40, 16, 3
+#: One matrix in so many is tried first; all are decomposed in full where fewer than this share of those are of low
+#: rank.
+_SAMPLE, _WORTH_IT = 16, 0.4
 
 
 def weighted(values: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
@@ -62,14 +71,17 @@ def shrink_singular_values(groups: torch.Tensor, rule: Rule, thresholds: torch.T
 
     and with Y Yᵀ likewise where Y is wider than it is tall. That is cheaper than a batch of singular value
     decompositions. Squaring halves the digits: where single precision does not tell what lies above the
-    threshold from rounding, the Gram matrix is decomposed in double precision.
+    threshold from rounding, the Gram matrix is decomposed in double precision. Of large ones the few eigenvectors
+    above the threshold are sought by subspace iteration, which is many times quicker; where there are more of them,
+    the whole matrix is decomposed.
 
     Parameters
     ----------
     groups : torch.Tensor
         (B, n, d).
     rule : callable
-        f, one of :data:`RULES` or the like. It is given the singular values in ascending order.
+        f, one of :data:`RULES` or the like. It is given the singular values in ascending order, those below the
+        threshold not always.
     thresholds : torch.Tensor
         (B,), or (B, min(n, d)) for one threshold each; at least 0.
 
@@ -88,14 +100,69 @@ def shrink_singular_values(groups: torch.Tensor, rule: Rule, thresholds: torch.T
     tall = groups.shape[1] >= groups.shape[2]
     gram = groups.mT @ groups if tall else groups @ groups.mT
     if not _suffices(gram, thresholds):
-        wide = groups.double()
+        wide = widened(groups)
         gram = wide.mT @ wide if tall else wide @ wide.mT
-    squares, vectors = symmetric_eigen(gram)
+    elif thresholds.ndim == 1 and gram.shape[-1] >= LEAST_ROWS:
+        _require_finite(gram)
+        return _shrunk_by_leading(groups, gram, rule, thresholds, tall)
+    return _projected(groups, *symmetric_eigen(gram), rule, thresholds, tall)
+
+
+def _projected(
+    groups: torch.Tensor,
+    squares: torch.Tensor,
+    vectors: torch.Tensor,
+    rule: Rule,
+    thresholds: torch.Tensor,
+    tall: bool,
+) -> torch.Tensor:
+    """Y V (f(S)/S) Vᵀ, or its like for wide matrices, with some of the eigenvalues S² and eigenvectors V or all."""
     values = squares.clamp(min=0).sqrt()
     limits = (thresholds if thresholds.ndim == 2 else thresholds[:, None]).to(values)
     gain = torch.where(values > 0, rule(values, limits) / values, 0.0)
+    if squares.shape[-1] < vectors.shape[-2]:
+        scaled = (vectors * gain[:, None, :]).to(groups)
+        return (groups @ scaled) @ vectors.mT if tall else scaled @ (vectors.mT @ groups)
     projection = ((vectors * gain[:, None, :]) @ vectors.mT).to(groups)
     return groups @ projection if tall else projection @ groups
+
+
+def _shrunk_by_leading(
+    groups: torch.Tensor, gram: torch.Tensor, rule: Rule, thresholds: torch.Tensor, tall: bool
+) -> torch.Tensor:
+    """U f(S) Vᵀ by the few largest singular values where no others reach the threshold, else by all of them."""
+    _, low_rank = _leading(gram[::_SAMPLE], thresholds[::_SAMPLE])
+    if float(low_rank.float().mean()) < _WORTH_IT:
+        return _projected(groups, *symmetric_eigen(gram), rule, thresholds, tall)
+    pairs, low_rank = _leading(gram, thresholds)
+    result = _projected(groups, *pairs, rule, thresholds, tall)
+    rest = (~low_rank).nonzero()[:, 0]
+    if len(rest):
+        result[rest] = _projected(groups[rest], *symmetric_eigen(gram[rest]), rule, thresholds[rest], tall)
+    return result
+
+
+def _leading(
+    gram: torch.Tensor, thresholds: torch.Tensor
+) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The largest eigenvalues with their eigenvectors, and of which matrices these are all above the threshold.
+
+    They come of two steps of subspace iteration from a random start, Q ← orth(G Q), and the eigenvectors of Qᵀ G Q.
+    """
+    basis = _start(gram.shape[-1]).to(gram)
+    for _ in range(2):
+        basis = torch.linalg.qr(gram @ basis)[0]
+    inner = basis.mT @ (gram @ basis)
+    inner = torch.where(inner.isfinite(), inner, 0.0)
+    squares, within = symmetric_eigen(inner)
+    vectors = basis @ within
+    low_rank = (squares[:, SPARE - 1] < thresholds.square()) & vectors.isfinite().flatten(1).all(dim=1)
+    return (squares, vectors), low_rank
+
+
+@functools.cache
+def _start(rows: int) -> torch.Tensor:
+    return torch.randn(rows, LEADING, generator=torch.Generator().manual_seed(0))
 
 
 def _suffices(gram: torch.Tensor, thresholds: torch.Tensor) -> bool:
@@ -135,17 +202,22 @@ def symmetric_eigen(matrices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
     ValueError
         Where a matrix holds NaN or infinity.
     """
-    if not bool(matrices.isfinite().all()):
-        raise ValueError("the image holds values that are not finite, or too large to be squared")
+    _require_finite(matrices)
     try:
         values, vectors = torch.linalg.eigh(matrices)
     except RuntimeError:
         values, vectors = None, None
-    if values is not None and vectors is not None and bool(vectors.isfinite().all()):
+    if values is not None and vectors is not None and bool(vectors.sum().isfinite()):
         return values, vectors
     pairs = [_decomposed(matrix) for matrix in matrices.reshape(-1, *matrices.shape[-2:])]
     values, vectors = (torch.stack(part).to(matrices) for part in zip(*pairs, strict=True))
     return values.view(matrices.shape[:-1]), vectors.view(matrices.shape)
+
+
+def _require_finite(matrices: torch.Tensor) -> None:
+    # The largest magnitude is found in one pass; it is NaN where one of them is.
+    if not bool(torch.linalg.vector_norm(matrices, torch.inf).isfinite()):
+        raise ValueError("the image holds values that are not finite, or too large to be squared")
 
 
 def _decomposed(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

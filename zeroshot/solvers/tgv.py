@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from zeroshot.precision import exact_sum
 from zeroshot.solvers.finite_differences import (
     GRADIENT_NORM_SQUARED,
     Coupling,
@@ -130,7 +131,7 @@ class GeneralizedVariation(Penalty):
     def value(self, z: Fields) -> float:
         first = self._norm.value(z[0], self._scratch)
         second = self._second_norms_squared(z[1]).rsqrt_().reciprocal_()
-        return first + self._ratio * second.sum(dtype=torch.float64).item()
+        return first + self._ratio * exact_sum(second)
 
     def lower_bound(self, p: Fields) -> tuple[Fields, float]:
         """R with p′ = Eᵀr projected to where it is feasible, and the cost of what the projection took away.
@@ -146,7 +147,7 @@ class GeneralizedVariation(Penalty):
         reached = feasible
         if self._steering is not None:
             reached = _without_far_border_(self._steering.apply_(feasible.clone(), self._transformed))
-        excess = (wanted - reached).abs().sum(dtype=torch.float64).item()
+        excess = exact_sum((wanted - reached).abs())
         return [feasible, p[1]], self.box * excess
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from zeroshot.precision import widened
 from zeroshot.solvers.singular_values import symmetric_eigen
 
 #: Patches are also taken of the image shrunk by these factors: structures recur at other sizes.
@@ -150,7 +151,7 @@ def principal_components(groups: list[torch.Tensor]) -> torch.Tensor:
     for group in groups:
         channels = (group - group.mean(0)).transpose(0, 1)
         covariances.append(channels.mT @ channels / max(1, len(group)))
-    _, vectors = symmetric_eigen(torch.stack(covariances).double())
+    _, vectors = symmetric_eigen(widened(torch.stack(covariances)))
     return vectors.flip(-1).mT.to(groups[0].dtype).contiguous()
 
 

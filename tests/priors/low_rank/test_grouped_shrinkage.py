@@ -118,6 +118,30 @@ def test_a_matrix_of_rank_one_is_recovered_from_noise_by_the_hard_rule() -> None
     assert (found - truth).square().mean() < 0.1 * (noisy - truth).square().mean()
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("shape", [(70, 49), (60, 192)], ids=str)
+def test_large_matrices_of_low_rank_agree_with_the_decomposition(rule: str, shape: tuple[int, int]) -> None:
+    """Those with few values above the threshold, with many, with none, and of zeros, in one batch."""
+    ranks = [0, 1, 5, 12, 30] * 8
+    rows, columns = shape
+    batch = torch.stack(
+        [normal(1, rows, rank, seed=rank)[0] @ normal(1, rank, columns, seed=rank + 50)[0] for rank in ranks]
+    )
+    noisy = batch + 0.01 * normal(len(ranks), *shape, seed=7)
+    noisy[5] = 0
+    thresholds = torch.full((len(ranks),), 1.0)
+    expected = by_definition(noisy, RULES[rule], thresholds)
+    found = shrink_singular_values(noisy, RULES[rule], thresholds).double()
+    torch.testing.assert_close(found, expected, atol=2e-3, rtol=1e-3)
+
+
+def test_images_that_are_not_finite_are_refused_in_large_groups() -> None:
+    batch = normal(20, 60, 192)
+    batch[3, 0, 0] = torch.nan
+    with pytest.raises(ValueError, match="not finite"):
+        shrink_singular_values(batch, soft, torch.full((20,), 5.0))
+
+
 def test_fixed_weights_in_ascending_order_give_the_minimum() -> None:
     """½‖Y − X‖² + Σ wᵢ sᵢ(X): no gradient descent from many starts gets lower (Gu et al., theorem 1)."""
     target = normal(1, 6, 4).double()
@@ -206,3 +230,16 @@ def test_groups_are_no_larger_than_the_window() -> None:
 def test_an_image_smaller_than_a_patch_is_refused() -> None:
     with pytest.raises(ValueError, match=r"image \(5 × 9\) is smaller than a patch of 6 × 6"):
         PatchGroups(normal(1, 5, 9), 6, 10, 2, 5)
+
+
+@pytest.mark.parametrize("size", [(40, 52), (33, 31)], ids=str)
+def test_half_of_the_groups_covers_the_image_and_is_nearly_all_of_them(size: tuple[int, int]) -> None:
+    image = 0.5 + 0.05 * normal(1, *size)
+    found = PatchGroups(image, 6, 20, 3, 8)
+    everything = found.shrink(image, soft, 0.5)
+    half = found.shrink(image, soft, 0.5, share="half")
+    # A pixel without a patch would stay as noisy as it is.
+    assert float((half - 0.5).abs().max()) < 0.6 * float((image - 0.5).abs().max())
+    assert float((half - 0.5).std()) < 1.2 * float((everything - 0.5).std())
+    apart = PatchGroups(image, 6, 20, 4, 8)
+    assert torch.equal(apart.shrink(image, soft, 0.5), apart.shrink(image, soft, 0.5, share="half"))

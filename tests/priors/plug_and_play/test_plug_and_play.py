@@ -439,3 +439,26 @@ def test_a_denoiser_hurries_where_it_would_not_come_to_its_end(monkeypatch: pyte
         with kept(Deadline(1000.0)):
             run = prior_class("bm3d").for_problem(problem).begin(problem, seeded())
         assert run.remark() == remark
+
+
+@pytest.mark.parametrize("name", ["bm3d", "wnnm"])
+def test_a_run_that_hurried_is_continued_as_it_was_whatever_time_there_is(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = Problem(uniform(1, 1, 24, 24), Identity(), Gaussian(), sigma=0.1, task="denoise")
+    monkeypatch.setattr(denoisers, "quick_look", lambda _: Look(FirstImage(problem.y), 2000.0))
+    prior = prior_class(name).for_problem(problem)
+    with kept(Deadline(1000.0)):
+        hurried = prior.begin(problem, seeded())
+    hurried.step()
+    saved = hurried.state_dict()
+    while not hurried.finished:
+        hurried.step()
+    monkeypatch.setattr(denoisers, "quick_look", lambda _: Look(FirstImage(problem.y)))
+    continued = prior.begin(problem, seeded())
+    assert continued.remark() == ""
+    continued.load_state_dict(saved)
+    assert continued.remark() == hurried.remark() != ""
+    while not continued.finished:
+        continued.step()
+    assert torch.equal(continued.step().image, hurried.step().image)

@@ -11,7 +11,8 @@ from tests.pictures import seeded, uniform
 from zeroshot.loop import Loop
 from zeroshot.operators import Identity, Mask
 from zeroshot.priors.untrained.blending import Blend, HoleBlend, depth_in_holes
-from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior, DeepImageRun
+from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
+from zeroshot.priors.untrained.deep_image_run import DeepImageRun
 from zeroshot.priors.untrained.guide import guide_image
 from zeroshot.problem import Problem
 from zeroshot.stopping import HeldOut, HeldOutGain, MaxIterations

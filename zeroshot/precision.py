@@ -1,0 +1,20 @@
+"""Sums and matrices with as many digits as a device has: Apple's GPUs compute in single precision alone."""
+
+from __future__ import annotations
+
+import torch
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """float64, or float32 on a device that has no double precision."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def exact_sum(values: torch.Tensor) -> float:
+    """The sum of all values, added up in the widest precision of their device."""
+    return float(values.sum(dtype=widest(values.device)))
+
+
+def widened(values: torch.Tensor) -> torch.Tensor:
+    """The same values in the widest precision of their device."""
+    return values.to(widest(values.device))
