@@ -91,7 +91,7 @@ def photographs(arguments: Any) -> None:
             blurred = (blurred + NOISE * torch.randn(blurred.shape, generator=generator)).clamp(0, 1)
             margin = kernel.shape[0] // 2
             inner = truth[..., margin:-margin, margin:-margin]
-            pixels = load(blurred[0].permute(1, 2, 0).numpy()).pixels(torch.uint8)
+            pixels = (255 * blurred[0].permute(1, 2, 0)).round().byte().numpy()
             table.append(compared(f"{path.stem} k{which}", pixels, kernel, inner, arguments.prior))
     report("Kodak with noise of 1 %", table)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import zeroshot
 from zeroshot.tasks import Option, Task, tasks
 from zeroshot.tasks.noise import DataTermChoice
-from zeroshot.tasks.options import Choice, GreyLevels, Positive, Scale, Share
+from zeroshot.tasks.options import Choice, GreyLevels, Positive, PositiveOrAuto, Scale, Share
 
 STUB = Path(zeroshot.__file__).with_name("task_functions.pyi")
 SOLVE = Path(zeroshot.__file__).with_name("solve.py")
@@ -25,6 +25,7 @@ ANNOTATIONS = {
     DataTermChoice: "str | DataTerm",
     Choice: "str",
     GreyLevels: "float",
+    PositiveOrAuto: "float | str",
     Positive: "float",
     Scale: "int",
     Share: "float",

@@ -22,7 +22,7 @@ def denoise(
     stripes: str = "auto",
     noise: Any = None,
     data_term: str | DataTerm = "gaussian",
-    peak: float | None = None,
+    peak: float | str | None = None,
     prior: str | Prior = "bm3d",
     settings: dict[str, Any] | None = None,
     stopping: StoppingRule | None = None,
@@ -206,7 +206,7 @@ def deblur(
 ) -> Restoration: ...
 def sharpen(
     image: Any,
-    radius: float = "auto",
+    radius: float | str = "auto",
     *,
     strength: Any = 1.0,
     sigma: float | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ import torch
 from zeroshot.colour import full_range_luma
 from zeroshot.inspection.finding import Finding
 from zeroshot.kernels.edge_widths import ABOVE_NOISE, LEAST_SLOPE, edges, width_of_step
+from zeroshot.operators import Blur
 
 #: The Gaussians that the picture is blurred with once more, in pixels, the wider one where edges are wider than that.
 _REBLURS, _WIDE = (1.0, 2.0), 2.2

@@ -49,7 +49,7 @@ _LEAST_WEIGHT, _SMALLEST_PART, _LAST_PART = 0.02, 0.03, 0.02
 _FIT_STEPS, _LAST_FIT_STEPS = 60, 200
 #: The blur of a lens is believed where gradients are sparser with it, or not so much less sparse as this says; how
 #: much a free kernel that is wider than the edges speaks for itself.
-_SPARSER, _WIDER = 1.005, 0.06
+_SPARSER, _WIDER = 1.015, 0.06
 #: How the distance from that grows into a confidence, from a half on.
 _SURE = 8.0
 #: Axes of a Gaussian that differ by less than this factor are taken for equal.

@@ -160,6 +160,6 @@ def directional_widths(
 def gaussian_of(covariance: np.ndarray) -> np.ndarray:
     """The Gaussian of a covariance (2, 2), rows first, as a kernel of odd side that reaches four deviations."""
     radius = max(1, math.ceil(4 * math.sqrt(float(np.linalg.eigvalsh(covariance)[-1]))))
-    place = np.stack(np.mgrid[-radius : radius + 1, -radius : radius + 1], axis=-1).astype(float)
+    place = np.moveaxis(np.mgrid[-radius : radius + 1, -radius : radius + 1], 0, -1).astype(float)
     weights = np.exp(-0.5 * np.einsum("hwi,ij,hwj->hw", place, np.linalg.inv(covariance), place))
     return weights / weights.sum()

@@ -12,6 +12,8 @@ from scipy.fft import next_fast_len
 from zeroshot.kernels.periodic import differences
 
 _DIRECTIONS = 4
+#: A step that moves less than this share of the kernel's sum is the last.
+_SETTLED = 1e-4
 
 
 class StrongEdges:
@@ -97,6 +99,8 @@ def fitted_kernel(
     ahead, momentum = k, 1.0
     for _ in range(steps):
         following = (ahead - (normal(ahead) - told) / bound).clamp(min=0)
+        if float((following - k).abs().sum()) < _SETTLED * float(following.sum()):
+            return following
         if float(((ahead - following) * (following - k)).sum()) > 0:  # it overshot: begin anew
             momentum, ahead = 1.0, following
         else:

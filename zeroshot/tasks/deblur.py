@@ -261,8 +261,7 @@ DEBLUR = Task(
     suited=("pnp", "tv", "wavelet", "gsr", "tgv"),
     examples=(
         "zeroshot deblur shaky.jpg",
-        "zeroshot deblur shaky.jpg --kernel gaussian=1.6",
-        "zeroshot deblur shaky.jpg -o sharp.jpg --kernel kernel.png --sigma 2",
+        "zeroshot deblur shaky.jpg -o sharp.jpg --kernel gaussian=1.6 --sigma 2",
     ),
     outcome="deblurred",
     prior="pnp",

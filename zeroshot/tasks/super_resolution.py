@@ -166,8 +166,7 @@ SUPER_RESOLUTION = Task(
     suited=("pnp", "ncsr", "tv", "tgv", "wavelet"),
     examples=(
         "zeroshot sr small.png --scale 4",
-        "zeroshot sr small.png -o large.png --scale 2 --prior ncsr",
-        "zeroshot sr small.png --scale 4 --kernel auto",
+        "zeroshot sr small.png -o large.png --scale 2 --kernel auto",
     ),
     outcome="upscaled",
     prior="pnp",
