@@ -100,7 +100,7 @@ def test_flags(words: list[str], name: str, value: Any, asked: dict[str, Any]) -
     "words",
     [
         ["--sigma", "300"], ["--sigma", "loud"], ["--seconds", "0"], ["--threads", "0"], ["--timeout", "-1"],
-        ["--memory", "inf"], ["--seed", "-1"], ["--missing", "0"], ["--hints", "none.png"], ["--task", "sharpen"],
+        ["--memory", "inf"], ["--seed", "-1"], ["--missing", "0"], ["--hints", "none.png"], ["--task", "varnish"],
     ],
 )  # fmt: skip
 def test_words_that_are_no_values(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -132,7 +132,7 @@ def _damage(picture: Picture, given: Mapping[str, Any], generator: torch.Generat
 
 SHARPEN = Task(
     name="sharpen",
-    summary="sharpen what the lens or the demosaicking has left soft, without halos",
+    summary="sharpen what the lens has left soft, without halos",
     options=(_RADIUS, _STRENGTH, *NOISY),
     pose=_pose,
     damage_options=(Option("radius", _Radius(), "standard deviation of the Gaussian in pixels"),),
