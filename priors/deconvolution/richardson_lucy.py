@@ -8,11 +8,13 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 
 from zeroshot.checks import require_choice, require_number, require_positive, require_whole
-from zeroshot.data_terms import Gaussian, Poisson
+from zeroshot.data_terms import Poisson
 from zeroshot.estimate import Estimate
 from zeroshot.operators import fill_holes
 from zeroshot.operators.blurring import Blurring
 from zeroshot.prior import Prior, Run
+from zeroshot.priors.clean import CleanRun
+from zeroshot.priors.deconvolution.blurs import reason_against
 from zeroshot.priors.total_variation.convex import expected_residual
 from zeroshot.problem import Problem
 from zeroshot.solvers.finite_differences import TotalVariationNorm, divergence, gradient
@@ -83,16 +85,11 @@ class RichardsonLucy(Prior):
 
     def supports(self, problem: Problem) -> str | None:
         """None for blurs with Gaussian or Poisson noise."""
-        if not isinstance(problem.operator, Blurring):
-            return f"{self.name} undoes a blur, and {problem.operator.describe()} is none; take tv or pnp"
-        if not isinstance(problem.data_term, Gaussian | Poisson):
-            term = type(problem.data_term).__name__
-            return f"{self.name} is for Gaussian and Poisson noise, and not for the data term {term}"
-        return None
+        return reason_against(self.name, problem)
 
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
         """The run; nothing is random."""
-        return RichardsonLucyRun(self, problem)
+        return CleanRun(problem) if problem.is_clean else RichardsonLucyRun(self, problem)
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
         """The discrepancy principle, or `iterations` made."""

@@ -11,12 +11,14 @@ from torch.nn import functional
 
 from zeroshot.checks import require_number, require_positive, require_whole
 from zeroshot.colour import opponent_axes
-from zeroshot.data_terms import Gaussian, Poisson
+from zeroshot.data_terms import Poisson
 from zeroshot.estimate import Estimate
 from zeroshot.noise import spectrum
 from zeroshot.operators import fill_holes
 from zeroshot.operators.blurring import Blurring
 from zeroshot.prior import Prior, Run
+from zeroshot.priors.clean import CleanRun
+from zeroshot.priors.deconvolution.blurs import reason_against
 from zeroshot.priors.deconvolution.power_law import PowerLaw, fitted_power_law
 from zeroshot.priors.total_variation.convex import expected_residual
 from zeroshot.problem import Problem
@@ -86,16 +88,11 @@ class Wiener(Prior):
 
     def supports(self, problem: Problem) -> str | None:
         """None for blurs with Gaussian or Poisson noise."""
-        if not isinstance(problem.operator, Blurring):
-            return f"{self.name} undoes a blur, and {problem.operator.describe()} is none; take tv or pnp"
-        if not isinstance(problem.data_term, Gaussian | Poisson):
-            term = type(problem.data_term).__name__
-            return f"{self.name} is for Gaussian and Poisson noise, and not for the data term {term}"
-        return None
+        return reason_against(self.name, problem)
 
     def start(self, problem: Problem, generator: torch.Generator) -> Run:
         """The run; nothing is random."""
-        return WienerRun(self, problem)
+        return CleanRun(problem) if problem.is_clean else WienerRun(self, problem)
 
     def default_stopping(self, problem: Problem) -> StoppingRule:
         """None: the one step ends at the minimum."""

@@ -154,3 +154,12 @@ def test_clipped_highlights_leave_the_data_term_and_may_be_brighter_than_white()
         for one in (problem, held)
     )
     assert decibels(ours, truth) > decibels(clipped_counts, truth) + 3
+
+
+@pytest.mark.parametrize("prior", ["pnp", "tv", "wiener", "unsupervised_wiener", "richardson_lucy"])
+def test_a_picture_without_a_blur_stays_as_it_is(prior):
+    sharp = sample("astronaut")[:96, 180:276]
+    with pytest.warns(OptionWarning, match="no blur was found"):
+        result = zeroshot.deblur(sharp, prior=prior, progress=False)
+    np.testing.assert_array_equal(result.image, sharp)
+    assert result.provenance["kernel"]["kind"] == "none"
