@@ -251,7 +251,7 @@ def test_the_page_is_written_at_the_end_and_now_and_then(
 
 
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({"task": "sharpen"}, "there is no task 'sharpen'"),
+    ({"task": "smudge"}, "there is no task 'smudge'"),
     ({"options": {"scale": 2}}, "has no option 'scale'"),
     ({"options": {}}, "needs one noise"),
     ({"seconds": 0}, "seconds must be a positive number"),
