@@ -19,6 +19,8 @@ from zeroshot import polling
 # Help is wrapped to the width of the terminal, and tests read it; so do the programs that they start.
 os.environ["COLUMNS"] = "80"
 os.environ.pop("ZEROSHOT_TRACEBACK", None)
+# Nobody's own defaults.
+os.environ["ZEROSHOT_CONFIG"] = ""
 
 pytest.register_assert_rewrite("tests.contract")
 

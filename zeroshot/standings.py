@@ -268,6 +268,24 @@ def listing(task: str, default: str) -> str:
     return "\n\n".join(parts)
 
 
+def standing_facts(task: str) -> list[dict[str, Any]]:
+    """The rows of the table of a task, for programs; none where nothing was measured."""
+    return [
+        {
+            "damage": row.what,
+            "kind": row.kind,
+            "set": row.set,
+            "images": row.images,
+            "size": row.size,
+            "methods": [
+                {"name": method, "is_prior": method in row.priors, **figures._asdict()}
+                for method, figures in row.figures.items()
+            ],
+        }
+        for row in stored().get(task, {}).values()
+    ]
+
+
 def _told(task: str, default: str, kind: str) -> str:
     roles = choices(task, default, kind)
     named = ", ".join(f"{prior} is {_ROLE_TEXTS[role]}" for role, prior in roles.items())

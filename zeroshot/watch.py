@@ -7,6 +7,7 @@ run goes on.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import math
 import signal
 import sys
@@ -31,6 +32,10 @@ from zeroshot.loop import INTERRUPTED, Listener, Loop
 from zeroshot.prior import Prior, Run
 from zeroshot.spelling import visible
 from zeroshot.terminal import is_terminal
+
+_LOGGER = logging.getLogger(__name__)
+#: Of a run that has no bar, a line is logged so often.
+SECONDS_BETWEEN_LINES = 30.0
 
 Callback = Callable[[Estimate, Run], None]
 
@@ -163,6 +168,8 @@ class Told(Listener):
 class Progress(Listener):
     """A bar with the loss and, under a budget, the time left: on standard error, or in a notebook's cell.
 
+    Where nobody sees it, as in a file of standard error, the same is logged now and then, a line at a time.
+
     It counts towards what ends the run: the budget in seconds, the share of the tiles that is done, or the most
     iterations that the rule allows. Where nothing of that is known, it counts iterations.
 
@@ -181,10 +188,15 @@ class Progress(Listener):
         hidden = sys.stderr is None or (not seen if shown is None else not shown)
         self.label, self._seconds = visible(label), seconds
         self._begun = False
+        self._is_logged = hidden and shown is None
+        self._logged = time.monotonic()
         self.bar = _bar_class()(total=seconds, desc=self.label, disable=hidden, bar_format=_FORM, leave=False)
 
     def stepped(self, loop: Loop, estimate: Estimate) -> None:
         """Show the state after a step, and beside the label where a run of several parts is."""
+        if self._is_logged and time.monotonic() - self._logged >= SECONDS_BETWEEN_LINES:
+            self._logged = time.monotonic()
+            _LOGGER.info("%s", self._line(loop, estimate))
         if self.bar.disable:
             return
         share = loop.run.share_done()
@@ -207,6 +219,22 @@ class Progress(Listener):
         self.bar.set_postfix_str(f"iteration {estimate.iteration}, loss {estimate.loss:.3g}", refresh=False)
         with self._unless_gone():
             self.bar.update(max(0, min(position, self.bar.total or position) - self.bar.n))
+
+    def _line(self, loop: Loop, estimate: Estimate) -> str:
+        """The state after a step in words."""
+        stage = loop.run.stage()
+        label = f"{self.label}, {visible(stage)}" if stage else self.label
+        share = loop.run.share_done()
+        most = loop.rule.most_iterations
+        if self._seconds is not None:
+            share = loop.seconds / self._seconds
+        elif share is None and most:
+            share = estimate.iteration / most
+        percentage = "" if share is None else f"{min(share, 1):.0%}, "
+        return (
+            f"{label}: {percentage}iteration {estimate.iteration}, loss {estimate.loss:.3g}, "
+            f"{loop.seconds:.0f} s"
+        )
 
     def close(self) -> None:
         """Take the bar away."""

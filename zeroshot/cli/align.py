@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "align",
-        help="cut a face out of a photograph as generators of faces know it, and put it back",
+        help="cut a face out for a generator of faces, and put it back",
         description="Cut a face out of a photograph, upright and of one size; with --back, put a restored one in "
         "its place.",
         usage="zeroshot align PHOTOGRAPH --landmarks POINTS [-o OUT] [options]",

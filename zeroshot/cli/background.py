@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
     """Add the command to the sub-parsers of the command line."""
     command = commands.add_parser(
         "background",
-        help="separate the frames of a fixed camera into background and what moves",
+        help="separate what moves from the background in a video",
         description="Separate the frames of a fixed camera into a background of low rank and what moves before "
         "it (robust principal component analysis). All frames are looked at together.",
         usage="zeroshot background FRAMES [FRAMES ...] [-o OUT] [options]",

@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "edit",
-        help="edit an image that was inverted in a generator (--prior inversion --latent FILE.npz)",
+        help="edit an image that was inverted in a generator",
         description="Edit an image that was inverted in a generator: first 'zeroshot denoise me.png -o o.png --sigma 0 "
         "--prior inversion --weights ffhq.pkl --latent me.npz'.",
         usage="zeroshot edit LATENT.npz --weights FILE [-o OUT] [options]",

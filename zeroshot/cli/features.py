@@ -18,7 +18,7 @@ def add_parser(commands: Any, add_run_options: Any) -> None:
     """Add the command to the parser, with the options of a run that the tasks have."""
     parser = commands.add_parser(
         "invert-features",
-        help="the natural image that has the VGG features of the given one",
+        help="find the image that has the VGG features of a given one",
         description="Draw what VGG still knows of an image after one of its layers, as an image.",
         usage="zeroshot invert-features IMAGE --features WEIGHTS [-o OUT] [options]",
         examples=(

@@ -37,6 +37,18 @@ def prior_listing() -> str:
     return str(prior_table())
 
 
+def prior_facts(name: str) -> dict[str, Any]:
+    """One prior with its settings, for programs."""
+    name = prior_named(name)
+    found = prior_outline(name)
+    meanings = documented_parameters(found)
+    settings = [
+        {"name": field.name, "default": _default(field), "meaning": meanings.get(field.name, "")}
+        for field in dataclasses.fields(found)  # type: ignore[arg-type]
+    ]
+    return {"name": name, "summary": found.summary, "settings": settings}
+
+
 def prior_description(name: str) -> str:
     """One prior with its settings: its own words where it has `settings_help`, else its docstring's."""
     name = prior_named(name)

@@ -6,6 +6,7 @@ import argparse
 import ast
 import itertools
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,17 @@ from typing import Any
 from zeroshot.cli import align as command_align
 from zeroshot.cli import background as command_background
 from zeroshot.cli import compare as command_compare
+from zeroshot.cli import completion, configuration, values
 from zeroshot.cli import degrade as command_degrade
 from zeroshot.cli import edit as command_edit
 from zeroshot.cli import features as command_features
 from zeroshot.cli import inspect as command_inspect
 from zeroshot.cli import metrics as command_metrics
 from zeroshot.cli import restore as command_restore
-from zeroshot.cli import values
 from zeroshot.cli import weights as command_weights
 from zeroshot.cli.arguments import Files, Parser, named_command, refuse_pipes, refuse_unknown_options
 from zeroshot.cli.batch import add_jobs
+from zeroshot.cli.messages import say
 from zeroshot.cli.task_options import add_task_options
 from zeroshot.registry import __version__, is_prior, setting_names, settings_of_priors
 from zeroshot.tasks import Task, tasks
@@ -69,27 +71,36 @@ def _literal(text: str) -> Any:
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The arguments as values; SystemExit with status 2 and one line on stderr where they do not fit."""
     parser, commands = _parser()
+    if completion.is_asked():
+        completion.answer(parser)
     chosen = parser
     try:
         words = named_command(_joined_ranges(arguments), commands, list(tasks()))
         chosen = commands.get(words[0], parser)
-        refuse_unknown_options(words[1:], chosen, lambda: _settings_of_chosen(words), settings_of_priors)
+        defaults = configuration.lay_under(chosen, words[0], commands) if words[0] in commands else []
+        prior = chosen.get_default("prior")
+        refuse_unknown_options(
+            words[1:], chosen, lambda: _settings_of_chosen(words, prior), settings_of_priors
+        )
         options, unknown = parser.parse_known_args(words)
         if unknown:
             left = " ".join(unknown)
             raise ValueError(f"{left!r} was not understood; '{chosen.prog} --help' shows what it takes")
         refuse_pipes(options)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         chosen.error(str(error))
+    told = configuration.in_effect(defaults, options)
+    if told and not getattr(options, "quiet", False):
+        say(f"zeroshot: {told}", sys.stderr)
     return options
 
 
-def _settings_of_chosen(words: Sequence[str]) -> list[str]:
-    """The names of the settings of the prior that the words choose, without its import."""
+def _settings_of_chosen(words: Sequence[str], default: str | None) -> list[str]:
+    """The names of the settings of the prior that the words choose, or else the default, without its import."""
     chosen = [word.partition("=")[2] for word in words if word.startswith("--prior=")]
     chosen += [after for word, after in itertools.pairwise(words) if word == "--prior"]
     table = tasks()
-    prior = (chosen or [table[words[0]].prior if words[0] in table else "dip"])[-1]
+    prior = (chosen or [default or (table[words[0]].prior if words[0] in table else "dip")])[-1]
     return setting_names(prior) if is_prior(prior) else []
 
 
@@ -124,8 +135,12 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     for task in tasks().values():
         _add_task(commands, task)
-    listing = ("zeroshot tasks", "zeroshot denoise --help")
-    commands.add_parser("tasks", help="list the tasks and their options", examples=listing)
+    listed = commands.add_parser(
+        "tasks",
+        help="list the tasks and their options",
+        examples=("zeroshot tasks", "zeroshot tasks --json"),
+    )
+    _add_json(listed)
     priors = commands.add_parser(
         "priors",
         help="list the priors and their settings",
@@ -135,6 +150,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     priors.add_argument(
         "--task", help="what priors and other packages reach on a task, and how long they take"
     )
+    _add_json(priors)
     info = commands.add_parser(
         "info",
         help="show how an output was made",
@@ -143,6 +159,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     info.add_argument(
         "images", nargs="+", type=Path, action=Files, metavar="IMAGE", help="images that zeroshot wrote"
     )
+    info.add_argument("--json", action="store_true", help="an object, or a list for several images")
     command_inspect.add_parser(commands)
     command_compare.add_parser(commands)
     command_degrade.add_parser(commands)
@@ -152,7 +169,12 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     command_edit.add_parser(commands)
     command_align.add_parser(commands)
     command_features.add_parser(commands, _add_solver_options)
+    completion.add_parser(commands)
     return parser, dict(commands.choices)
+
+
+def _add_json(command: Parser) -> None:
+    command.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _add_task(commands: Any, task: Task) -> None:
@@ -197,6 +219,8 @@ def _add_run_options(command: Parser, task: Task) -> None:
         help="the mean of N runs from different seeds; --maps writes their deviation (default 1)")  # fmt: skip
     expert("--checkpoint-seconds", type=values.number("a number of seconds of at least 0", 0, math.inf),
         default=60.0, metavar="SECONDS", help="seconds between checkpoints (default 60)")  # fmt: skip
+    expert("--json", action="store_true",
+        help="say how it went as JSON on standard output, a line for each output")  # fmt: skip
     expert("--trace", type=Path, metavar="FILE.json", help="write the history of the run as JSON")
     expert("--maps", type=Path, metavar="FOLDER",
         help="write what the prior makes beside the image: deviations, importances, further solutions")  # fmt: skip

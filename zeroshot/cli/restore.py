@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def _restore_single(options: argparse.Namespace) -> int:
     if wants_folder:
         make_folder(output.parent)
     if _is_finished(options, output):
-        if not options.quiet:
+        if not (options.quiet or options.json):
             say(f"{output} is finished already")
         return 0
     try:
@@ -220,7 +221,9 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
     # Only now: an output that could not be written can still be had by --resume.
     with contextlib.suppress(OSError):
         checkpoint.unlink(missing_ok=True)
-    if not options.quiet:
+    if options.json:
+        say(_json_summary(source, output, restoration))
+    elif not options.quiet:
         say(_summary(output, restoration))
     return 0
 
@@ -265,7 +268,10 @@ def _stream_one(options: argparse.Namespace, source: Path, output: Path) -> int:
     # One of an earlier run, which --overwrite gave up.
     with contextlib.suppress(OSError):
         files.checkpoint_of(output).unlink(missing_ok=True)
-    if not options.quiet:
+    if options.json:
+        facts = {"tiles": written.tiles, "seconds": round(written.seconds, 3)}
+        say(json.dumps({"input": str(source), "output": str(output), **facts}, ensure_ascii=False))
+    elif not options.quiet:
         size, tiles = " × ".join(map(str, written.shape[:2])), counted(written.tiles, "tile")
         say(f"{output}: {size} in {tiles}, written as they were done, in {written.seconds:.1f} s")
     return 0
@@ -290,6 +296,22 @@ def _write(options: argparse.Namespace, restoration: Any, output: Path, *, overw
 
         done.append(save_or_rescue(save_maps, options.maps, what="what --maps asks for"))
     return all(done)
+
+
+def _json_summary(source: Path, output: Path, restoration: Any) -> str:
+    """How it went, in one line for programs; the output itself holds the whole provenance."""
+    facts = {
+        "input": str(source),
+        "output": str(output),
+        "task": restoration.provenance["task"],
+        "prior": restoration.provenance["prior"],
+        "iterations": restoration.iterations,
+        "seconds": round(restoration.seconds, 3),
+        "sigma": restoration.sigma,
+        "stopped_by": restoration.stopped_by,
+        "findings": restoration.findings,
+    }
+    return json.dumps(facts, ensure_ascii=False)
 
 
 def _summary(output: Path, restoration: Any) -> str:

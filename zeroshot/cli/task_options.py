@@ -23,6 +23,28 @@ def task_listing() -> str:
     return "\n\n".join(_described(task) for task in tasks().values())
 
 
+def task_facts() -> list[dict[str, Any]]:
+    """The same for programs: every task with its options, each as it is typed and as it is called in Python."""
+    return [
+        {
+            "name": task.name,
+            "summary": task.summary,
+            "prior": task.prior,
+            "options": [
+                {
+                    "name": option.name,
+                    "flag": option.flag,
+                    "meaning": _meaning(option),
+                    "required": option.required,
+                    "expert": option.expert,
+                }
+                for option in task.options
+            ],
+        }
+        for task in tasks().values()
+    ]
+
+
 def _described(task: Task) -> str:
     lines = [f"{task.name}: {task.summary}"]
     lines += [f"{_INDENT}{option.flag}: {_meaning(option)}" for option in task.options]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ def add_parser(commands: Any) -> None:
     convert.add_argument("output", type=Path, metavar="OUT.safetensors", help="the file to write")
     convert.add_argument("--mapping", type=Path, help="the mapping network, where it is a file of its own")
     convert.add_argument("--overwrite", action="store_true", help="replace an output that exists")
-    actions.add_parser("list", help="the published weights that are known by name, with their terms")
+    listed = actions.add_parser("list", help="the published weights that are known by name, with their terms")
+    for one in (inspect, listed):
+        one.add_argument("--json", action="store_true", help="print JSON, for programs")
     fetch = actions.add_parser("fetch", help="download published weights into the cache")
     fetch.add_argument("name", help="one of 'zeroshot weights list'")
     parser.set_defaults(run=run)
@@ -36,6 +39,9 @@ def run(options: argparse.Namespace) -> int:
     """Do what the command line asks; the exit code."""
     from zeroshot.generators import describe, formats, zoo
 
+    if options.action == "list" and options.json:
+        say_page(json.dumps({name: _facts(zoo.ENTRIES[name]) for name in zoo.names()}, indent=2))
+        return 0
     if options.action == "list":
         for name in zoo.names():
             entry = zoo.ENTRIES[name]
@@ -54,12 +60,20 @@ def run(options: argparse.Namespace) -> int:
     generator = formats.load(options.file, options.mapping)
     if options.action == "inspect":
         facts = describe(generator)
+        if options.json:
+            say_page(json.dumps(facts, indent=2, default=str))
+            return 0
         width = max(map(len, facts))
         say_page("\n".join(f"{name:<{width}}  {visible(value)}" for name, value in facts.items()))
         return 0
     formats.save(generator, options.output, overwrite=options.overwrite)
     say(f"{options.output}: {generator.architecture}, {options.output.stat().st_size / 2**20:.1f} MiB")
     return 0
+
+
+def _facts(entry: Any) -> dict[str, str]:
+    """What is told of published weights."""
+    return {name: getattr(entry, name) for name in ("domain", "alignment", "licence", "source")}
 
 
 def _require_not_read(options: argparse.Namespace) -> None:

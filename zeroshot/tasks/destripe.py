@@ -77,7 +77,7 @@ def _damage(picture: Picture, given: Options, generator: torch.Generator) -> Dam
 
 DESTRIPE = Task(
     name="destripe",
-    summary="subtract stripes of rows and columns, and remove the noise that is left",
+    summary="subtract stripes of rows and columns; remove the noise left",
     options=(
         _DIRECTION,
         replace(_SIGMA, text="standard deviation of the noise beside them"),

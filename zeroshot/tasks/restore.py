@@ -66,7 +66,7 @@ def _operators() -> str:
 
 RESTORE = Task(
     name="restore",
-    summary="undo any composition of damages, for instance joint demosaicking, denoising and super-resolution",
+    summary="undo several damages at once, such as mosaic, noise and scale",
     options=(_OPERATOR, *NOISY),
     pose=_pose,
     damage_options=(_OPERATOR,),
