@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zeroshot.cli.messages import say
@@ -21,6 +21,7 @@ class MoodyWork:
 
     folder: Path
     preparing: str = "well"
+    is_again: bool = False
 
     def prepare(self) -> None:
         if self.preparing == "badly":
@@ -28,8 +29,15 @@ class MoodyWork:
         if self.preparing == "never":
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def again(self) -> MoodyWork:
+        return replace(self, is_again=True)
+
     def __call__(self, name: str) -> int:
         mood = name.partition("-")[0]
+        if mood == "mortal":
+            if not self.is_again:
+                os.kill(os.getpid(), signal.SIGKILL)
+            say(f"{name}: gone on with")
         say(f"zeroshot: how {mood}s are gone about", sys.stderr)
         if mood == "killed":
             os.kill(os.getpid(), signal.SIGKILL)

@@ -17,9 +17,10 @@ from PIL import Image
 from tests.cli.commands import run
 from tests.cli.moody_work import MoodyWork
 from zeroshot.child_process import ChildProcess
+from zeroshot.cli.answers import NotPreparedError
 from zeroshot.cli.batch import over_images, usable_cores
 from zeroshot.cli.parser import parse_arguments
-from zeroshot.cli.processes import NotPreparedError, Processes
+from zeroshot.cli.processes import Processes
 
 ZEROSHOT = [sys.executable, "-m", "zeroshot"]
 

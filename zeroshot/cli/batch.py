@@ -15,6 +15,7 @@ from zeroshot.cli.messages import FAILURES, INTERRUPTED, report, say
 from zeroshot.cli.values import whole
 
 if TYPE_CHECKING:  # a single process needs no others
+    from zeroshot.cli.cluster import Cluster
     from zeroshot.cli.processes import Processes
 
 _MOST_JOBS = 1024
@@ -30,11 +31,17 @@ class Work(Protocol):
     def __call__(self, job: Any, /) -> int:
         """Do it to one image; its exit code, where another one than 0 counts as a failure."""
 
+    def again(self) -> Work:
+        """The work for an image that a process had begun which is gone: what that has left is its own."""
+
 
 def add_jobs(command: Parser) -> None:
     """Add how many images are worked on at a time."""
     command.add_argument("--jobs", type=_jobs, default=1, metavar="N",
         help="N images at a time, or auto; one thread each (default 1)")  # fmt: skip
+    command.expert_options().add_argument("--scheduler", metavar="ADDRESS",
+        help="several images on the workers of a Dask cluster that see the same files (tcp://host:8786), or 'local' "
+        "for one of --jobs workers here; an image whose worker dies is gone on with by another")  # fmt: skip
 
 
 def _jobs(text: str) -> int:
@@ -47,9 +54,22 @@ def usable_cores() -> int:
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
+def require_several(options: argparse.Namespace) -> None:
+    """Refuse a cluster for one image.
+
+    Raises
+    ------
+    ValueError
+        In one line.
+    """
+    if options.scheduler is not None and len(options.inputs) == 1 and options.inputs[0].is_file():
+        raise ValueError("--scheduler goes with several images or a folder; one image is restored here")
+
+
 @contextmanager
-def side_by_side(options: argparse.Namespace, work: Work, count: int) -> Iterator[Processes | None]:
-    """The processes that `--jobs` asks for, prepared; None where it is one job, for which `work` is prepared here.
+def side_by_side(options: argparse.Namespace, work: Work, count: int) -> Iterator[Processes | Cluster | None]:
+    """The processes that `--jobs` or `--scheduler` ask for, prepared; None where it is one job here, for which `work`
+    is prepared.
 
     Parameters
     ----------
@@ -65,16 +85,25 @@ def side_by_side(options: argparse.Namespace, work: Work, count: int) -> Iterato
     ValueError, TypeError, ImportError, OSError, SystemExit
         Where it cannot be prepared.
     """
-    if options.jobs == 1:
+    if options.jobs == 1 and options.scheduler is None:
         work.prepare()
         yield None
         return
-    from zeroshot.cli.processes import NotPreparedError, Processes
+    from zeroshot.cli.answers import NotPreparedError
 
-    threads = getattr(options, "threads", None) or 1
+    threads, workers = getattr(options, "threads", None) or 1, min(options.jobs, count)
+    several: Processes | Cluster
+    if options.scheduler is not None:
+        from zeroshot.cli.cluster import Cluster
+
+        several = Cluster(work, options.scheduler, workers, threads=threads, quiet=options.quiet)
+    else:
+        from zeroshot.cli.processes import Processes
+
+        several = Processes(work, workers, threads=threads, quiet=options.quiet)
     try:
-        with Processes(work, min(options.jobs, count), threads=threads, quiet=options.quiet) as processes:
-            yield processes
+        with several:
+            yield several
     except NotPreparedError as error:
         raise SystemExit(error.code) from None
 
@@ -83,7 +112,7 @@ def over_images(
     jobs: Sequence[tuple[Path, Any]],
     work: Callable[[Any], int],
     *,
-    processes: Processes | None = None,
+    processes: Processes | Cluster | None = None,
     advice: str = "",
 ) -> int:
     """Do the work of every image, and tell at the end which failed.
@@ -94,7 +123,7 @@ def over_images(
         The file that a message names, and what `work` is called with.
     work : callable
         Gives an exit code: another one than 0 counts as a failure, that of an interruption ends it all.
-    processes : Processes, optional
+    processes : Processes or Cluster, optional
         Who does it side by side; by default it is done here, one image after another.
     advice : str
         How to go on after Ctrl-C.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zeroshot import images
 from zeroshot.cli import files
 from zeroshot.cli.arguments import Files
-from zeroshot.cli.batch import add_jobs, over_images, side_by_side
+from zeroshot.cli.batch import add_jobs, over_images, require_several, side_by_side
 from zeroshot.cli.messages import say
 from zeroshot.cli.output_names import lossless, output_beside, outputs_beside
 from zeroshot.cli.task_options import add_damage_options, add_task, damage_values
@@ -79,6 +79,7 @@ def run(options: argparse.Namespace) -> int:
     """
     damage = damage_values(options)
     _check_damage(options, damage)
+    require_several(options)
     jobs = _jobs(options)
     _check_files(options, jobs)
     if len(jobs) == 1:
@@ -98,6 +99,10 @@ class _Degrading:
     def prepare(self) -> None:
         """Load what takes its time."""
         import zeroshot.tasks.degrade  # noqa: F401
+
+    def again(self) -> _Degrading:
+        """Replaces what was written, by the same."""
+        return _Degrading(argparse.Namespace(**vars(self.options) | {"overwrite": True}), self.damage)
 
     def __call__(self, job: _Job) -> int:
         return _degrade_one(job, self.options, self.damage)

@@ -190,9 +190,14 @@ def one_line_warnings(subject: str = "") -> Iterator[None]:
 
 
 @contextmanager
-def log_lines(shown: bool) -> Iterator[None]:
-    """What the engine logs of how it goes about it becomes lines on stderr, each said once."""
+def log_lines(shown: bool, *, of_progress: bool = True) -> Iterator[None]:
+    """What the engine logs of how it goes about it becomes lines on stderr, each said once.
+
+    Without those `of_progress`, which are of no use where they come late.
+    """
     logger, handler = logging.getLogger("zeroshot"), _Lines(logging.INFO)
+    if not of_progress:
+        handler.addFilter(lambda record: record.name != "zeroshot.watch")
     if not shown:
         yield
         return

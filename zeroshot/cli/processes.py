@@ -12,7 +12,6 @@ import signal
 import sys
 import tempfile
 import threading
-import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,18 +23,9 @@ from typing import Any
 from tqdm import tqdm
 
 from zeroshot.child_process import ChildDiedError, ChildProcess, become_child
-from zeroshot.cli.batch import Work, attempted
-from zeroshot.cli.messages import (
-    FAILURES,
-    INTERRUPTED,
-    Said,
-    collected,
-    log_lines,
-    one_line_warnings,
-    repeat,
-    report,
-    say,
-)
+from zeroshot.cli.answers import Answer, Lines, NotPreparedError, answered, interrupted_at, prepared
+from zeroshot.cli.batch import Work
+from zeroshot.cli.messages import INTERRUPTED, Said, log_lines, say
 from zeroshot.memory import available_memory, sharing
 from zeroshot.spelling import visible
 from zeroshot.terminal import is_terminal
@@ -50,22 +40,6 @@ class _Setup:
     free: int | None
     threads: int
     quiet: bool
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """How preparing, or an image, ended, and what was said."""
-
-    code: int
-    said: list[Said]
-
-
-class NotPreparedError(Exception):
-    """No image can be done, which the first process has told; the exit code that goes with it."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(f"exit code {code}")
-        self.code = code
 
 
 class Processes:
@@ -90,8 +64,8 @@ class Processes:
         self._folder = tempfile.TemporaryDirectory(prefix="zeroshot-")
         self._interrupted = False
         #: What came of the last process that could not be prepared.
-        self._unprepared = _Answer(0, [])
-        self._lines: set[str] = set()
+        self._unprepared = Answer(0, [])
+        self._lines = Lines()
 
     def __enter__(self) -> Processes:
         try:
@@ -129,7 +103,7 @@ class Processes:
         """
         while not any(worker.is_prepared for worker in self._workers):
             if not self._workers:
-                self._repeat(self._unprepared.said)
+                self._lines.repeat(self._unprepared.said)
                 raise NotPreparedError(self._unprepared.code)
             for worker in self._heard_of():
                 self._hear(worker, ())
@@ -176,7 +150,7 @@ class Processes:
             say(f"zeroshot: interrupted after {done} of {len(jobs)} images{advice}", sys.stderr)
             return None
         if len(codes) < len(jobs):
-            self._repeat(self._unprepared.said)
+            self._lines.repeat(self._unprepared.said)
         return [index for index in range(len(jobs)) if codes.get(index, 1)]
 
     def _hand_out(self, waiting: deque[int], jobs: Sequence[tuple[Path, Any]]) -> None:
@@ -188,7 +162,7 @@ class Processes:
             except OSError as error:  # the system allows no further process: those that there are go on
                 self._wanted = len(self._workers)
                 told = Said(f"zeroshot: error: no process could be started: {error.strerror or error}", True)
-                self._unprepared = _Answer(1, [told])
+                self._unprepared = Answer(1, [told])
                 break
             idle.append(self._workers[-1])
         for worker in idle:
@@ -210,12 +184,12 @@ class Processes:
         """Take an answer, and say what was said; the image that it is about, with its exit code."""
         index, worker.at = worker.at, None
         try:
-            answer: _Answer = worker.child.receive()
+            answer: Answer = worker.child.receive()
         except ChildDiedError:
             answer = self._last_answer(worker, None if index is None else jobs[index][0])
             self._remove(worker)
         if index is not None:
-            self._repeat(answer.said)
+            self._lines.repeat(answer.said)
             return {index: answer.code}
         if not worker.is_prepared and answer.code:
             # What keeps one from its work would keep the one in its place from it, too.
@@ -223,29 +197,22 @@ class Processes:
             self._unprepared = answer
             self._remove(worker)
         elif not worker.is_prepared:
-            self._repeat(answer.said)
+            self._lines.repeat(answer.said)
         worker.is_prepared = not answer.code
         return {}
 
-    def _last_answer(self, worker: _Worker, source: Path | None) -> _Answer:
+    def _last_answer(self, worker: _Worker, source: Path | None) -> Answer:
         """What is to be said of a process that died."""
         if self._interrupted:
-            return _Answer(INTERRUPTED, [] if source is None else [_interrupted_at(source)])
+            return Answer(INTERRUPTED, [] if source is None else [interrupted_at(source)])
         reason = worker.child.death().reason
         subject = "no process could be prepared" if source is None else visible(source)
-        return _Answer(1, [Said(f"zeroshot: error: {subject}: {reason}", True)])
+        return Answer(1, [Said(f"zeroshot: error: {subject}: {reason}", True)])
 
     def _remove(self, worker: _Worker) -> None:
         if worker in self._workers:
             self._workers.remove(worker)
         worker.child.close()
-
-    def _repeat(self, said: list[Said]) -> None:
-        """Print it above the bar; what every process tells of how it goes about it, once."""
-        new = [one for one in said if not (one.is_error and one.text in self._lines)]
-        self._lines.update(one.text for one in new if one.is_error)
-        with tqdm.external_write_mode():
-            repeat(new)
 
     @contextmanager
     def _passing_interrupts_on(self) -> Iterator[None]:
@@ -286,52 +253,16 @@ def _serve(pipe: Connection, log: Path, setup: _Setup) -> None:
     # While there is no image to lose, Ctrl-C just ends the process.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     become_child(log)
-    with sharing(setup.count, setup.free), log_lines(not setup.quiet):
-        prepared = _prepared(setup.work)
-        pipe.send(prepared)
-        while not prepared.code:
+    with sharing(setup.count, setup.free), log_lines(not setup.quiet, of_progress=False):
+        readiness = prepared(setup.work)
+        pipe.send(readiness)
+        while not readiness.code:
             try:
                 source, job = pipe.recv()
             except EOFError:
                 return
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            answer = _answered(setup.work, source, job)
+            answer = answered(setup.work, source, job)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             pipe.send(answer)
             signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _prepared(work: Work) -> _Answer:
-    code = 0
-    with collected() as said, one_line_warnings():
-        try:
-            work.prepare()
-        except FAILURES as error:
-            code = report(error)
-        except Exception:
-            said.append(_in_full())
-            code = 1
-    return _Answer(code, said)
-
-
-def _answered(work: Work, source: Path, job: Any) -> _Answer:
-    with collected() as said, one_line_warnings(str(source)):
-        try:
-            code = attempted(work, source, job)
-        except KeyboardInterrupt:
-            said.append(_interrupted_at(source))
-            code = INTERRUPTED
-        except Exception:  # a bug, or what the user wants to see in full
-            said.append(_in_full(source))
-            code = 1
-    return _Answer(code, said)
-
-
-def _in_full(source: Path | None = None) -> Said:
-    """The traceback of the error at hand, which names the image: that of another one may be the same."""
-    about = "" if source is None else f"zeroshot: error: {visible(source)}:\n"
-    return Said(about + visible(traceback.format_exc().rstrip(), keep="\n"), True)
-
-
-def _interrupted_at(source: Path) -> Said:
-    return Said(f"zeroshot: interrupted at {visible(source)}", True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroshot.cli import files
-from zeroshot.cli.batch import over_images, side_by_side
+from zeroshot.cli.batch import over_images, require_several, side_by_side
 from zeroshot.cli.messages import INTERRUPTED, log_lines, say
 from zeroshot.cli.output_names import output_beside, outputs_beside
 from zeroshot.cli.results import reserved, save_image, save_or_rescue
@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     """
     options.task_values = task_values(options)
     _check_options(options)
+    require_several(options)
     several = len(options.inputs) > 1 or options.inputs[0].is_dir()
     if not several and not options.inputs[0].exists():
         raise FileNotFoundError(f"{options.inputs[0]}: there is no such file")
@@ -155,6 +156,10 @@ class _Restoring:
         """Check the prior, its settings and the device, and load the engine."""
         prepare_solver(self.options)
         import zeroshot.solve  # noqa: F401
+
+    def again(self) -> _Restoring:
+        """Goes on from the checkpoint."""
+        return _Restoring(argparse.Namespace(**vars(self.options) | {"resume": True}))
 
     def __call__(self, pair: tuple[Path, Path]) -> int:
         source, output = pair
