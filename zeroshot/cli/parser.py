@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import itertools
 import math
 from collections.abc import Sequence
@@ -52,15 +51,7 @@ def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"must be KEY=VALUE, got {text!r}")
-    return name.strip(), _literal(value)
-
-
-def _literal(text: str) -> Any:
-    """A number, tuple or word."""
-    try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
+    return name.strip(), values.literal(value)
 
 
 # --- the parser --------------------------------------------------------------------------------------------
