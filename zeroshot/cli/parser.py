@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from zeroshot.app import command as command_app
 from zeroshot.cli import align as command_align
 from zeroshot.cli import background as command_background
 from zeroshot.cli import compare as command_compare
@@ -143,6 +144,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     command_edit.add_parser(commands)
     command_align.add_parser(commands)
     command_features.add_parser(commands, _add_solver_options)
+    command_app.add_parser(commands)
     return parser, dict(commands.choices)
 
 
