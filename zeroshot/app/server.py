@@ -72,7 +72,8 @@ def application(workbench: Callable[[], Workbench], token: str, port: int) -> Gu
         Route("/pictures/{id}/given", _given_picture),
         Route("/pictures/{id}/layers/{task}/{option}", _paint, methods=["PUT"]),
         Route("/pictures/{id}/layers/{option}", _layer, methods=["GET"]),
-        Route("/pictures/{id}/files/{option}", _bring_file, methods=["PUT"]),
+        Route("/pictures/{id}/files/{task}/{option}", _bring_file, methods=["PUT"]),
+        Route("/pictures/{id}/files/{option}", _forget_file, methods=["DELETE"]),
         Route("/same", _same, methods=["POST"]),
         Route("/runs", _start, methods=["POST"]),
         Route("/runs/{id}", _remove_run, methods=["DELETE"]),
@@ -180,8 +181,14 @@ async def _layer(request: Request) -> Response:
 async def _bring_file(request: Request) -> Response:
     _require_small(request)
     told, name = request.path_params, request.query_params.get("name", "file")
-    kept = await _bench(request).bring_file(told["id"], told["option"], name, request.stream())
+    bench = _bench(request)
+    kept = await bench.bring_file(told["id"], told["task"], told["option"], name, request.stream())
     return JSONResponse({"name": kept})
+
+
+async def _forget_file(request: Request) -> Response:
+    _bench(request).forget_file(request.path_params["id"], request.path_params["option"])
+    return Response(status_code=204)
 
 
 # --- runs ------------------------------------------------------------------------------------------------------

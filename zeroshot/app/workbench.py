@@ -6,6 +6,7 @@ All of it belongs to the loop of the server; the workers' threads hand their mes
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import math
 import shutil
@@ -184,11 +185,8 @@ class Workbench:
     async def changed_since(self, version: int, seconds: float) -> None:
         """Wait until something is newer than `version`, for so long at most."""
         if self.version <= version and not self.closing:
-            with_timeout = asyncio.wait_for(self._changed.wait(), seconds)
-            try:
-                await with_timeout
-            except asyncio.TimeoutError:
-                return
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), seconds)
 
     def described(self) -> dict[str, Any]:
         """All pictures and runs."""
@@ -278,27 +276,34 @@ class Workbench:
             write_atomically(path, painted(data, kinds[option], picture.size))
             picture.files[option] = name
         else:
-            path.unlink(missing_ok=True)
-            picture.files.pop(option, None)
+            self.forget_file(id, option)
         picture.layers[option] = picture.layers.get(option, 0) + 1
         self.change()
         return name
 
-    async def bring_file(self, id: str, option: str, name: str, chunks: AsyncIterator[bytes]) -> str:
+    async def bring_file(self, id: str, task: str, option: str, name: str, chunks: AsyncIterator[bytes]) -> str:
         """Keep a file that an option is given, such as a kernel; its name."""
         picture = self.picture(id)
-        known = {one.name for task in ("sr", "deblur", "jpeg", "denoise") for one in task_named(task).options}
-        if option not in known:
+        kinds = {one.name: one.type for one in task_named(task).options}
+        if option not in kinds or not kinds[option].is_file:
             raise RefusedError(f"no file goes with {option}")
         folder = picture.folder / "layers"
         folder.mkdir(exist_ok=True)
         # What is brought for one option does not replace what was brought for another.
         safe = f"{option}-{safe_name(name, 'file')}"
-        (folder / safe).unlink(missing_ok=True)
+        self.forget_file(id, option)
         await received(chunks, folder / safe)
         picture.files[option] = safe
         self.change()
         return safe
+
+    def forget_file(self, id: str, option: str) -> None:
+        """Forget what was painted or brought for an option."""
+        picture = self.picture(id)
+        name = picture.files.pop(option, None)
+        if name is not None:
+            (picture.folder / "layers" / name).unlink(missing_ok=True)
+            self.change()
 
     # --- runs ---
 
