@@ -23,6 +23,7 @@ COMMANDS = [
         "weights",
         "edit",
         "align",
+        "app",
     ),
     "invert-features",
 ]

@@ -57,7 +57,7 @@ def _field(option: Option) -> dict[str, Any]:
     return {
         "name": option.name,
         "label": label(option.name),
-        "text": in_words(option.meaning),
+        "text": _sentence(in_words(option.meaning)),
         "widget": widget,
         "words": words,
         "painted": kind.painted,
@@ -69,10 +69,14 @@ def _field(option: Option) -> dict[str, Any]:
     }
 
 
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
 def prior_tables() -> list[dict[str, str]]:
     """Every prior that needs nothing but the picture, in one line."""
     return [
-        {"name": name, "summary": summary}
+        {"name": name, "summary": _sentence(summary)}
         for name, summary in prior_table().items()
         if _NEEDS not in setting_names(name)
     ]

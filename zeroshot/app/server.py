@@ -26,8 +26,8 @@ from zeroshot.app.engine import MOST_PIXELS, PREVIEW
 from zeroshot.app.guard import Guard
 from zeroshot.app.orders import prior_tables, setting_table, task_tables
 from zeroshot.app.uploads import MOST_BYTES, too_large
-from zeroshot.app.workbench import Workbench
 from zeroshot.app.wording import RefusedError
+from zeroshot.app.workbench import Workbench
 from zeroshot.cli.messages import say
 
 _HOST = "127.0.0.1"
@@ -206,8 +206,11 @@ async def _form(request: Request) -> dict[str, Any]:
 
 
 async def _same(request: Request) -> Response:
-    """The form as a command and in Python."""
-    picture, order = _bench(request).order(await _form(request))
+    """The form as a command and in Python, or what is still amiss: nobody has asked for a run yet."""
+    try:
+        picture, order = _bench(request).order(await _form(request))
+    except RefusedError as error:
+        return JSONResponse({"error": str(error), "field": error.field})
     return JSONResponse({"command": order.as_command(picture.name), "python": order.as_python(picture.name)})
 
 
@@ -274,14 +277,20 @@ async def _bring_result(request: Request) -> Response:
 class _Server(uvicorn.Server):
     """A server that says when it can be asked, and lets those go who wait for news when it ends."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], leave: Callable[[], None]) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._leave = ready, leave
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin, and say so."""
         await super().startup(sockets)
         if not self.should_exit:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End; whoever waits for news is told so first, for no request is cut off."""
+        self._leave()
+        await super().shutdown(sockets)
 
 
 def serve(port: int, *, opens_browser: bool) -> int:
@@ -309,8 +318,18 @@ def serve(port: int, *, opens_browser: bool) -> int:
         if opens_browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
+    benches: list[Workbench] = []
+
+    def workbench() -> Workbench:
+        benches.append(Workbench())
+        return benches[-1]
+
+    def leave() -> None:
+        for bench in benches:
+            bench.leave()
+
     config = uvicorn.Config(
-        application(Workbench, token, port),
+        application(workbench, token, port),
         log_level="error",
         access_log=False,
         server_header=False,
@@ -318,7 +337,7 @@ def serve(port: int, *, opens_browser: bool) -> int:
         timeout_graceful_shutdown=2,
     )
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError), listening:
-        _Server(config, ready).run(sockets=[listening])
+        _Server(config, ready, leave).run(sockets=[listening])
     return 0
 
 

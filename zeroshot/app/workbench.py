@@ -19,8 +19,8 @@ from typing import Any
 from zeroshot.app.engine import CHECKPOINT, SHOWN, Message
 from zeroshot.app.orders import Order, order_of
 from zeroshot.app.uploads import painted, received, safe_name
-from zeroshot.app.worker import Worker
 from zeroshot.app.wording import RefusedError
+from zeroshot.app.worker import Worker
 from zeroshot.files import write_atomically
 from zeroshot.tasks import task_named
 
@@ -166,10 +166,14 @@ class Workbench:
             self.folder / "running.log", lambda message: self._hand_over(self._told, message)
         )
 
-    def close(self) -> None:
-        """End what runs, and remove everything that was brought and made."""
+    def leave(self) -> None:
+        """Tell those who wait for news that there will be none."""
         self.closing = True
         self.change()
+
+    def close(self) -> None:
+        """End what runs, and remove everything that was brought and made."""
+        self.leave()
         self._looker.close()
         self._runner.close()
         self._temporary.cleanup()
@@ -281,7 +285,9 @@ class Workbench:
         self.change()
         return name
 
-    async def bring_file(self, id: str, task: str, option: str, name: str, chunks: AsyncIterator[bytes]) -> str:
+    async def bring_file(
+        self, id: str, task: str, option: str, name: str, chunks: AsyncIterator[bytes]
+    ) -> str:
         """Keep a file that an option is given, such as a kernel; its name."""
         picture = self.picture(id)
         kinds = {one.name: one.type for one in task_named(task).options}

@@ -94,13 +94,22 @@ export class Form {
       new Option(`${prior} (default)`, ""), new Option("fast", "fast"), new Option("best", "best"),
       group("Suited to this task", suited), group("All others", rest));
     one("#prior").value = form.prior || "";
-    one("#others").replaceChildren(...suited.filter((name) => name !== prior && name in summaries).map((name) =>
-      make("label", { title: summaries[name] }, make("input", { type: "checkbox", value: name }), " " + name)));
     this.#prior();
   }
 
+  // No prior beside the chosen one.
+  alone() {
+    for (const box of document.querySelectorAll("#others input")) box.checked = false;
+    one("#beside").open = false;
+  }
+
   async #prior() {
+    const { prior, suited } = this.task;
     one("#summary").textContent = this.summaries[one("#prior").value] || "";
+    const beside = new Set([prior, ...suited].filter((name) => name in this.summaries));
+    beside.delete(one("#prior").value || prior);
+    one("#others").replaceChildren(...[...beside].map((name) =>
+      make("label", { title: this.summaries[name] }, make("input", { type: "checkbox", value: name }), name)));
     await this.#settings();
   }
 

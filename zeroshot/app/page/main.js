@@ -199,8 +199,7 @@ function findings(picture) {
   const place = one("#found");
   if (place.dataset.told === told) return;
   place.dataset.told = told;
-  const head = make("p", { class: "name" }, picture.name,
-    make("span", { class: "soft" }, ` ${picture.width} × ${picture.height}`));
+  const head = make("p", { class: "name" }, picture.name);
   if (!picture.looked) {
     place.replaceChildren(head, make("p", { class: "soft looking" }, "Looking it over…"));
     return;
@@ -229,11 +228,11 @@ async function changed(isOtherTask = false) {
   try {
     const same = await api.same(form.read());
     if (number !== asking) return;
-    form.settled();
+    if (!same.error) form.settled();
     sameText = same;
   } catch (error) {
-    if (number !== asking) return;
-    sameText = { error: error.message };
+    if (number === asking) failed(error);
+    return;
   }
   showSame();
 }
@@ -264,8 +263,9 @@ one("#form").addEventListener("submit", async (event) => {
       right = run.id;
     }
     form.settled();
-    if (one("input[name=mode]:checked").value === "paint") mode(form.priors.length > 1 ? "grid" : "slider", false);
     if (form.priors.length > 1) mode("grid", false);
+    else if (one("input[name=mode]:checked").value === "paint") mode("slider", false);
+    form.alone();
     await news(false);
   } catch (error) {
     refused(error);

@@ -19,6 +19,7 @@ export function time(seconds) {
 // The loss over the iterations, on a logarithmic scale where it is positive.
 function curve(points) {
   const svg = make("svg", { class: "curve", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img",
+    preserveAspectRatio: "none",
     "aria-label": "Loss over iterations" });
   if (points.length < 3) return svg;
   const positive = points.every(([, loss]) => loss > 0);
@@ -75,6 +76,8 @@ export class Runs {
       if (this.list.children[index] !== card.element) this.list.insertBefore(card.element, this.list.children[index] || null);
     });
     this.list.hidden = !runs.length;
+    if (this.toShow) this.list.scrollLeft = this.toShow.offsetLeft - this.list.offsetLeft - 12;
+    this.toShow = null;
   }
 
   #card(run) {
@@ -91,7 +94,7 @@ export class Runs {
       stop: button("Stop", act(api.stop)),
       resume: button("Continue", act(api.resume)),
       save: make("a", { class: "button quiet", href: `/runs/${run.id}/result`, download: true }, "Download"),
-      next: button("Go on with it", async () => {
+      next: button("Open", async () => {
         try {
           this.brought(await api.bringResult(run.id));
         } catch (error) {
@@ -100,6 +103,8 @@ export class Runs {
       }),
       remove: button("×", act(api.removeRun), "Remove"),
     };
+    card.next.title = "Open the result as the next picture";
+    card.stop.classList.add("stop");
     card.remove.classList.add("icon");
     card.element = make("li", { "data-run": run.id },
       make("div", { class: "head" }, card.title, card.state, card.remove),
@@ -113,12 +118,14 @@ export class Runs {
     if (card.signature === signature) return;
     card.signature = signature;
     const isBusy = run.state === "running" || run.state === "stopping";
+    const wasSelected = card.element.classList.contains("selected");
     card.element.className = run.state + (isSelected ? " selected" : "");
+    if (isSelected && !wasSelected) this.toShow = card.element;
     card.title.textContent = `${run.task} · ${run.prior}`;
     card.title.setAttribute("aria-pressed", isSelected);
     card.state.textContent = STATES[run.state];
     card.line.textContent = told(run, before);
-    const why = [...run.notes, run.result && !run.error ? run.result.stopped_by : ""].filter(Boolean);
+    const why = [...run.notes, run.result && !run.error && !run.result.interrupted ? run.result.stopped_by : ""].filter(Boolean);
     card.why.textContent = why.join(" · ");
     card.why.title = why.join("\n");
     card.curve.replaceChildren(curve(run.curve));

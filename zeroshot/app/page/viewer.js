@@ -138,6 +138,7 @@ export class Viewer {
       world.style.height = this.size[1] + "px";
       world.style.transform = `translate(${x}px, ${y}px) scale(${this.scale})`;
       world.classList.toggle("crisp", crisp);
+      world.style.setProperty("--hair", 1.5 / this.scale + "px");
     }
     if (this.over) {
       this.over.style.clipPath = `inset(0 ${100 - 100 * this.split}% 0 0)`;
