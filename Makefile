@@ -12,7 +12,7 @@ TYPES := rm -rf $(VENV)/types && mkdir -p $(VENV)/types/zeroshot && \
 	ln -s $(CURDIR)/zeroshot/* $(VENV)/types/zeroshot && \
 	ln -s $(CURDIR)/priors $(CURDIR)/generators $(VENV)/types/zeroshot
 
-.PHONY: demo test test-slow test-random cases bench bench-dip golden lint format stubs clean
+.PHONY: demo app test test-slow test-random cases bench bench-dip golden lint format stubs clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "zeroshot needs Python 3.10 or newer")'
@@ -31,6 +31,15 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 # make demo IMAGE=photo.jpg SECONDS=120 restores your own picture instead.
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py $(if $(IMAGE),--image '$(IMAGE)') $(if $(SECONDS),--seconds $(SECONDS))
+
+$(VENV)/.installed-app: pyproject.toml constraints.txt | $(BIN)/python
+	$(FORGET_OLD_NAME)
+	$(INSTALL) -e '.[app]'
+	touch $@ $(VENV)/.installed
+
+# The page in the browser; PORT=8000 for a port of your own.
+app: $(VENV)/.installed-app
+	$(BIN)/zeroshot app $(if $(PORT),--port $(PORT))
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -179,18 +179,22 @@ class ChildProcess:
             return Death(f"out of memory: its process {how}", True)
         return Death(f"its process {how}")
 
+    def kill(self) -> None:
+        """End it and all that it started, at once; another thread that waits for an answer learns that it died."""
+        if self._process is not None and self._process.is_alive():
+            if hasattr(os, "killpg"):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._process.pid, signal.SIGKILL)  # type: ignore[arg-type]
+            self._process.kill()
+
     def close(self) -> None:
-        """End it and all that it started."""
+        """End it and all that it started, and wait until it is gone."""
+        self.kill()
         process, self._process = self._process, None
         pipe, self._pipe = self._pipe, None
         if process is None or pipe is None:
             return
-        if process.is_alive():
-            if hasattr(os, "killpg"):
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)  # type: ignore[arg-type]
-            process.kill()
-            process.join()
+        process.join()
         process.close()
         pipe.close()
 

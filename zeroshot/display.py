@@ -42,7 +42,7 @@ _STYLE = """
 
 def png(colours: torch.Tensor, alpha: torch.Tensor | None = None) -> bytes:
     """One image (1, C, H, W) in [0, 1] as a PNG file, made smaller where it would take much room."""
-    image = _image(colours, alpha)
+    image = image_of(colours, alpha)
     while len(data := _encoded(image, "PNG")) > 2 * _BUDGET and max(image.size) > 16:
         image = _shrunk(image, min(_LONGEST, int(0.8 * max(image.size))))
     return data
@@ -72,13 +72,13 @@ def slider(before: torch.Tensor, after: torch.Tensor, lines: Sequence[str], titl
 
 
 def _figure(before: torch.Tensor, after: torch.Tensor, budget: int, title: str) -> str:
-    restored = _image(after)
+    restored = image_of(after)
     width, height = _shrunk(restored, _LONGEST).size
     enlarged = max(1, _SMALL // max(width, height))
     crisp = "pixelated" if enlarged > 1 else "auto"
     pictures = "".join(
         f'<img class="{name}" alt="{name}" src="{_address(image, budget)}" style="image-rendering: {crisp}">'
-        for name, image in (("after", restored), ("before", _image(before)))
+        for name, image in (("after", restored), ("before", image_of(before)))
     )
     # Where scripts are not trusted the slider rests in the middle.
     moved = "this.parentNode.style.setProperty('--at', this.value + '%')"
@@ -101,7 +101,7 @@ def _address(image: Image.Image, budget: int) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def _image(colours: torch.Tensor, alpha: torch.Tensor | None = None) -> Image.Image:
+def image_of(colours: torch.Tensor, alpha: torch.Tensor | None = None) -> Image.Image:
     """One image (1, C, H, W) in [0, 1] in 8 bits."""
     samples = colours if alpha is None else torch.cat([colours.cpu(), alpha.cpu()], dim=1)
     pixels: np.ndarray = (

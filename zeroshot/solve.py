@@ -89,7 +89,8 @@ def solve(
         in a wider one, and `sigma` still is a share of the given one. Callbacks see the image between black, 0, and
         white, 1; the result comes back in the image's own values.
     callbacks : sequence of callable
-        Called as ``callback(estimate, run)`` after every step.
+        Called as ``callback(estimate, run)`` after every step; or :class:`zeroshot.loop.Listener` objects, which see
+        the loop and may end it.
     progress : bool, optional
         Whether to show a progress bar; by default where standard error is a terminal.
     preview : path, optional

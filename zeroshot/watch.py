@@ -37,7 +37,8 @@ _LOGGER = logging.getLogger(__name__)
 #: Of a run that has no bar, a line is logged so often.
 SECONDS_BETWEEN_LINES = 30.0
 
-Callback = Callable[[Estimate, Run], None]
+#: A function of the estimate and the run, or a listener, which may also end the run (:meth:`Loop.end`).
+Callback = Callable[[Estimate, Run], None] | Listener
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,10 @@ class Watch:
 
     def __post_init__(self) -> None:
         require_positive(self, "preview_seconds")
-        if not isinstance(self.callbacks, Sequence) or not all(map(callable, self.callbacks)):
+        known = isinstance(self.callbacks, Sequence) and all(
+            isinstance(one, Listener) or callable(one) for one in self.callbacks
+        )
+        if not known:
             raise TypeError("callbacks must be a list of functions (estimate, run) → None")
         if self.resume and self.checkpoint is None:
             raise ValueError("resume=True needs checkpoint=…: the file that the run was saved to")
@@ -100,7 +104,7 @@ class Watch:
             if self.preview is not None:
                 preview = Preview(self.preview, self.preview_seconds, picture, history)
                 listeners.append(preview)
-            listeners += [Told(callback) for callback in self.callbacks]
+            listeners += [one if isinstance(one, Listener) else Told(one) for one in self.callbacks]
             listeners += [interrupted, *([] if checkpoint is None else [checkpoint])]
             if preview is not None and saved is None:
                 preview.show(first())
@@ -153,7 +157,7 @@ class Recording(Listener):
 class Told(Listener):
     """A function of the caller's, called after every step."""
 
-    def __init__(self, callback: Callback) -> None:
+    def __init__(self, callback: Callable[[Estimate, Run], None]) -> None:
         self.callback = callback
 
     def stepped(self, loop: Loop, estimate: Estimate) -> None:
@@ -163,6 +167,20 @@ class Told(Listener):
             iterate = None if estimate.iterate is None else problem.framed(estimate.iterate)
             estimate = replace(estimate, image=problem.framed(estimate.image), iterate=iterate)
         self.callback(estimate, loop.run)
+
+
+def course(loop: Loop, estimate: Estimate, seconds: float | None) -> tuple[float, float | None]:
+    """How far a run is, and of how much.
+
+    Of the budget in `seconds`, else of 1.0 where the run knows the share of its parts that is done, else of the most
+    iterations that the rule allows; None where nobody knows of how much.
+    """
+    share = loop.run.share_done()
+    if seconds is not None:
+        return loop.seconds, seconds
+    if share is not None:
+        return share, 1.0
+    return estimate.iteration, loop.rule.most_iterations
 
 
 class Progress(Listener):
@@ -199,15 +217,12 @@ class Progress(Listener):
             _LOGGER.info("%s", self._line(loop, estimate))
         if self.bar.disable:
             return
-        share = loop.run.share_done()
-        position: float
-        total: float | None
+        position, total = course(loop, estimate, self._seconds)
         if self._seconds is not None:
-            position, total, counted = loop.seconds, self._seconds, "| {n:.0f}/{total:.0f} s{postfix}"
-        elif share is not None:
-            position, total, counted = share, 1.0, "| [{elapsed}<{remaining}{postfix}]"
+            counted = "| {n:.0f}/{total:.0f} s{postfix}"
+        elif total == 1.0:
+            counted = "| [{elapsed}<{remaining}{postfix}]"
         else:
-            position, total = estimate.iteration, loop.rule.most_iterations
             counted = "| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
         if not self._begun:
             self._begun = True
@@ -224,12 +239,8 @@ class Progress(Listener):
         """The state after a step in words."""
         stage = loop.run.stage()
         label = f"{self.label}, {visible(stage)}" if stage else self.label
-        share = loop.run.share_done()
-        most = loop.rule.most_iterations
-        if self._seconds is not None:
-            share = loop.seconds / self._seconds
-        elif share is None and most:
-            share = estimate.iteration / most
+        position, total = course(loop, estimate, self._seconds)
+        share = position / total if total else None
         percentage = "" if share is None else f"{min(share, 1):.0%}, "
         return (
             f"{label}: {percentage}iteration {estimate.iteration}, loss {estimate.loss:.3g}, "

@@ -24,6 +24,7 @@ COMMANDS = [
         "edit",
         "align",
         "completion",
+        "app",
     ),
     "invert-features",
 ]

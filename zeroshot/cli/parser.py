@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import itertools
 import math
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from zeroshot.app import command as command_app
 from zeroshot.cli import align as command_align
 from zeroshot.cli import background as command_background
 from zeroshot.cli import compare as command_compare
@@ -54,15 +54,7 @@ def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise argparse.ArgumentTypeError(f"must be KEY=VALUE, got {text!r}")
-    return name.strip(), _literal(value)
-
-
-def _literal(text: str) -> Any:
-    """A number, tuple or word."""
-    try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
+    return name.strip(), values.literal(value)
 
 
 # --- the parser --------------------------------------------------------------------------------------------
@@ -170,6 +162,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     command_align.add_parser(commands)
     command_features.add_parser(commands, _add_solver_options)
     completion.add_parser(commands)
+    command_app.add_parser(commands)
     return parser, dict(commands.choices)
 
 

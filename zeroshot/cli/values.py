@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 
 def number(
@@ -71,3 +72,11 @@ def value_range(text: str) -> tuple[float, float]:
             f"must be two numbers LOW,HIGH, the values of black and white with LOW < HIGH, got {text!r}"
         )
     return low, high
+
+
+def literal(text: str) -> Any:
+    """A number, tuple or word."""
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text

@@ -4,7 +4,7 @@ A finding (:class:`~zeroshot.inspection.finding.Finding`) is a small dataclass o
 sentence; :class:`Inspection` holds them all and says which command would undo what they tell of.
 """
 
-from zeroshot.inspection.inspection import Inspection, inspect
+from zeroshot.inspection.inspection import Inspection, Remedy, inspect
 from zeroshot.inspection.noise import describe
 
-__all__ = ["Inspection", "describe", "inspect"]
+__all__ = ["Inspection", "Remedy", "describe", "inspect"]

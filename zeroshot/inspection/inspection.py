@@ -17,11 +17,30 @@ from zeroshot.inspection.form import Form, form_of
 from zeroshot.inspection.noise import Noise, noise_of
 from zeroshot.inspection.resampling import Demosaicking, Resampling, demosaicking_of, resampling_of
 from zeroshot.noise import Beside, NoiseModel, all_and_clear_outliers, estimate_noise, stripe_component
+from zeroshot.spelling import flag
 
 #: Findings are told from that confidence on.
 CLEAR = 0.5
 #: Noise of that many grey levels in some part is worth taking away.
 _WORTH_DENOISING = 2.5
+#: Remedy → what the command line calls its results.
+_OUTCOMES = {"jpeg": "clean", "destripe": "destriped", "denoise": "denoised", "deblur": "deblurred"}
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A task that undoes something that was found.
+
+    Attributes
+    ----------
+    task : str
+        Its name.
+    options : dict of str to str
+        Those of the task that are not left at their defaults, as the command line takes them.
+    """
+
+    task: str
+    options: dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,27 +88,32 @@ class Inspection:
         return [one for one in self.findings if one.sentence and one.confidence >= CLEAR] or [self.form]
 
     @property
-    def commands(self) -> list[str]:
-        """The lines of the command line that undo what was found, in their order; empty where nothing is to be done.
+    def remedies(self) -> list[Remedy]:
+        """What undoes what was found, in its order; empty where nothing is to be done.
 
         Each but the first goes on with the result of the one before.
         """
-        steps = []
+        steps: list[Remedy] = []
         if self.compression.is_visible and self.compression.confidence >= CLEAR:
-            auto = "" if self.compression.is_file else " --quality auto"
-            steps.append(("jpeg", auto, "restored"))
+            steps.append(Remedy("jpeg", {} if self.compression.is_file else {"quality": "auto"}))
         strongest = max(self.noise.dark, self.noise.middle, self.noise.bright)
         noisy = strongest >= _WORTH_DENOISING and self.noise.confidence >= CLEAR
         if not steps and self.stripes.sentence:
-            steps.append(("destripe", "" if noisy else " --sigma 0", "destriped"))
+            steps.append(Remedy("destripe", {} if noisy else {"sigma": "0"}))
         elif not steps and (noisy or self.noise.coarse is not None or self.impulses.count):
-            steps.append(("denoise", "", "denoised"))
+            steps.append(Remedy("denoise", {}))
         if self.sharpness.is_blurred and self.sharpness.confidence >= CLEAR:
-            steps.append(("deblur", f" --kernel gaussian={self.sharpness.width:.1f}", "deblurred"))
+            steps.append(Remedy("deblur", {"kernel": f"gaussian={self.sharpness.width:.1f}"}))
+        return steps
+
+    @property
+    def commands(self) -> list[str]:
+        """The :attr:`remedies` as lines of the command line."""
         lines, source = [], Path(self.name or "photo.png")
-        for task, options, outcome in steps:
-            lines.append(f"zeroshot {task} {shlex.quote(str(source))}{options}")
-            source = source.with_name(f"{source.stem}.{outcome}.png")
+        for remedy in self.remedies:
+            options = "".join(f" {flag(name)} {word}" for name, word in remedy.options.items())
+            lines.append(f"zeroshot {remedy.task} {shlex.quote(str(source))}{options}")
+            source = source.with_name(f"{source.stem}.{_OUTCOMES[remedy.task]}.png")
         return lines
 
     def to_dict(self) -> dict[str, Any]:

@@ -28,6 +28,7 @@ _HINTS = Option(
         ),
         is_file=True,
         is_picture=True,
+        painted="colours",
     ),
     "what colours are known",
     None,

@@ -29,6 +29,7 @@ _MASK = Option(
         ),
         is_file=True,
         is_picture=True,
+        painted="holes",
     ),
     "which pixels are known",
 )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from zeroshot import synonyms
 from zeroshot.checks import is_number
@@ -37,11 +37,15 @@ class OptionType:
         Whether the command line may be given the name of a file.
     is_picture : bool
         Whether it holds a value for every pixel: a damaged image has it in a file of its own beside it.
+    painted : {"", "holes", "colours"}
+        What a brush on the picture means: holes, black in a picture that is white elsewhere, or colours, in one that
+        is transparent elsewhere; "": it is not painted.
     """
 
     forms: Part = ""
     is_file: bool = False
     is_picture: bool = False
+    painted: Literal["", "holes", "colours"] = ""
 
     def check(self, name: str, value: Any) -> None:
         """Refuse what shows to be wrong without the image.

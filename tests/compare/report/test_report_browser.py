@@ -5,10 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,58 +13,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.browser import LEAST_CONTRAST, eventually, shape, started
 from zeroshot.compare.records import Table
 from zeroshot.compare.report import write_report
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+pytest.importorskip("selenium.webdriver", reason="needs selenium")
 pytestmark = pytest.mark.slow  # a browser takes seconds to start
-
-_FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-          "--disable-background-networking", "--disable-component-update", "--disable-sync")  # fmt: skip
-#: The lowest contrast of text that shows on the page, with the text.
-_LEAST_CONTRAST = """
-const luminance = (c) => {
-  const [r, g, b] = c.map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-};
-const parsed = (text) => { const n = text.match(/[\\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n; };
-const paper = (element) => {
-  let layers = [];
-  for (let e = element; e; e = e.parentElement) {
-    const colour = parsed(getComputedStyle(e).backgroundColor);
-    layers.push(colour);
-    if (colour[3] === 1) break;
-  }
-  return layers.reverse().reduce((below, c) => [0, 1, 2].map((i) => c[3] * c[i] + (1 - c[3]) * below[i]),
-    [255, 255, 255]);
-};
-let least = [99, ""];
-for (const element of document.querySelectorAll("body *")) {
-  const text = [...element.childNodes].filter((n) => n.nodeType === 3 && n.data.trim()).map((n) => n.data).join("");
-  if (!text || !element.checkVisibility() || element.closest(".unseen, .stage, script, option")) continue;
-  const a = luminance(parsed(getComputedStyle(element).color).slice(0, 3)), b = luminance(paper(element));
-  const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  if (contrast < least[0]) least = [contrast, element.className + ": " + text];
-}
-return least;
-"""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    driver = shutil.which("chromedriver")
-    if program is None or driver is None:
-        pytest.skip("needs chromium and chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        for flag in (*_FLAGS, f"--user-data-dir={profile}", "--window-size=1280,1000"):
-            options.add_argument(flag)
-        started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-        yield started
-        started.quit()
+    with started() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -79,18 +36,10 @@ def address(comparison: tuple[Table, Path]) -> str:
 @pytest.fixture
 def page(browser: Any, address: str) -> Any:
     """The report at the size of a desk, freshly opened."""
-    _shape(browser, width=1280, scheme="light")
+    shape(browser, width=1280, scheme="light")
     browser.get_log("performance")  # of what came before
     browser.get(address)
     return browser
-
-
-def _shape(browser: Any, *, width: int, scheme: str) -> None:
-    size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    motion = {"name": "prefers-reduced-motion", "value": "reduce"}  # a click must not wait for scrolling
-    features = [{"name": "prefers-color-scheme", "value": scheme}, motion]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
 def find(page: Any, selector: str) -> Any:
@@ -110,15 +59,6 @@ def choose(page: Any, selector: str, value: str) -> None:
     from selenium.webdriver.support.select import Select
 
     Select(find(page, selector)).select_by_value(value)
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    """Whether it holds soon: events and painting take their time on a busy machine."""
-    for _ in range(50):
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def test_nothing_fails_and_nothing_is_fetched(page: Any, address: str) -> None:
@@ -207,13 +147,13 @@ def test_headings_sort_the_table(page: Any) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast(page: Any, scheme: str) -> None:
-    _shape(page, width=1280, scheme=scheme)
-    contrast, text = page.execute_script(_LEAST_CONTRAST)
+    shape(page, width=1280, scheme=scheme)
+    contrast, text = page.execute_script(LEAST_CONTRAST)
     assert contrast >= 4.5, text
 
 
 def test_a_telephone_shows_all_of_it(page: Any) -> None:
-    _shape(page, width=360, scheme="light")
+    shape(page, width=360, scheme="light")
     wide = "return document.documentElement.scrollWidth"
     assert eventually(lambda: page.execute_script(wide) <= 360)
     frame = find(page, ".stage").rect
