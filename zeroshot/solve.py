@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
@@ -16,9 +17,11 @@ import torch
 from zeroshot import choice, images, synonyms, threads
 from zeroshot.checks import is_number
 from zeroshot.deadline import deadline_of_call, kept
+from zeroshot.images.stack import stack_of
 from zeroshot.images.value_range import say_range
 from zeroshot.memory import keep_large_allocations
 from zeroshot.operators.operator import Operator
+from zeroshot.planes import restored_stack
 from zeroshot.prior import Prior
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class, settings_of_priors
@@ -28,6 +31,7 @@ from zeroshot.spelling import OptionError
 from zeroshot.stopping import StoppingRule
 from zeroshot.tasks import make_problem, task_named
 from zeroshot.tasks.ranging import on_working_range, without_missing
+from zeroshot.terminal import is_terminal
 from zeroshot.tiling.planning import Tiling
 from zeroshot.watch import Callback, Watch
 
@@ -54,6 +58,7 @@ def solve(
     tile: int | str | None = "auto",
     overlap: int | str = "auto",
     samples: int = 1,
+    axes: str | None = None,
     **options: Any,
 ) -> Restoration:
     """Restore an image: ``min over θ of D(A(x(θ)), y) + λR(x)`` with A and D from the task, x and R from the prior.
@@ -109,6 +114,11 @@ def solve(
     samples : int
         How many runs to make from different seeds, side by side: the image is their mean, and
         ``maps["deviation"]`` their standard deviation, which is large where the image is uncertain.
+    axes : str, optional
+        That the image is a stack, with a letter for each of its axes, such as "TZCYX": Y and X are a plane, S the
+        samples of a colour image, C channels, each with a range and a noise of its own, which are found over the
+        whole stack. Files say so themselves; the planes are restored one by one, see :mod:`zeroshot.planes`, and
+        `sigma` is in the units of the stack where its range was found. The result has its axes and its type.
     **options
         The task's options: ``sigma=25/255``, ``scale=4``, ``mask=…``
 
@@ -150,6 +160,12 @@ def solve(
     deadline = deadline_of_call(seconds, called)
     with kept(deadline), threads.chosen(request.device, watch.recorded_threads(), seconds):
         _keep_memory(request.device)
+        stack = stack_of(image, axes)
+        if stack is not None:
+            _refuse_for_stack(preview, checkpoint)
+            hidden = progress is False or (progress is None and not is_terminal(sys.stderr))
+            silent = replace(request, watch=Watch(callbacks=callbacks, progress=False))
+            return restored_stack(stack, silent, options, value_range, hidden=hidden)
         loaded = images.load(without_missing(image, options), value_range=value_range)
         picture = on_working_range(loaded, task_named(task), options)
         say_range(picture)
@@ -256,6 +272,11 @@ def _check_preview(preview: str | Path | None, image: Any) -> None:
     is_file = isinstance(image, str | Path) and Path(preview).exists()
     if is_file and Path(preview).samefile(image):
         raise ValueError(f"the preview is the input, which is never overwritten: {preview}")
+
+
+def _refuse_for_stack(preview: str | Path | None, checkpoint: str | Path | None) -> None:
+    if preview is not None or checkpoint is not None:
+        raise ValueError("checkpoint and preview go with one picture, not with the planes of a stack")
 
 
 def _options_of(options: dict[str, Any], index: int, count: int) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def denoise(
     tile: int | str | None = "auto",
     overlap: int | str = "auto",
     samples: int = 1,
+    axes: str | None = None,
 ) -> Restoration: ...
 def destripe(
     image: Any,
@@ -68,6 +69,7 @@ def destripe(
     tile: int | str | None = "auto",
     overlap: int | str = "auto",
     samples: int = 1,
+    axes: str | None = None,
 ) -> Restoration: ...
 def inpaint(
     image: Any,
@@ -95,6 +97,7 @@ def inpaint(
     tile: int | str | None = "auto",
     overlap: int | str = "auto",
     samples: int = 1,
+    axes: str | None = None,
 ) -> Restoration: ...
 def sr(
     image: Any,
@@ -123,6 +126,7 @@ def sr(
     tile: int | str | None = "auto",
     overlap: int | str = "auto",
     samples: int = 1,
+    axes: str | None = None,
 ) -> Restoration: ...
 def colorize(
     image: Any,
@@ -150,6 +154,7 @@ def colorize(
     tile: int | str | None = "auto",
     overlap: int | str = "auto",
     samples: int = 1,
+    axes: str | None = None,
 ) -> Restoration: ...
 def demosaic(
     image: Any,
@@ -176,6 +181,7 @@ def demosaic(
     tile: int | str | None = "auto",
     overlap: int | str = "auto",
     samples: int = 1,
+    axes: str | None = None,
 ) -> Restoration: ...
 def deblur(
     image: Any,
@@ -203,6 +209,7 @@ def deblur(
     tile: int | str | None = "auto",
     overlap: int | str = "auto",
     samples: int = 1,
+    axes: str | None = None,
 ) -> Restoration: ...
 def sharpen(
     image: Any,
@@ -230,6 +237,7 @@ def sharpen(
     tile: int | str | None = "auto",
     overlap: int | str = "auto",
     samples: int = 1,
+    axes: str | None = None,
 ) -> Restoration: ...
 def jpeg(
     image: Any,
@@ -256,6 +264,7 @@ def jpeg(
     tile: int | str | None = "auto",
     overlap: int | str = "auto",
     samples: int = 1,
+    axes: str | None = None,
 ) -> Restoration: ...
 def restore(
     image: Any,
@@ -282,4 +291,5 @@ def restore(
     tile: int | str | None = "auto",
     overlap: int | str = "auto",
     samples: int = 1,
+    axes: str | None = None,
 ) -> Restoration: ...

@@ -200,6 +200,8 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
         checkpoint.unlink(missing_ok=True)  # it is too damaged to be known as one, or of an earlier version
     is_continued = options.resume and checkpoint.exists()
     replace = options.overwrite or is_continued
+    if not is_continued and _is_stack(options, source):
+        return _restore_stack(options, source, output)
     if not is_continued and _is_streamed(options, source, output):
         return _stream_one(options, source, output)
     restoration = solve(
@@ -246,6 +248,40 @@ def _told(options: argparse.Namespace) -> dict[str, Any]:
         "overlap": options.overlap,
         **options.task_values,
     }
+
+
+def _is_stack(options: argparse.Namespace, source: Path) -> bool:
+    """Whether the planes of the input are restored one by one, and nothing was asked for that goes with one picture."""
+    from zeroshot.images.stack import stack_of
+
+    if stack_of(source, options.axes) is None:
+        return False
+    for flag in ("preview", "trace", "maps", "latent"):
+        if getattr(options, flag):
+            raise ValueError(f"--{flag} goes with one picture, and {source} is a stack")
+    return True
+
+
+def _restore_stack(options: argparse.Namespace, source: Path, output: Path) -> int:
+    from zeroshot.stacks import restore_stack
+
+    told = {**_told(options), "axes": options.axes, "samples": options.samples}
+    written = restore_stack(
+        source, options.command, output, options.prior, overwrite=options.overwrite, **told
+    )
+    if written.interrupted:
+        say(
+            f"zeroshot: interrupted; {output} has the planes that were done, and the others as they were",
+            sys.stderr,
+        )
+        return INTERRUPTED
+    if not options.quiet:
+        size, count = " × ".join(map(str, written.shape)), counted(written.iterations, "iteration")
+        noise = f", {written.noise_in_words}" if written.noise_in_words else ""
+        say(
+            f"{output}: {size} ({written.axes}), {count} in {written.seconds:.1f} s{noise}; {written.stopped_by}"
+        )
+    return 0
 
 
 def _is_streamed(options: argparse.Namespace, source: Path, output: Path) -> bool:

@@ -80,6 +80,16 @@ def read_bytes(path: Path) -> tuple[str, bytes]:
         raise ImageError(f"{path}: cannot be read: {error.strerror}") from None
 
 
+def kind_of_source(path: Path) -> str | None:
+    """The kind of a file by its signature; None where it is unknown, or there is no file that can be read."""
+    try:
+        require_file(path)
+        with path.open("rb") as file:
+            return _kind(file.read(16))
+    except OSError:
+        return None
+
+
 def _refusal(head: bytes) -> str:
     told = next((what for signature, what in STRANGERS.items() if head.startswith(signature)), None)
     if told is not None:

@@ -54,6 +54,8 @@ class GivenForm:
         The range that the caller gave, where it was widened.
     alpha_white : float or None
         The value of an opaque pixel, where it is not that of white.
+    hidden : {"alpha", "nan"}
+        How a pixel that was not measured is written: as transparent, or as NaN where floats can say so.
     """
 
     kind: Literal["file", "pil", "numpy", "torch"]
@@ -68,6 +70,7 @@ class GivenForm:
     origin: Origin = "type"
     given_range: tuple[float, float] | None = None
     alpha_white: float | None = None
+    hidden: Literal["alpha", "nan"] = "alpha"
 
     @property
     def level_unit(self) -> float:
@@ -237,7 +240,9 @@ class Picture:
         if values == "given" and self.samples is not None and dtype.is_floating_point:
             same = (self.colours - to_unit(self.samples, colour_range).to(self.colours)).abs() <= _ROUNDING
             parts[0] = torch.where(same, self.samples.to(parts[0]), parts[0])
-        if self.alpha is not None:
+        if self.alpha is not None and self.form.hidden == "nan" and dtype.is_floating_point:
+            parts[0] = torch.where(self.alpha.to(parts[0].device) < 0.5, torch.nan, parts[0])
+        elif self.alpha is not None:
             parts.append(from_unit(self.alpha.to(self.colours.device), dtype, alpha_range))
         return cast(torch.cat(parts, dim=1), dtype)
 

@@ -30,7 +30,13 @@ from zeroshot.images.value_range import on_range, working_range
 from zeroshot.notes import note
 
 
-def load(source: Any, *, value_range: tuple[float, float] | None = None, subject: str = "image") -> Picture:
+def load(
+    source: Any,
+    *,
+    value_range: tuple[float, float] | None = None,
+    subject: str = "image",
+    nan: Literal["refused", "unknown"] = "refused",
+) -> Picture:
     """Take a picture from a file, a PIL image, an array or a tensor.
 
     Parameters
@@ -48,6 +54,9 @@ def load(source: Any, *, value_range: tuple[float, float] | None = None, subject
         beyond it, the picture is worked on in a wider one.
     subject : str
         What the messages call the source: "image", "mask", "hints".
+    nan : {"refused", "unknown"}
+        What NaN and infinity mean in an array: nothing that can be used, or a pixel that was not measured, which the
+        picture then has as transparent and gives back as NaN.
 
     Returns
     -------
@@ -72,7 +81,7 @@ def load(source: Any, *, value_range: tuple[float, float] | None = None, subject
         return _from_tensor(source, value_range, words)
     if isinstance(source, np.ndarray):
         check_array(source, words)
-        return _from_pixels(source, "numpy", value_range, words)
+        return _from_pixels(source, "numpy", value_range, words, nan=nan)
     raise ImageError(
         f"cannot take {words.some} from {type(source).__name__}; pass a path, a PIL image, a numpy array (H×W or "
         "H×W×C) or a torch tensor (H×W, C×H×W or N×C×H×W)"
@@ -103,6 +112,7 @@ def _from_pixels(
     metadata: Metadata | None = None,
     mode: str | None = None,
     source: Path | None = None,
+    nan: Literal["refused", "unknown"] = "refused",
 ) -> Picture:
     native = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
     samples = torch.tensor(native if native.ndim == 3 else native[..., None]).permute(2, 0, 1)[None]
@@ -117,7 +127,21 @@ def _from_pixels(
         metadata=metadata or Metadata(),
         source=source,
     )
-    return _from_samples(samples, form, words)
+    unknown = nan == "unknown" and samples.dtype.is_floating_point and samples.shape[1] in (1, 3)
+    return _with_unknown(samples, form, words) if unknown else _from_samples(samples, form, words)
+
+
+def _with_unknown(samples: torch.Tensor, form: GivenForm, words: SourceWording) -> Picture:
+    """Colours of which NaN and infinity say nothing."""
+    known = torch.isfinite(samples).all(dim=1, keepdim=True)
+    if bool(known.all()):
+        return _from_samples(samples, form, words)
+    if not bool(known.any()):
+        raise ImageError(f"{words.place}all values{words.of} are NaN or infinite: nothing was measured")
+    level = samples[known.expand_as(samples)].double().median().to(samples.dtype)
+    filled = torch.where(known, samples, level)
+    form = replace(form, hidden="nan", alpha_white=1.0)
+    return _from_samples(torch.cat([filled, known.to(filled)], dim=1), form, words)
 
 
 def _from_tensor(

@@ -96,8 +96,8 @@ class Page(NamedTuple):
     @property
     def dtype(self) -> np.dtype:
         """Of the pixels as they are returned."""
-        if self.sample_format == "float":
-            return np.dtype(f"f{self.bits // 8}")
+        if self.sample_format in ("float", "int") or self.bits > 16:
+            return np.dtype(f"{self.sample_format[0]}{self.bits // 8}")
         return np.dtype(np.uint8 if self.bits <= 8 else np.uint16)
 
 
@@ -242,7 +242,7 @@ def _kept_channels(page: Page) -> tuple[int, list[str]]:
     )
 
 
-def _segments(page: Page) -> tuple[Segments, np.ndarray, np.ndarray]:
+def segments_of(page: Page) -> tuple[Segments, np.ndarray, np.ndarray]:
     """The layout of the strips or tiles, where they begin and how long they are."""
     directory = page.directory
     is_tiled = 322 in directory
@@ -277,7 +277,7 @@ def _segments(page: Page) -> tuple[Segments, np.ndarray, np.ndarray]:
 
 def _pixels(page: Page, kept: int) -> np.ndarray:
     """The pixels as H×W or H×W×C: widened to 8 or 16 bits, black at 0, alpha not multiplied into the colours."""
-    segments, places, sizes = _segments(page)
+    segments, places, sizes = segments_of(page)
     pixels = segments.samples(page.directory.data, places, sizes)[..., :kept]
     if page.photometric == PALETTE:
         return _resolved_palette(page, pixels[..., 0])
@@ -338,7 +338,7 @@ def _without_premultiplication(pixels: np.ndarray) -> np.ndarray:
 
 def _pixels_through_pillow(page: Page) -> tuple[np.ndarray, list[str]]:
     """Pixels of at most 8 bits a sample, as they are stored: Pillow would turn them upright by itself."""
-    segments, places, sizes = _segments(page)
+    segments, places, sizes = segments_of(page)
     if page.bits > 8 or page.sample_format != "uint":
         held = f"{page.sample_format}{page.bits}"
         raise ImageError(f"holds {held} samples in a compression of which 8 bits are read only")

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -20,7 +21,7 @@ from zeroshot.notes import note
 from zeroshot.spelling import OptionWarning, Wording
 
 if TYPE_CHECKING:
-    from zeroshot.images.picture import GivenForm, Picture
+    from zeroshot.images.picture import GivenForm, Origin, Picture
 
 Range = tuple[float, float]
 
@@ -94,6 +95,42 @@ def working_range(
         if white / 2 < largest and _fits(samples, known, (0.0, white), extent, noise):
             return replace(form, value_range=(0.0, white), origin="found")
     return replace(form, value_range=_around(least, largest), origin="found")
+
+
+def range_of_values(
+    least: float, largest: float, dtype: np.dtype, given: Range | None
+) -> tuple[Range, Origin, Range | None]:
+    """The range for values that span this, where the picture they are of is not at hand.
+
+    Parameters
+    ----------
+    least, largest : float
+    dtype : numpy.dtype
+        Bytes and floats in [0, 1] have the range of their type; counts of more than 8 bits hardly ever fill theirs.
+    given : tuple of float, optional
+        The one that was asked for.
+
+    Returns
+    -------
+    value_range : tuple of float
+    origin : {"type", "given", "found", "widened"}
+    given_range : tuple of float or None
+        The one that was given, where it was widened.
+    """
+    if given is not None:
+        wider = (min(given[0], least), max(given[1], largest))
+        return (given, "given", None) if wider == given else (wider, "widened", given)
+    if dtype.kind == "b" or dtype.name == "uint8":
+        return (0.0, 1.0 if dtype.kind == "b" else 255.0), "type", None
+    if (
+        dtype.kind == "f"
+        and least >= 0
+        and largest <= 1
+        and (least == largest or not _is_faint(least, largest))
+    ):
+        return (0.0, 1.0), "type", None
+    low, high = _around(least, largest)
+    return (low, high if low < high else low + 1.0), "found", None
 
 
 def _is_faint(least: float, largest: float) -> bool:

@@ -1,0 +1,441 @@
+"""Stacks restored plane by plane: the range of the values and the noise are found once for each channel.
+
+A channel of a stack was recorded in one way, so that black, white and the noise are the same in all its planes. They
+are found over the stack, told, and undone: counts come back as counts, floats beyond [0, 1] and below 0 as they were. A
+plane is restored as a picture is, and given away before the next one is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from zeroshot import images
+from zeroshot.deadline import GRACE, Deadline, seconds_left
+from zeroshot.estimate import History
+from zeroshot.images.picture import Origin
+from zeroshot.images.stack import ArrayStack, Index, Stack
+from zeroshot.images.stack_writing import save_planes
+from zeroshot.images.value_range import range_of_values
+from zeroshot.inspection import describe
+from zeroshot.loop import INTERRUPTED
+from zeroshot.noise import NoiseModel, estimate_noise
+from zeroshot.notes import note
+from zeroshot.request import Request
+from zeroshot.restoration import Restoration
+from zeroshot.spelling import OptionWarning, Wording
+from zeroshot.tasks import make_problem, task_named
+from zeroshot.tasks.options import ShareOfRange
+from zeroshot.words import counted
+
+#: From that many planes of a channel the noise is estimated, spread over it, and from that many rows and columns each.
+NOISE_PLANES, NOISE_SIDE = 8, 1024
+#: So many channels are told one by one.
+_MOST_TOLD = 6
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What the planes of a channel have in common.
+
+    Attributes
+    ----------
+    value_range : tuple of float
+        Black and white.
+    origin : {"type", "given", "found", "widened"}
+        How that came about, as :class:`~zeroshot.images.GivenForm` has it.
+    noise : NoiseModel or None
+        Between black and white; None where the task has no use for it, or was told.
+    """
+
+    value_range: tuple[float, float]
+    origin: Origin
+    given_range: tuple[float, float] | None = None
+    noise: NoiseModel | None = None
+
+    @property
+    def width(self) -> float:
+        """From black to white."""
+        return self.value_range[1] - self.value_range[0]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a first pass over a stack has found.
+
+    Attributes
+    ----------
+    channels : tuple of Channel
+    sha256 : str
+        Of axes, shape, type and values.
+    """
+
+    channels: tuple[Channel, ...]
+    sha256: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StackRestoration(Restoration):
+    """A restored stack; `picture` and `before` are its middle plane.
+
+    Attributes
+    ----------
+    stack : numpy.ndarray
+        All planes, of the type and with the axes of the input; of a picture in colours that was none before, with the
+        axis S at the end.
+    axes : str
+        Those of `stack`.
+    source : Stack
+        What was restored, whose metadata go into the files that are written.
+    """
+
+    stack: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    axes: str = "YX"
+    source: Stack | None = None
+
+    @property
+    def image(self) -> Any:
+        """The restored stack."""
+        return self.stack
+
+    @property
+    def noise_in_words(self) -> str:
+        """The noise of the channels, in the values of the stack."""
+        return noise_of_channels(self.provenance)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write all planes with the provenance, as the suffix says: .tif or .tiff.
+
+        An existing file is kept unless `overwrite` is True; the file that the input was read from always is.
+        """
+        assert self.source is not None
+        held = ArrayStack(self.stack, self.axes)
+        save_planes(
+            (held.plane(index) for index in held.indices()),
+            held.axes,
+            held.shape,
+            held.dtype,
+            path,
+            metadata=self.source.metadata,
+            enlarged=enlargement(self.source, held.shape, held.axes),
+            overwrite=overwrite,
+            source=self.source.source,
+            provenance=self.provenance,
+        )
+
+    def __repr__(self) -> str:
+        shape = " × ".join(map(str, self.stack.shape))
+        return f"<StackRestoration of {shape} ({self.axes}): {self._course()}, stopped by: {self.stopped_by}>"
+
+
+def noise_of_channels(provenance: dict[str, Any]) -> str:
+    """What the provenance of a stack says of the noise, in the values of the stack; "" where it says nothing."""
+    levels = [f"{one['sigma']:.3g}" for one in provenance["stack"]["channels"] if "sigma" in one]
+    if not levels:
+        return ""
+    told = ", ".join(levels[:_MOST_TOLD]) + (" …" if len(levels) > _MOST_TOLD else "")
+    return f"sigma {told}" + (f" in channels 0 to {len(levels) - 1}" if len(levels) > 1 else "")
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A restored plane: its place, its values as the stack has them, and how it came about."""
+
+    index: Index
+    pixels: np.ndarray
+    restoration: Restoration
+
+
+def enlargement(stack: Stack, shape: tuple[int, ...], axes: str) -> tuple[float, float]:
+    """How many times as many columns and rows a result with these axes has."""
+    height, width = stack.plane_shape[:2]
+    return shape[axes.index("X")] / width, shape[axes.index("Y")] / height
+
+
+# --- what all planes have in common -------------------------------------------------------------------------
+
+
+def surveyed(
+    stack: Stack, task: str, options: dict[str, Any], value_range: tuple[float, float] | None
+) -> Survey:
+    """The range and the noise of each channel, from one pass over all planes and a second over some.
+
+    Raises
+    ------
+    ImageError
+        Where a plane cannot be read, or a channel has no finite value.
+    """
+    digest = hashlib.sha256(f"{stack.axes} {stack.shape} {stack.dtype.name}".encode())
+    extent = [(math.inf, -math.inf)] * stack.channels
+    for index in stack.indices():
+        plane = stack.plane(index)
+        digest.update(plane.astype(plane.dtype.newbyteorder("<"), copy=False).tobytes())
+        values = plane[..., :3] if plane.ndim == 3 else plane
+        if values.dtype.kind == "f":
+            values = values[np.isfinite(values)]
+        if values.size:
+            channel = stack.channel_of(index)
+            low, high = extent[channel]
+            extent[channel] = min(low, float(values.min())), max(high, float(values.max()))
+    channels = []
+    for number, (low, high) in enumerate(extent):
+        if low > high:
+            raise images.ImageError(f"channel {number} has no value that is a number")
+        channels.append(Channel(*range_of_values(low, high, stack.dtype, value_range)))
+    if _noise_is_sought(task, options):
+        for number, channel in enumerate(channels):
+            channels[number] = replace(channel, noise=_noise_of(stack, number, channel))
+    return Survey(tuple(channels), digest.hexdigest())
+
+
+def _noise_is_sought(task: str, options: dict[str, Any]) -> bool:
+    """Whether the task takes a model of the noise, and nobody has said what it is."""
+    takes = any(option.name == "noise" for option in task_named(task).options)
+    return takes and all(options.get(name) is None for name in ("sigma", "noise", "peak"))
+
+
+def _noise_of(stack: Stack, channel: int, found: Channel) -> NoiseModel:
+    planes = [index for index in stack.indices() if stack.channel_of(index) == channel]
+    step = max(1, len(planes) / NOISE_PLANES)
+    chosen = [planes[int((number + 0.5) * step)] for number in range(min(len(planes), NOISE_PLANES))]
+    height, width = stack.plane_shape[:2]
+    top, left = max(0, (height - NOISE_SIDE) // 2), max(0, (width - NOISE_SIDE) // 2)
+    parts = []
+    for index in chosen:
+        crop = stack.plane(index)[top : top + NOISE_SIDE, left : left + NOISE_SIDE]
+        if crop.dtype.kind != "f" or np.isfinite(crop).any():
+            parts.append(picture_of(crop, found))
+    if not parts:
+        return NoiseModel.white(0.0, confidence=0.0)
+    known = None
+    if any(one.visible is not None for one in parts):
+        known = torch.cat(
+            [torch.ones_like(one.colours[:, :1]) if one.alpha is None else one.alpha for one in parts]
+        )
+    return estimate_noise(torch.cat([one.colours for one in parts]), known)
+
+
+def picture_of(plane: np.ndarray, channel: Channel) -> images.Picture:
+    """The colours of a plane on the range of its channel; what is NaN is unknown."""
+    values = plane[..., :3] if plane.ndim == 3 else plane
+    if values.dtype.kind != "f":
+        values = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
+    picture = images.load(values, value_range=channel.value_range, nan="unknown")
+    form = replace(picture.form, origin=channel.origin, given_range=channel.given_range)
+    return replace(picture, form=form)
+
+
+def say_channels(stack: Stack, survey: Survey) -> None:
+    """Tell the user of how many planes the stack is, and what black and white are taken to be."""
+    shape = " × ".join(map(str, stack.shape))
+    name = "" if stack.source is None else f"{stack.source.name}: "
+    ranges = [f"{low:.6g} to {high:.6g}" for low, high in (one.value_range for one in survey.channels)]
+    told = (
+        ranges[0]
+        if len(set(ranges)) == 1
+        else "; ".join(f"{each} in channel {number}" for number, each in enumerate(ranges[:_MOST_TOLD]))
+    )
+    text = f"{name}{counted(stack.count, 'plane')} ({stack.axes}, {shape}), worked on from {told}"
+    if all(one.origin in ("type", "given") for one in survey.channels):
+        return
+    choose = Wording(
+        "; sigma is in the units of the stack; say value_range=(black, white) to choose",
+        "; say --range LOW,HIGH to choose",
+    )
+    note(OptionWarning(text, choose))
+
+
+# --- plane by plane -----------------------------------------------------------------------------------------
+
+
+def restored_planes(
+    stack: Stack, request: Request, options: dict[str, Any], survey: Survey, *, hidden: bool
+) -> Iterator[Plane]:
+    """Each plane in the order of the axes; those that are left after Ctrl-C, or without time, as they were.
+
+    Parameters
+    ----------
+    stack : Stack
+    request : Request
+    options : dict
+        Of the task; an array with the shape of the stack gives each plane its own part.
+    survey : Survey
+    hidden : bool
+        Whether no progress is shown.
+    """
+    own = _Options(stack, options)
+    left = stack.count
+    stopped = ""
+    with tqdm(total=left, desc=request.task, unit="plane", disable=hidden, leave=False) as bar:
+        for index in stack.indices():
+            channel = survey.channels[stack.channel_of(index)]
+            plane = stack.plane(index)
+            if plane.dtype.kind == "f" and not np.isfinite(plane).any():
+                raise images.ImageError(f"plane {index} has no value that is a number; leave it out")
+            picture = picture_of(plane, channel)
+            posed = request.posed(picture, *make_problem(request.task, picture, own.of(index, channel)))
+            remaining = seconds_left()
+            if stopped:
+                restoration = posed.untouched(stopped)
+            elif remaining <= 0:
+                restoration = posed.untouched(
+                    "the time was up before its turn, so that this is the first estimate"
+                )
+            else:
+                share = None if remaining == math.inf else Deadline(remaining / left, grace=GRACE)
+                restoration = posed.restored(share)
+            if restoration.interrupted:
+                stopped = f"{INTERRUPTED} before its turn"
+            yield Plane(index, _as_stored(restoration.image, plane), restoration)
+            left -= 1
+            bar.update()
+
+
+class _Options:
+    """The options of the task for each plane: arrays with the shape of the stack are cut like it."""
+
+    def __init__(self, stack: Stack, options: dict[str, Any]) -> None:
+        given = stack.given_axes if isinstance(stack, ArrayStack) else stack.axes
+        lengths = dict(zip(stack.axes, stack.shape, strict=True))
+        # Masks have no samples of their own.
+        shapes = {tuple(lengths[one] for one in axes): axes for axes in (given.replace("S", ""), given)}
+        self._options = options
+        self._own = {
+            name: ArrayStack(value, shapes[tuple(value.shape)])
+            for name, value in options.items()
+            if isinstance(value, np.ndarray) and value.ndim > 2 and tuple(value.shape) in shapes
+        }
+
+    def of(self, index: Index, channel: Channel) -> dict[str, Any]:
+        """Those of one plane, with the noise of its channel."""
+        options = {**self._options, **{name: each.plane(index) for name, each in self._own.items()}}
+        if channel.noise is None:
+            return options
+        if options.get("data_term", "gaussian") == "gaussian":
+            return {**options, "noise": channel.noise}
+        return {**options, "sigma": ShareOfRange(channel.noise.sigma)}
+
+
+def _as_stored(values: np.ndarray, plane: np.ndarray) -> np.ndarray:
+    """Restored values in the type of the stack, with the alpha channel that the plane had."""
+    dtype = plane.dtype
+    if dtype.kind == "b":
+        stored: np.ndarray = values >= 0.5
+    elif dtype.kind == "f":
+        stored = values.astype(dtype, copy=False)
+    else:
+        limits = np.iinfo(dtype)
+        stored = np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    if plane.ndim == 3 and plane.shape[2] == 4:
+        if stored.shape[:2] != plane.shape[:2]:
+            raise images.ImageError("a stack with alpha keeps its size; leave its alpha out")
+        stored = np.concatenate([stored, plane[..., 3:]], axis=2)
+    return stored
+
+
+# --- the whole ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Course:
+    """How the planes of a stack came about, one after another."""
+
+    survey: Survey
+    stack: Stack
+    iterations: int = 0
+    seconds: float = 0.0
+    interrupted: bool = False
+    first: Restoration | None = None
+    middle: Restoration | None = None
+    reasons: list[str] = field(default_factory=list)
+
+    def add(self, plane: Plane) -> None:
+        """Take account of a plane."""
+        restoration = plane.restoration
+        self.first = self.first or restoration
+        if plane.index == tuple(length // 2 for length in self.stack.lengths):
+            self.middle = restoration
+        self.iterations += restoration.iterations
+        self.seconds += restoration.seconds
+        self.interrupted = self.interrupted or restoration.interrupted
+        if restoration.stopped_by not in self.reasons:
+            self.reasons.append(restoration.stopped_by)
+
+    @property
+    def stopped_by(self) -> str:
+        """Why the runs ended; of several reasons the first few."""
+        if len(self.reasons) == 1:
+            return self.reasons[0]
+        told = "; ".join(self.reasons[:3]) + (" …" if len(self.reasons) > 3 else "")
+        return ("interrupted: " if self.interrupted else "several reasons: ") + told
+
+    def provenance(self) -> dict[str, Any]:
+        """That of the first plane, with what is that of the stack in its place."""
+        assert self.first is not None
+        beside = ("input_sha256", "noise", "sigma", "value_range", "value_range_origin", "findings")
+        common = {name: value for name, value in self.first.provenance.items() if name not in beside}
+        if self.survey.channels[0].noise is not None:  # of each channel below
+            common["options"] = {name: value for name, value in common["options"].items() if name != "noise"}
+        return {
+            **common,
+            **self.planned(),
+            "stopped_by": self.stopped_by,
+            "iterations": self.iterations,
+        }
+
+    def planned(self) -> dict[str, Any]:
+        """What was known before the first plane."""
+        channels = []
+        for channel in self.survey.channels:
+            told: dict[str, Any] = {"value_range": list(channel.value_range), "origin": channel.origin}
+            if channel.noise is not None:
+                told["noise"] = describe(channel.noise)
+                told["sigma"] = channel.noise.sigma * channel.width
+            channels.append(told)
+        described = {"axes": self.stack.axes, "shape": list(self.stack.shape), "channels": channels}
+        return {"stack": described, "input_sha256": self.survey.sha256}
+
+
+def restored_stack(
+    stack: Stack,
+    request: Request,
+    options: dict[str, Any],
+    value_range: tuple[float, float] | None,
+    *,
+    hidden: bool,
+) -> StackRestoration:
+    """A stack restored as an array with the axes of the input."""
+    survey = surveyed(stack, request.task, options, value_range)
+    say_channels(stack, survey)
+    course, restored = Course(survey, stack), []
+    for plane in restored_planes(stack, request, options, survey, hidden=hidden):
+        course.add(plane)
+        restored.append(plane.pixels)
+    axes = stack.counted + ("YXS" if restored[0].ndim == 3 else "YX")
+    whole = np.stack(restored).reshape(*stack.lengths, *restored[0].shape)
+    if isinstance(stack, ArrayStack):
+        whole, axes = stack.as_given(whole, axes)
+    assert course.first is not None
+    shown = course.middle or course.first
+    sigmas = [one.noise.sigma * one.width for one in survey.channels if one.noise is not None]
+    return StackRestoration(
+        shown.picture,
+        course.stopped_by,
+        course.iterations,
+        course.seconds,
+        History(),
+        float(np.mean(sigmas)) if sigmas else course.first.sigma,
+        course.provenance(),
+        before=shown.before,
+        stack=whole,
+        axes=axes,
+        source=stack,
+    )

@@ -1,0 +1,144 @@
+"""Stacks from file to file: each plane is read, restored and written before the next one."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from zeroshot import threads
+from zeroshot.deadline import deadline_of_call, kept
+from zeroshot.images import ImageError
+from zeroshot.images.stack import stack_of
+from zeroshot.images.stack_writing import check_stack_output, save_planes
+from zeroshot.planes import Course, enlargement, noise_of_channels, restored_planes, say_channels, surveyed
+from zeroshot.request import Request
+from zeroshot.solve import resolve_device
+from zeroshot.tasks import task_named
+from zeroshot.terminal import is_terminal
+from zeroshot.tiling.planning import Tiling
+from zeroshot.watch import Watch
+
+
+@dataclass(frozen=True)
+class WrittenStack:
+    """What was written.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    axes : str
+    iterations : int
+        Of all planes together.
+    seconds : float
+        How long it took.
+    noise_in_words : str
+        The noise of the channels, where it was estimated.
+    stopped_by : str
+        Why the runs ended.
+    interrupted : bool
+        Whether Ctrl-C ended it, so that the planes that were left are as they were.
+    """
+
+    shape: tuple[int, ...]
+    axes: str
+    iterations: int
+    seconds: float
+    noise_in_words: str
+    stopped_by: str
+    interrupted: bool
+
+
+def restore_stack(
+    image: str | Path,
+    task: str,
+    path: str | Path,
+    prior: str | None = None,
+    *,
+    axes: str | None = None,
+    settings: dict[str, Any] | None = None,
+    seconds: float | None = None,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    value_range: tuple[float, float] | None = None,
+    tile: int | str | None = "auto",
+    overlap: int | str = "auto",
+    samples: int = 1,
+    overwrite: bool = False,
+    progress: bool | None = None,
+    **options: Any,
+) -> WrittenStack:
+    """Restore the planes of a stack one by one, and write each to a file when it is done.
+
+    The memory of one plane is taken, however many there are. The file appears under its name when it is complete.
+
+    Parameters
+    ----------
+    image : path
+        A file that is a stack.
+    task, prior, axes, settings, seconds, seed, device, value_range, tile, overlap, samples, progress, **options
+        As for :func:`zeroshot.solve`.
+    path : path
+        With the suffix .tif or .tiff.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    ValueError, TypeError, OSError
+        In one line, before any work, where something does not fit; OSError as well where the file cannot be written.
+    """
+    began = time.monotonic()
+    task = task_named(task).name
+    tiling = Tiling(tile, overlap, samples)
+    watch = Watch(progress=False)
+    request = Request(task, prior, settings, None, seconds, seed, resolve_device(device), watch, tiling)
+    task_named(task).completed(options)
+    with kept(deadline_of_call(seconds, began)), threads.chosen(request.device, None, seconds):
+        stack = stack_of(image, axes)
+        if stack is None:
+            raise ImageError(f"{image}: is one picture, no stack")
+        check_stack_output(path, overwrite=overwrite, source=stack.source)
+        survey = surveyed(stack, task, options, value_range)
+        say_channels(stack, survey)
+        course = Course(survey, stack)
+        hidden = progress is False or (progress is None and not is_terminal(sys.stderr))
+        planes = restored_planes(stack, request, options, survey, hidden=hidden)
+        first = next(planes)
+        course.add(first)
+
+        def pixels() -> Iterator[np.ndarray]:
+            yield first.pixels
+            for plane in planes:
+                course.add(plane)
+                yield plane.pixels
+
+        written = stack.counted + ("YXS" if first.pixels.ndim == 3 else "YX")
+        shape = (*stack.lengths, *first.pixels.shape)
+        # It stands before the planes in the file, so that it cannot tell how they ended.
+        known = {
+            name: one for name, one in course.provenance().items() if name not in ("iterations", "stopped_by")
+        }
+        save_planes(
+            pixels(),
+            written,
+            shape,
+            first.pixels.dtype,
+            path,
+            metadata=stack.metadata,
+            enlarged=enlargement(stack, shape, written),
+            overwrite=overwrite,
+            source=stack.source,
+            provenance=known | {"streamed": True, "seconds_allowed": seconds},
+        )
+    seconds_taken = time.monotonic() - began
+    noise = noise_of_channels(course.planned())
+    return WrittenStack(
+        shape, written, course.iterations, seconds_taken, noise, course.stopped_by, course.interrupted
+    )
