@@ -76,7 +76,8 @@ class Order:
         def part(values: Any) -> Any:
             if not isinstance(values, np.ndarray) or values.shape[: stacked + 2] != shape:
                 return values
-            return values[(*index[:stacked], rows, columns)]
+            place: tuple[Any, ...] = (*index[:stacked], rows, columns)
+            return values[place]
 
         options = {name: part(value) for name, value in self.options.items()}
         return replace(self, values=part(self.values), axes=self.axes[stacked:], options=options)

@@ -15,7 +15,6 @@ from magicgui.widgets import (
     Label,
     ProgressBar,
     PushButton,
-    create_widget,
 )
 from napari.layers import Image, Labels
 from napari.viewer import Viewer
@@ -57,18 +56,19 @@ class Restore(Container):
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._finish: Callable[[np.ndarray, Restoration], None] | None = None
-        choose, number = create_widget, FloatSpinBox
-        self.layer = choose(annotation=Image, label="layer")
+        number = FloatSpinBox
+        self.layer = ComboBox(label="layer", choices=self._layers(Image), nullable=True)
         self.task = ComboBox(label="task", choices=list(_TASKS))
-        self.holes = choose(
-            annotation=Labels, label="holes", options={"tooltip": "what is labelled is filled"}
+        self.holes = ComboBox(
+            label="holes", choices=self._layers(Labels), nullable=True, tooltip="what is labelled is filled"
         )
         self.scale = ComboBox(label="scale", choices=[2, 3, 4])
         self.finds_blur = CheckBox(label="find the blur", value=True)
-        self.psf = choose(
-            annotation=Image | None,
+        self.psf = ComboBox(
             label="point spread",
-            options={"tooltip": "a small layer, the image of a point"},
+            choices=self._layers(Image),
+            nullable=True,
+            tooltip="a small layer, the image of a point",
         )
         self.blur = number(label="blur σ, pixels", value=1.5, min=0.1, max=30, step=0.1)
         self.finds_noise = CheckBox(label="find the noise", value=True)
@@ -96,10 +96,26 @@ class Restore(Container):
         self._signals.told.connect(self._tell)
         self._signals.done.connect(self._done)
         self._signals.failed.connect(self._failed)
+        for event in (napari_viewer.layers.events.inserted, napari_viewer.layers.events.removed):
+            event.connect(self._offer_layers)
+        self._offer_layers()
         self._show_fields()
         self._show_buttons()
 
     # --- what is shown ---
+
+    def _layers(self, kind: type) -> Callable[[Any], list[Any]]:
+        """Gives the layers of a kind that there are."""
+        return lambda _field: [layer for layer in self._viewer.layers if isinstance(layer, kind)]
+
+    def _offer_layers(self, *_changed: Any) -> None:
+        """Offer the layers that there are now; the first where none was chosen and one is needed."""
+        for field in (self.layer, self.holes, self.psf):
+            field.reset_choices()
+        for field in (self.layer, self.holes):
+            there = [choice for choice in field.choices if choice is not None]
+            if field.value is None and there:
+                field.value = there[0]
 
     def _show_fields(self, *_changed: Any) -> None:
         """Show the fields that go with the task."""
@@ -222,17 +238,19 @@ class Restore(Container):
     ) -> None:
         """Add a result as a layer, where its source lies."""
         before = layer.data[0].shape if layer.multiscale else layer.data.shape
-        spatial = layer.ndim
+        spatial: int = layer.ndim
         scale, shift = np.array(layer.scale, float), np.zeros(spatial)
         # A part has the axes of a plane only: the others are put back, one long.
-        values = values.reshape((1,) * (len(before) - values.ndim) + values.shape)
+        ones = (1,) * (len(before) - values.ndim)
+        values = values.reshape(ones + values.shape)
         if place is not None:
             shift[:] = place
         elif values.shape != before:
             factor = np.array(values.shape[:spatial]) / np.array(before[:spatial])
             # The corner of the first pixel stays where it was, and not its middle.
             scale, shift = scale / factor, 0.5 / factor - 0.5
-        rgb = layer.rgb or (values.ndim == spatial + 1 and values.shape[-1] == 3)
+        shape: tuple[int, ...] = values.shape
+        rgb = layer.rgb or (len(shape) == spatial + 1 and shape[-1] == 3)
         shown = {} if rgb else {"colormap": layer.colormap, "contrast_limits": layer.contrast_limits}
         self._viewer.add_image(
             values,
