@@ -11,7 +11,7 @@ from pathlib import Path
 from zeroshot.files import beside
 
 #: Suffixes of formats that lose nothing and hold what a restored image carries.
-_LOSSLESS = (".png", ".tif", ".tiff")
+_LOSSLESS = (".png", ".tif", ".tiff", ".fits", ".fit", ".fts")
 
 
 def lossless(source: Path) -> str:

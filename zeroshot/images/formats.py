@@ -14,6 +14,7 @@ TIFF    8, 16, 32 or 64 bits,       ICC, XMP, resolution, description, make, mod
         uncompressed                copyright; with 8 bits also the Exif and GPS directories, without maker
                                     notes that need their old place in the file
 BMP     8 bits, 32-bit with alpha   resolution
+FITS    8, 16, 32 or 64 bits        the header, of an image that was FITS
 ======  ==========================  =========================================================================
 
 AVIF is read where this Pillow can, in 8 bits, and HEIC where a plug-in of Pillow is registered; neither is written.
@@ -35,6 +36,7 @@ from PIL import Image, features
 from zeroshot.images.decoding import check_size, library_errors
 from zeroshot.images.errors import ImageError
 from zeroshot.images.exif import is_sound
+from zeroshot.images.fits import encode_fits, read_fits
 from zeroshot.images.kinds import read_bytes
 from zeroshot.images.metadata import (
     JPEG_SEGMENT_LIMIT,
@@ -218,6 +220,7 @@ READERS: dict[str, Callable[[bytes], Reading]] = {
     "TIFF": read_tiff,
     "AVIF": _read_avif,
     "HEIC": _read_heic,
+    "FITS": read_fits,
 }
 
 
@@ -226,7 +229,7 @@ READERS: dict[str, Callable[[bytes], Reading]] = {
 
 def dtype_for(kind: str, dtype: np.dtype) -> np.dtype:
     """The depth to write an image of this dtype with: its own, or the nearest that the format has."""
-    if kind == "TIFF":
+    if kind in ("TIFF", "FITS"):
         return np.dtype({"bool": "uint8", "float16": "float32"}.get(dtype.name, dtype.name))
     return np.dtype(np.uint16 if kind == "PNG" and dtype.itemsize > 1 else np.uint8)
 
@@ -304,4 +307,5 @@ ENCODERS: dict[str, Callable[[np.ndarray, Metadata, str | None], bytes]] = {
     "WEBP": _encode_webp,
     "BMP": _encode_bmp,
     "TIFF": encode_tiff,
+    "FITS": encode_fits,
 }

@@ -17,6 +17,9 @@ SUFFIXES = {
     ".tiff": "TIFF",
     ".webp": "WEBP",
     ".bmp": "BMP",
+    ".fits": "FITS",
+    ".fit": "FITS",
+    ".fts": "FITS",
 }
 SIGNATURES = {
     PNG_SIGNATURE: "PNG",
@@ -26,6 +29,7 @@ SIGNATURES = {
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
     b"BM": "BMP",
+    b"SIMPLE  =": "FITS",
 }
 #: More than the largest picture takes that is read, in four channels of 64 bits.
 LARGEST_FILE = 8 << 30
@@ -45,7 +49,6 @@ STRANGERS = {
     b"\0\0\0\x0cjP  ": "JPEG 2000; convert it to PNG",
     b"\xff\x4f\xff\x51": "JPEG 2000; convert it to PNG",
     b"\x76\x2f\x31\x01": "OpenEXR; save it as a float TIFF",
-    b"SIMPLE  =": "FITS; save it as a float TIFF, or read it with astropy and pass the array",
     b"\x93NUMPY": "a NumPy array; load it in Python and pass the array, or save it as TIFF",
     b"\x89HDF": "HDF5; read it with h5py and pass the array, or save it as TIFF",
     b"FUJIFILMCCD-RAW": "a raw photograph; develop it to TIFF or PNG",

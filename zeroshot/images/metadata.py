@@ -251,10 +251,17 @@ def _bmp_provenance(data: bytes) -> str | None:
     return data[end - length : end].decode()
 
 
+def _fits_provenance(data: bytes) -> str | None:
+    from zeroshot.images.fits import fits_provenance
+
+    return fits_provenance(data)
+
+
 PROVENANCE_FINDERS: dict[str, Callable[[bytes], str | None]] = {
     "PNG": _png_provenance,
     "JPEG": _jpeg_provenance,
     "TIFF": _tiff_provenance,
     "WEBP": _webp_provenance,
     "BMP": _bmp_provenance,
+    "FITS": _fits_provenance,
 }

@@ -221,4 +221,10 @@ def _tiff(path: Path, axes: str | None) -> Stack | None:
     return tiff_stack(path, axes)
 
 
-READERS: dict[str, Callable[[Path, str | None], Stack | None]] = {"TIFF": _tiff}
+def _fits(path: Path, axes: str | None) -> Stack | None:
+    from zeroshot.images.fits import fits_stack
+
+    return fits_stack(path, axes)
+
+
+READERS: dict[str, Callable[[Path, str | None], Stack | None]] = {"TIFF": _tiff, "FITS": _fits}

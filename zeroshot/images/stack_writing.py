@@ -15,6 +15,7 @@ from zeroshot.files import NotWrittenError, write_atomically
 from zeroshot.images.decoding import library_errors
 from zeroshot.images.errors import ImageError
 from zeroshot.images.files import check_output
+from zeroshot.images.fits import write_fits
 from zeroshot.images.kinds import SUFFIXES
 from zeroshot.images.metadata import PROVENANCE_MARK, PROVENANCE_TIFF_TAG, provenance_text
 from zeroshot.images.stack import StackMetadata
@@ -246,4 +247,4 @@ def _resolution(metadata: StackMetadata, enlarged: tuple[float, float]) -> Mappi
     return {"resolution": (across * enlarged[0], down * enlarged[1]), "resolutionunit": unit}
 
 
-WRITERS = {"TIFF": _write_tiff}
+WRITERS = {"TIFF": _write_tiff, "FITS": write_fits}
