@@ -39,7 +39,9 @@ def test_a_picture_with_nan_and_negative_values_keeps_both_and_its_header(sky, t
     clean, noisy = sky
     noisy[5:9, 20:30] = np.nan
     fits.writeto(tmp_path / "in.fits", noisy, header())
-    code, _, err = run(["denoise", tmp_path / "in.fits", "-o", tmp_path / "out.fits", "--prior", "dct"], capsys)
+    code, _, err = run(
+        ["denoise", tmp_path / "in.fits", "-o", tmp_path / "out.fits", "--prior", "dct"], capsys
+    )
     assert code == 0, err
     with fits.open(tmp_path / "out.fits", checksum=True) as written:
         written.verify("exception")
@@ -117,7 +119,9 @@ def test_a_picture_in_colours_is_written_as_three_planes(tmp_path):
 
 
 def test_an_image_in_an_extension_is_found(tmp_path):
-    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.ones((4, 5), np.float32), name="SCI")]).writeto(tmp_path / "a.fits")
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.ones((4, 5), np.float32), name="SCI")]).writeto(
+        tmp_path / "a.fits"
+    )
     assert load(tmp_path / "a.fits").colours.shape == (1, 1, 4, 5)
 
 
@@ -126,7 +130,10 @@ def test_an_image_in_an_extension_is_found(tmp_path):
     [
         (lambda path: fits.PrimaryHDU().writeto(path), "holds no image"),
         (lambda path: path.write_bytes(b"SIMPLE  =                    T" + bytes(100)), "FITS|damaged"),
-        (lambda path: fits.writeto(path, np.full((8, 8), np.nan, np.float32)), "no value that is a number|NaN"),
+        (
+            lambda path: fits.writeto(path, np.full((8, 8), np.nan, np.float32)),
+            "no value that is a number|NaN",
+        ),
     ],
 )
 def test_what_cannot_be_restored_is_one_line(tmp_path, make, reason):

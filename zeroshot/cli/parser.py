@@ -190,6 +190,8 @@ def _add_run_options(command: Parser, task: Task) -> None:
         "type: 0,4095 for 12-bit counts in 16 bits, 0,255 or -100,900 for floats")  # fmt: skip
     expert("--axes", metavar="AXES",
         help="the axes of a stack, such as TZCYX, in place of what the file says")  # fmt: skip
+    expert("--linear", action="store_true",
+        help="of a raw photograph: write the camera's colours, linear in the light, instead of sRGB")  # fmt: skip
     expert("--tile", type=_tile, default="auto", metavar="PIXELS",
         help="restore overlapping tiles of this height and width one after the other: auto does so where the "
         "memory is short, none never does (default auto)")  # fmt: skip

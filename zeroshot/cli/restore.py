@@ -208,6 +208,7 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
         resume=options.resume,
         keep_checkpoint=True,
         samples=options.samples,
+        rendering="linear" if options.linear else "srgb",
         **_told(options),
     )
     with interruption():  # Ctrl-C comes too late now to lose the work

@@ -1,8 +1,8 @@
 """FITS: images and cubes of astronomy, with their header; by way of astropy.
 
-Counts come back as counts in the scale of the file (BITPIX, BSCALE, BZERO), and values below 0 as they are. What is NaN,
-or BLANK in integers, was not measured: it is left out of the range and the noise, and is NaN or BLANK again in what is
-written, unless inpainting was told to fill it. Rows stay in the order of the file.
+Counts come back as counts in the scale of the file (BITPIX, BSCALE, BZERO), and values below 0 as they are. What is
+NaN, or BLANK in integers, was not measured: it is left out of the range and the noise, and is NaN or BLANK again in
+what is written, unless inpainting was told to fill it. Rows stay in the order of the file.
 """
 
 from __future__ import annotations
@@ -43,7 +43,12 @@ def read_fits(data: bytes) -> Reading:
         raise ImageError(f"holds a cube of {pixels.ndim} axes; save the plane as a file of its own")
     pixels = pixels.astype(pixels.dtype.newbyteorder("="))
     wide = pixels.dtype.kind == "i" or pixels.dtype.itemsize > 2
-    return (pixels.astype(np.float64) if wide and pixels.dtype.kind != "f" else pixels), Metadata(), 1, remarks
+    return (
+        (pixels.astype(np.float64) if wide and pixels.dtype.kind != "f" else pixels),
+        Metadata(),
+        1,
+        remarks,
+    )
 
 
 def fits_stack(path: Path, axes: str | None) -> Stack:

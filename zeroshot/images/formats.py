@@ -61,6 +61,7 @@ from zeroshot.images.pillow import (
     turn_upright,
 )
 from zeroshot.images.png import encode_png, read_png
+from zeroshot.images.raw import refuse_raw
 from zeroshot.images.tiff import read_tiff
 from zeroshot.images.tiff_writing import encode_tiff
 from zeroshot.notes import note
@@ -221,6 +222,7 @@ READERS: dict[str, Callable[[bytes], Reading]] = {
     "AVIF": _read_avif,
     "HEIC": _read_heic,
     "FITS": read_fits,
+    "RAW": refuse_raw,
 }
 
 

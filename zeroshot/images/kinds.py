@@ -31,6 +31,12 @@ SIGNATURES = {
     b"BM": "BMP",
     b"SIMPLE  =": "FITS",
 }
+#: How raw photographs are named, which may be built like TIFF files.
+RAW_SUFFIXES = (
+    *(".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".raf", ".orf", ".rw2", ".pef", ".srw"),
+    *(".raw", ".rwl", ".3fr", ".fff", ".iiq", ".kdc", ".dcr", ".mos", ".mef", ".erf", ".x3f"),
+)
+_RAW_SIGNATURES = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb")
 #: More than the largest picture takes that is read, in four channels of 64 bits.
 LARGEST_FILE = 8 << 30
 ACCEPTED = "PNG, JPEG, TIFF, WebP or BMP"
@@ -51,7 +57,6 @@ STRANGERS = {
     b"\x76\x2f\x31\x01": "OpenEXR; save it as a float TIFF",
     b"\x93NUMPY": "a NumPy array; load it in Python and pass the array, or save it as TIFF",
     b"\x89HDF": "HDF5; read it with h5py and pass the array, or save it as TIFF",
-    b"FUJIFILMCCD-RAW": "a raw photograph; develop it to TIFF or PNG",
     b"PK\x03\x04": "an archive; unpack it",
     b"<svg": "a drawing (SVG); convert it to PNG",
     b"<?xml": "XML; give the image itself",
@@ -69,7 +74,7 @@ def read_bytes(path: Path) -> tuple[str, bytes]:
         require_file(path)
         with path.open("rb") as file:
             head = file.read(16)
-            kind = _kind(head)
+            kind = _kind(head, path)
             if kind is None:
                 raise ImageError(f"{path}: {_refusal(head)}")
             if os.fstat(file.fileno()).st_size > LARGEST_FILE:
@@ -88,7 +93,7 @@ def kind_of_source(path: Path) -> str | None:
     try:
         require_file(path)
         with path.open("rb") as file:
-            return _kind(file.read(16))
+            return _kind(file.read(16), path)
     except OSError:
         return None
 
@@ -101,7 +106,11 @@ def _refusal(head: bytes) -> str:
     return f"is {'not a' if head else 'empty, not a'} {ACCEPTED} image"
 
 
-def _kind(head: bytes) -> str | None:
+def _kind(head: bytes, path: Path) -> str | None:
+    if head.startswith(_RAW_SIGNATURES) or head[4:12] == b"ftypcrx ":
+        return "RAW"
+    if path.suffix.lower() in RAW_SUFFIXES and SIGNATURES.get(head[:4]) == "TIFF":
+        return "RAW"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     if head[4:8] == b"ftyp" and head[8:12] in BRANDS:
