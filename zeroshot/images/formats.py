@@ -14,10 +14,12 @@ TIFF    8, 16, 32 or 64 bits,       ICC, XMP, resolution, description, make, mod
         uncompressed                copyright; with 8 bits also the Exif and GPS directories, without maker
                                     notes that need their old place in the file
 BMP     8 bits, 32-bit with alpha   resolution
+AVIF    8 bits, quality 90          ICC, EXIF, XMP; no resolution
+HEIC    8 bits, quality 95, 4:4:4   the same; read in 16 bits where there are more than 8
+JXL     8 bits, lossless; quality   the same
+        95 if the input was lossy
 FITS    8, 16, 32 or 64 bits        the header, of an image that was FITS
 ======  ==========================  =========================================================================
-
-AVIF is read where this Pillow can, in 8 bits, and HEIC where a plug-in of Pillow is registered; neither is written.
 
 EXIF thumbnails are dropped, since they would show the picture as it was. Where the picture was enlarged, the
 resolution is so too.
@@ -31,8 +33,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, features
+from PIL import Image
 
+from zeroshot.images.boxed import encode_avif, encode_heic, encode_jxl, read_avif, read_heic, read_jxl
 from zeroshot.images.decoding import check_size, library_errors
 from zeroshot.images.errors import ImageError
 from zeroshot.images.exif import is_sound
@@ -144,29 +147,6 @@ def _read_bmp(data: bytes) -> Reading:
     return _decoded(image)
 
 
-def _read_avif(data: bytes) -> Reading:
-    if not features.check("avif"):
-        raise ImageError(
-            "is an AVIF image, which this Pillow cannot read; install Pillow 11.3 or later with AVIF"
-        )
-    pixels, metadata, orientation, remarks = _decoded(open_with_pillow(data, "AVIF"))
-    depth = _depth_of_avif(data)
-    if depth > 8:
-        told = f"has {depth} bits a sample, of which Pillow reads 8; convert it to 16-bit PNG to keep them"
-        remarks = [*remarks, told]
-    return pixels, replace(metadata, lossy=True), orientation, remarks
-
-
-def _read_heic(data: bytes) -> Reading:
-    if "HEIF" not in Image.OPEN:
-        raise ImageError(
-            "is a HEIC image, which Pillow reads only with a plug-in that is registered in Python (pillow-heif); "
-            "convert it to PNG or JPEG"
-        )
-    pixels, metadata, orientation, remarks = _decoded(open_with_pillow(data, "HEIF"))
-    return pixels, replace(metadata, lossy=True), orientation, remarks
-
-
 def _decoded(image: Image.Image) -> Reading:
     image.load()
     metadata, orientation = metadata_of(image)
@@ -186,13 +166,6 @@ def _canvas_of_webp(data: bytes) -> tuple[int, int] | None:
         width, height = struct.unpack_from("<HH", head, 14)
         return width & 0x3FFF, height & 0x3FFF
     return None
-
-
-def _depth_of_avif(data: bytes) -> int:
-    """Bits of a sample, by the configuration of the first AV1 image (AV1 in ISOBMFF, section 2.3); 8 where unsaid."""
-    place = data.find(b"av1C")
-    flags = data[place + 6] if 0 <= place < len(data) - 6 else 0
-    return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
 
 
 def with_sound_exif(data: bytes) -> bytes:
@@ -219,8 +192,9 @@ READERS: dict[str, Callable[[bytes], Reading]] = {
     "WEBP": _read_webp,
     "BMP": _read_bmp,
     "TIFF": read_tiff,
-    "AVIF": _read_avif,
-    "HEIC": _read_heic,
+    "AVIF": read_avif,
+    "HEIC": read_heic,
+    "JXL": read_jxl,
     "FITS": read_fits,
     "RAW": refuse_raw,
 }
@@ -309,5 +283,8 @@ ENCODERS: dict[str, Callable[[np.ndarray, Metadata, str | None], bytes]] = {
     "WEBP": _encode_webp,
     "BMP": _encode_bmp,
     "TIFF": encode_tiff,
+    "AVIF": encode_avif,
+    "HEIC": encode_heic,
+    "JXL": encode_jxl,
     "FITS": encode_fits,
 }

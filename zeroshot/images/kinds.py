@@ -17,6 +17,10 @@ SUFFIXES = {
     ".tiff": "TIFF",
     ".webp": "WEBP",
     ".bmp": "BMP",
+    ".avif": "AVIF",
+    ".heic": "HEIC",
+    ".heif": "HEIC",
+    ".jxl": "JXL",
     ".fits": "FITS",
     ".fit": "FITS",
     ".fts": "FITS",
@@ -29,6 +33,8 @@ SIGNATURES = {
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
     b"BM": "BMP",
+    b"\xff\x0a": "JXL",
+    b"\0\0\0\x0cJXL ": "JXL",
     b"SIMPLE  =": "FITS",
 }
 #: How raw photographs are named, which may be built like TIFF files.
@@ -40,7 +46,7 @@ _RAW_SIGNATURES = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FO
 #: More than the largest picture takes that is read, in four channels of 64 bits.
 LARGEST_FILE = 8 << 30
 ACCEPTED = "PNG, JPEG, TIFF, WebP or BMP"
-# The brands of files in the container that AVIF and HEIC share, which are read but not written.
+# The brands of files in the container that AVIF and HEIC share.
 BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
     (b"heic", b"heix", b"hevc", b"heim", b"mif1"), "HEIC"
 )
@@ -50,8 +56,6 @@ STRANGERS = {
     b"%!PS": "PostScript; convert it to PNG",
     b"%PDF": "a PDF; convert the page to PNG",
     b"8BPS": "a Photoshop document; save it as TIFF",
-    b"\xff\x0a": "JPEG XL; convert it to PNG",
-    b"\0\0\0\x0cJXL ": "JPEG XL; convert it to PNG",
     b"\0\0\0\x0cjP  ": "JPEG 2000; convert it to PNG",
     b"\xff\x4f\xff\x51": "JPEG 2000; convert it to PNG",
     b"\x76\x2f\x31\x01": "OpenEXR; save it as a float TIFF",
