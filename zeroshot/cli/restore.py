@@ -12,10 +12,11 @@ from typing import Any
 from zeroshot.cli import files
 from zeroshot.cli.batch import over_images, side_by_side
 from zeroshot.cli.messages import INTERRUPTED, log_lines, say
-from zeroshot.cli.output_names import output_beside, outputs_beside
+from zeroshot.cli.output_names import output_beside, outputs_beside, written_name
 from zeroshot.cli.results import reserved, save_image, save_or_rescue
 from zeroshot.cli.task_options import task_values
 from zeroshot.files import make_folder, require_writable
+from zeroshot.images.kinds import is_zarr
 from zeroshot.locks import require_unlocked
 from zeroshot.standings import ROLES
 from zeroshot.tasks import tasks
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     """
     options.task_values = task_values(options)
     _check_options(options)
-    several = len(options.inputs) > 1 or options.inputs[0].is_dir()
+    several = len(options.inputs) > 1 or (options.inputs[0].is_dir() and not is_zarr(options.inputs[0]))
     if not several and not options.inputs[0].exists():
         raise FileNotFoundError(f"{options.inputs[0]}: there is no such file")
     if several:
@@ -94,8 +95,8 @@ def _restore_single(options: argparse.Namespace) -> int:
     source = options.inputs[0]
     given = options.output or str(output_beside(source, tasks()[options.command].outcome))
     output, wants_folder = Path(given), files.asks_for_folder(given)
-    if wants_folder or output.is_dir():
-        output = output / source.name
+    if wants_folder or (output.is_dir() and not is_zarr(output)):
+        output = output / written_name(source)
     written = [
         ("the output", output),
         ("the preview", options.preview),

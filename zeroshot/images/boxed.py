@@ -76,7 +76,8 @@ def read_jxl(data: bytes) -> Reading:
     pixels, metadata, _, remarks = _decoded(image)
     packets = [content for kind, content in _boxes(data) if kind == b"xml "]
     xmp = clean_xmp(packets[0]) if packets else None
-    # The decoder turns it upright, and what EXIF says of that does not count (ISO/IEC 18181-2). Whether it was compressed with loss the file does not say.
+    # The decoder turns it upright, and what EXIF says of that does not count (ISO/IEC 18181-2). Whether it was
+    # compressed with loss the file does not say.
     return pixels, replace(metadata, xmp=xmp), 1, remarks
 
 

@@ -186,6 +186,10 @@ def _check_plausible(pixels: int, data: bytes) -> None:
         raise ImageError(f"is damaged or truncated: {len(data)} bytes cannot hold {pixels} pixels")
 
 
+def _refuse_microscope(data: bytes) -> Reading:
+    raise ImageError("is a file of a microscope, a stack of planes, where one picture is wanted")
+
+
 READERS: dict[str, Callable[[bytes], Reading]] = {
     "PNG": read_png,
     "JPEG": _read_jpeg,
@@ -197,6 +201,7 @@ READERS: dict[str, Callable[[bytes], Reading]] = {
     "JXL": read_jxl,
     "FITS": read_fits,
     "RAW": refuse_raw,
+    "MICROSCOPE": _refuse_microscope,
 }
 
 

@@ -42,6 +42,11 @@ RAW_SUFFIXES = (
     *(".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".raf", ".orf", ".rw2", ".pef", ".srw"),
     *(".raw", ".rwl", ".3fr", ".fff", ".iiq", ".kdc", ".dcr", ".mos", ".mef", ".erf", ".x3f"),
 )
+#: What only stacks are written as: a folder.
+STACK_SUFFIXES = {".zarr": "ZARR"}
+#: Files of microscopes, which are read as stacks.
+MICROSCOPE_SUFFIXES = (".czi", ".lif", ".nd2")
+_ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
 _RAW_SIGNATURES = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb")
 #: More than the largest picture takes that is read, in four channels of 64 bits.
 LARGEST_FILE = 8 << 30
@@ -94,6 +99,8 @@ def read_bytes(path: Path) -> tuple[str, bytes]:
 
 def kind_of_source(path: Path) -> str | None:
     """The kind of a file by its signature; None where it is unknown, or there is no file that can be read."""
+    if is_zarr(path):
+        return "ZARR"
     try:
         require_file(path)
         with path.open("rb") as file:
@@ -110,7 +117,14 @@ def _refusal(head: bytes) -> str:
     return f"is {'not a' if head else 'empty, not a'} {ACCEPTED} image"
 
 
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a Zarr store, and no folder of images."""
+    return path.is_dir() and any((path / name).is_file() for name in _ZARR_FILES)
+
+
 def _kind(head: bytes, path: Path) -> str | None:
+    if path.suffix.lower() in MICROSCOPE_SUFFIXES:
+        return "MICROSCOPE"
     if head.startswith(_RAW_SIGNATURES) or head[4:12] == b"ftypcrx ":
         return "RAW"
     if path.suffix.lower() in RAW_SUFFIXES and SIGNATURES.get(head[:4]) == "TIFF":

@@ -227,4 +227,21 @@ def _fits(path: Path, axes: str | None) -> Stack | None:
     return fits_stack(path, axes)
 
 
-READERS: dict[str, Callable[[Path, str | None], Stack | None]] = {"TIFF": _tiff, "FITS": _fits}
+def _zarr(path: Path, axes: str | None) -> Stack | None:
+    from zeroshot.images.zarr_stack import zarr_stack
+
+    return zarr_stack(path, axes)
+
+
+def _microscope(path: Path, axes: str | None) -> Stack | None:
+    from zeroshot.images.microscopes import microscope_stack
+
+    return microscope_stack(path, axes)
+
+
+READERS: dict[str, Callable[[Path, str | None], Stack | None]] = {
+    "TIFF": _tiff,
+    "FITS": _fits,
+    "ZARR": _zarr,
+    "MICROSCOPE": _microscope,
+}
