@@ -24,6 +24,7 @@ from zeroshot.cli import weights as command_weights
 from zeroshot.cli.arguments import Files, Parser, named_command, refuse_pipes, refuse_unknown_options
 from zeroshot.cli.batch import add_jobs
 from zeroshot.cli.task_options import add_task_options
+from zeroshot.images.kinds import SUFFIXES
 from zeroshot.registry import __version__, is_prior, setting_names, settings_of_priors
 from zeroshot.tasks import Task, tasks
 
@@ -166,9 +167,17 @@ def _add_task(commands: Any, task: Task) -> None:
     )
     command.write_details = task.more_help
     add = command.add_argument
-    add("inputs", nargs="+", type=Path, action=Files, metavar="IN", help="images, or a folder of images")
+    add(
+        "inputs",
+        nargs="+",
+        type=Path,
+        action=Files,
+        metavar="IN",
+        help="images, or a folder of images; - is standard input",
+    )
     add("-o", "--output", metavar="OUT",
-        help=f"a file; for several images a folder; 'FOLDER/' makes the folder (default: photo.{task.outcome}.png "
+        help="a file; for several images a folder; 'FOLDER/' makes the folder; - is standard output "
+        f"(default: photo.{task.outcome}.png "
         "for photo.png or photo.jpg, in its folder)")  # fmt: skip
     add_task_options(command, task)
     _add_run_options(command, task)
@@ -188,6 +197,8 @@ def _add_run_options(command: Parser, task: Task) -> None:
     expert("--range", dest="value_range", type=values.value_range, metavar="LOW,HIGH",
         help="the values that mean black and white, for any image where they are not the full range of its "
         "type: 0,4095 for 12-bit counts in 16 bits, 0,255 or -100,900 for floats")  # fmt: skip
+    expert("--format", choices=[suffix[1:] for suffix in SUFFIXES], metavar="FORMAT",
+        help="with -o -: png, tif, jpg … (default: that of the input, PNG for what loses)")  # fmt: skip
     expert("--axes", metavar="AXES",
         help="the axes of a stack, such as TZCYX, in place of what the file says")  # fmt: skip
     expert("--linear", action="store_true",

@@ -13,6 +13,7 @@ from zeroshot.cli import files
 from zeroshot.cli.batch import over_images, side_by_side
 from zeroshot.cli.messages import INTERRUPTED, log_lines, say
 from zeroshot.cli.output_names import output_beside, outputs_beside, written_name
+from zeroshot.cli.pipes import is_piped, through_pipes
 from zeroshot.cli.results import reserved, save_image, save_or_rescue
 from zeroshot.cli.task_options import task_values
 from zeroshot.files import make_folder, require_writable
@@ -33,6 +34,14 @@ def run(options: argparse.Namespace) -> int:
     """
     options.task_values = task_values(options)
     _check_options(options)
+    if is_piped(options):
+        return through_pipes(options, _run_on_files)
+    if options.format is not None:
+        raise ValueError("--format goes with -o -: the name of a file says which format it has")
+    return _run_on_files(options)
+
+
+def _run_on_files(options: argparse.Namespace) -> int:
     several = len(options.inputs) > 1 or (options.inputs[0].is_dir() and not is_zarr(options.inputs[0]))
     if not several and not options.inputs[0].exists():
         raise FileNotFoundError(f"{options.inputs[0]}: there is no such file")
