@@ -173,11 +173,10 @@ def _add_task(commands: Any, task: Task) -> None:
         type=Path,
         action=Files,
         metavar="IN",
-        help="images, or a folder of images; - is standard input",
+        help="images or a folder; - is standard input, -o - output",
     )
     add("-o", "--output", metavar="OUT",
-        help="a file; for several images a folder; 'FOLDER/' makes the folder; - is standard output "
-        f"(default: photo.{task.outcome}.png "
+        help=f"a file; for several images a folder; 'FOLDER/' makes the folder (default: photo.{task.outcome}.png "
         "for photo.png or photo.jpg, in its folder)")  # fmt: skip
     add_task_options(command, task)
     _add_run_options(command, task)
