@@ -11,9 +11,10 @@ from skimage.data import camera
 import zeroshot
 from tests.cli.commands import run as run_command
 from zeroshot.images.stack import ArrayStack
-from zeroshot.planes import restored_planes, surveyed
+from zeroshot.planes import restored_planes
 from zeroshot.request import Request
 from zeroshot.stacks import restore_stack
+from zeroshot.survey import surveyed
 from zeroshot.tiling.planning import Tiling
 from zeroshot.watch import Watch
 

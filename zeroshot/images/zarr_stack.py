@@ -36,17 +36,17 @@ def zarr_stack(path: Path, axes: str | None) -> Stack:
         named = "".join(
             str(one)[:1].upper() for one in getattr(opened.metadata, "dimension_names", None) or ()
         )
-        attributes = {"zarr": dict(opened.attrs), "bare": True}
+        held: dict[str, Any] = {"zarr": dict(opened.attrs), "bare": True}
         found = axes or (named if len(named) == opened.ndim else _NAMES.get(opened.ndim))
         if found is None:
             advice = Wording("; say axes='TCZYX' or the like", "; say --axes TCZYX or the like")
             raise ImageError(f"is an array of {opened.ndim} axes without names", advice)
-        return ArrayStack(opened, found, path.absolute(), StackMetadata(attributes=attributes))
-    attributes = dict(opened.attrs)
+        return ArrayStack(opened, found, path.absolute(), StackMetadata(attributes=held))
+    attributes: dict[str, Any] = dict(opened.attrs)
     described = attributes.get("ome", attributes).get("multiscales")
     if not described:
-        held = ", ".join(sorted(opened.array_keys())[:5]) or "none"
-        raise ImageError(f"is a Zarr group that is no image of OME-Zarr; give one of its arrays ({held})")
+        names = ", ".join(sorted(opened.array_keys())[:5]) or "none"
+        raise ImageError(f"is a Zarr group that is no image of OME-Zarr; give one of its arrays ({names})")
     level = described[0]["datasets"][0]
     array = opened[level["path"]]
     if not isinstance(array, zarr.Array):
@@ -160,7 +160,7 @@ def _multiscales(
     factors = {"X": enlarged[0], "Y": enlarged[1]}
     told = []
     for axis in axes:
-        one = {"name": axis.lower(), **({"type": _TYPES[axis]} if axis in _TYPES else {})}
+        one: dict[str, Any] = {"name": axis.lower(), **({"type": _TYPES[axis]} if axis in _TYPES else {})}
         if _TYPES.get(axis) == "space" and metadata.unit:
             one["unit"] = {"µm": "micrometer", "um": "micrometer", "nm": "nanometer"}.get(
                 metadata.unit, metadata.unit
