@@ -210,7 +210,7 @@ def test_without_time_the_planes_that_are_left_are_as_they_were(pages):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("-o", "out.png"), "a stack is written as .tif or .tiff"),
+        (("-o", "out.png"), "a stack is written as one of .tif, .tiff"),
         (("--axes", "CYXS", "-o", "out.tif"), "--axes 'CYXS' names 4 axes, but the image has 3"),
         (("--preview", "p.png", "-o", "out.tif"), "--preview goes with one picture"),
     ],
