@@ -11,9 +11,10 @@ from skimage.data import camera
 import zeroshot
 from tests.cli.commands import run as run_command
 from zeroshot.images.stack import ArrayStack
-from zeroshot.planes import restored_planes, surveyed
+from zeroshot.planes import restored_planes
 from zeroshot.request import Request
 from zeroshot.stacks import restore_stack
+from zeroshot.survey import surveyed
 from zeroshot.tiling.planning import Tiling
 from zeroshot.watch import Watch
 
@@ -209,7 +210,7 @@ def test_without_time_the_planes_that_are_left_are_as_they_were(pages):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("-o", "out.png"), "a stack is written as .tif or .tiff"),
+        (("-o", "out.png"), "a stack is written as one of .tif, .tiff"),
         (("--axes", "CYXS", "-o", "out.tif"), "--axes 'CYXS' names 4 axes, but the image has 3"),
         (("--preview", "p.png", "-o", "out.tif"), "--preview goes with one picture"),
     ],

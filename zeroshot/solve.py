@@ -17,6 +17,7 @@ import torch
 from zeroshot import choice, images, synonyms, threads
 from zeroshot.checks import is_number
 from zeroshot.deadline import deadline_of_call, kept
+from zeroshot.images.raw import is_raw, read_raw
 from zeroshot.images.stack import stack_of
 from zeroshot.images.value_range import say_range
 from zeroshot.memory import keep_large_allocations
@@ -24,6 +25,7 @@ from zeroshot.operators.operator import Operator
 from zeroshot.planes import restored_stack
 from zeroshot.prior import Prior
 from zeroshot.problem import Problem
+from zeroshot.raw import check_raw, restored_raw
 from zeroshot.registry import prior_class, settings_of_priors
 from zeroshot.request import Request, joined, restored_in_turn
 from zeroshot.restoration import Restoration
@@ -59,6 +61,7 @@ def solve(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    rendering: str = "srgb",
     **options: Any,
 ) -> Restoration:
     """Restore an image: ``min over θ of D(A(x(θ)), y) + λR(x)`` with A and D from the task, x and R from the prior.
@@ -119,6 +122,9 @@ def solve(
         samples of a colour image, C channels, each with a range and a noise of its own, which are found over the
         whole stack. Files say so themselves; the planes are restored one by one, see :mod:`zeroshot.planes`, and
         `sigma` is in the units of the stack where its range was found. The result has its axes and its type.
+    rendering : {"srgb", "linear"}
+        What is made of a raw photograph, which "demosaic" and "denoise" take as it is (:mod:`zeroshot.raw`): sRGB by
+        the camera's matrix, or its own colours, linear in the light. The result has 16 bits.
     **options
         The task's options: ``sigma=25/255``, ``scale=4``, ``mask=…``
 
@@ -160,6 +166,9 @@ def solve(
     deadline = deadline_of_call(seconds, called)
     with kept(deadline), threads.chosen(request.device, watch.recorded_threads(), seconds):
         _keep_memory(request.device)
+        if is_raw(image):
+            check_raw(task, options, rendering)
+            return restored_raw(read_raw(image), request, options, rendering, deadline)
         stack = stack_of(image, axes)
         if stack is not None:
             _refuse_for_stack(preview, checkpoint)

@@ -17,9 +17,10 @@ from zeroshot.deadline import deadline_of_call, kept
 from zeroshot.images import ImageError
 from zeroshot.images.stack import stack_of
 from zeroshot.images.stack_writing import check_stack_output, save_planes
-from zeroshot.planes import Course, enlargement, noise_of_channels, restored_planes, say_channels, surveyed
+from zeroshot.planes import Course, enlargement, noise_of_channels, restored_planes
 from zeroshot.request import Request
 from zeroshot.solve import resolve_device
+from zeroshot.survey import say_channels, surveyed
 from zeroshot.tasks import task_named
 from zeroshot.terminal import is_terminal
 from zeroshot.tiling.planning import Tiling

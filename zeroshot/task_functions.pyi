@@ -42,6 +42,7 @@ def denoise(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    rendering: str = "srgb",
 ) -> Restoration: ...
 def destripe(
     image: Any,
@@ -70,6 +71,7 @@ def destripe(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    rendering: str = "srgb",
 ) -> Restoration: ...
 def inpaint(
     image: Any,
@@ -98,6 +100,7 @@ def inpaint(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    rendering: str = "srgb",
 ) -> Restoration: ...
 def sr(
     image: Any,
@@ -127,6 +130,7 @@ def sr(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    rendering: str = "srgb",
 ) -> Restoration: ...
 def colorize(
     image: Any,
@@ -155,6 +159,7 @@ def colorize(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    rendering: str = "srgb",
 ) -> Restoration: ...
 def demosaic(
     image: Any,
@@ -182,6 +187,7 @@ def demosaic(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    rendering: str = "srgb",
 ) -> Restoration: ...
 def deblur(
     image: Any,
@@ -210,6 +216,7 @@ def deblur(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    rendering: str = "srgb",
 ) -> Restoration: ...
 def sharpen(
     image: Any,
@@ -238,6 +245,7 @@ def sharpen(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    rendering: str = "srgb",
 ) -> Restoration: ...
 def jpeg(
     image: Any,
@@ -265,6 +273,7 @@ def jpeg(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    rendering: str = "srgb",
 ) -> Restoration: ...
 def restore(
     image: Any,
@@ -292,4 +301,5 @@ def restore(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    rendering: str = "srgb",
 ) -> Restoration: ...

@@ -14,9 +14,10 @@ from typing import Any, NoReturn
 
 from zeroshot import synonyms
 from zeroshot.spelling import visible
+from zeroshot.tasks import tasks
 from zeroshot.words import likeliest
 
-_PIPE = "'-' is no picture: pictures are read from files and written to files; give their names"
+_PIPE = "'-' is no picture here: only tasks read one from standard input; give the name of a file"
 
 
 class Parser(argparse.ArgumentParser):
@@ -224,14 +225,17 @@ def _unknown_option(
 
 
 def refuse_pipes(options: argparse.Namespace) -> None:
-    """Refuse "-" for a file.
+    """Refuse "-" for a file, but for the picture of a task and its result.
 
     Raises
     ------
     ValueError
         In one line.
     """
-    for value in vars(options).values():
+    allowed = ("inputs", "output") if options.command in tasks() else ()
+    for name, value in vars(options).items():
+        if name in allowed:
+            continue
         for one in value if isinstance(value, list) else [value]:
             if (isinstance(one, str) and one == "-") or (isinstance(one, Path) and str(one) == "-"):
                 raise ValueError(_PIPE)

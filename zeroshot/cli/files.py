@@ -9,9 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from zeroshot import images
+from zeroshot.cli.output_names import written_name
 from zeroshot.files import beside, require_writable
+from zeroshot.images.kinds import MICROSCOPE_SUFFIXES, RAW_SUFFIXES, STACK_SUFFIXES, is_zarr
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 from zeroshot.tasks import tasks
+
+#: The suffixes of what is taken from a folder.
+_READ = {*images.SUFFIXES, *RAW_SUFFIXES, *MICROSCOPE_SUFFIXES, *STACK_SUFFIXES}
 
 
 def checkpoint_of(output: Path) -> Path:
@@ -83,7 +88,12 @@ def check_written(options: argparse.Namespace, output: Path) -> None:
             f"{unfinished} holds an unfinished run: add --resume to continue it or --overwrite to start anew"
         )
     replace = options.overwrite or (options.resume and unfinished.exists())
-    images.check_output(output, overwrite=replace)
+    if output.suffix.lower() in STACK_SUFFIXES:
+        from zeroshot.images.stack_writing import check_stack_output
+
+        check_stack_output(output, overwrite=replace)
+    else:
+        images.check_output(output, overwrite=replace)
     if options.preview is not None:
         images.check_output(options.preview, overwrite=options.overwrite or options.resume)
     if options.trace is not None:
@@ -129,13 +139,15 @@ def images_among(inputs: Iterable[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for given in inputs:
-        if not given.is_dir():
+        if not given.is_dir() or is_zarr(given):
             found.append(given)
             continue
         held = sorted(
             path
             for path in given.iterdir()
-            if path.suffix.lower() in images.SUFFIXES and not path.name.startswith(".") and path.is_file()
+            if path.suffix.lower() in _READ
+            and not path.name.startswith(".")
+            and (path.is_file() or is_zarr(path))
         )
         if not held:
             raise ValueError(f"the folder holds no images: {given}")
@@ -151,10 +163,10 @@ def outputs_in(folder: Path, inputs: list[Path]) -> list[tuple[Path, Path]]:
     ValueError
         Where two inputs have the same name, or `folder` is named like an image.
     """
-    names = [path.name for path in inputs]
+    names = [written_name(path) for path in inputs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"two inputs would be written to the same output: {', '.join(twice)}")
     if folder.suffix.lower() in images.SUFFIXES and not folder.is_dir():
         raise ValueError(f"several images need a folder as output, got {folder}")
-    return [(path, folder / path.name) for path in inputs]
+    return [(path, folder / written_name(path)) for path in inputs]

@@ -26,6 +26,7 @@ from zeroshot.cli.arguments import Files, Parser, named_command, refuse_pipes, r
 from zeroshot.cli.batch import add_jobs
 from zeroshot.cli.messages import say
 from zeroshot.cli.task_options import add_task_options
+from zeroshot.images.kinds import SUFFIXES
 from zeroshot.registry import __version__, is_prior, setting_names, settings_of_priors
 from zeroshot.tasks import Task, tasks
 
@@ -181,7 +182,14 @@ def _add_task(commands: Any, task: Task) -> None:
     )
     command.write_details = task.more_help
     add = command.add_argument
-    add("inputs", nargs="+", type=Path, action=Files, metavar="IN", help="images, or a folder of images")
+    add(
+        "inputs",
+        nargs="+",
+        type=Path,
+        action=Files,
+        metavar="IN",
+        help="images or a folder; - is standard input, -o - output",
+    )
     add("-o", "--output", metavar="OUT",
         help=f"a file; for several images a folder; 'FOLDER/' makes the folder (default: photo.{task.outcome}.png "
         "for photo.png or photo.jpg, in its folder)")  # fmt: skip
@@ -203,8 +211,12 @@ def _add_run_options(command: Parser, task: Task) -> None:
     expert("--range", dest="value_range", type=values.value_range, metavar="LOW,HIGH",
         help="the values that mean black and white, for any image where they are not the full range of its "
         "type: 0,4095 for 12-bit counts in 16 bits, 0,255 or -100,900 for floats")  # fmt: skip
+    expert("--format", choices=[suffix[1:] for suffix in SUFFIXES], metavar="FORMAT",
+        help="with -o -: png, tif, jpg … (default: that of the input, PNG for what loses)")  # fmt: skip
     expert("--axes", metavar="AXES",
         help="the axes of a stack, such as TZCYX, in place of what the file says")  # fmt: skip
+    expert("--linear", action="store_true",
+        help="of a raw photograph: write the camera's colours, linear in the light, instead of sRGB")  # fmt: skip
     expert("--tile", type=_tile, default="auto", metavar="PIXELS",
         help="restore overlapping tiles of this height and width one after the other: auto does so where the "
         "memory is short, none never does (default auto)")  # fmt: skip

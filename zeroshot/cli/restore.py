@@ -13,10 +13,12 @@ from typing import Any
 from zeroshot.cli import files
 from zeroshot.cli.batch import over_images, require_several, side_by_side
 from zeroshot.cli.messages import INTERRUPTED, log_lines, say
-from zeroshot.cli.output_names import output_beside, outputs_beside
+from zeroshot.cli.output_names import output_beside, outputs_beside, written_name
+from zeroshot.cli.pipes import is_piped, through_pipes
 from zeroshot.cli.results import reserved, save_image, save_or_rescue
 from zeroshot.cli.task_options import task_values
 from zeroshot.files import make_folder, require_writable
+from zeroshot.images.kinds import is_zarr
 from zeroshot.locks import require_unlocked
 from zeroshot.standings import ROLES
 from zeroshot.tasks import tasks
@@ -34,7 +36,15 @@ def run(options: argparse.Namespace) -> int:
     options.task_values = task_values(options)
     _check_options(options)
     require_several(options)
-    several = len(options.inputs) > 1 or options.inputs[0].is_dir()
+    if is_piped(options):
+        return through_pipes(options, _run_on_files)
+    if options.format is not None:
+        raise ValueError("--format goes with -o -: the name of a file says which format it has")
+    return _run_on_files(options)
+
+
+def _run_on_files(options: argparse.Namespace) -> int:
+    several = len(options.inputs) > 1 or (options.inputs[0].is_dir() and not is_zarr(options.inputs[0]))
     if not several and not options.inputs[0].exists():
         raise FileNotFoundError(f"{options.inputs[0]}: there is no such file")
     if several:
@@ -96,8 +106,8 @@ def _restore_single(options: argparse.Namespace) -> int:
     source = options.inputs[0]
     given = options.output or str(output_beside(source, tasks()[options.command].outcome))
     output, wants_folder = Path(given), files.asks_for_folder(given)
-    if wants_folder or output.is_dir():
-        output = output / source.name
+    if wants_folder or (output.is_dir() and not is_zarr(output)):
+        output = output / written_name(source)
     written = [
         ("the output", output),
         ("the preview", options.preview),
@@ -214,6 +224,7 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
         resume=options.resume,
         keep_checkpoint=True,
         samples=options.samples,
+        rendering="linear" if options.linear else "srgb",
         **_told(options),
     )
     with interruption():  # Ctrl-C comes too late now to lose the work

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from zeroshot.images.decoding import library_errors
 from zeroshot.images.errors import ImageError
-from zeroshot.images.kinds import SUFFIXES, read_bytes
+from zeroshot.images.kinds import SUFFIXES, is_zarr, read_bytes
 from zeroshot.images.metadata import find_provenance
 from zeroshot.spelling import CHOOSE_ANOTHER
 
 
-def check_output(path: str | os.PathLike, *, overwrite: bool, source: Path | None = None) -> None:
+def check_output(
+    path: str | os.PathLike,
+    *,
+    overwrite: bool,
+    source: Path | None = None,
+    suffixes: Iterable[str] = tuple(SUFFIXES),
+) -> None:
     """Check all that can be known of an output before the work: suffix, folder, permission, existing file.
 
     Parameters
@@ -25,6 +32,8 @@ def check_output(path: str | os.PathLike, *, overwrite: bool, source: Path | Non
         Whether an existing file may be replaced.
     source : pathlib.Path, optional
         The file that the picture came from (`Picture.source`), which is never replaced.
+    suffixes : iterable of str
+        Those that name a format.
 
     Raises
     ------
@@ -32,15 +41,15 @@ def check_output(path: str | os.PathLike, *, overwrite: bool, source: Path | Non
         Where :func:`save` would refuse this path.
     """
     path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in suffixes:
         fault = f"the suffix {path.suffix!r} names no known format" if path.suffix else "has no suffix"
-        raise ImageError(f"{path}: {fault}; use one of {', '.join(SUFFIXES)}")
+        raise ImageError(f"{path}: {fault}; use one of {', '.join(suffixes)}")
     folder = path.parent
     if not folder.is_dir():
         raise ImageError(f"{path}: the folder {folder} does not exist")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ImageError(f"{path}: the folder {folder} is not writable")
-    if path.is_dir():
+    if path.is_dir() and not is_zarr(path):
         raise ImageError(f"{path}: is a folder")
     check_not_input(path, source)
     if (path.exists() or path.is_symlink()) and not overwrite:
@@ -71,6 +80,10 @@ def read_provenance(path: str | os.PathLike) -> dict[str, Any] | None:
         Where the file is missing or is not an image.
     """
     path = Path(path)
+    if is_zarr(path):
+        from zeroshot.images.zarr_stack import zarr_provenance
+
+        return zarr_provenance(path)
     kind, data = read_bytes(path)
     with library_errors(path, f"is damaged and cannot be read as {kind}"):
         text = find_provenance(kind, data)

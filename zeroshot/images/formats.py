@@ -14,9 +14,12 @@ TIFF    8, 16, 32 or 64 bits,       ICC, XMP, resolution, description, make, mod
         uncompressed                copyright; with 8 bits also the Exif and GPS directories, without maker
                                     notes that need their old place in the file
 BMP     8 bits, 32-bit with alpha   resolution
+AVIF    8 bits, quality 90          ICC, EXIF, XMP; no resolution
+HEIC    8 bits, quality 95, 4:4:4   the same; read in 16 bits where there are more than 8
+JXL     8 bits, lossless; quality   the same
+        95 if the input was lossy
+FITS    8, 16, 32 or 64 bits        the header, of an image that was FITS
 ======  ==========================  =========================================================================
-
-AVIF is read where this Pillow can, in 8 bits, and HEIC where a plug-in of Pillow is registered; neither is written.
 
 EXIF thumbnails are dropped, since they would show the picture as it was. Where the picture was enlarged, the
 resolution is so too.
@@ -30,11 +33,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, features
+from PIL import Image
 
+from zeroshot.images.boxed import encode_avif, encode_heic, encode_jxl, read_avif, read_heic, read_jxl
 from zeroshot.images.decoding import check_size, library_errors
 from zeroshot.images.errors import ImageError
 from zeroshot.images.exif import is_sound
+from zeroshot.images.fits import encode_fits, read_fits
 from zeroshot.images.kinds import read_bytes
 from zeroshot.images.metadata import (
     JPEG_SEGMENT_LIMIT,
@@ -59,6 +64,7 @@ from zeroshot.images.pillow import (
     turn_upright,
 )
 from zeroshot.images.png import encode_png, read_png
+from zeroshot.images.raw import refuse_raw
 from zeroshot.images.tiff import read_tiff
 from zeroshot.images.tiff_writing import encode_tiff
 from zeroshot.notes import note
@@ -141,29 +147,6 @@ def _read_bmp(data: bytes) -> Reading:
     return _decoded(image)
 
 
-def _read_avif(data: bytes) -> Reading:
-    if not features.check("avif"):
-        raise ImageError(
-            "is an AVIF image, which this Pillow cannot read; install Pillow 11.3 or later with AVIF"
-        )
-    pixels, metadata, orientation, remarks = _decoded(open_with_pillow(data, "AVIF"))
-    depth = _depth_of_avif(data)
-    if depth > 8:
-        told = f"has {depth} bits a sample, of which Pillow reads 8; convert it to 16-bit PNG to keep them"
-        remarks = [*remarks, told]
-    return pixels, replace(metadata, lossy=True), orientation, remarks
-
-
-def _read_heic(data: bytes) -> Reading:
-    if "HEIF" not in Image.OPEN:
-        raise ImageError(
-            "is a HEIC image, which Pillow reads only with a plug-in that is registered in Python (pillow-heif); "
-            "convert it to PNG or JPEG"
-        )
-    pixels, metadata, orientation, remarks = _decoded(open_with_pillow(data, "HEIF"))
-    return pixels, replace(metadata, lossy=True), orientation, remarks
-
-
 def _decoded(image: Image.Image) -> Reading:
     image.load()
     metadata, orientation = metadata_of(image)
@@ -185,13 +168,6 @@ def _canvas_of_webp(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _depth_of_avif(data: bytes) -> int:
-    """Bits of a sample, by the configuration of the first AV1 image (AV1 in ISOBMFF, section 2.3); 8 where unsaid."""
-    place = data.find(b"av1C")
-    flags = data[place + 6] if 0 <= place < len(data) - 6 else 0
-    return (12 if flags & 0x20 else 10) if flags & 0x40 else 8
-
-
 def with_sound_exif(data: bytes) -> bytes:
     """The file without EXIF blocks whose values overlap, which Pillow would read as often as they are announced."""
     for marker, place, payload in list(jpeg_segments(data))[::-1]:
@@ -210,14 +186,22 @@ def _check_plausible(pixels: int, data: bytes) -> None:
         raise ImageError(f"is damaged or truncated: {len(data)} bytes cannot hold {pixels} pixels")
 
 
+def _refuse_microscope(data: bytes) -> Reading:
+    raise ImageError("is a file of a microscope, a stack of planes, where one picture is wanted")
+
+
 READERS: dict[str, Callable[[bytes], Reading]] = {
     "PNG": read_png,
     "JPEG": _read_jpeg,
     "WEBP": _read_webp,
     "BMP": _read_bmp,
     "TIFF": read_tiff,
-    "AVIF": _read_avif,
-    "HEIC": _read_heic,
+    "AVIF": read_avif,
+    "HEIC": read_heic,
+    "JXL": read_jxl,
+    "FITS": read_fits,
+    "RAW": refuse_raw,
+    "MICROSCOPE": _refuse_microscope,
 }
 
 
@@ -226,7 +210,7 @@ READERS: dict[str, Callable[[bytes], Reading]] = {
 
 def dtype_for(kind: str, dtype: np.dtype) -> np.dtype:
     """The depth to write an image of this dtype with: its own, or the nearest that the format has."""
-    if kind == "TIFF":
+    if kind in ("TIFF", "FITS"):
         return np.dtype({"bool": "uint8", "float16": "float32"}.get(dtype.name, dtype.name))
     return np.dtype(np.uint16 if kind == "PNG" and dtype.itemsize > 1 else np.uint8)
 
@@ -304,4 +288,8 @@ ENCODERS: dict[str, Callable[[np.ndarray, Metadata, str | None], bytes]] = {
     "WEBP": _encode_webp,
     "BMP": _encode_bmp,
     "TIFF": encode_tiff,
+    "AVIF": encode_avif,
+    "HEIC": encode_heic,
+    "JXL": encode_jxl,
+    "FITS": encode_fits,
 }

@@ -17,6 +17,13 @@ SUFFIXES = {
     ".tiff": "TIFF",
     ".webp": "WEBP",
     ".bmp": "BMP",
+    ".avif": "AVIF",
+    ".heic": "HEIC",
+    ".heif": "HEIC",
+    ".jxl": "JXL",
+    ".fits": "FITS",
+    ".fit": "FITS",
+    ".fts": "FITS",
 }
 SIGNATURES = {
     PNG_SIGNATURE: "PNG",
@@ -26,11 +33,25 @@ SIGNATURES = {
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
     b"BM": "BMP",
+    b"\xff\x0a": "JXL",
+    b"\0\0\0\x0cJXL ": "JXL",
+    b"SIMPLE  =": "FITS",
 }
+#: How raw photographs are named, which may be built like TIFF files.
+RAW_SUFFIXES = (
+    *(".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".raf", ".orf", ".rw2", ".pef", ".srw"),
+    *(".raw", ".rwl", ".3fr", ".fff", ".iiq", ".kdc", ".dcr", ".mos", ".mef", ".erf", ".x3f"),
+)
+#: What only stacks are written as: a folder.
+STACK_SUFFIXES = {".zarr": "ZARR"}
+#: Files of microscopes, which are read as stacks.
+MICROSCOPE_SUFFIXES = (".czi", ".lif", ".nd2")
+_ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
+_RAW_SIGNATURES = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb")
 #: More than the largest picture takes that is read, in four channels of 64 bits.
 LARGEST_FILE = 8 << 30
 ACCEPTED = "PNG, JPEG, TIFF, WebP or BMP"
-# The brands of files in the container that AVIF and HEIC share, which are read but not written.
+# The brands of files in the container that AVIF and HEIC share.
 BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
     (b"heic", b"heix", b"hevc", b"heim", b"mif1"), "HEIC"
 )
@@ -40,15 +61,11 @@ STRANGERS = {
     b"%!PS": "PostScript; convert it to PNG",
     b"%PDF": "a PDF; convert the page to PNG",
     b"8BPS": "a Photoshop document; save it as TIFF",
-    b"\xff\x0a": "JPEG XL; convert it to PNG",
-    b"\0\0\0\x0cJXL ": "JPEG XL; convert it to PNG",
     b"\0\0\0\x0cjP  ": "JPEG 2000; convert it to PNG",
     b"\xff\x4f\xff\x51": "JPEG 2000; convert it to PNG",
     b"\x76\x2f\x31\x01": "OpenEXR; save it as a float TIFF",
-    b"SIMPLE  =": "FITS; save it as a float TIFF, or read it with astropy and pass the array",
     b"\x93NUMPY": "a NumPy array; load it in Python and pass the array, or save it as TIFF",
     b"\x89HDF": "HDF5; read it with h5py and pass the array, or save it as TIFF",
-    b"FUJIFILMCCD-RAW": "a raw photograph; develop it to TIFF or PNG",
     b"PK\x03\x04": "an archive; unpack it",
     b"<svg": "a drawing (SVG); convert it to PNG",
     b"<?xml": "XML; give the image itself",
@@ -66,7 +83,7 @@ def read_bytes(path: Path) -> tuple[str, bytes]:
         require_file(path)
         with path.open("rb") as file:
             head = file.read(16)
-            kind = _kind(head)
+            kind = _kind(head, path)
             if kind is None:
                 raise ImageError(f"{path}: {_refusal(head)}")
             if os.fstat(file.fileno()).st_size > LARGEST_FILE:
@@ -82,10 +99,12 @@ def read_bytes(path: Path) -> tuple[str, bytes]:
 
 def kind_of_source(path: Path) -> str | None:
     """The kind of a file by its signature; None where it is unknown, or there is no file that can be read."""
+    if is_zarr(path):
+        return "ZARR"
     try:
         require_file(path)
         with path.open("rb") as file:
-            return _kind(file.read(16))
+            return _kind(file.read(16), path)
     except OSError:
         return None
 
@@ -98,7 +117,18 @@ def _refusal(head: bytes) -> str:
     return f"is {'not a' if head else 'empty, not a'} {ACCEPTED} image"
 
 
-def _kind(head: bytes) -> str | None:
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a Zarr store, and no folder of images."""
+    return path.is_dir() and any((path / name).is_file() for name in _ZARR_FILES)
+
+
+def _kind(head: bytes, path: Path) -> str | None:
+    if path.suffix.lower() in MICROSCOPE_SUFFIXES:
+        return "MICROSCOPE"
+    if head.startswith(_RAW_SIGNATURES) or head[4:12] == b"ftypcrx ":
+        return "RAW"
+    if path.suffix.lower() in RAW_SUFFIXES and SIGNATURES.get(head[:4]) == "TIFF":
+        return "RAW"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     if head[4:8] == b"ftyp" and head[8:12] in BRANDS:

@@ -251,10 +251,25 @@ def _bmp_provenance(data: bytes) -> str | None:
     return data[end - length : end].decode()
 
 
+def _fits_provenance(data: bytes) -> str | None:
+    from zeroshot.images.fits import fits_provenance
+
+    return fits_provenance(data)
+
+
+def _boxed_provenance(data: bytes) -> str | None:
+    found = re.search(rb"<rdf:Description[^>]*zeroshot:provenance=\"[^\"]*\"", data)
+    return provenance_in_xmp(found[0]) if found else None
+
+
 PROVENANCE_FINDERS: dict[str, Callable[[bytes], str | None]] = {
     "PNG": _png_provenance,
     "JPEG": _jpeg_provenance,
     "TIFF": _tiff_provenance,
     "WEBP": _webp_provenance,
     "BMP": _bmp_provenance,
+    "FITS": _fits_provenance,
+    "AVIF": _boxed_provenance,
+    "HEIC": _boxed_provenance,
+    "JXL": _boxed_provenance,
 }

@@ -23,6 +23,7 @@ from zeroshot.images.checks import (
 from zeroshot.images.decoding import library_errors
 from zeroshot.images.errors import ImageError
 from zeroshot.images.formats import read
+from zeroshot.images.kinds import kind_of_source
 from zeroshot.images.metadata import Metadata
 from zeroshot.images.picture import GivenForm, Picture, full_range, to_unit
 from zeroshot.images.pillow import metadata_of, pixels_of, turn_upright
@@ -74,7 +75,11 @@ def load(
         path = Path(source)
         pixels, metadata = read(path)
         words = SourceWording(subject, place=f"{path}: ")
-        return _from_pixels(pixels, "file", value_range, words, metadata=metadata, source=path.absolute())
+        # The NaN of FITS is what was not measured.
+        nan = "unknown" if kind_of_source(path) == "FITS" else "refused"
+        return _from_pixels(
+            pixels, "file", value_range, words, metadata=metadata, source=path.absolute(), nan=nan
+        )
     if isinstance(source, Image.Image):
         return _from_pil(source, value_range, words)
     if isinstance(source, torch.Tensor):

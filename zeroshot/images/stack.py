@@ -221,4 +221,27 @@ def _tiff(path: Path, axes: str | None) -> Stack | None:
     return tiff_stack(path, axes)
 
 
-READERS: dict[str, Callable[[Path, str | None], Stack | None]] = {"TIFF": _tiff}
+def _fits(path: Path, axes: str | None) -> Stack | None:
+    from zeroshot.images.fits import fits_stack
+
+    return fits_stack(path, axes)
+
+
+def _zarr(path: Path, axes: str | None) -> Stack | None:
+    from zeroshot.images.zarr_stack import zarr_stack
+
+    return zarr_stack(path, axes)
+
+
+def _microscope(path: Path, axes: str | None) -> Stack | None:
+    from zeroshot.images.microscopes import microscope_stack
+
+    return microscope_stack(path, axes)
+
+
+READERS: dict[str, Callable[[Path, str | None], Stack | None]] = {
+    "TIFF": _tiff,
+    "FITS": _fits,
+    "ZARR": _zarr,
+    "MICROSCOPE": _microscope,
+}

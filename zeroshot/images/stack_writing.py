@@ -15,11 +15,13 @@ from zeroshot.files import NotWrittenError, write_atomically
 from zeroshot.images.decoding import library_errors
 from zeroshot.images.errors import ImageError
 from zeroshot.images.files import check_output
-from zeroshot.images.kinds import SUFFIXES
+from zeroshot.images.fits import write_fits
+from zeroshot.images.kinds import STACK_SUFFIXES, SUFFIXES
 from zeroshot.images.metadata import PROVENANCE_MARK, PROVENANCE_TIFF_TAG, provenance_text
 from zeroshot.images.stack import StackMetadata
 from zeroshot.images.tiff import XMP_TAG
 from zeroshot.images.writing import ImageNotWrittenError
+from zeroshot.images.zarr_stack import write_zarr
 
 #: A file beyond this size needs offsets of 64 bits, which ImageJ's hyperstacks do not have.
 _LARGEST_TIFF = 2**32 - 2**25
@@ -27,6 +29,7 @@ _IMAGEJ_TYPES, _IMAGEJ_ORDER = ("uint8", "uint16", "float32"), "TZCYXS"
 #: What tifffile works out by itself of a hyperstack.
 _IMAGEJ_DERIVED = ("ImageJ", "images", "channels", "slices", "frames", "hyperstack")
 _WHITE_IS_ZERO = 0
+_KINDS = {**SUFFIXES, **STACK_SUFFIXES}
 _INCH = 2
 
 
@@ -39,9 +42,9 @@ def check_stack_output(path: str | os.PathLike, *, overwrite: bool, source: Path
         In one line.
     """
     path = Path(path)
-    if SUFFIXES.get(path.suffix.lower()) not in WRITERS:
-        raise ImageError(f"{path}: a stack is written as {' or '.join(_suffixes())}")
-    check_output(path, overwrite=overwrite, source=source)
+    if path.suffix.lower() not in _suffixes():
+        raise ImageError(f"{path}: a stack is written as one of {', '.join(_suffixes())}")
+    check_output(path, overwrite=overwrite, source=source, suffixes=_suffixes())
 
 
 def save_planes(
@@ -82,7 +85,7 @@ def save_planes(
     path = Path(path)
     check_stack_output(path, overwrite=overwrite, source=source)
     text = None if provenance is None else provenance_text(provenance)
-    write = WRITERS[SUFFIXES[path.suffix.lower()]]
+    write = WRITERS[_KINDS[path.suffix.lower()]]
     try:
         write(path, planes, axes, shape, dtype, metadata or StackMetadata(), enlarged, overwrite, text)
     except NotWrittenError as error:
@@ -90,7 +93,7 @@ def save_planes(
 
 
 def _suffixes() -> list[str]:
-    return [suffix for suffix, kind in SUFFIXES.items() if kind in WRITERS]
+    return [suffix for suffix, kind in _KINDS.items() if kind in WRITERS]
 
 
 def _write_tiff(
@@ -246,4 +249,4 @@ def _resolution(metadata: StackMetadata, enlarged: tuple[float, float]) -> Mappi
     return {"resolution": (across * enlarged[0], down * enlarged[1]), "resolutionunit": unit}
 
 
-WRITERS = {"TIFF": _write_tiff}
+WRITERS = {"TIFF": _write_tiff, "FITS": write_fits, "ZARR": write_zarr}

@@ -134,8 +134,8 @@ def _single_directory(data: bytes) -> Directory:
     directory = directory_at(data, (pictures or places)[0])
     if DNG_VERSION in directory or data[8:10] == b"CR" or (not pictures and SUB_DIRECTORIES in directory):
         raise ImageError(
-            "is a raw photograph (DNG, NEF, CR2 and their like); develop it to TIFF or PNG first, or read it with "
-            "rawpy and pass the array"
+            "is a raw photograph (DNG, NEF, CR2 and their like); give it the suffix of its "
+            "camera, such as .dng, and 'zeroshot demosaic' restores it"
         )
     return directory
 

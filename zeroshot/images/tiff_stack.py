@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import re
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
@@ -214,13 +215,32 @@ def _metadata(data: Any, opened: Any, keyframe: Any, series: Any) -> StackMetada
     general = Metadata(icc=directory.content(ICC_TAG) or None, xmp=clean_xmp(directory.content(XMP_TAG)))
     imagej = dict(opened.imagej_metadata) if opened.is_imagej and opened.imagej_metadata else None
     plain = series.kind in ("uniform", "generic") and imagej is None
+    ome = opened.ome_metadata if opened.is_ome else None
+    scale, unit, names = ({}, None, ()) if ome is None else _values_of_ome(ome)
     return StackMetadata(
-        ome=opened.ome_metadata if opened.is_ome else None,
+        ome=ome,
+        scale=scale,
+        unit=unit,
+        names=names,
         imagej=imagej,
         description=_text(directory, DESCRIPTION) or "" if plain else None,
         general=general,
         attributes=kept,
     )
+
+
+def _values_of_ome(text: str) -> tuple[dict[str, float], str | None, tuple[str, ...]]:
+    """Lengths of a pixel by axis, their unit, and the names of the channels, for formats that are no OME-TIFF."""
+    try:
+        pixels = ElementTree.fromstring(text.encode()).find(".//{*}Image/{*}Pixels")
+    except ElementTree.ParseError:
+        pixels = None
+    if pixels is None:
+        return {}, None, ()
+    lengths = {axis: pixels.get(f"PhysicalSize{axis}") for axis in "XYZ"}
+    scale = {axis: float(length) for axis, length in lengths.items() if length}
+    names = tuple(one.get("Name") or "" for one in pixels.findall("{*}Channel"))
+    return scale, pixels.get("PhysicalSizeXUnit", "µm"), names if any(names) else ()
 
 
 def _text(directory: Directory, tag: int) -> str | None:

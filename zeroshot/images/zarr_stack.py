@@ -1,0 +1,194 @@
+"""Stacks in Zarr: arrays in chunks, bare or with the axes and scales of OME-Zarr (NGFF 0.4 and 0.5).
+
+Only the chunks of the plane that is asked for are read. A bare array comes back as one; everything else is written as
+OME-Zarr with one level.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zeroshot.files import NotWrittenError
+from zeroshot.images.errors import ImageError
+from zeroshot.images.extras import imported
+from zeroshot.images.stack import ArrayStack, Index, Stack, StackMetadata
+from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError, Wording
+
+_PROVENANCE = "zeroshot"
+_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
+_CHUNK = 512
+_NAMES = {2: "YX", 3: "ZYX", 4: "CZYX", 5: "TCZYX"}
+
+
+def zarr_stack(path: Path, axes: str | None) -> Stack:
+    """The array of a Zarr store, or that of the first level of an OME-Zarr image."""
+    zarr = imported("zarr", "zarr", "Zarr")
+    opened = zarr.open(str(path), mode="r")
+    if isinstance(opened, zarr.Array):
+        named = "".join(
+            str(one)[:1].upper() for one in getattr(opened.metadata, "dimension_names", None) or ()
+        )
+        held: dict[str, Any] = {"zarr": dict(opened.attrs), "bare": True}
+        found = axes or (named if len(named) == opened.ndim else _NAMES.get(opened.ndim))
+        if found is None:
+            advice = Wording("; say axes='TCZYX' or the like", "; say --axes TCZYX or the like")
+            raise ImageError(f"is an array of {opened.ndim} axes without names", advice)
+        return ArrayStack(opened, found, path.absolute(), StackMetadata(attributes=held))
+    attributes: dict[str, Any] = dict(opened.attrs)
+    described = attributes.get("ome", attributes).get("multiscales")
+    if not described:
+        names = ", ".join(sorted(opened.array_keys())[:5]) or "none"
+        raise ImageError(f"is a Zarr group that is no image of OME-Zarr; give one of its arrays ({names})")
+    level = described[0]["datasets"][0]
+    array = opened[level["path"]]
+    if not isinstance(array, zarr.Array):
+        raise ImageError(f"has no array {level['path']!r}, which its description names")
+    told = described[0].get("axes") or list(_NAMES.get(array.ndim, "").lower())
+    letters = "".join(str(one["name"] if isinstance(one, Mapping) else one)[:1].upper() for one in told)
+    metadata = StackMetadata(
+        scale=_scale(level, letters),
+        unit=next(
+            (one.get("unit") for one in told if isinstance(one, Mapping) and one.get("name") == "x"), None
+        ),
+        names=_names(attributes.get("ome", attributes)),
+        attributes={
+            "zarr": {name: value for name, value in attributes.items() if name not in ("ome", "multiscales")}
+        },
+    )
+    return ArrayStack(array, axes or letters, path.absolute(), metadata)
+
+
+def _scale(level: Mapping[str, Any], axes: str) -> dict[str, float]:
+    for one in level.get("coordinateTransformations", ()):
+        if one.get("type") == "scale" and len(one.get("scale", ())) == len(axes):
+            return {
+                axis: float(length) for axis, length in zip(axes, one["scale"], strict=True) if axis != "C"
+            }
+    return {}
+
+
+def _names(attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(one.get("label", "")) for one in attributes.get("omero", {}).get("channels", ()))
+
+
+# --- writing -------------------------------------------------------------------------------------------------
+
+
+def write_zarr(
+    path: Path,
+    planes: Iterable[np.ndarray],
+    axes: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    metadata: StackMetadata,
+    enlarged: tuple[float, float],
+    overwrite: bool,
+    text: str | None,
+) -> None:
+    """Write a store plane by plane, beside the target, whose name it takes when it is complete."""
+    zarr = imported("zarr", "zarr", "Zarr")
+    partial = path.with_name(f".zeroshot-{secrets.token_hex(8)}.part")
+    provenance = {} if text is None else {_PROVENANCE: json.loads(text)}
+    kept = {name: one for name, one in metadata.attributes.get("zarr", {}).items() if name != _PROVENANCE}
+    bare = bool(metadata.attributes.get("bare"))
+    target = axes if bare else _ngff_axes(axes, path)
+    sizes = dict(zip(axes, shape, strict=True))
+    if target != axes and "S" in axes:
+        sizes["C"] = sizes["S"]
+    whole = tuple(sizes[one] for one in target)
+    chunks = tuple(
+        min(sizes[one], _CHUNK) if one in "YX" else sizes[one] if one == "S" else 1 for one in target
+    )
+    try:
+        options = {"shape": whole, "chunks": chunks, "dtype": dtype}
+        if bare:
+            array = zarr.create_array(
+                store=str(partial), zarr_format=2, attributes={**kept, **provenance}, **options
+            )
+        else:
+            described = _multiscales(target, metadata, enlarged, path.stem)
+            group = zarr.open_group(
+                str(partial), mode="w", zarr_format=2, attributes={**kept, **described, **provenance}
+            )
+            array = group.create_array("0", chunk_key_encoding={"name": "v2", "separator": "/"}, **options)
+        counted = axes.partition("Y")[0]
+        lengths = shape[: len(counted)]
+        for index, plane in zip(np.ndindex(*lengths), planes, strict=True):
+            _put(array, target, dict(zip(counted, index, strict=True)), plane)
+        _put_in_place(partial, path, overwrite)
+    except OSError as error:
+        if isinstance(error, NotWrittenError | OutputExistsError):
+            raise
+        raise NotWrittenError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _put(array: Any, axes: str, place: Mapping[str, int], plane: np.ndarray) -> None:
+    if plane.ndim == 3 and "S" not in axes:  # colours as channels
+        for channel in range(plane.shape[2]):
+            _put(array, axes, {**place, "C": channel}, plane[..., channel])
+        return
+    where: Index | tuple[Any, ...] = tuple(place.get(one, slice(None)) for one in axes)
+    array[where] = plane
+
+
+def _ngff_axes(axes: str, path: Path) -> str:
+    """The axes in the order that OME-Zarr asks for: time, channel, space."""
+    counted = axes.partition("Y")[0]
+    if "S" in axes and "C" in axes:
+        raise ImageError(f"{path}: OME-Zarr has no samples of colour beside channels; use TIFF")
+    letters = set(counted) | ({"C"} if "S" in axes else set())
+    return (
+        "".join(one for one in counted if one not in "TCZ")
+        + "".join(one for one in "TCZ" if one in letters)
+        + "YX"
+    )
+
+
+def _multiscales(
+    axes: str, metadata: StackMetadata, enlarged: tuple[float, float], name: str
+) -> dict[str, Any]:
+    factors = {"X": enlarged[0], "Y": enlarged[1]}
+    told = []
+    for axis in axes:
+        one: dict[str, Any] = {"name": axis.lower(), **({"type": _TYPES[axis]} if axis in _TYPES else {})}
+        if _TYPES.get(axis) == "space" and metadata.unit:
+            one["unit"] = {"µm": "micrometer", "um": "micrometer", "nm": "nanometer"}.get(
+                metadata.unit, metadata.unit
+            )
+        told.append(one)
+    scale = [metadata.scale.get(axis, 1.0) / factors.get(axis, 1.0) for axis in axes]
+    level = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    described: dict[str, Any] = {
+        "multiscales": [{"version": "0.4", "name": name, "axes": told, "datasets": [level]}]
+    }
+    if metadata.names:
+        described["omero"] = {"channels": [{"label": label} for label in metadata.names]}
+    return described
+
+
+def _put_in_place(partial: Path, path: Path, overwrite: bool) -> None:
+    if not os.path.lexists(path):
+        os.rename(partial, path)
+        return
+    if not overwrite:
+        raise OutputExistsError(f"{path}: exists already", CHOOSE_ANOTHER)
+    replaced = path.with_name(f".zeroshot-{secrets.token_hex(8)}.part")
+    os.rename(path, replaced)
+    os.rename(partial, path)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def zarr_provenance(path: Path) -> dict[str, Any] | None:
+    """How a store was made, where it says so."""
+    found = imported("zarr", "zarr", "Zarr").open(str(path), mode="r").attrs.get(_PROVENANCE)
+    return dict(found) if isinstance(found, Mapping) else None
