@@ -23,8 +23,10 @@ from zeroshot.images.stack import ArrayStack, Index, Stack, StackMetadata
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError, Wording
 
 _PROVENANCE = "zeroshot"
+_LEVEL = "0"
 _TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
-_CHUNK = 512
+#: The height and width of chunks.
+CHUNK = 512
 _NAMES = {2: "YX", 3: "ZYX", 4: "CZYX", 5: "TCZYX"}
 
 
@@ -94,8 +96,38 @@ def write_zarr(
     text: str | None,
 ) -> None:
     """Write a store plane by plane, beside the target, whose name it takes when it is complete."""
-    zarr = imported("zarr", "zarr", "Zarr")
     partial = path.with_name(f".zeroshot-{secrets.token_hex(8)}.part")
+    try:
+        target = create_store(partial, path, axes, shape, dtype, metadata, enlarged, text)
+        array = array_of(partial, "r+")
+        counted = axes.partition("Y")[0]
+        lengths = shape[: len(counted)]
+        for index, plane in zip(np.ndindex(*lengths), planes, strict=True):
+            put(array, target, dict(zip(counted, index, strict=True)), plane)
+        put_in_place(partial, path, overwrite)
+    except OSError as error:
+        if isinstance(error, NotWrittenError | OutputExistsError):
+            raise
+        raise NotWrittenError(f"{path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def create_store(
+    store: Path,
+    path: Path,
+    axes: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    metadata: StackMetadata,
+    enlarged: tuple[float, float] = (1.0, 1.0),
+    text: str | None = None,
+) -> str:
+    """Make an empty store that is to become the one of `path`; the axes of its array.
+
+    Its chunks are planes of at most `CHUNK` pixels in height and width.
+    """
+    zarr = imported("zarr", "zarr", "Zarr")
     provenance = {} if text is None else {_PROVENANCE: json.loads(text)}
     kept = {name: one for name, one in metadata.attributes.get("zarr", {}).items() if name != _PROVENANCE}
     bare = bool(metadata.attributes.get("bare"))
@@ -105,37 +137,31 @@ def write_zarr(
         sizes["C"] = sizes["S"]
     whole = tuple(sizes[one] for one in target)
     chunks = tuple(
-        min(sizes[one], _CHUNK) if one in "YX" else sizes[one] if one == "S" else 1 for one in target
+        min(sizes[one], CHUNK) if one in "YX" else sizes[one] if one == "S" else 1 for one in target
     )
-    try:
-        options = {"shape": whole, "chunks": chunks, "dtype": dtype}
-        if bare:
-            array = zarr.create_array(
-                store=str(partial), zarr_format=2, attributes={**kept, **provenance}, **options
-            )
-        else:
-            described = _multiscales(target, metadata, enlarged, path.stem)
-            group = zarr.open_group(
-                str(partial), mode="w", zarr_format=2, attributes={**kept, **described, **provenance}
-            )
-            array = group.create_array("0", chunk_key_encoding={"name": "v2", "separator": "/"}, **options)
-        counted = axes.partition("Y")[0]
-        lengths = shape[: len(counted)]
-        for index, plane in zip(np.ndindex(*lengths), planes, strict=True):
-            _put(array, target, dict(zip(counted, index, strict=True)), plane)
-        _put_in_place(partial, path, overwrite)
-    except OSError as error:
-        if isinstance(error, NotWrittenError | OutputExistsError):
-            raise
-        raise NotWrittenError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    options = {"shape": whole, "chunks": chunks, "dtype": dtype}
+    if bare:
+        zarr.create_array(store=str(store), zarr_format=2, attributes={**kept, **provenance}, **options)
+        return target
+    described = _multiscales(target, metadata, enlarged, path.stem)
+    group = zarr.open_group(
+        str(store), mode="w", zarr_format=2, attributes={**kept, **described, **provenance}
+    )
+    group.create_array(_LEVEL, chunk_key_encoding={"name": "v2", "separator": "/"}, **options)
+    return target
 
 
-def _put(array: Any, axes: str, place: Mapping[str, int], plane: np.ndarray) -> None:
+def array_of(store: Path, mode: str) -> Any:
+    """The array of a store that was made by :func:`create_store`."""
+    opened = imported("zarr", "zarr", "Zarr").open(str(store), mode=mode)
+    return opened[_LEVEL] if _LEVEL in getattr(opened, "array_keys", list)() else opened
+
+
+def put(array: Any, axes: str, place: Mapping[str, int | slice], plane: np.ndarray) -> None:
+    """Write a plane, or the part of one that `place` names by axes, where colours may be channels."""
     if plane.ndim == 3 and "S" not in axes:  # colours as channels
         for channel in range(plane.shape[2]):
-            _put(array, axes, {**place, "C": channel}, plane[..., channel])
+            put(array, axes, {**place, "C": channel}, plane[..., channel])
         return
     where: Index | tuple[Any, ...] = tuple(place.get(one, slice(None)) for one in axes)
     array[where] = plane
@@ -167,7 +193,7 @@ def _multiscales(
             )
         told.append(one)
     scale = [metadata.scale.get(axis, 1.0) / factors.get(axis, 1.0) for axis in axes]
-    level = {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+    level = {"path": _LEVEL, "coordinateTransformations": [{"type": "scale", "scale": scale}]}
     described: dict[str, Any] = {
         "multiscales": [{"version": "0.4", "name": name, "axes": told, "datasets": [level]}]
     }
@@ -176,7 +202,8 @@ def _multiscales(
     return described
 
 
-def _put_in_place(partial: Path, path: Path, overwrite: bool) -> None:
+def put_in_place(partial: Path, path: Path, overwrite: bool) -> None:
+    """Give a store that is complete its name."""
     if not os.path.lexists(path):
         os.rename(partial, path)
         return
