@@ -15,6 +15,7 @@ from zeroshot.cli.batch import over_images, require_several, side_by_side
 from zeroshot.cli.messages import INTERRUPTED, log_lines, say
 from zeroshot.cli.output_names import output_beside, outputs_beside, written_name
 from zeroshot.cli.pipes import is_piped, through_pipes
+from zeroshot.cli.regions import goes_by_regions, restore_regions
 from zeroshot.cli.results import reserved, save_image, save_or_rescue
 from zeroshot.cli.task_options import task_values
 from zeroshot.files import make_folder, require_writable
@@ -120,6 +121,8 @@ def _restore_single(options: argparse.Namespace) -> int:
     )
     if wants_folder:
         make_folder(output.parent)
+    if goes_by_regions(options):
+        return restore_regions(options, source, output, _told(options))
     if _is_finished(options, output):
         if not (options.quiet or options.json):
             say(f"{output} is finished already")
@@ -286,7 +289,11 @@ def _restore_stack(options: argparse.Namespace, source: Path, output: Path) -> i
             sys.stderr,
         )
         return INTERRUPTED
-    if not options.quiet:
+    if options.json:
+        facts = {"shape": written.shape, "axes": written.axes, "iterations": written.iterations}
+        facts |= {"seconds": round(written.seconds, 3), "stopped_by": written.stopped_by}
+        say(json.dumps({"input": str(source), "output": str(output), **facts}, ensure_ascii=False))
+    elif not options.quiet:
         size, count = " × ".join(map(str, written.shape)), counted(written.iterations, "iteration")
         noise = f", {written.noise_in_words}" if written.noise_in_words else ""
         say(

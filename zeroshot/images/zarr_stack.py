@@ -131,7 +131,7 @@ def create_store(
     provenance = {} if text is None else {_PROVENANCE: json.loads(text)}
     kept = {name: one for name, one in metadata.attributes.get("zarr", {}).items() if name != _PROVENANCE}
     bare = bool(metadata.attributes.get("bare"))
-    target = axes if bare else _ngff_axes(axes, path)
+    target = target_axes(axes, metadata, path)
     sizes = dict(zip(axes, shape, strict=True))
     if target != axes and "S" in axes:
         sizes["C"] = sizes["S"]
@@ -149,6 +149,11 @@ def create_store(
     )
     group.create_array(_LEVEL, chunk_key_encoding={"name": "v2", "separator": "/"}, **options)
     return target
+
+
+def target_axes(axes: str, metadata: StackMetadata, path: Path) -> str:
+    """The axes of the array of a store that :func:`create_store` makes for a stack with these."""
+    return axes if metadata.attributes.get("bare") else _ngff_axes(axes, path)
 
 
 def array_of(store: Path, mode: str) -> Any:
