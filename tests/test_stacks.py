@@ -1,6 +1,8 @@
 """Stacks restored plane by plane: what all planes share, what comes back, and from file to file."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -235,3 +237,13 @@ def test_info_tells_how_a_stack_was_made(pages, tmp_path, run):
     told = json.loads(run("info", tmp_path / "out.tif")[1])
     assert told["stack"]["shape"] == [4, SIZE, SIZE]
     assert "noise" not in told["options"]
+
+
+def test_what_the_documentation_shows_of_stacks_runs(tmp_path, monkeypatch):
+    page = Path(__file__).parent.parent / "docs" / "files.md"
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    for block in blocks:
+        exec(block, {})
+    assert blocks
+    assert (tmp_path / "cells.tif").exists()

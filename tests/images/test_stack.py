@@ -212,3 +212,18 @@ def test_planes_that_end_in_an_error_leave_nothing_behind(tmp_path):
     with pytest.raises((RuntimeError, ImageError)):
         save_planes(broken(), "ZYX", (2, 8, 8), np.dtype(np.uint8), tmp_path / "o.tif")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_whose_tags_announce_more_than_it_holds_is_refused_at_once(tmp_path):
+    """The reader of the axes would read a tag as often as its count says."""
+    path = tmp_path / "s.tif"
+    tifffile.imwrite(
+        path, counting((3, 16, 20)), photometric="minisblack", metadata=None, description="x" * 40
+    )
+    data = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as opened:
+        at = opened.pages[0].tags[270].offset
+    data[at + 4 : at + 8] = (2**31).to_bytes(4, "little")
+    path.write_bytes(bytes(data))
+    with pytest.raises(ImageError, match=r"s\.tif: is damaged: its tags announce more than the file holds"):
+        stack_of(path)

@@ -38,7 +38,9 @@ from zeroshot.spelling import Wording
 MOST_PAGES = 1 << 20
 #: Tags that describe a file and are kept: make, model, software, date, artist, host, copyright.
 _KEPT_TAGS = (271, 272, 305, 306, 315, 316, 33432)
-_DEPTH, _SUBFILE_SAMPLES = 32997, 277
+_SAMPLES_PER_PIXEL = 277
+#: By how much the values of all tags may overlap.
+_OVERLAP = 2
 _BY_HAND = Wording("; say axes='ZYX' or the like", "; say --axes ZYX or the like")
 
 
@@ -60,6 +62,7 @@ def tiff_stack(path: Path, axes: str | None) -> Stack | None:
         data: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     if axes is None and not _holds_several(data):
         return None
+    _require_sound(data)
     with tifffile.TiffFile(path) as opened:
         series = [one for one in opened.series if not one.keyframe.is_reduced] or list(opened.series)
         if len(series) > 1:
@@ -71,12 +74,21 @@ def tiff_stack(path: Path, axes: str | None) -> Stack | None:
         return _TiffStack(path, data, opened, series[0], axes).settled()
 
 
-def _holds_several(data: Any) -> bool:
-    """Whether there is more than one plane, or one of a type that a picture does not have."""
-    pages: list[int] = []
+def _require_sound(data: Any) -> None:
+    """Refuse a file whose tags announce more than it holds, which tifffile would read as often as they say."""
+    announced = 0
     for number, place in enumerate(directories(data)):
         if number >= MOST_PAGES:
             raise ImageError(f"holds more than {MOST_PAGES} pages")
+        announced += directory_at(data, place).announced
+        if announced > _OVERLAP * len(data):
+            raise ImageError("is damaged: its tags announce more than the file holds")
+
+
+def _holds_several(data: Any) -> bool:
+    """Whether there is more than one plane, or one of a type that a picture does not have."""
+    pages: list[int] = []
+    for place in directories(data):
         if is_picture(data, place):
             pages.append(place)
         if len(pages) > 1:
@@ -96,7 +108,7 @@ def _holds_several(data: Any) -> bool:
     )
     return (
         len(pages) > 1
-        or first.number(_SUBFILE_SAMPLES, 1) > 4
+        or first.number(_SAMPLES_PER_PIXEL, 1) > 4
         or (hyperstack is not None and int(hyperstack[1]) > 1)
         or (signed_or_wide and first.number(262, BLACK_IS_ZERO) == BLACK_IS_ZERO)
     )
