@@ -77,12 +77,12 @@ def test_the_page_may_load_nothing_from_elsewhere(app: App) -> None:
 
 @pytest.mark.parametrize(
     ("data", "said"),
-    [(b"", "the file is empty"), (b"no picture at all", "known image"), (png(noisy())[:300], "truncated")],
+    [(b"", "the file is empty"), (b"no picture at all", "is not a PNG"), (png(noisy())[:300], "damaged")],
 )
 def test_what_is_no_picture_is_refused_in_one_line(app: App, data: bytes, said: str) -> None:
     before = app.json("/news")["pictures"]
     told = app.refusal("/pictures?name=photo.png", "POST", data)
-    assert said in told["error"] or "damaged" in told["error"] or "not an image" in told["error"]
+    assert said in told["error"]
     assert app.json("/news")["pictures"] == before
 
 
@@ -97,7 +97,7 @@ def test_what_is_too_large_is_refused_before_it_is_sent(app: App) -> None:
 
 
 def test_a_name_leads_nowhere_and_comes_back(app: App) -> None:
-    id = app.bring(noisy(), "..%2F..%2Fmy%20photo.png")
+    id = app.bring(noisy(), "../../my photo.png")
     assert app.picture(id)["name"] == "my photo.png"
     assert "my photo.png" in app.ask(f"/pictures/{id}/given")[2]["content-disposition"].replace("%20", " ")
 
@@ -188,7 +188,8 @@ def test_what_is_painted_is_filled_and_nothing_else_is_touched(app: App) -> None
     app.json(f"/pictures/{id}/layers/inpaint/mask", "PUT", png(mask))
     kept = decoded(app.ask(f"/pictures/{id}/layers/mask")[1])
     assert np.array_equal(np.unique(kept), [0, 255])
-    assert (kept[20:30, 20:40] == 0).all() and (kept[30] == 255).all()
+    assert (kept[20:30, 20:40] == 0).all()
+    assert (kept[30] == 255).all()
     run = app.ended(app.start(id, task="inpaint", prior="tv"))
     assert run["state"] == "done", run
     assert run["command"] == "zeroshot inpaint photo.png --prior tv --mask photo.mask.png"
@@ -264,7 +265,8 @@ def test_what_fails_says_why_at_its_field_and_the_next_one_works(app: App) -> No
     id = app.bring(noisy()[..., 0])
     run = app.ended(app.start(id, task="restore", options={"operator": "nothing(3)"}))
     assert run["state"] == "failed"
-    assert "nothing" in run["error"] and "\n" not in run["error"]
+    assert "nothing" in run["error"]
+    assert "\n" not in run["error"]
     assert app.ended(app.start(id, options={"sigma": "20"}))["state"] == "done"
 
 

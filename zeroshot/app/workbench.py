@@ -64,9 +64,10 @@ class Workbench:
     def close(self) -> None:
         """End what runs, and remove everything that was brought and made."""
         self.leave()
-        self._looker.close()
-        self._runner.close()
-        self._temporary.cleanup()
+        with contextlib.ExitStack() as ending:
+            ending.callback(self._temporary.cleanup)
+            ending.callback(self._looker.close)
+            ending.callback(self._runner.close)
 
     # --- what the page is told ---
 
