@@ -142,5 +142,5 @@ def noisy(side: int = 64, sigma: float = 20.0) -> np.ndarray:
     return (clean + noise).clip(0, 255).round().astype(np.uint8)
 
 
-#: Settings with which tv goes on for as long as nobody stops it.
+#: Settings with which `tgv` goes on for as long as nobody stops it.
 ENDLESS = {"iterations": "1000000", "tolerance": "1e-12"}

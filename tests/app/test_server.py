@@ -216,7 +216,7 @@ def test_hints_of_colour_reach_the_result(app: App) -> None:
 
 def test_runs_wait_for_each_other_stop_and_go_on(app: App) -> None:
     id = app.bring(noisy())
-    first = app.start(id, options={"sigma": "20"}, settings=ENDLESS)
+    first = app.start(id, options={"sigma": "20"}, prior="tgv", settings=ENDLESS)
     second = app.start(id, options={"sigma": "20"})
     until(lambda: app.run(first)["preview"])
     assert app.run(second)["state"] == "waiting"
@@ -238,12 +238,13 @@ def test_runs_wait_for_each_other_stop_and_go_on(app: App) -> None:
 
 
 def test_a_run_that_went_on_is_as_one_that_was_never_stopped(app: App) -> None:
-    form = {"options": {"sigma": "20"}, "settings": {"iterations": "3000", "tolerance": "1e-12"}}
+    settings = {"iterations": "600", "tolerance": "1e-12"}
+    form = {"prior": "tgv", "options": {"sigma": "20"}, "settings": settings}
     id = app.bring(noisy())
     stopped = app.start(id, **form)
     until(lambda: app.run(stopped)["course"])
     app.json(f"/runs/{stopped}/stop", "POST")
-    assert app.ended(stopped)["result"]["iterations"] < 3000
+    assert app.ended(stopped)["result"]["iterations"] < 600
     app.json(f"/runs/{stopped}/continue", "POST")
     assert app.ended(stopped)["state"] == "done"
     whole = app.start(id, **form)
@@ -253,7 +254,7 @@ def test_a_run_that_went_on_is_as_one_that_was_never_stopped(app: App) -> None:
 
 def test_what_is_stopped_at_once_leaves_the_queue_alive(app: App) -> None:
     id = app.bring(noisy())
-    first = app.start(id, options={"sigma": "20"}, settings=ENDLESS)
+    first = app.start(id, options={"sigma": "20"}, prior="tgv", settings=ENDLESS)
     until(lambda: app.run(first)["course"])
     app.json(f"/runs/{first}", "DELETE")
     second = app.start(id, options={"sigma": "20"})
@@ -289,7 +290,7 @@ def test_nothing_is_kept_when_it_ends_in_the_midst_of_a_run(tmp_path: Path, numb
     id = app.bring(noisy())
     (folder,) = tmp_path.glob("zeroshot-app-*")
     assert folder.stat().st_mode & 0o077 == 0
-    run = app.start(id, options={"sigma": "20"}, settings=ENDLESS)
+    run = app.start(id, options={"sigma": "20"}, prior="tgv", settings=ENDLESS)
     until(lambda: app.run(run)["course"])
     app.process.send_signal(number)
     assert app.close() == 0

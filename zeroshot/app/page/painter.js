@@ -132,7 +132,7 @@ export class Painter {
   }
 
   // Keys paint as well: arrows move the brush, the space bar sets it down and lifts it.
-  key(event) {
+  press(event) {
     const step = Math.max(1, this.width / 2);
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const brush = one("#brush");
