@@ -368,7 +368,8 @@ def test_colours_are_painted_by_touch(page: Page, tmp_path: Path) -> None:
     page.wait("!document.querySelector('.painted .save').hidden")
     id = page.app.json("/news")["pictures"][0]["id"]
     hints = np.asarray(Image.open(io.BytesIO(page.app.ask(f"/pictures/{id}/layers/hints")[1])))
-    assert hints[hints[..., 3] > 0][:, :3].max(axis=0).tolist() == [0xC0, 0x20, 0x40]
+    # What a browser keeps of a soft edge is rounded.
+    assert np.abs(hints[hints[..., 3] > 0][:, :3] - np.array([0xC0, 0x20, 0x40])).max() <= 1
 
 
 # --- for everybody -----------------------------------------------------------------------------------------
