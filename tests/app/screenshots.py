@@ -9,7 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.app.client import ENDLESS, App, noisy, png
+import numpy as np
+
+from tests import pictures
+from tests.app.client import App, png
 from tests.app.test_page import Page
 from tests.browser import started
 
@@ -27,9 +30,11 @@ def main(folder: Path) -> None:
         page.open()
         shoot("empty")
         path = Path(temporary) / "portrait.png"
-        path.write_bytes(png(noisy(256)))
+        clean = pictures.sample("astronaut")[0:240, 80:400].astype(float)
+        noise = np.random.default_rng(0).normal(0, 20, clean.shape)
+        path.write_bytes(png((clean + noise).clip(0, 255).round().astype(np.uint8)))
         page.bring(path)
-        page.restore("tgv", **ENDLESS)
+        page.restore("tgv")
         page.js(
             "document.querySelector('#tune').open = false; document.querySelector('#panel').scrollTop = 0"
         )
