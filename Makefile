@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(FORGET_OLD_NAME)
 	$(INSTALL) -e '.[dev]'
-	touch $@ $(VENV)/.installed
+	touch $@ $(VENV)/.installed $(VENV)/.installed-app
 
 # make demo IMAGE=photo.jpg SECONDS=120 restores your own picture instead.
 demo: $(VENV)/.installed
@@ -35,7 +35,7 @@ demo: $(VENV)/.installed
 $(VENV)/.installed-app: pyproject.toml constraints.txt | $(BIN)/python
 	$(FORGET_OLD_NAME)
 	$(INSTALL) -e '.[app]'
-	touch $@ $(VENV)/.installed
+	touch $@
 
 # The page in the browser; PORT=8000 for a port of your own.
 app: $(VENV)/.installed-app

@@ -181,11 +181,14 @@ class ChildProcess:
 
     def kill(self) -> None:
         """End it and all that it started, at once; another thread that waits for an answer learns that it died."""
-        if self._process is not None and self._process.is_alive():
-            if hasattr(os, "killpg"):
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._process.pid, signal.SIGKILL)  # type: ignore[arg-type]
-            self._process.kill()
+        process = self._process
+        # That other thread may close it meanwhile.
+        with contextlib.suppress(ValueError):
+            if process is not None and process.is_alive():
+                if hasattr(os, "killpg"):
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(process.pid, signal.SIGKILL)  # type: ignore[arg-type]
+                process.kill()
 
     def close(self) -> None:
         """End it and all that it started, and wait until it is gone."""

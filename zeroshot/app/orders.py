@@ -268,22 +268,23 @@ def _value(option: Option, word: str | bool) -> tuple[Any, str]:
             raise RefusedError(f"{label(option.name)} must be on or off, got {word!r}", option.name)
         return word in (True, "true"), str(word)
     word = str(word)
-    if option.type.is_file:
-        _refuse_path(option.name, word)
+    _refuse_path(option.name, word, signs="/\\'\"~" if option.type.is_file else "'\"")
     try:
         return option.parse(word), word
     except (ValueError, TypeError) as error:
         raise RefusedError(error, field_of(error) or option.name) from None
 
 
-def _refuse_path(name: str, word: str) -> None:
-    """A page reads what was brought to it, and no other file."""
-    if any(sign in word for sign in "/\\'\"~") or Path(word).exists():
-        raise RefusedError(f"{label(name)}: files are brought with the button beside the field", name)
+def _refuse_path(name: str, word: str, signs: str = "/\\'\"~") -> None:
+    """Refuse what may name a file, by one of these signs: a page reads what was brought to it, and no other."""
+    if any(sign in word for sign in signs) or Path(word).exists():
+        raise RefusedError(f"{label(name)}: the page reads only files that were brought to it", name)
 
 
 def _check_settings(task: Task, prior: str | None, settings: Mapping[str, str]) -> None:
-    if settings and prior in ROLES:
+    if not settings:
+        return
+    if prior in ROLES:
         raise RefusedError("settings go with a prior that is chosen by its name", "prior")
     names = setting_names(prior or task.prior)
     for name, word in settings.items():

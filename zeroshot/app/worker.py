@@ -37,15 +37,17 @@ class Worker:
 
     def stop(self) -> None:
         """Let the job at work end after its step."""
-        if self._child is not None:
+        child = self._child
+        if child is not None:
             with contextlib.suppress(ChildDiedError):
-                self._child.send(STOP)
+                child.send(STOP)
 
     def kill(self) -> None:
         """End the job at work at once."""
         self._killed = True
-        if self._child is not None:
-            self._child.kill()
+        child = self._child
+        if child is not None:
+            child.kill()
 
     def close(self) -> None:
         """End the process, and wait until it is gone."""
@@ -91,7 +93,7 @@ class Worker:
     def _obituary(self) -> str:
         """What the process died of; another one takes its place."""
         child, self._child = self._child, None
-        if child is None or self._closing:
+        if child is None:
             return "the app was closed"
         death = child.death()
         child.close()

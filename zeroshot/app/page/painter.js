@@ -108,7 +108,7 @@ export class Painter {
   draw(place) {
     if (!this.stroke) return;
     this.stroke.points.push(place);
-    this.#line(this.stroke, this.stroke.points.length - 2);
+    this.#line(this.stroke, this.stroke.points.length - 1);
   }
 
   end() {
@@ -132,7 +132,7 @@ export class Painter {
   }
 
   // Keys paint as well: arrows move the brush, the space bar sets it down and lifts it.
-  key(event) {
+  press(event) {
     const step = Math.max(1, this.width / 2);
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const brush = one("#brush");
@@ -198,22 +198,25 @@ export class Painter {
         pen.globalCompositeOperation = "xor";
         pen.fillStyle = HOLE;
         pen.fillRect(0, 0, width, height);
-      } else if (step.points) this.#line(step, 0);
+      } else if (step.points) {
+        // Piece by piece as it was drawn: soft edges add up where pieces overlap.
+        step.points.forEach((_, index) => this.#line(step, index));
+      }
     }
     one("#undo").disabled = !this.steps.length;
   }
 
-  // A stroke from its point of that number on.
-  #line(stroke, from) {
+  // A stroke between its point of that number and the one before.
+  #line(stroke, index) {
     const pen = this.canvas.getContext("2d");
     pen.globalCompositeOperation = stroke.erase ? "destination-out" : "source-over";
     pen.strokeStyle = this.field.painted === "holes" ? HOLE : stroke.colour;
     pen.lineWidth = Math.max(1, stroke.width * this.shrink);
     pen.lineCap = pen.lineJoin = "round";
     pen.beginPath();
-    const points = stroke.points.slice(Math.max(0, from)).map(([x, y]) => [x * this.shrink, y * this.shrink]);
-    pen.moveTo(...points[0]);
-    for (const point of points) pen.lineTo(...point);
+    const [from, to] = [stroke.points[Math.max(0, index - 1)], stroke.points[index]];
+    pen.moveTo(from[0] * this.shrink, from[1] * this.shrink);
+    pen.lineTo(to[0] * this.shrink, to[1] * this.shrink);
     pen.stroke();
   }
 

@@ -162,7 +162,7 @@ export class Viewer {
 
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (this.paints && this.paints.key(event)) {
+    if (this.paints && this.paints.press(event)) {
       event.preventDefault();
       return;
     }
