@@ -17,6 +17,7 @@ from zeroshot.cli import degrade as command_degrade
 from zeroshot.cli import edit as command_edit
 from zeroshot.cli import features as command_features
 from zeroshot.cli import inspect as command_inspect
+from zeroshot.cli import kernel as command_kernel
 from zeroshot.cli import metrics as command_metrics
 from zeroshot.cli import restore as command_restore
 from zeroshot.cli import values
@@ -144,6 +145,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         "images", nargs="+", type=Path, action=Files, metavar="IMAGE", help="images that zeroshot wrote"
     )
     command_inspect.add_parser(commands)
+    command_kernel.add_parser(commands)
     command_compare.add_parser(commands)
     command_degrade.add_parser(commands)
     command_metrics.add_parser(commands)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zeroshot.cli import files
+from zeroshot.cli import files, kernel_sheet
 from zeroshot.cli.batch import over_images, side_by_side
 from zeroshot.cli.messages import INTERRUPTED, log_lines, say
 from zeroshot.cli.output_names import output_beside, outputs_beside
@@ -31,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
         In one line, before any work.
     """
     options.task_values = task_values(options)
+    if kernel_sheet.is_asked_for(options):
+        return kernel_sheet.run(options)
     _check_options(options)
     several = len(options.inputs) > 1 or options.inputs[0].is_dir()
     if not several and not options.inputs[0].exists():
