@@ -41,15 +41,17 @@ def test_a_sheet_shows_the_same_part_with_every_kernel(sheet, soft) -> None:
     np.testing.assert_array_equal(sheet.tiles[0].image[..., 1], given)
 
 
-def test_the_kernel_that_was_found_is_marked_and_restores_best(sheet, soft) -> None:
-    (found,) = (tile for tile in sheet.tiles if tile.is_estimate)
+def test_the_kernel_that_was_found_is_marked_and_the_best_is_near_it(sheet, soft) -> None:
+    (found,) = (index for index, tile in enumerate(sheet.tiles) if tile.is_estimate)
     truth = soft[1][:, :, sheet.region[0], sheet.region[1]]
 
     def quality(tile) -> float:
         return decibels(torch.from_numpy(tile.image[None, None, ..., 0]) / 255, truth)
 
-    assert quality(found) > quality(sheet.tiles[0]) + 1.5
-    assert quality(found) > max(map(quality, sheet.tiles)) - 0.5
+    qualities = [quality(tile) for tile in sheet.tiles]
+    assert abs(qualities.index(max(qualities)) - found) <= 1
+    assert qualities[found] > qualities[0] + 1
+    assert max(qualities) > qualities[0] + 3
 
 
 def test_labels_are_the_options_in_either_spelling(sheet) -> None:

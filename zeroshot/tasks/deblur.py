@@ -148,17 +148,14 @@ def _kernel(kernel: Any) -> torch.Tensor:
 
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     from zeroshot.noise import saturated
-    from zeroshot.operators import Identity
     from zeroshot.operators.window import Window
-    from zeroshot.tasks.posing import posed
+    from zeroshot.tasks.posing import posed, without_blur
 
     boundary = options["boundary"] or _recorded_boundary(picture) or "unknown"
     what = wanted(options["kernel"])
     found = None if what is None else _found(picture, what)
     if found is not None and found.kind == "none":
-        return replace(
-            posed("deblur", picture, Identity(), {**options, "sigma": 0.0}), kernel=_told(found)
-        ), picture
+        return without_blur("deblur", picture, options, _told(found)), picture
     operator = _blur(options["kernel"] if found is None else found.kernel, boundary).spanning(
         *picture.colours.shape[-2:]
     )

@@ -69,19 +69,21 @@ _STRENGTH = Option(
 
 
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
-    from zeroshot.tasks.overshoot import LocalRange, Unchanged
-    from zeroshot.tasks.posing import noise_level, posed
+    from zeroshot.tasks.overshoot import LocalRange
+    from zeroshot.tasks.posing import noise_level, posed, without_blur
     from zeroshot.tasks.told_noise import ToldNoise
 
-    level = noise_level(picture.colours, _gaussian(0.0), picture, options)
+    level = noise_level(picture.colours, _gaussian(_LARGEST), picture, options)
     found = options["radius"]
     radius = _found_radius(picture, level) if found in ("auto", None) else float(found)
     radius *= math.sqrt(options["strength"])
+    if not radius:
+        return without_blur("sharpen", picture, options, {"kind": "none"}), picture
     # What is left is to be deblurred, with the defaults for that.
     problem = posed("deblur", picture, _gaussian(radius), options, noise=ToldNoise(level))
-    y = problem.y
-    bounds = LocalRange(y, problem.noise_rms(), _OVERSHOOT) if radius else Unchanged(y)
-    return replace(problem, constraint=bounds), picture
+    bounds = LocalRange(problem.y, problem.noise_rms(), _OVERSHOOT)
+    told = {"kind": "gaussian", "parameters": {"gaussian": radius}} if found in ("auto", None) else None
+    return replace(problem, constraint=bounds, kernel=told), picture
 
 
 def _found_radius(picture: Picture, level: float) -> float:
@@ -119,11 +121,9 @@ def _found_radius(picture: Picture, level: float) -> float:
 
 
 def _gaussian(radius: float) -> Blur:
-    import numpy as np
-
     from zeroshot.operators import Blur
 
-    return Blur.gaussian(radius) if radius else Blur(np.ones((1, 1), np.float32))
+    return Blur.gaussian(radius)
 
 
 def _damage(picture: Picture, given: Mapping[str, Any], generator: torch.Generator) -> Damage:
