@@ -86,6 +86,8 @@ class Inspection:
             steps.append(("denoise", "", "denoised"))
         if self.sharpness.is_blurred and self.sharpness.confidence >= CLEAR:
             steps.append(("deblur", f" --kernel gaussian={self.sharpness.width:.1f}", "deblurred"))
+        elif self.sharpness.is_soft and self.sharpness.confidence >= CLEAR:
+            steps.append(("sharpen", "", "sharpened"))
         lines, source = [], Path(self.name or "photo.png")
         for task, options, outcome in steps:
             lines.append(f"zeroshot {task} {shlex.quote(str(source))}{options}")

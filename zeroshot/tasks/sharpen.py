@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from zeroshot.operators import Blur
     from zeroshot.problem import Problem
 
-#: The radii that are found: less is no blur, since sharp edges measure up to 0.6, and more is none of a lens in focus.
-_LEAST, _LARGEST = 0.65, 2.0
+#: The largest radius that is found: more is none of a lens in focus.
+_LARGEST = 2.0
 #: The largest radius that is taken: what is blurred more is to be deblurred.
 _MOST = 5.0
 #: How far a sharpened edge may go beyond what is beside it, as a share of its height.
@@ -88,7 +88,7 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
 
 def _found_radius(picture: Picture, level: float) -> float:
     """The radius that the edges tell of, 0 where they are sharp; the user is told."""
-    from zeroshot.inspection.blur import edge_radius
+    from zeroshot.inspection.blur import LEAST_RADIUS, edge_radius
 
     told = [one for one in (edge_radius(image, level) for image in picture.colours) if one is not None]
     by_hand = Argument("radius", 0.7), " sharpens it nevertheless"
@@ -100,7 +100,7 @@ def _found_radius(picture: Picture, level: float) -> float:
         )
         return 0.0
     radius = median(told)
-    if radius < _LEAST:
+    if radius < LEAST_RADIUS:
         note(OptionWarning("no blur found: the picture stays as it is; ", *by_hand))
         return 0.0
     if radius > _LARGEST:
