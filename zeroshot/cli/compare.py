@@ -49,7 +49,7 @@ def add_parser(commands: Any) -> None:
     """Add the command to the sub-parsers of the command line."""
     command = commands.add_parser(
         "compare",
-        help="compare priors, interpolation and learned models on your images",
+        help="compare priors and learned models on your images",
         description=_DESCRIPTION,
         usage="zeroshot compare IMAGE [IMAGE ...] --task TASK --methods LIST\n"
         "                        --report FOLDER [options]",

@@ -70,8 +70,9 @@ def _number(text: str) -> float | str:
 
 def _check(options: Mapping[str, Any]) -> None:
     kernel = options.get("kernel")
-    if is_misspelt(kernel) and wanted(kernel, ()) is None and not Path(kernel).exists():
-        raise misspelt("kernel", kernel, ())
+    is_word = isinstance(kernel, str) and not Path(kernel).exists()
+    if is_word and is_misspelt(kernel) and wanted(kernel, ()) is None:
+        raise misspelt("kernel", str(kernel), ())
     is_gaussian = isinstance(kernel, str) and kernel == "gaussian"
     width = options.get("kernel_sigma")
     shape, _, size = kernel.partition("=") if isinstance(kernel, str) else ("", "", "")
