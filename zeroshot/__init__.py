@@ -12,7 +12,8 @@ The face, all of which :func:`dir` shows:
 - a function for each task, :func:`denoise`, :func:`destripe`, :func:`inpaint`, :func:`sr`, :func:`colorize`,
   :func:`demosaic`, :func:`deblur`, :func:`sharpen`, :func:`jpeg` and :func:`restore`, and :func:`solve`, the engine
   behind them, which takes the task by its name;
-- :func:`inspect`, what is wrong with a picture;
+- :func:`inspect`, what is wrong with a picture; :func:`find_kernel`, what blurred it, and :func:`kernel_sheet`, what
+  other kernels make of it;
 - :func:`tasks` and :func:`priors`, the tables of what there is;
 - the classes of priors, such as :class:`TotalVariation`, of stopping rules and data terms, and their contracts;
 - :mod:`compare`, methods side by side on the same images; :mod:`metrics`, how good an image is; :mod:`images`, files

@@ -4,6 +4,8 @@ from . import compare, data_terms, generators, images, metrics, noise, operators
 from .data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from .estimate import Estimate
 from .inspection import Inspection, inspect
+from .kernel_search import find_kernel
+from .kernel_sheet import KernelSheet, kernel_sheet
 from .prior import Prior, Run
 from .priors.auto.selection import ModelSelection
 from .priors.deconvolution.richardson_lucy import RichardsonLucy
@@ -82,6 +84,7 @@ __all__ = [
     "Inspection",
     "Inversion",
     "IterativeDataRefinement",
+    "KernelSheet",
     "LatentDecoder",
     "LearnedDictionary",
     "MatrixCompletion",
@@ -124,11 +127,13 @@ __all__ = [
     "demosaic",
     "denoise",
     "destripe",
+    "find_kernel",
     "generators",
     "images",
     "inpaint",
     "inspect",
     "jpeg",
+    "kernel_sheet",
     "metrics",
     "noise",
     "operators",

@@ -63,11 +63,16 @@ def kind_of(problem: Problem) -> str:
 
 
 def _supports(name: str, problem: Problem) -> bool:
-    return configured_prior(name, problem).supports(problem) is None
+    return problem.needs_nothing or configured_prior(name, problem).supports(problem) is None
 
 
 def announce(prior: str, wanted: str | None, task: str, problem: Problem, device: torch.device) -> None:
-    """Log in one line which prior was chosen, why, and how long it takes where that was measured: on a CPU."""
+    """Log in one line which prior was chosen, why, and how long it takes where that was measured: on a CPU.
+
+    Of a picture that stays as it is, as its task has said, there is nothing to announce.
+    """
+    if problem.needs_nothing:
+        return
     seconds = None
     if device.type == "cpu":
         channels, *sides = problem.framed_shape[1:]

@@ -19,7 +19,7 @@ from zeroshot.polling import StepWatch, polling
 from zeroshot.prior import Prior, Run, tensors_in
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
-from zeroshot.stopping import StoppingRule
+from zeroshot.stopping import Finished, StoppingRule
 from zeroshot.words import counted
 
 #: The reason of a run that was ended by Ctrl-C.
@@ -105,8 +105,9 @@ class Loop:
             seconds = Deadline(seconds)
         self._deadline = seconds
         self._shows_input = problem.is_denoising
-        suited = prior.suited(problem)
-        self.rule = suited.default_stopping(problem) if rule is None else rule
+        if problem.needs_nothing:
+            rule = Finished()
+        self.rule = prior.suited(problem).default_stopping(problem) if rule is None else rule
         #: All measurements, where those that are held out may go back into the fit at the end. A rule of the
         #: caller's means what it says, to the iteration.
         self._whole = problem if self.rule.holds_out and rule is None else None

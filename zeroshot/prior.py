@@ -197,6 +197,27 @@ def _restored(saved: Any, current: Any, device: torch.device) -> Any:
     return saved
 
 
+class CleanRun(Run):
+    """The run of a problem that :attr:`~zeroshot.problem.Problem.is_clean`: one step, which returns y."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.device = problem.y.device
+        self.unclipped = problem.y.detach().clamp(0, 1)
+
+    @property
+    def finished(self) -> bool:
+        """Whether a further step would change nothing, which is so from the beginning."""
+        return True
+
+    def step(self) -> Estimate:
+        """The measurement, with a duality gap of 0."""
+        return Estimate(self.unclipped, 0.0, 1, gap=0.0)
+
+    def findings(self) -> dict[str, Any]:
+        """The noise level, which is 0."""
+        return {"noise": 0.0}
+
+
 class Prior(ABC):
     """A family of images, written as a parametrization or a penalty. Subclasses are frozen dataclasses.
 
@@ -276,10 +297,12 @@ class Prior(ABC):
             Where the prior does not support the problem, with the reason.
         """
         self.require_support(problem)
-        return self.start(problem, generator)
+        return CleanRun(problem) if problem.needs_nothing else self.start(problem, generator)
 
     def require_support(self, problem: Problem) -> None:
         """Raise a ValueError with the reason where the prior does not support the problem."""
+        if problem.needs_nothing:
+            return
         reason = self.supports(problem)
         mapped = problem.is_denoising and self.innermost().knows_sigma_maps
         if reason is None and problem.sigma_map is not None and not mapped:

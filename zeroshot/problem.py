@@ -192,6 +192,11 @@ class Problem:
         plain = self.noise is None and self.sigma_map is None and isinstance(self.data_term, Gaussian)
         return self.is_denoising and plain and self.sigma == 0
 
+    @property
+    def needs_nothing(self) -> bool:
+        """Whether a blur was looked for in a picture that has none: it stays as it is, whatever the prior."""
+        return self.is_clean and self.kernel is not None
+
     # --- which values count, and how noisy they are ---
 
     def counted(self) -> torch.Tensor | None:

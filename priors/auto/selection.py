@@ -13,11 +13,10 @@ from typing import Any, ClassVar
 import torch
 
 from zeroshot.checks import is_number, require_positive
-from zeroshot.prior import Prior, Run, configured_prior
+from zeroshot.prior import CleanRun, Prior, Run, configured_prior
 from zeroshot.priors.auto.candidates import figures_for, learners_for, measured_for
 from zeroshot.priors.auto.planning import plan_for_measured, plan_for_own
 from zeroshot.priors.auto.trials import ModelSelectionRun
-from zeroshot.priors.clean import CleanRun
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 

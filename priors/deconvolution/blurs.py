@@ -8,7 +8,7 @@ from zeroshot.problem import Problem
 
 
 def reason_against(name: str, problem: Problem) -> str | None:
-    """None for blurs with Gaussian or Poisson noise, and for pictures in which no blur was found.
+    """None for blurs with Gaussian or Poisson noise.
 
     Parameters
     ----------
@@ -17,8 +17,6 @@ def reason_against(name: str, problem: Problem) -> str | None:
     problem : Problem
         What it is to solve.
     """
-    if problem.is_clean and problem.kernel is not None:
-        return None
     if not isinstance(problem.operator, Blurring):
         return f"{name} undoes a blur, and {problem.operator.describe()} is none; take tv or pnp"
     if not isinstance(problem.data_term, Gaussian | Poisson):

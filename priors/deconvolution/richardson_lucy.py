@@ -12,8 +12,7 @@ from zeroshot.data_terms import Poisson
 from zeroshot.estimate import Estimate
 from zeroshot.operators import fill_holes
 from zeroshot.operators.blurring import Blurring
-from zeroshot.prior import Prior, Run
-from zeroshot.priors.clean import CleanRun
+from zeroshot.prior import CleanRun, Prior, Run
 from zeroshot.priors.deconvolution.blurs import reason_against
 from zeroshot.priors.total_variation.convex import expected_residual
 from zeroshot.problem import Problem

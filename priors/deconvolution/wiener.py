@@ -16,8 +16,7 @@ from zeroshot.estimate import Estimate
 from zeroshot.noise import spectrum
 from zeroshot.operators import fill_holes
 from zeroshot.operators.blurring import Blurring
-from zeroshot.prior import Prior, Run
-from zeroshot.priors.clean import CleanRun
+from zeroshot.prior import CleanRun, Prior, Run
 from zeroshot.priors.deconvolution.blurs import reason_against
 from zeroshot.priors.deconvolution.power_law import PowerLaw, fitted_power_law
 from zeroshot.priors.total_variation.convex import expected_residual

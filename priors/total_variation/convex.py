@@ -17,8 +17,7 @@ from zeroshot.checks import require_positive, require_whole
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber
 from zeroshot.estimate import Estimate
 from zeroshot.noise import QUANTISATION
-from zeroshot.prior import Prior, Run
-from zeroshot.priors.clean import CleanRun
+from zeroshot.prior import CleanRun, Prior, Run
 from zeroshot.priors.total_variation.chroma import chosen_chroma
 from zeroshot.problem import Problem
 from zeroshot.quantisation import Quantised

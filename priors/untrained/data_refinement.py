@@ -10,8 +10,7 @@ import torch.nn.functional as F
 
 from zeroshot.checks import require_choice, require_whole
 from zeroshot.noise import NoiseModel
-from zeroshot.prior import Prior, Run
-from zeroshot.priors.clean import CleanRun
+from zeroshot.prior import CleanRun, Prior, Run
 from zeroshot.priors.untrained.guided_training import GuidedTrainingRun, GuidedTrainingSettings
 from zeroshot.priors.untrained.local_noise import LocalNoise
 from zeroshot.priors.untrained.training import reason_against

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import torch
 
 from zeroshot.memory import available_memory
-from zeroshot.prior import Prior, Run, require_known_settings
-from zeroshot.priors.clean import CleanRun
+from zeroshot.prior import CleanRun, Prior, Run, require_known_settings
 from zeroshot.priors.untrained.deep_image_run import DeepImageRun, working_precision
 from zeroshot.priors.untrained.recipe_choice import recipe_for
 from zeroshot.priors.untrained.settings import CHEAPER, DeepImageSettings, settings_help

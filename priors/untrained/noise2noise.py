@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from zeroshot.checks import require_whole
-from zeroshot.prior import Prior, Run
-from zeroshot.priors.clean import CleanRun
+from zeroshot.prior import CleanRun, Prior, Run
 from zeroshot.priors.untrained.training import (
     TrainingRun,
     TrainingSettings,

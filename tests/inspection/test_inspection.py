@@ -144,3 +144,19 @@ def test_no_command_is_told_that_the_file_would_refuse(tmp_path: Path) -> None:
     assert told.commands[0].startswith("zeroshot jpeg")
     assert cmyk.compression.cmyk
     assert not any("zeroshot jpeg" in line for line in cmyk.commands)
+
+
+def test_a_soft_picture_is_to_be_sharpened_and_a_blurred_one_deblurred() -> None:
+    picture = as_image(CAMERA)
+    soft, blurred = (
+        zeroshot.inspect(Blur.gaussian(width)(picture)[0, 0].mul(255).round().byte().numpy())
+        for width in (0.8, 2.0)
+    )
+    assert soft.sharpness.is_soft
+    assert soft.sharpness.radius == pytest.approx(0.8, abs=0.25)
+    assert soft.commands == ["zeroshot sharpen photo.png"]
+    assert "a little soft" in str(soft)
+    assert soft.to_dict()["sharpness"]["radius"] == soft.sharpness.radius
+    assert not blurred.sharpness.is_soft
+    assert blurred.commands[-1].startswith("zeroshot deblur photo.png --kernel gaussian=")
+    assert not zeroshot.inspect(CAMERA).sharpness.is_soft

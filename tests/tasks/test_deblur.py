@@ -11,7 +11,7 @@ import torch
 
 import zeroshot
 from tests.pictures import as_image, decibels, grey, sample
-from zeroshot import Estimate, Prior, Run
+from zeroshot import Estimate, HeldOut, Prior, Run
 from zeroshot.images import load, save
 from zeroshot.operators import Blur
 from zeroshot.solve import solve_problem
@@ -156,10 +156,21 @@ def test_clipped_highlights_leave_the_data_term_and_may_be_brighter_than_white()
     assert decibels(ours, truth) > decibels(clipped_counts, truth) + 3
 
 
-@pytest.mark.parametrize("prior", ["pnp", "tv", "wiener", "unsupervised_wiener", "richardson_lucy"])
-def test_a_picture_without_a_blur_stays_as_it_is(prior):
+@pytest.mark.parametrize("task", ["deblur", "sharpen"])
+@pytest.mark.parametrize("prior", [None, "dip", "tv", "wiener", "unsupervised_wiener", "richardson_lucy"])
+def test_a_picture_without_a_blur_stays_as_it_is_and_nothing_is_promised(task, prior, caplog):
+    caplog.set_level("INFO", "zeroshot")
     sharp = sample("astronaut")[:96, 180:276]
-    with pytest.warns(OptionWarning, match="no blur was found"):
-        result = zeroshot.deblur(sharp, prior=prior, progress=False)
+    with pytest.warns(OptionWarning, match=r"no blur (was )?found"):
+        result = zeroshot.solve(sharp, task, prior, progress=False)
     np.testing.assert_array_equal(result.image, sharp)
     assert result.provenance["kernel"]["kind"] == "none"
+    assert result.iterations <= 1
+    assert not caplog.messages
+
+
+def test_of_a_picture_without_a_blur_nothing_is_held_out_and_there_are_no_tiles():
+    sharp = sample("astronaut")[:96, 180:276]
+    with pytest.warns(OptionWarning, match="no blur was found"):
+        result = zeroshot.deblur(sharp, prior="tv", stopping=HeldOut(), tile=48, progress=False)
+    np.testing.assert_array_equal(result.image, sharp)

@@ -19,6 +19,7 @@ from zeroshot.cli import degrade as command_degrade
 from zeroshot.cli import edit as command_edit
 from zeroshot.cli import features as command_features
 from zeroshot.cli import inspect as command_inspect
+from zeroshot.cli import kernel as command_kernel
 from zeroshot.cli import metrics as command_metrics
 from zeroshot.cli import restore as command_restore
 from zeroshot.cli import weights as command_weights
@@ -154,6 +155,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     )
     info.add_argument("--json", action="store_true", help="an object, or a list for several images")
     command_inspect.add_parser(commands)
+    command_kernel.add_parser(commands)
     command_compare.add_parser(commands)
     command_degrade.add_parser(commands)
     command_metrics.add_parser(commands)

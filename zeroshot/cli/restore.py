@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zeroshot.cli import files
+from zeroshot.cli import files, kernel_sheet
 from zeroshot.cli.batch import over_images, require_several, side_by_side
 from zeroshot.cli.messages import INTERRUPTED, log_lines, say
 from zeroshot.cli.output_names import output_beside, outputs_beside, written_name
@@ -35,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
         In one line, before any work.
     """
     options.task_values = task_values(options)
+    if kernel_sheet.is_asked_for(options):
+        return kernel_sheet.run(options)
     _check_options(options)
     require_several(options)
     if is_piped(options):

@@ -19,6 +19,8 @@ _REBLURS, _WIDE = (1.0, 2.0), 2.2
 _LEAST_EDGES, _EDGE_SHARE = 100, 0.002
 #: Wider edges than that are a blur; sharp ones measure about a half, by the width of the pixels.
 _BLURRED = 1.1
+#: The least radius that sharpening undoes: sharp edges measure up to 0.6.
+LEAST_RADIUS = 0.65
 _LEAST_SIDE = 48
 
 
@@ -31,10 +33,13 @@ class Sharpness(Finding):
     width : float or None
         The standard deviation in pixels of the Gaussian whose blur makes the strongest edges as wide as they are, of
         which half a pixel is that of the pixels; None where there are too few edges.
+    radius : float or None
+        The radius that ``sharpen`` finds, see :func:`edge_radius`; None likewise.
     """
 
     topic: ClassVar[str] = "sharpness"
     width: float | None
+    radius: float | None = None
 
     @property
     def is_blurred(self) -> bool:
@@ -42,9 +47,16 @@ class Sharpness(Finding):
         return self.width is not None and self.width >= _BLURRED
 
     @property
+    def is_soft(self) -> bool:
+        """Whether it is sharp enough not to be deblurred, and soft enough to be sharpened."""
+        return not self.is_blurred and self.radius is not None and self.radius >= LEAST_RADIUS
+
+    @property
     def sentence(self) -> str:
         if self.width is None:
             return ""
+        if self.is_soft:
+            return f"it is a little soft: its edges tell of a radius of {self.radius:.2f} pixels"
         if not self.is_blurred:
             return "its edges are sharp"
         return f"it is blurred: its edges are as wide as a Gaussian of {self.width:.1f} pixels makes them"
@@ -74,7 +86,7 @@ def sharpness_of(image: torch.Tensor, sigma: float) -> Sharpness:
         width = float(widths.median())
         if width < _WIDE:
             break
-    return Sharpness(min(1.0, len(widths) / (2 * _LEAST_EDGES)), width)
+    return Sharpness(min(1.0, len(widths) / (2 * _LEAST_EDGES)), width, edge_radius(image, sigma))
 
 
 def edge_radius(image: torch.Tensor, sigma: float) -> float | None:

@@ -24,7 +24,13 @@ CLEAR = 0.5
 #: Noise of that many grey levels in some part is worth taking away.
 _WORTH_DENOISING = 2.5
 #: Remedy → what the command line calls its results.
-_OUTCOMES = {"jpeg": "clean", "destripe": "destriped", "denoise": "denoised", "deblur": "deblurred"}
+_OUTCOMES = {
+    "jpeg": "clean",
+    "destripe": "destriped",
+    "denoise": "denoised",
+    "deblur": "deblurred",
+    "sharpen": "sharpened",
+}
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,8 @@ class Inspection:
             steps.append(Remedy("denoise", {}))
         if self.sharpness.is_blurred and self.sharpness.confidence >= CLEAR:
             steps.append(Remedy("deblur", {"kernel": f"gaussian={self.sharpness.width:.1f}"}))
+        elif self.sharpness.is_soft and self.sharpness.confidence >= CLEAR:
+            steps.append(Remedy("sharpen", {}))
         return steps
 
     @property

@@ -25,6 +25,7 @@ from zeroshot.kernels.edge_widths import DirectionalWidths, directional_widths, 
 from zeroshot.kernels.estimate import KernelEstimate
 from zeroshot.kernels.kernel_fit import StrongEdges, centred, fitted_kernel, impulse, pruned, spread
 from zeroshot.kernels.periodic import Canvas, differences
+from zeroshot.kernels.region import telling_region
 from zeroshot.kernels.shapes import nearest_shape
 from zeroshot.kernels.sharp_image import few_edges, small_variation
 from zeroshot.noise import estimate_sigma, saturated
@@ -80,7 +81,8 @@ def blur_kernel(
     shown = torch.ones_like(plane) if known is None else known.cpu()[0, 0].to(plane)
     if clipped is not None:
         shown = shown * ~clipped[0].any(dim=0)
-    plane, shown = _region(plane, shown)
+    region = telling_region(plane, shown, _LARGEST_REGION)
+    plane, shown = plane[region].contiguous(), shown[region].contiguous()
     if min(plane.shape) < _LEAST_SIDE:
         return _nothing(DirectionalWidths(()))
     told = None if bool((shown > 0).all()) else shown[None, None]
@@ -163,19 +165,6 @@ def _connected_share(kernel: torch.Tensor) -> float:
     labels, count = ndimage.label(kernel.numpy() > 0, structure=np.ones((3, 3)))
     shares = [float(kernel.numpy()[labels == label].sum()) for label in range(1, count + 1)]
     return max(shares, default=0.0) / max(sum(shares), 1e-9)
-
-
-def _region(plane: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The part of a large picture with the most of strong but not saturated edges."""
-    height, width = (min(length, _LARGEST_REGION) for length in plane.shape)
-    if (height, width) == tuple(plane.shape):
-        return plane, known
-    slopes = (differences(plane).square().sum(dim=0).sqrt().clamp(max=0.2) * known)[None, None]
-    step = 32
-    sums = functional.avg_pool2d(slopes, (height, width), stride=step)[0, 0]
-    top, left = (int(index) * step for index in divmod(int(sums.argmax()), sums.shape[1]))
-    part = (slice(top, top + height), slice(left, left + width))
-    return plane[part].contiguous(), known[part].contiguous()
 
 
 def _estimated(plane: torch.Tensor, known: torch.Tensor, side: int) -> torch.Tensor:

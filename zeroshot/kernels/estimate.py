@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from zeroshot.files import write_atomically
 from zeroshot.images import Picture, load, save
-from zeroshot.operators.kernels import as_kernel
+from zeroshot.operators.kernels import as_kernel, widened
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 
 #: What a kernel may be, in words; "none" is no blur at all, "free" none of the shapes.
@@ -24,6 +24,8 @@ KINDS = {
     "free": "a kernel of its own shape",
 }
 _SUFFIXES = (".npy", ".png")
+#: What of the parameters and of the evidence is a width.
+_WIDTHS = ("gaussian", "disk", "motion", "along", "across")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +72,21 @@ class KernelEstimate:
         height, width = self.kernel.shape
         size = self.text or f"{height} × {width} pixels"
         return f"{KINDS[self.kind]} ({size}), confidence {self.confidence:.2f}"
+
+    def widened(self, factor: float) -> KernelEstimate:
+        """The same kernel `factor` times as wide; "none" stays what it is."""
+        if factor == 1 or self.kind == "none":
+            return self
+        parameters, evidence = (
+            {name: value * factor if name in _WIDTHS else value for name, value in numbers.items()}
+            for numbers in (self.parameters, self.evidence)
+        )
+        return replace(
+            self,
+            kernel=widened(self.kernel, factor),
+            parameters=parameters,
+            evidence=evidence | {"widened": factor},
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """All of it but the weights, JSON-able."""

@@ -131,6 +131,25 @@ def _coverage(
     return _normalised(weights)
 
 
+def widened(kernel: np.ndarray, factor: float) -> np.ndarray:
+    """A kernel (height, width) `factor` times as wide about its centre.
+
+    By Keys' interpolation, which keeps moments up to the second. Sides stay odd or even; where the kernel has no weight
+    below zero, neither has the result.
+    """
+    rows, columns = (_stretching(taps, factor) for taps in kernel.shape)
+    wide = rows @ kernel @ columns.T
+    return _normalised(wide if kernel.min() < 0 else wide.clip(min=0))
+
+
+def _stretching(taps: int, factor: float) -> np.ndarray:
+    """(more or fewer taps, taps): what each tap of the stretched kernel has of each one."""
+    reach = factor * (taps - 1) / 2 + 2 * max(1.0, factor)
+    count = taps + 2 * math.ceil(reach - (taps - 1) / 2)
+    count = max(count, 2 - taps % 2)
+    return keys_cubic((_centred(count)[:, None] - factor * _centred(taps)) / max(1.0, factor))
+
+
 def as_kernel(kernel: object) -> np.ndarray:
     """A two-dimensional kernel given by the caller, checked, in double precision, with sum 1.
 

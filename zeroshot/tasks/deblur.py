@@ -12,6 +12,7 @@ from zeroshot import synonyms
 from zeroshot.checks import is_number
 from zeroshot.notes import note
 from zeroshot.spelling import Argument, OptionError, OptionWarning, Wording
+from zeroshot.tasks.found_kernel import Wanted, is_misspelt, misspelt, require_no_sheet, wanted
 from zeroshot.tasks.noise import NOISY
 from zeroshot.tasks.options import Choice, Option, OptionType
 from zeroshot.tasks.task import Damage, Options, Task
@@ -26,18 +27,6 @@ if TYPE_CHECKING:
     from zeroshot.problem import Problem
 
 
-#: What finds the kernel, and which kinds it is looked for among.
-_AUTO: dict[str, str | None] = {"auto": None, "auto=motion": "motion", "auto=lens": "lens"}
-
-
-def _as_auto(kernel: Any) -> str | None:
-    """The word by which the kernel is to be found, without blanks; None where it is told."""
-    if not isinstance(kernel, str) or os.path.exists(kernel):
-        return None
-    word = "".join(kernel.split())
-    return word if word in _AUTO else None
-
-
 @dataclass(frozen=True)
 class BlurKernel(OptionType):
     """An array, a file, or one of a few shapes by name with its size.
@@ -45,19 +34,19 @@ class BlurKernel(OptionType):
     Attributes
     ----------
     is_found : bool
-        Whether "auto" is a value, which has it found from the picture.
+        Whether "auto" and "sheet" are values, which have it found from the picture.
     """
 
     is_found: bool = False
 
     def check(self, name: str, value: Any) -> None:
-        if self.is_found and _as_auto(value) is not None:
+        if self.is_found and wanted(value) is not None:
             return
         is_text = isinstance(value, str) and not os.path.exists(value)
         if is_number(value) or (is_text and re.fullmatch(r"[0-9]*\.?[0-9]+", value.strip())):
             gaussian = Argument(name, f"gaussian={float(value):g}")
-            wanted = f" must be a file or a shape with its size, got {value}; did you mean "
-            raise OptionError(Argument(name), wanted, gaussian, "?")
+            must = f" must be a file or a shape with its size, got {value}; did you mean "
+            raise OptionError(Argument(name), must, gaussian, "?")
         if is_text:
             self._check_shape(name, value)
 
@@ -69,19 +58,19 @@ class BlurKernel(OptionType):
         shape, equals, size = text.partition("=")
         meant = synonyms.canonical(shape, synonyms.KERNELS, synonyms.KERNELS)
         # Without a size it is the name of a file, unless it is that of a shape.
-        if (equals and shape.strip() == meant) or not (equals or meant or shape.strip() == "auto"):
+        if (equals and shape.strip() == meant) or not (equals or meant or is_misspelt(text)):
             return
-        if shape.strip() == "auto":
-            raise self._wrong_auto(name, text)
+        if is_misspelt(text):
+            raise self._not_found(name, text)
         meant = meant or likeliest(shape, synonyms.KERNELS)
         hint = () if meant is None else ("; did you mean ", Argument(name, f"{meant}={size or 3}"), "?")
         shapes = ", ".join(f"{one}=…" for one in synonyms.KERNELS)
         raise OptionError(Argument(name), f" must be a file or one of {shapes}, got {text!r}", *hint)
 
-    def _wrong_auto(self, name: str, text: str) -> OptionError:
+    def _not_found(self, name: str, text: str) -> OptionError:
         if not self.is_found:
             return OptionError(Argument(name), f" cannot be {text!r}: there is no blur to find it from")
-        return OptionError(Argument(name), f" must be one of {', '.join(_AUTO)}, got {text!r}")
+        return misspelt(name, text)
 
 
 _PYTHON = (
@@ -92,10 +81,14 @@ _COMMAND_LINE = (
     ": a file (.npy or an image, of odd height and width), or text such as 'gaussian=1.6', 'motion=15, angle=30', "
     "'disk=3'; a .npy of (rows, columns, height, width) holds kernels on a grid over the picture"
 )
-_FOUND = "; 'auto' finds it from the picture, 'auto=motion' among lines, 'auto=lens' among Gaussians"
+_FOUND = (
+    "; 'auto' finds it from the picture, 'auto=motion' among lines, 'auto=lens' among those of a lens; "
+    "'auto, width=0.8' takes it narrower than found"
+)
+_SHEET = "; 'sheet' shows, in place of the result, what the kernels about it give, each with its option"
 _KERNEL = Option(
     "kernel",
-    BlurKernel(Wording(_PYTHON + _FOUND, _COMMAND_LINE + _FOUND), is_file=True, is_found=True),
+    BlurKernel(Wording(_PYTHON + _FOUND, _COMMAND_LINE + _FOUND + _SHEET), is_file=True, is_found=True),
     "the blur kernel",
     "auto",
 )
@@ -155,17 +148,14 @@ def _kernel(kernel: Any) -> torch.Tensor:
 
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     from zeroshot.noise import saturated
-    from zeroshot.operators import Identity
     from zeroshot.operators.window import Window
-    from zeroshot.tasks.posing import posed
+    from zeroshot.tasks.posing import posed, without_blur
 
     boundary = options["boundary"] or _recorded_boundary(picture) or "unknown"
-    word = _as_auto(options["kernel"])
-    found = None if word is None else _found(picture, _AUTO[word])
+    what = wanted(options["kernel"])
+    found = None if what is None else _found(picture, what)
     if found is not None and found.kind == "none":
-        return replace(
-            posed("deblur", picture, Identity(), {**options, "sigma": 0.0}), kernel=_told(found)
-        ), picture
+        return without_blur("deblur", picture, options, _told(found)), picture
     operator = _blur(options["kernel"] if found is None else found.kernel, boundary).spanning(
         *picture.colours.shape[-2:]
     )
@@ -182,14 +172,20 @@ def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     return problem, picture
 
 
-def _found(picture: Picture, kind: str | None) -> KernelEstimate:
+def _found(picture: Picture, what: Wanted) -> KernelEstimate:
     """The kernel of the picture, with a note that tells it."""
-    from zeroshot.kernels import blur_kernel
-
-    estimate = blur_kernel(picture.colours, kind, known=picture.visible)
+    require_no_sheet(what)
+    estimate = kernel_of(picture, what.kind).widened(what.width)
     kept = "; the picture is left as it is" if estimate.kind == "none" else ""
     note(OptionWarning("kernel: ", estimate.sentence, kept))
     return estimate
+
+
+def kernel_of(picture: Picture, kind: str | None = None) -> KernelEstimate:
+    """The kernel that the picture tells: {"motion", "lens"} or None for any."""
+    from zeroshot.kernels import blur_kernel
+
+    return blur_kernel(picture.colours, kind, known=picture.visible)
 
 
 def _told(found: KernelEstimate) -> dict[str, Any]:

@@ -52,27 +52,6 @@ class LocalRange:
         return {"share_held_back": round(float(held.double().mean()), 4)}
 
 
-class Unchanged:
-    """The set of y alone: a constraint on what there is nothing to do about.
-
-    Parameters
-    ----------
-    y : torch.Tensor
-        (N, C, H, W).
-    """
-
-    def __init__(self, y: torch.Tensor) -> None:
-        self._y = y
-
-    def nearest(self, image: torch.Tensor) -> torch.Tensor:
-        """The measurement."""
-        return self._y
-
-    def findings(self, image: torch.Tensor) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-
 def _largest(values: torch.Tensor) -> torch.Tensor:
     return functional.max_pool2d(values, _EDGE, 1, _EDGE // 2)
 

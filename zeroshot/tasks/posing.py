@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
+from typing import Any
 
 import torch
 
@@ -83,6 +85,24 @@ def posed(
         noise=noise.model,
         sigma_map=noise.sigma_map,
     )
+
+
+def without_blur(task: str, picture: Picture, options: Options, found: Mapping[str, Any]) -> Problem:
+    """The problem of a picture in which no blur was found: it is what it should be, whatever the prior.
+
+    Parameters
+    ----------
+    task : str
+        What the problem is called.
+    picture : Picture
+        The picture.
+    options : dict
+        As for :func:`posed`; the noise, which is left in the picture, does not matter.
+    found : mapping
+        What the provenance says of the kernel.
+    """
+    plain = {**options, "sigma": 0.0, "data_term": "gaussian"}
+    return replace(posed(task, picture, Identity(), plain), kernel=found)
 
 
 def measured_by(operator: Operator) -> torch.Tensor | None:

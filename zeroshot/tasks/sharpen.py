@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from zeroshot.operators import Blur
     from zeroshot.problem import Problem
 
-#: The radii that are found: less is no blur, since sharp edges measure up to 0.6, and more is none of a lens in focus.
-_LEAST, _LARGEST = 0.65, 2.0
+#: The largest radius that is found: more is none of a lens in focus.
+_LARGEST = 2.0
 #: The largest radius that is taken: what is blurred more is to be deblurred.
 _MOST = 5.0
 #: How far a sharpened edge may go beyond what is beside it, as a share of its height.
@@ -69,24 +69,26 @@ _STRENGTH = Option(
 
 
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
-    from zeroshot.tasks.overshoot import LocalRange, Unchanged
-    from zeroshot.tasks.posing import noise_level, posed
+    from zeroshot.tasks.overshoot import LocalRange
+    from zeroshot.tasks.posing import noise_level, posed, without_blur
     from zeroshot.tasks.told_noise import ToldNoise
 
-    level = noise_level(picture.colours, _gaussian(0.0), picture, options)
+    level = noise_level(picture.colours, _gaussian(_LARGEST), picture, options)
     found = options["radius"]
     radius = _found_radius(picture, level) if found in ("auto", None) else float(found)
     radius *= math.sqrt(options["strength"])
+    if not radius:
+        return without_blur("sharpen", picture, options, {"kind": "none"}), picture
     # What is left is to be deblurred, with the defaults for that.
     problem = posed("deblur", picture, _gaussian(radius), options, noise=ToldNoise(level))
-    y = problem.y
-    bounds = LocalRange(y, problem.noise_rms(), _OVERSHOOT) if radius else Unchanged(y)
-    return replace(problem, constraint=bounds), picture
+    bounds = LocalRange(problem.y, problem.noise_rms(), _OVERSHOOT)
+    told = {"kind": "gaussian", "parameters": {"gaussian": radius}} if found in ("auto", None) else None
+    return replace(problem, constraint=bounds, kernel=told), picture
 
 
 def _found_radius(picture: Picture, level: float) -> float:
     """The radius that the edges tell of, 0 where they are sharp; the user is told."""
-    from zeroshot.inspection.blur import edge_radius
+    from zeroshot.inspection.blur import LEAST_RADIUS, edge_radius
 
     told = [one for one in (edge_radius(image, level) for image in picture.colours) if one is not None]
     by_hand = Argument("radius", 0.7), " sharpens it nevertheless"
@@ -98,7 +100,7 @@ def _found_radius(picture: Picture, level: float) -> float:
         )
         return 0.0
     radius = median(told)
-    if radius < _LEAST:
+    if radius < LEAST_RADIUS:
         note(OptionWarning("no blur found: the picture stays as it is; ", *by_hand))
         return 0.0
     if radius > _LARGEST:
@@ -119,11 +121,9 @@ def _found_radius(picture: Picture, level: float) -> float:
 
 
 def _gaussian(radius: float) -> Blur:
-    import numpy as np
-
     from zeroshot.operators import Blur
 
-    return Blur.gaussian(radius) if radius else Blur(np.ones((1, 1), np.float32))
+    return Blur.gaussian(radius)
 
 
 def _damage(picture: Picture, given: Mapping[str, Any], generator: torch.Generator) -> Damage:

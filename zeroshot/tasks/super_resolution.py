@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zeroshot import synonyms
 from zeroshot.notes import note
 from zeroshot.spelling import Argument, OptionError, OptionWarning, Text, Wording
+from zeroshot.tasks.found_kernel import is_misspelt, misspelt, require_no_sheet, wanted
 from zeroshot.tasks.noise import CLEAN
 from zeroshot.tasks.options import Option, OptionType, Positive, Scale
 from zeroshot.tasks.task import Damage, Options, Task
@@ -29,9 +30,10 @@ _KERNEL = Option(
     OptionType(
         Wording(
             ": 'bicubic', 'lanczos2', 'lanczos3', 'box', 'gaussian', an array, a file (.npy or an image), or 'auto', "
-            "which finds it from the image",
+            "which finds it from the image ('auto, width=0.8': narrower than found)",
             ": 'bicubic', 'lanczos2', 'lanczos3', 'box', 'gaussian', a file of the kernel (.npy or an image), or "
-            "'auto', which finds it from the image",
+            "'auto', which finds it from the image ('auto, width=0.8': narrower than found); 'sheet' shows, in place "
+            "of the result, what the kernels about it give, each with its option",
         ),
         is_file=True,
     ),
@@ -68,6 +70,9 @@ def _number(text: str) -> float | str:
 
 def _check(options: Mapping[str, Any]) -> None:
     kernel = options.get("kernel")
+    is_word = isinstance(kernel, str) and not Path(kernel).exists()
+    if is_word and is_misspelt(kernel) and wanted(kernel, ()) is None:
+        raise misspelt("kernel", str(kernel), ())
     is_gaussian = isinstance(kernel, str) and kernel == "gaussian"
     width = options.get("kernel_sigma")
     shape, _, size = kernel.partition("=") if isinstance(kernel, str) else ("", "", "")
@@ -86,12 +91,8 @@ def _check(options: Mapping[str, Any]) -> None:
         raise OptionError(Argument("kernel_sigma", ...), " goes with ", _GAUSSIAN)
 
 
-def _is_auto(kernel: Any) -> bool:
-    return isinstance(kernel, str) and kernel == "auto"
-
-
 def _check_damage(options: Mapping[str, Any]) -> None:
-    if _is_auto(options.get("kernel")):
+    if wanted(options.get("kernel"), ()) is not None:
         what = " finds the kernel of a small image; there is none yet to find it from"
         raise OptionError(Argument("kernel", "auto"), what)
     _check(options)
@@ -110,23 +111,29 @@ def _operator(options: Options) -> Downsample:
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:
     from zeroshot.tasks.posing import posed
 
-    if not _is_auto(options["kernel"]):
+    what = wanted(options["kernel"], ())
+    if what is None:
         return posed("sr", picture, _operator(options), options), picture
-    found = _found(picture, options)
+    require_no_sheet(what)
+    found = kernel_of(picture, int(options["scale"]), options["sigma"]).widened(what.width)
+    _tell(found)
     kernel = "bicubic" if found.kind == "none" else found.kernel
     problem = posed("sr", picture, _operator({**options, "kernel": kernel}), options)
     return replace(problem, kernel=found.to_dict()), picture
 
 
-def _found(picture: Picture, options: Options) -> KernelEstimate:
-    """The kernel of the small picture, which the user is told."""
+def kernel_of(picture: Picture, scale: int, sigma: float | None = None) -> KernelEstimate:
+    """The kernel that the small picture tells, with noise of the level `sigma` as its caller gives it."""
     from zeroshot.kernels.downsampling import downsampling_kernel
     from zeroshot.tasks.ranging import level_of
 
-    sigma = options["sigma"]
     level = None if sigma is None else level_of(sigma, picture)
     colours = picture.colours if picture.visible is None else _seen(picture.colours, picture.visible)
-    found = downsampling_kernel(colours, int(options["scale"]), level)
+    return downsampling_kernel(colours, scale, level)
+
+
+def _tell(found: KernelEstimate) -> None:
+    """Tell the user which kernel was found."""
     auto = Argument("kernel", "auto")
     if found.kind == "none":
         what = ": the image does not tell the kernel apart from bicubic, which is taken"
@@ -137,7 +144,6 @@ def _found(picture: Picture, options: Options) -> KernelEstimate:
         note(OptionWarning(auto, " found ", _GAUSSIAN, " ", Argument("kernel_sigma", width), sure))
     else:
         note(OptionWarning(auto, f" found {_in_words(found.evidence)}, confidence {found.confidence:.2f}"))
-    return found
 
 
 def _in_words(evidence: Mapping[str, float]) -> str:
