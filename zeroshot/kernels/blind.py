@@ -23,10 +23,10 @@ from torch.nn import functional
 from zeroshot.colour import full_range_luma
 from zeroshot.kernels.edge_widths import DirectionalWidths, directional_widths, gaussian_of
 from zeroshot.kernels.estimate import KernelEstimate
-from zeroshot.kernels.kernel_fit import StrongEdges, centred, fitted_kernel, impulse, pruned, spread
-from zeroshot.kernels.periodic import Canvas, differences
+from zeroshot.kernels.kernel_fit import StrongEdges, fitted_kernel, impulse, pruned, spread, trimmed
+from zeroshot.kernels.periodic import Canvas, busiest_part, differences
 from zeroshot.kernels.shapes import nearest_shape
-from zeroshot.kernels.sharp_image import few_edges, small_variation
+from zeroshot.kernels.sharp_image import VARIATION_WEIGHT, few_edges, restored_sparsity, small_variation
 from zeroshot.noise import estimate_sigma, saturated
 from zeroshot.operators import kernels
 
@@ -41,8 +41,8 @@ _LEAST_SIDE = 48
 _STEP, _TURNS = math.sqrt(0.5), 5
 #: The weight of a gradient that is not zero, by which factor it falls from turn to turn, and how far.
 _EDGE_WEIGHT, _EDGE_LOWERING, _LEAST_EDGE_WEIGHT = 4e-3, 1.03, 1e-4
-#: The weight of the total variation in the last turns, how many they are.
-_VARIATION_WEIGHT, _LAST_TURNS = 1e-3, 6
+#: How many the last turns are, with an image of small total variation.
+_LAST_TURNS = 6
 #: The weight of the square of the kernel in an image of so many pixels: of the coarse turns, and of the last ones.
 _RIDGE, _LAST_RIDGE, _RIDGE_PIXELS = 20.0, 0.02, 255**2
 _LEAST_WEIGHT, _SMALLEST_PART, _LAST_PART = 0.02, 0.03, 0.02
@@ -80,7 +80,7 @@ def blur_kernel(
     shown = torch.ones_like(plane) if known is None else known.cpu()[0, 0].to(plane)
     if clipped is not None:
         shown = shown * ~clipped[0].any(dim=0)
-    plane, shown = _region(plane, shown)
+    plane, shown = busiest_part(plane, shown, _LARGEST_REGION)
     if min(plane.shape) < _LEAST_SIDE:
         return _nothing(DirectionalWidths(()))
     told = None if bool((shown > 0).all()) else shown[None, None]
@@ -109,7 +109,7 @@ def blur_kernel(
     if shape.is_convincing or kind == "motion":
         return KernelEstimate(shape.kernel, shape.kind, shape.parameters, shape.likeness, evidence)
     return KernelEstimate(
-        _trimmed(kernel).double().numpy(), "free", {}, sure * _connected_share(kernel), evidence
+        trimmed(kernel).double().numpy(), "free", {}, sure * _connected_share(kernel), evidence
     )
 
 
@@ -137,20 +137,12 @@ def _lens(covariance: np.ndarray, confidence: float, evidence: Mapping[str, floa
 def _sparsity_of_lens(
     plane: torch.Tensor, known: torch.Tensor, kernel: torch.Tensor, covariance: np.ndarray
 ) -> float:
-    """How much sparser the gradients of the image restored with the blur of a lens are than with a free kernel.
-
-    The sparsity is ``‖∇x‖₁ / ‖∇x‖₂`` (Krishnan, Tay, Fergus: Blind deconvolution using a normalized sparsity measure,
-    CVPR 2011), which blur raises and which noise and ringing raise as well.
-    """
+    """How much sparser the gradients of the image restored with the blur of a lens are than with a free kernel."""
     lens = torch.from_numpy(gaussian_of(covariance)).float()
-    norms = []
-    for one in (kernel, lens):
-        canvas = Canvas.around(plane, known, max(len(kernel), len(lens)))
-        x, _ = small_variation(canvas, one, _VARIATION_WEIGHT)
-        slopes = differences(x).square().sum(dim=0).sqrt() * canvas.measured
-        norms.append(float(slopes.sum() / slopes.square().sum().sqrt()))
+    side = max(len(kernel), len(lens))
+    ratio = restored_sparsity(plane, known, kernel, side) / restored_sparsity(plane, known, lens, side)
     width = math.sqrt(float(np.trace(covariance)) / 2)
-    return norms[0] / norms[1] - _WIDER * math.log(max(spread(kernel), 0.1) / width)
+    return ratio - _WIDER * math.log(max(spread(kernel), 0.1) / width)
 
 
 def _nothing(widths: DirectionalWidths) -> KernelEstimate:
@@ -163,19 +155,6 @@ def _connected_share(kernel: torch.Tensor) -> float:
     labels, count = ndimage.label(kernel.numpy() > 0, structure=np.ones((3, 3)))
     shares = [float(kernel.numpy()[labels == label].sum()) for label in range(1, count + 1)]
     return max(shares, default=0.0) / max(sum(shares), 1e-9)
-
-
-def _region(plane: torch.Tensor, known: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The part of a large picture with the most of strong but not saturated edges."""
-    height, width = (min(length, _LARGEST_REGION) for length in plane.shape)
-    if (height, width) == tuple(plane.shape):
-        return plane, known
-    slopes = (differences(plane).square().sum(dim=0).sqrt().clamp(max=0.2) * known)[None, None]
-    step = 32
-    sums = functional.avg_pool2d(slopes, (height, width), stride=step)[0, 0]
-    top, left = (int(index) * step for index in divmod(int(sums.argmax()), sums.shape[1]))
-    part = (slice(top, top + height), slice(left, left + width))
-    return plane[part].contiguous(), known[part].contiguous()
 
 
 def _estimated(plane: torch.Tensor, known: torch.Tensor, side: int) -> torch.Tensor:
@@ -205,7 +184,7 @@ def _refined(canvas: Canvas, kernel: torch.Tensor, ridge: float) -> torch.Tensor
     """The kernel at the finest level, from an image whose edges have their heights."""
     side = len(kernel)
     for _ in range(_LAST_TURNS):
-        x, measurement = small_variation(canvas, kernel, _VARIATION_WEIGHT)
+        x, measurement = small_variation(canvas, kernel, VARIATION_WEIGHT)
         gradient = StrongEdges()(differences(x), side)
         kernel = fitted_kernel(gradient, measurement, side, ridge, _LAST_FIT_STEPS)
         kernel = pruned(kernel, _LEAST_WEIGHT, _LAST_PART)
@@ -232,13 +211,3 @@ def _extent(kernel: torch.Tensor) -> int:
     """The longer side of the smallest rectangle around the weights."""
     rows, columns = (kernel.amax(dim=1 - axis).nonzero()[:, 0] for axis in (0, 1))
     return int(max(rows.max() - rows.min(), columns.max() - columns.min())) + 1
-
-
-def _trimmed(kernel: torch.Tensor) -> torch.Tensor:
-    """The kernel without the empty rows and columns about it, still square and about its middle."""
-    kernel = centred(kernel)
-    middle = len(kernel) // 2
-    rows, columns = kernel.nonzero().T
-    reach = int(max((rows - middle).abs().max(), (columns - middle).abs().max()))
-    inner = slice(middle - reach, middle + reach + 1)
-    return kernel[inner, inner]

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.fft import next_fast_len
+from torch.nn import functional
+
+#: Slopes count up to this one where the busiest part is sought, in steps of so many pixels.
+_STRONG, _STRIDE = 0.2, 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,3 +84,18 @@ def differences(x: torch.Tensor) -> torch.Tensor:
 def transposed_differences(p: torch.Tensor) -> torch.Tensor:
     """The adjoint of :func:`differences`."""
     return (p[0].roll(1, 1) - p[0]) + (p[1].roll(1, 0) - p[1])
+
+
+def busiest_part(plane: torch.Tensor, known: torch.Tensor, longest: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The part of a picture (H, W), and of what is known of it, with the most of strong but not saturated edges.
+
+    Its sides are at most `longest`; smaller pictures are returned whole.
+    """
+    height, width = (min(length, longest) for length in plane.shape)
+    if (height, width) == tuple(plane.shape):
+        return plane, known
+    slopes = (differences(plane).square().sum(dim=0).sqrt().clamp(max=_STRONG) * known)[None, None]
+    sums = functional.avg_pool2d(slopes, (height, width), stride=_STRIDE)[0, 0]
+    top, left = (int(index) * _STRIDE for index in divmod(int(sums.argmax()), sums.shape[1]))
+    part = (slice(top, top + height), slice(left, left + width))
+    return plane[part].contiguous(), known[part].contiguous()
