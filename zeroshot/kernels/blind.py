@@ -23,7 +23,15 @@ from torch.nn import functional
 from zeroshot.colour import full_range_luma
 from zeroshot.kernels.edge_widths import DirectionalWidths, directional_widths, gaussian_of
 from zeroshot.kernels.estimate import KernelEstimate
-from zeroshot.kernels.kernel_fit import StrongEdges, fitted_kernel, impulse, pruned, spread, trimmed
+from zeroshot.kernels.kernel_fit import (
+    StrongEdges,
+    fitted_kernel,
+    impulse,
+    isolation,
+    pruned,
+    spread,
+    trimmed,
+)
 from zeroshot.kernels.periodic import Canvas, busiest_part, differences
 from zeroshot.kernels.shapes import nearest_shape
 from zeroshot.kernels.sharp_image import VARIATION_WEIGHT, few_edges, restored_sparsity, small_variation
@@ -32,6 +40,8 @@ from zeroshot.operators import kernels
 
 #: The sides of kernels, in pixels, that are tried: the next one where the kernel fills the one before.
 _SIDES = (35, 69)
+#: Edges are chosen by their strength alone, or also by how far they stand alone, in windows of these shares of a side.
+_WINDOWS = (0.0, 0.5, 1.0)
 #: The largest share of a side that a kernel may take up.
 _FILLED = 0.85
 #: The longest side of the part of a picture that is looked at.
@@ -92,7 +102,7 @@ def blur_kernel(
         return _lens(covariance, len(widths.found) / len(widths.widths), evidence)
     kernel = impulse(1)
     for side in _SIDES:
-        kernel = _estimated(plane, shown, side)
+        kernel = _best_of_several(plane, shown, side)
         if _extent(kernel) < _FILLED * side or 2 * side > min(plane.shape) - 1:
             break
     evidence["spread"] = round(spread(kernel), 3)
@@ -157,8 +167,17 @@ def _connected_share(kernel: torch.Tensor) -> float:
     return max(shares, default=0.0) / max(sum(shares), 1e-9)
 
 
-def _estimated(plane: torch.Tensor, known: torch.Tensor, side: int) -> torch.Tensor:
-    """The free kernel (n, n) of at most `side` pixels, from coarse to fine."""
+def _best_of_several(plane: torch.Tensor, known: torch.Tensor, side: int) -> torch.Tensor:
+    """Of the free kernels that different choices of edges lead to, the one that makes the sparsest gradients."""
+    candidates = [_estimated(plane, known, side, share) for share in _WINDOWS]
+    return min(candidates, key=lambda kernel: restored_sparsity(plane, known, kernel, len(kernel)))
+
+
+def _estimated(plane: torch.Tensor, known: torch.Tensor, side: int, share: float) -> torch.Tensor:
+    """The free kernel (n, n) of at most `side` pixels, from coarse to fine.
+
+    `share` is the side of the windows in which edges have to stand alone, as a share of the kernel's; 0: they need not.
+    """
     side = min(side, (min(plane.shape) // 2 - 1) | 1)
     sides = [side]
     while sides[-1] > 3:
@@ -171,21 +190,22 @@ def _estimated(plane: torch.Tensor, known: torch.Tensor, side: int) -> torch.Ten
         side = sides[level]
         canvas = _canvas(plane, known, _STEP**level, side)
         kernel = _enlarged(kernel, side)
+        worth = isolation(canvas.image, max(3, int(share * side) | 1)) if share else None
         for _ in range(_TURNS):
             x, measurement = few_edges(canvas, kernel, weight)
-            gradient = strong(differences(x), side)
+            gradient = strong(differences(x), side, worth)
             kernel = fitted_kernel(gradient, measurement, side, ridge, _FIT_STEPS)
             kernel = pruned(kernel, _LEAST_WEIGHT, _SMALLEST_PART)
             weight = max(weight / _EDGE_LOWERING, _LEAST_EDGE_WEIGHT)
-    return _refined(canvas, kernel, _LAST_RIDGE * plane.numel() / _RIDGE_PIXELS)
+    return _refined(canvas, kernel, _LAST_RIDGE * plane.numel() / _RIDGE_PIXELS, worth)
 
 
-def _refined(canvas: Canvas, kernel: torch.Tensor, ridge: float) -> torch.Tensor:
+def _refined(canvas: Canvas, kernel: torch.Tensor, ridge: float, worth: torch.Tensor | None) -> torch.Tensor:
     """The kernel at the finest level, from an image whose edges have their heights."""
     side = len(kernel)
     for _ in range(_LAST_TURNS):
         x, measurement = small_variation(canvas, kernel, VARIATION_WEIGHT)
-        gradient = StrongEdges()(differences(x), side)
+        gradient = StrongEdges()(differences(x), side, worth)
         kernel = fitted_kernel(gradient, measurement, side, ridge, _LAST_FIT_STEPS)
         kernel = pruned(kernel, _LEAST_WEIGHT, _LAST_PART)
     return kernel
