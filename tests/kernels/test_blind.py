@@ -13,7 +13,6 @@ from zeroshot.kernels.kernel_fit import (
     centred,
     fitted_kernel,
     impulse,
-    isolation,
     pruned,
     spread,
 )
@@ -149,20 +148,6 @@ def test_widths_of_edges_follow_the_blur_along_each_axis():
     assert right[1, 1] > 1.3 * right[0, 0]
     with pytest.raises(ValueError, match="no edges"):
         directional_widths(torch.zeros(1, 1, 64, 64), 0.0).gaussian()
-
-
-def test_edges_that_stand_alone_count_more_than_lines():
-    image = torch.zeros(64, 64)
-    image[:, 40:] = 1
-    image[:, 10] = 1
-    alone = isolation(image, 9)
-    assert float(alone[32, 39]) > 0.9
-    assert float(alone[32, 9]) < 0.1
-    gradient = differences(image)
-    gradient[:, :, -1] = gradient[:, -1] = 0
-    kept = StrongEdges()(gradient, 3, alone)
-    assert float(kept[0, 32, 39]) == 1
-    assert float(kept[0, 32, 9]) == 0
 
 
 def test_gradients_are_sparsest_with_the_kernel_that_blurred():

@@ -27,7 +27,6 @@ from zeroshot.kernels.kernel_fit import (
     StrongEdges,
     fitted_kernel,
     impulse,
-    isolation,
     pruned,
     spread,
     trimmed,
@@ -40,8 +39,6 @@ from zeroshot.operators import kernels
 
 #: The sides of kernels, in pixels, that are tried: the next one where the kernel fills the one before.
 _SIDES = (35, 69)
-#: Edges are chosen by their strength alone, or also by how far they stand alone, in windows of these shares of a side.
-_WINDOWS = (0.0, 0.5, 1.0)
 #: The largest share of a side that a kernel may take up.
 _FILLED = 0.85
 #: The longest side of the part of a picture that is looked at.
@@ -102,7 +99,7 @@ def blur_kernel(
         return _lens(covariance, len(widths.found) / len(widths.widths), evidence)
     kernel = impulse(1)
     for side in _SIDES:
-        kernel = _best_of_several(plane, shown, side)
+        kernel = _estimated(plane, shown, side)
         if _extent(kernel) < _FILLED * side or 2 * side > min(plane.shape) - 1:
             break
     evidence["spread"] = round(spread(kernel), 3)
@@ -167,17 +164,8 @@ def _connected_share(kernel: torch.Tensor) -> float:
     return max(shares, default=0.0) / max(sum(shares), 1e-9)
 
 
-def _best_of_several(plane: torch.Tensor, known: torch.Tensor, side: int) -> torch.Tensor:
-    """Of the free kernels that different choices of edges lead to, the one that makes the sparsest gradients."""
-    candidates = [_estimated(plane, known, side, share) for share in _WINDOWS]
-    return min(candidates, key=lambda kernel: restored_sparsity(plane, known, kernel, len(kernel)))
-
-
-def _estimated(plane: torch.Tensor, known: torch.Tensor, side: int, share: float) -> torch.Tensor:
-    """The free kernel (n, n) of at most `side` pixels, from coarse to fine.
-
-    `share` is the side of the windows in which edges have to stand alone, as a share of the kernel's; 0: they need not.
-    """
+def _estimated(plane: torch.Tensor, known: torch.Tensor, side: int) -> torch.Tensor:
+    """The free kernel (n, n) of at most `side` pixels, from coarse to fine."""
     side = min(side, (min(plane.shape) // 2 - 1) | 1)
     sides = [side]
     while sides[-1] > 3:
@@ -190,22 +178,21 @@ def _estimated(plane: torch.Tensor, known: torch.Tensor, side: int, share: float
         side = sides[level]
         canvas = _canvas(plane, known, _STEP**level, side)
         kernel = _enlarged(kernel, side)
-        worth = isolation(canvas.image, max(3, int(share * side) | 1)) if share else None
         for _ in range(_TURNS):
             x, measurement = few_edges(canvas, kernel, weight)
-            gradient = strong(differences(x), side, worth)
+            gradient = strong(differences(x), side)
             kernel = fitted_kernel(gradient, measurement, side, ridge, _FIT_STEPS)
             kernel = pruned(kernel, _LEAST_WEIGHT, _SMALLEST_PART)
             weight = max(weight / _EDGE_LOWERING, _LEAST_EDGE_WEIGHT)
-    return _refined(canvas, kernel, _LAST_RIDGE * plane.numel() / _RIDGE_PIXELS, worth)
+    return _refined(canvas, kernel, _LAST_RIDGE * plane.numel() / _RIDGE_PIXELS)
 
 
-def _refined(canvas: Canvas, kernel: torch.Tensor, ridge: float, worth: torch.Tensor | None) -> torch.Tensor:
+def _refined(canvas: Canvas, kernel: torch.Tensor, ridge: float) -> torch.Tensor:
     """The kernel at the finest level, from an image whose edges have their heights."""
     side = len(kernel)
     for _ in range(_LAST_TURNS):
         x, measurement = small_variation(canvas, kernel, VARIATION_WEIGHT)
-        gradient = StrongEdges()(differences(x), side, worth)
+        gradient = StrongEdges()(differences(x), side)
         kernel = fitted_kernel(gradient, measurement, side, ridge, _LAST_FIT_STEPS)
         kernel = pruned(kernel, _LEAST_WEIGHT, _LAST_PART)
     return kernel

@@ -35,14 +35,9 @@ class StrongEdges:
     def __init__(self, lowering: float = 1.1) -> None:
         self.lowering, self.threshold = lowering, math.nan
 
-    def __call__(self, gradient: torch.Tensor, side: int, worth: torch.Tensor | None = None) -> torch.Tensor:
-        """The gradients (2, H, W) of an image that are kept, for a kernel of `side` pixels; 0 elsewhere.
-
-        They are compared after multiplication by `worth` (H, W), see :func:`isolation`; None: as they are.
-        """
+    def __call__(self, gradient: torch.Tensor, side: int) -> torch.Tensor:
+        """The gradients (2, H, W) of an image that are kept, for a kernel of `side` pixels; 0 elsewhere."""
         magnitude = gradient.square().sum(dim=0).sqrt()
-        if worth is not None:
-            magnitude = magnitude * worth
         if math.isnan(self.threshold):
             self.threshold = self._first(gradient, magnitude, side)
         kept = gradient.masked_fill(magnitude < self.threshold, 0)
@@ -59,22 +54,6 @@ class StrongEdges:
             count = min(wanted, len(values) - 1)
             thresholds.append(float(values.topk(count).values[-1]) if count > 0 else 0.0)
         return min(thresholds)
-
-
-def isolation(image: torch.Tensor, window: int) -> torch.Tensor:
-    """``|Σ ∇y| / (Σ |∇y| + ½)`` over windows of `window` × `window` pixels, odd, for an image (H, W) in [0, 1].
-
-    It is near 1 about an edge that stands alone, and small where there are lines and texture, whose gradients cancel:
-    details that are narrower than a blur mislead an estimate of its kernel.
-
-    References
-    ----------
-    L. Xu, J. Jia: Two-phase kernel estimation for robust motion deblurring, ECCV 2010.
-    """
-    gradient = differences(image)
-    parts = torch.cat([gradient, gradient.square().sum(dim=0, keepdim=True).sqrt()])[None]
-    right, down, length = window**2 * functional.avg_pool2d(parts, window, 1, window // 2)[0]
-    return (right.square() + down.square()).sqrt() / (length + 0.5)
 
 
 def fitted_kernel(
