@@ -33,8 +33,9 @@ class SelfDeblur(Prior):
     what is clipped, hidden or held out is not looked at. It ends where the kernel has settled.
 
     Grey values of at most `part` × `part` pixels, those with the most edges, are fitted; the whole picture is then
-    restored by another prior, once with the kernel that it began with and once with the new one. The new kernel is
-    kept where it makes sparser gradients (see :func:`zeroshot.kernels.sharp_image.restored_sparsity`), else the old.
+    restored by another prior: with the kernel that it began with or, where it makes clearly sparser gradients (see
+    :func:`zeroshot.kernels.sharp_image.restored_sparsity`), with the new one. Kernels that are all but equally good
+    cannot be told apart by the picture alone.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ class SelfDeblur(Prior):
     averaging : float
         Weight of the past in the average over kernels that is the result.
     settled : float
-        The fit ends where the kernel has changed by no more than this, as 1 less the correlation, in 50 steps.
+        The fit ends where the kernel has changed by no more than this, as 1 less the correlation, in 25 steps.
     part : int
         The longest side of what is fitted, in pixels.
     finish : {"pnp", "tv", "wavelet"}
@@ -80,9 +81,9 @@ class SelfDeblur(Prior):
     hidden: int = 1000
     margin: int = 2
     iterations: int = 700
-    warm_up: int = 150
+    warm_up: int = 350
     learning_rate: float = 0.01
-    kernel_learning_rate: float = 1e-4
+    kernel_learning_rate: float = 1e-5
     noise: float = 0.03
     perturbation: float = 0.03
     averaging: float = 0.98

@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from zeroshot.priors.untrained.selfdeblur import SelfDeblur
 
 #: The share of the steps after which no noise is added any more, and between which the kernel is compared.
-_QUIET, _INTERVAL = 0.7, 50
+_QUIET, _INTERVAL = 0.7, 25
 #: What weights of the first kernel are raised to, as a share of the largest.
 _LEAST_WEIGHT = 1e-3
 #: Weights below this share of the largest, and parts with less of the sum than this, are none in the end.
 _PRUNED, _SMALLEST_PART = 0.02, 0.02
+#: What share of the sparsity with the first kernel is clearly less, so that the new kernel is believed to be better.
+_CLEARLY_LESS = 0.985
 #: How much of the time that is left the picture with the first kernel may take, and that with the new one.
 _BEGINNING_SHARE, _END_SHARE = 0.3, 0.9
 
@@ -177,7 +179,7 @@ class SelfDeblurRun(Run):
         return budget is not None and seconds_left() < (1 - _BEGINNING_SHARE) / 2 * budget
 
     def _finish(self) -> None:
-        """Restore the picture with the new kernel, and keep it where its gradients are the sparser ones."""
+        """Restore the picture with the new kernel, and keep it where its gradients are clearly the sparser ones."""
         self.done = True
         new = pruned(self.average.cpu().float(), _PRUNED, _SMALLEST_PART)
         plane, known = self.plane.cpu(), self.known.cpu()
@@ -185,7 +187,7 @@ class SelfDeblurRun(Run):
         likeness = float(kernel_similarity(new.numpy(), self.start.numpy()).value)
         evidence = {"sparsity": round(after / before, 4), "likeness": round(likeness, 4)}
         kept = self.start
-        if after < before:
+        if after < _CLEARLY_LESS * before:
             image = self._restored(new)
             if image is not None:
                 self.image, kept = image, new
@@ -233,7 +235,11 @@ class SelfDeblurRun(Run):
         """Which kernel the picture was restored with."""
         if not self.found:
             return f"{self.finish_kind} with the first kernel"
-        whose = "kernel of the networks" if self.found["fitted"] else "first kernel, which is the better one"
+        whose = (
+            "kernel of the networks"
+            if self.found["fitted"]
+            else "first kernel, than which none was clearly better"
+        )
         return f"{self.finish_kind} with the {whose}"
 
 

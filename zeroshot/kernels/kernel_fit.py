@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from scipy import ndimage
 from scipy.fft import next_fast_len
-from torch.nn import functional
 
 from zeroshot.kernels.periodic import differences
 
@@ -88,7 +87,7 @@ def fitted_kernel(
     reach = side - 1
     lags = own.roll((reach, reach), (0, 1))[: 2 * side - 1, : 2 * side - 1]
     length = next_fast_len(3 * side, real=True)
-    room = functional.pad(lags, (0, length - 2 * side + 1) * 2)
+    room = torch.nn.functional.pad(lags, (0, length - 2 * side + 1) * 2)
     transfer = torch.fft.rfft2(room.roll((-reach, -reach), (0, 1)))
 
     def normal(k: torch.Tensor) -> torch.Tensor:

@@ -123,14 +123,14 @@ def test_it_ends_where_the_kernel_has_settled():
     assert solve(settings={"iterations": 4}).iterations == 4
     still = solve(
         settings={
-            "iterations": 200,
+            "iterations": 60,
             "warm_up": 0,
             "noise": 0.0,
             "kernel_learning_rate": 1e-9,
             "settled": 1e-3,
         }
     )
-    assert still.iterations == 150  # the first comparison after seven tenths
+    assert still.iterations == 50  # the first comparison after seven tenths
 
 
 def test_what_it_cannot_do_it_says():
