@@ -14,6 +14,7 @@ from zeroshot.prior import Prior, Run
 from zeroshot.priors.clean import CleanRun
 from zeroshot.priors.untrained.selfdeblur_run import SelfDeblurRun
 from zeroshot.problem import Problem
+from zeroshot.registry import prior_class
 from zeroshot.stopping import Finished, StoppingRule
 
 #: The priors that restore the picture with the kernel.
@@ -119,6 +120,12 @@ class SelfDeblur(Prior):
         if min(height, width) < _LEAST_SIDE:
             return f"the image is too small for networks: {height} × {width}, needs {_LEAST_SIDE} × {_LEAST_SIDE}"
         return None
+
+    def memory(self, problem: Problem) -> int | None:
+        """That of the prior that restores, and of networks for a part of the picture."""
+        rest = prior_class(self.finish).for_problem(problem).memory(problem)
+        fitted = min(self.part**2, problem.y.shape[-2] * problem.y.shape[-1])
+        return None if rest is None else rest + fitted * (950 + 84 * max(self.channels))
 
     def within(self, seconds: float) -> SelfDeblur:
         return dataclasses.replace(self, budget=seconds)
