@@ -232,7 +232,8 @@ def test_every_prior_reports_on_a_run_that_had_no_time(prior: str) -> None:
     others = {
         "completion": ("inpaint", {"mask": noisy > 0.4}),
         **dict.fromkeys(
-            ("richardson_lucy", "unsupervised_wiener", "wiener"), ("deblur", {"kernel": "gaussian=1"})
+            ("richardson_lucy", "selfdeblur", "unsupervised_wiener", "wiener"),
+            ("deblur", {"kernel": "gaussian=1"}),
         ),
     }
     task, options = others.get(prior, ("denoise", {}))

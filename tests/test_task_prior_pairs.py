@@ -85,6 +85,7 @@ PAIRS: list[Any] = [
     ("demosaic", "tv", demosaic, 2.0),
     ("deblur", "tv", deblur, 1.5),
     ("deblur", "richardson_lucy", deblur, 1.5),
+    slow("deblur", "selfdeblur", deblur, 1.5),
     ("deblur", "wiener", deblur, 1.5),
     ("sharpen", "wiener", soften, 1.0),
     ("deblur", "unsupervised_wiener", deblur, 1.5),

@@ -133,6 +133,8 @@ class Posed:
         if self.problem.constraint is not None:
             image = self.problem.constraint.nearest(image.float().cpu())
             findings = findings | self.problem.constraint.findings(image)
+        if "kernel" in findings:  # a better one than that of the problem
+            ended["kernel"] = described(findings.pop("kernel"))
         if findings:
             ended["findings"] = described(findings)
         # No wall-clock time in the provenance: the same run must give the same file, byte for byte.

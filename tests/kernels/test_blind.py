@@ -8,9 +8,17 @@ import torch
 from zeroshot.images import load
 from zeroshot.kernels import blur_kernel
 from zeroshot.kernels.edge_widths import directional_widths, gaussian_of
-from zeroshot.kernels.kernel_fit import StrongEdges, centred, fitted_kernel, impulse, pruned, spread
+from zeroshot.kernels.kernel_fit import (
+    StrongEdges,
+    centred,
+    fitted_kernel,
+    impulse,
+    pruned,
+    spread,
+)
 from zeroshot.kernels.periodic import Canvas, differences, transposed_differences
 from zeroshot.kernels.shapes import nearest_shape
+from zeroshot.kernels.sharp_image import restored_sparsity
 from zeroshot.metrics import kernel_similarity
 from zeroshot.operators import Blur, kernels
 
@@ -140,3 +148,11 @@ def test_widths_of_edges_follow_the_blur_along_each_axis():
     assert right[1, 1] > 1.3 * right[0, 0]
     with pytest.raises(ValueError, match="no edges"):
         directional_widths(torch.zeros(1, 1, 64, 64), 0.0).gaussian()
+
+
+def test_gradients_are_sparsest_with_the_kernel_that_blurred():
+    plane = blurred(shaken())[0, 0]
+    known, truth = torch.ones_like(plane), torch.from_numpy(shaken()).float()
+    right = restored_sparsity(plane, known, truth, 21)
+    assert right < restored_sparsity(plane, known, impulse(15), 21)
+    assert right < restored_sparsity(plane, known, truth.flip(0), 21)

@@ -80,6 +80,11 @@ SETTINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "pnp, admm": ("pnp", "sr", {**SPLITTING, "scheme": "admm"}),
     "red": ("red", "inpaint", SPLITTING),
     "richardson_lucy": ("richardson_lucy", "deblur", {"iterations": 8}),
+    "selfdeblur": (
+        "selfdeblur",
+        "deblur",
+        {"channels": (6, 6), "hidden": 20, "iterations": 6, "warm_up": 1, "finish": "tv"},
+    ),
     "unsupervised_wiener": ("unsupervised_wiener", "deblur", {}),
     "wiener": ("wiener", "deblur", {}),
     "tgv": ("tgv", "denoise", {"iterations": 40, "block": 4}),
@@ -113,7 +118,7 @@ NO_SYMMETRY: dict[str, Any] = {
     "offset_tolerance": None,
     "turn_tolerance": None,
 }
-LEARNERS = ("dip", "idr", "pixel2pixel", "zsn2n")
+LEARNERS = ("dip", "idr", "pixel2pixel", "selfdeblur", "zsn2n")
 #: How far turning goes, as the root mean square of what differs, and why it is not exact.
 TURNS: dict[str, float | None] = {
     # The measurements that are held out to choose by are drawn by their place.

@@ -21,7 +21,8 @@ from zeroshot.registry import prior_class, prior_names
 
 #: Those that denoise by weights of a network that is given, and those that only fill in or only undo a blur.
 WITHOUT = {
-    "inversion", "latent", "mgan", "pulse", "completion", "richardson_lucy", "unsupervised_wiener", "wiener",
+    "inversion", "latent", "mgan", "pulse", "completion", "richardson_lucy", "selfdeblur", "unsupervised_wiener",
+    "wiener",
 }  # fmt: skip
 #: Those that train a network on the picture: they take long, and what is small or has holes they refuse.
 LEARNERS = {"zsn2n", "idr", "pixel2pixel"}

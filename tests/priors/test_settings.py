@@ -68,6 +68,7 @@ REFUSED: dict[str, dict[str, tuple[Any, ...]]] = {
     },
     "pulse": {"samples": (0,), "learning_rate": (0,)},
     "richardson_lucy": {"tv": (-0.1, 0.3), "discrepancy": (0,), "iterations": (0,)},
+    "selfdeblur": {"channels": (0, (), (3, 0)), "finish": ("bm3d",), "averaging": (1,), "iterations": (0,)},
     "unsupervised_wiener": {"exponent": (-1, 6)},
     "wiener": {"exponent": (-1, 6), "weight": (0,), "iterations": (0,), "tolerance": (0,)},
     "tgv": {"ratio": (0,), "across": (0, 2), "updates": (-1,), "weight": (0,), "block": (0,)},

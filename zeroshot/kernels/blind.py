@@ -23,11 +23,18 @@ from torch.nn import functional
 from zeroshot.colour import full_range_luma
 from zeroshot.kernels.edge_widths import DirectionalWidths, directional_widths, gaussian_of
 from zeroshot.kernels.estimate import KernelEstimate
-from zeroshot.kernels.kernel_fit import StrongEdges, centred, fitted_kernel, impulse, pruned, spread
+from zeroshot.kernels.kernel_fit import (
+    StrongEdges,
+    fitted_kernel,
+    impulse,
+    pruned,
+    spread,
+    trimmed,
+)
 from zeroshot.kernels.periodic import Canvas, differences
 from zeroshot.kernels.region import telling_region
 from zeroshot.kernels.shapes import nearest_shape
-from zeroshot.kernels.sharp_image import few_edges, small_variation
+from zeroshot.kernels.sharp_image import VARIATION_WEIGHT, few_edges, restored_sparsity, small_variation
 from zeroshot.noise import estimate_sigma, saturated
 from zeroshot.operators import kernels
 
@@ -42,8 +49,8 @@ _LEAST_SIDE = 48
 _STEP, _TURNS = math.sqrt(0.5), 5
 #: The weight of a gradient that is not zero, by which factor it falls from turn to turn, and how far.
 _EDGE_WEIGHT, _EDGE_LOWERING, _LEAST_EDGE_WEIGHT = 4e-3, 1.03, 1e-4
-#: The weight of the total variation in the last turns, how many they are.
-_VARIATION_WEIGHT, _LAST_TURNS = 1e-3, 6
+#: How many the last turns are, with an image of small total variation.
+_LAST_TURNS = 6
 #: The weight of the square of the kernel in an image of so many pixels: of the coarse turns, and of the last ones.
 _RIDGE, _LAST_RIDGE, _RIDGE_PIXELS = 20.0, 0.02, 255**2
 _LEAST_WEIGHT, _SMALLEST_PART, _LAST_PART = 0.02, 0.03, 0.02
@@ -111,7 +118,7 @@ def blur_kernel(
     if shape.is_convincing or kind == "motion":
         return KernelEstimate(shape.kernel, shape.kind, shape.parameters, shape.likeness, evidence)
     return KernelEstimate(
-        _trimmed(kernel).double().numpy(), "free", {}, sure * _connected_share(kernel), evidence
+        trimmed(kernel).double().numpy(), "free", {}, sure * _connected_share(kernel), evidence
     )
 
 
@@ -139,20 +146,12 @@ def _lens(covariance: np.ndarray, confidence: float, evidence: Mapping[str, floa
 def _sparsity_of_lens(
     plane: torch.Tensor, known: torch.Tensor, kernel: torch.Tensor, covariance: np.ndarray
 ) -> float:
-    """How much sparser the gradients of the image restored with the blur of a lens are than with a free kernel.
-
-    The sparsity is ``‖∇x‖₁ / ‖∇x‖₂`` (Krishnan, Tay, Fergus: Blind deconvolution using a normalized sparsity measure,
-    CVPR 2011), which blur raises and which noise and ringing raise as well.
-    """
+    """How much sparser the gradients of the image restored with the blur of a lens are than with a free kernel."""
     lens = torch.from_numpy(gaussian_of(covariance)).float()
-    norms = []
-    for one in (kernel, lens):
-        canvas = Canvas.around(plane, known, max(len(kernel), len(lens)))
-        x, _ = small_variation(canvas, one, _VARIATION_WEIGHT)
-        slopes = differences(x).square().sum(dim=0).sqrt() * canvas.measured
-        norms.append(float(slopes.sum() / slopes.square().sum().sqrt()))
+    side = max(len(kernel), len(lens))
+    ratio = restored_sparsity(plane, known, kernel, side) / restored_sparsity(plane, known, lens, side)
     width = math.sqrt(float(np.trace(covariance)) / 2)
-    return norms[0] / norms[1] - _WIDER * math.log(max(spread(kernel), 0.1) / width)
+    return ratio - _WIDER * math.log(max(spread(kernel), 0.1) / width)
 
 
 def _nothing(widths: DirectionalWidths) -> KernelEstimate:
@@ -194,7 +193,7 @@ def _refined(canvas: Canvas, kernel: torch.Tensor, ridge: float) -> torch.Tensor
     """The kernel at the finest level, from an image whose edges have their heights."""
     side = len(kernel)
     for _ in range(_LAST_TURNS):
-        x, measurement = small_variation(canvas, kernel, _VARIATION_WEIGHT)
+        x, measurement = small_variation(canvas, kernel, VARIATION_WEIGHT)
         gradient = StrongEdges()(differences(x), side)
         kernel = fitted_kernel(gradient, measurement, side, ridge, _LAST_FIT_STEPS)
         kernel = pruned(kernel, _LEAST_WEIGHT, _LAST_PART)
@@ -221,13 +220,3 @@ def _extent(kernel: torch.Tensor) -> int:
     """The longer side of the smallest rectangle around the weights."""
     rows, columns = (kernel.amax(dim=1 - axis).nonzero()[:, 0] for axis in (0, 1))
     return int(max(rows.max() - rows.min(), columns.max() - columns.min())) + 1
-
-
-def _trimmed(kernel: torch.Tensor) -> torch.Tensor:
-    """The kernel without the empty rows and columns about it, still square and about its middle."""
-    kernel = centred(kernel)
-    middle = len(kernel) // 2
-    rows, columns = kernel.nonzero().T
-    reach = int(max((rows - middle).abs().max(), (columns - middle).abs().max()))
-    inner = slice(middle - reach, middle + reach + 1)
-    return kernel[inner, inner]

@@ -142,6 +142,16 @@ def centred(kernel: torch.Tensor) -> torch.Tensor:
     return kernel.roll((side // 2 - round(down), side // 2 - round(right)), (0, 1))
 
 
+def trimmed(kernel: torch.Tensor) -> torch.Tensor:
+    """The kernel without the empty rows and columns about it, still square and about its middle."""
+    kernel = centred(kernel)
+    middle = len(kernel) // 2
+    rows, columns = kernel.nonzero().T
+    reach = int(max((rows - middle).abs().max(), (columns - middle).abs().max()))
+    inner = slice(middle - reach, middle + reach + 1)
+    return kernel[inner, inner]
+
+
 def impulse(side: int) -> torch.Tensor:
     """No blur, as a kernel of `side` pixels."""
     kernel = torch.zeros(side, side)

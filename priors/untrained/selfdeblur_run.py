@@ -1,0 +1,299 @@
+"""The run of SelfDeblur: a step of the two networks, when they have settled, and the picture with their kernel."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from zeroshot.colour import full_range_luma
+from zeroshot.deadline import seconds_left
+from zeroshot.estimate import Estimate
+from zeroshot.kernels import KernelEstimate
+from zeroshot.kernels.kernel_fit import pruned, trimmed
+from zeroshot.kernels.region import telling_region
+from zeroshot.kernels.sharp_image import restored_sparsity
+from zeroshot.memory import keep_large_allocations
+from zeroshot.metrics import kernel_similarity
+from zeroshot.noise import estimate_sigma, noise_behind_blur
+from zeroshot.operators import Blur
+from zeroshot.operators.window import Window
+from zeroshot.prior import Run
+from zeroshot.priors.untrained.guide import guide_in_time
+from zeroshot.priors.untrained.networks import KernelNetwork
+from zeroshot.priors.untrained.parametrization import Frame, Perturbation, build_network, fixed_input
+from zeroshot.priors.untrained.settings import DeepImageSettings
+from zeroshot.problem import Problem
+from zeroshot.randomness import generator_on
+from zeroshot.solvers.muon import Muon
+from zeroshot.solvers.optimiser import Adam
+
+if TYPE_CHECKING:
+    from zeroshot.priors.untrained.selfdeblur import SelfDeblur
+
+#: The share of the steps after which no noise is added any more, and between which the kernel is compared.
+_QUIET, _INTERVAL = 0.7, 25
+#: What weights of the first kernel are raised to, as a share of the largest.
+_LEAST_WEIGHT = 1e-3
+#: Weights below this share of the largest, and parts with less of the sum than this, are none in the end.
+_PRUNED, _SMALLEST_PART = 0.02, 0.02
+#: What share of the sparsity with the first kernel is clearly less, so that the new kernel is believed to be better.
+_CLEARLY_LESS = 0.985
+#: How much of the time that is left the picture with the first kernel may take, and that with the new one.
+_BEGINNING_SHARE, _END_SHARE = 0.3, 0.9
+
+
+class SelfDeblurRun(Run):
+    """Two networks being fitted to one measurement, between two restorations of it."""
+
+    state = (
+        "iteration",
+        "network",
+        "kernel_network",
+        "optimiser",
+        "kernel_optimiser",
+        "generator",
+        "noise_generator",
+        "average",
+        "earlier",
+        "image",
+        "found",
+        "done",
+    )
+
+    def __init__(self, prior: SelfDeblur, problem: Problem, generator: torch.Generator) -> None:
+        assert isinstance(problem.operator, Blur)
+        self.prior, self.problem, self.generator = prior, problem, generator
+        self.device = problem.y.device
+        if self.device.type == "cpu":
+            keep_large_allocations()
+        self.blur = problem.operator
+        plane, known = _plane(problem)
+        region = telling_region(plane, known, prior.part)
+        self.plane, self.known = plane[region].contiguous(), known[region].contiguous()
+        start = _squared(self.blur.kernel.cpu(), prior.margin, min(self.plane.shape))
+        self.start = start / start.sum()
+
+        side = len(start)
+        size = (self.plane.shape[0] + side - 1, self.plane.shape[1] + side - 1)
+        settings = DeepImageSettings(channels=prior.channels)
+        canvas = dataclasses.replace(
+            problem,
+            y=self.plane[None, None],
+            operator=Blur(self.start, "valid").to(self.device),
+            reference_shape=(1, 1, *size),
+            measured=None,
+            held_out=None,
+            clipped=None,
+            sigma_map=None,
+            noise=None,
+            frame=None,
+        )
+        network = build_network(settings, canvas, generator)
+        # The stubs of torch know this keyword of Module.to only together with others.
+        self.network = network.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.kernel_network = KernelNetwork(side, prior.hidden)
+        self.kernel_network.initialise(self.start, _LEAST_WEIGHT, generator)
+        self.kernel_network.to(self.device)
+        self.frame = Frame(size, network.size_multiple)
+        outer = (self.frame.outer[0], self.frame.outer[1])
+        z = fixed_input(settings.input, settings.input_depth, outer, settings.input_scale, generator)
+        self.z = z.to(self.device).contiguous(memory_format=torch.channels_last)
+        self.noise_generator = generator_on(self.device, generator)
+        self.perturbation = (
+            Perturbation(self.z, settings.input_depth, prior.perturbation, "pool", self.noise_generator)
+            if prior.perturbation
+            else None
+        )
+        self.optimiser = self._make_optimiser()
+        self.kernel_optimiser = Adam(self.kernel_network.parameters(), lr=prior.kernel_learning_rate)
+
+        self.iteration, self.done = 0, False
+        self.average = self.start.to(self.device)
+        #: The average kernel when it was last compared.
+        self.earlier = self.average.clone()
+        #: The kernel of the result and what speaks for it.
+        self.found: dict[str, Any] = {}
+        self.image, self.finish_kind = guide_in_time(prior.finish, problem, None, _BEGINNING_SHARE)
+
+    def _make_optimiser(self) -> Muon:
+        head = self.network.head.weight
+        kernels = [one for one in self.network.parameters() if one.ndim == 4 and one is not head]
+        others = [one for one in self.network.parameters() if one.ndim != 4 or one is head]
+        return Muon(kernels, others, lr=self.prior.learning_rate, adam_lr=self.prior.learning_rate)
+
+    def beginning(self) -> tuple[torch.Tensor, str]:
+        """The picture restored with the first kernel."""
+        return self.image, f"the picture restored by {self.finish_kind} with the first kernel"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the picture has been restored with the kernel of the networks."""
+        return self.done
+
+    def step(self) -> Estimate:
+        loss = self._fit()
+        self.iteration += 1
+        if not self.done and self._has_settled():
+            self._finish()
+        return Estimate(self.image, loss, self.iteration)
+
+    def _fit(self) -> float:
+        """A step of both networks; the loss before it."""
+        joint = self.iteration >= self.prior.warm_up
+        self.optimiser.zero_grad()
+        self.kernel_optimiser.zero_grad()
+        z = self.z if self.perturbation is None else self.z + self.perturbation.draw()
+        x = self.frame.crop(self.network(z)).float()[0, 0]
+        kernel = self.kernel_network()
+        residual = convolved(x, kernel if joint else kernel.detach()) - self._measurement()
+        loss = (self.known * residual.square()).sum() / self.known.sum().clamp(min=1)
+        loss.backward()
+        self.optimiser.step()
+        if joint:
+            self.kernel_optimiser.step()
+            self.average = torch.lerp(kernel.detach(), self.average, self.prior.averaging)
+        return float(loss.detach())
+
+    def _measurement(self) -> torch.Tensor:
+        """The measurement with the noise of the present step."""
+        level = self.prior.noise * max(0.0, 1 - self.iteration / (_QUIET * self.prior.iterations))
+        if level == 0:
+            return self.plane
+        noise = torch.randn(self.plane.shape, generator=self.noise_generator, device=self.device)
+        return self.plane + level * noise
+
+    def _has_settled(self) -> bool:
+        """Whether the kernel changes no more, or the steps or the time are over."""
+        if self.iteration >= self.prior.iterations or self._is_late():
+            return True
+        quiet = max(_QUIET * self.prior.iterations, self.prior.warm_up + _INTERVAL)
+        if self.iteration % _INTERVAL:
+            return False
+        change = 1 - float(_correlation(self.average, self.earlier))
+        self.earlier = self.average.clone()
+        return self.iteration > quiet and change <= self.prior.settled
+
+    def _is_late(self) -> bool:
+        """Whether the rest of the time is for the picture; it is asked for after steps only."""
+        budget = self.prior.budget
+        return budget is not None and seconds_left() < (1 - _BEGINNING_SHARE) / 2 * budget
+
+    def _finish(self) -> None:
+        """Restore the picture with the new kernel, and keep it where its gradients are clearly the sparser ones."""
+        self.done = True
+        new = pruned(self.average.cpu().float(), _PRUNED, _SMALLEST_PART)
+        plane, known = self.plane.cpu(), self.known.cpu()
+        before, after = (restored_sparsity(plane, known, kernel, len(new)) for kernel in (self.start, new))
+        likeness = float(kernel_similarity(new.numpy(), self.start.numpy()).value)
+        evidence = {"sparsity": round(after / before, 4), "likeness": round(likeness, 4)}
+        kept = self.start
+        if after < _CLEARLY_LESS * before:
+            image = self._restored(new)
+            if image is not None:
+                self.image, kept = image, new
+        self.found = {
+            "fitted": kept is new,
+            "kernel": trimmed(kept),
+            "confidence": likeness,
+            "evidence": evidence,
+        }
+
+    def _restored(self, kernel: torch.Tensor) -> torch.Tensor | None:
+        """The picture restored with a kernel; None where the time was too short."""
+        problem = _with_kernel(self.problem, kernel.to(self.device))
+        image, kind = guide_in_time(self.finish_kind, problem, None, _END_SHARE)
+        if kind != self.finish_kind:
+            return None
+        return _centre(image, tuple(self.problem.reference_shape[-2:])).contiguous()
+
+    def shrink_step(self, factor: float) -> None:
+        for group in (*self.optimiser.param_groups, *self.kernel_optimiser.param_groups):
+            group["lr"] *= factor
+
+    def kernel(self) -> KernelEstimate | None:
+        """The kernel that the picture was restored with at the end of the run; None before."""
+        if not self.found:
+            return None
+        found = self.found
+        weights = found["kernel"].double().cpu().numpy()
+        return KernelEstimate(weights, "free", {}, max(0.0, found["confidence"]), found["evidence"])
+
+    def findings(self) -> dict[str, Any]:
+        """The kernel and what speaks for it, and whether it is the networks'."""
+        estimate = self.kernel()
+        if estimate is None:
+            return {}
+        weights = [[round(float(one), 6) for one in row] for row in estimate.kernel]
+        fitted = bool(self.found["fitted"])
+        return {"kernel_fitted": fitted, "kernel": {**estimate.to_dict(), "weights": weights}}
+
+    def arrays(self) -> dict[str, torch.Tensor]:
+        """The kernel."""
+        return {"kernel": self.found["kernel"].to(self.device)} if self.found else {}
+
+    def remark(self) -> str:
+        """Which kernel the picture was restored with."""
+        if not self.found:
+            return f"{self.finish_kind} with the first kernel"
+        whose = (
+            "kernel of the networks"
+            if self.found["fitted"]
+            else "first kernel, than which none was clearly better"
+        )
+        return f"{self.finish_kind} with the {whose}"
+
+
+def convolved(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """``k ∗ x`` where all of the kernel (n, n) lies on the image (H, W): (H − n + 1, W − n + 1)."""
+    size, lost = x.shape, len(kernel) - 1
+    product = torch.fft.rfft2(x) * torch.fft.rfft2(kernel, s=size)
+    return torch.fft.irfft2(product, s=size)[lost:, lost:]
+
+
+def _plane(problem: Problem) -> tuple[torch.Tensor, torch.Tensor]:
+    """The grey values of the measurement (H, W), and 1 where all channels are known and not kept aside."""
+    y = problem.y
+    plane = full_range_luma(y)[0, 0] if y.shape[1] == 3 else y[0].mean(dim=0)
+    known = problem.known_pixels()
+    shown = torch.ones_like(plane) if known is None else known.expand_as(y)[0].amin(dim=0)
+    return plane.float(), shown.to(plane)
+
+
+def _squared(kernel: torch.Tensor, margin: int, side: int) -> torch.Tensor:
+    """The kernel in the middle of a square with `margin` more pixels, or as many as the side of the picture leaves."""
+    longest = max(kernel.shape)
+    margin = max(0, min(margin, (side // 2 - longest) // 2))
+    square = kernel.new_zeros(longest + 2 * margin, longest + 2 * margin)
+    _centre(square, tuple(kernel.shape)).copy_(kernel.clamp(min=0))
+    return square
+
+
+def _centre(image: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
+    """The part (…, height, width) in the middle."""
+    top, left = ((whole - part) // 2 for whole, part in zip(image.shape[-2:], size, strict=True))
+    return image[..., top : top + size[0], left : left + size[1]]
+
+
+def _correlation(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    return (one * other).sum() / (one.norm() * other.norm())
+
+
+def _with_kernel(problem: Problem, kernel: torch.Tensor) -> Problem:
+    """The problem with another kernel, and with the level of what that gets wrong where this was part of the noise."""
+    assert isinstance(problem.operator, Blur)
+    operator = Blur(kernel, problem.operator.boundary).to(problem.y.device)
+    frame = problem.frame
+    if frame is not None:
+        frame = Window(*operator.radius, frame.height, frame.width)
+    posed = dataclasses.replace(problem, operator=operator, reference_shape=(), frame=frame)
+    clipped = None if problem.clipped is None else problem.clipped > 0
+    found = None
+    if problem.equivalent_sigma is not None and problem.sigma is not None:
+        found = noise_behind_blur(problem.y, kernel, clipped)
+    if found is None:
+        return posed
+    assert problem.sigma is not None
+    level = min(problem.sigma, max(found.sigma, estimate_sigma(problem.y)))
+    return dataclasses.replace(posed, sigma=level, equivalent_sigma=max(level, found.strongest))

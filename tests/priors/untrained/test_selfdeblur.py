@@ -1,0 +1,145 @@
+"""SelfDeblur: two networks that begin at a kernel, and the picture that they are good for."""
+
+import numpy as np
+import pytest
+import scipy.signal
+import skimage.data
+import torch
+
+import zeroshot
+from zeroshot.images import load
+from zeroshot.kernels.kernel_fit import impulse
+from zeroshot.operators import Blur, Downsample
+from zeroshot.priors.untrained import selfdeblur_run
+from zeroshot.priors.untrained.networks import KernelNetwork
+from zeroshot.priors.untrained.selfdeblur_run import convolved
+from zeroshot.problem import Problem
+from zeroshot.registry import prior_class
+
+QUICK = {"channels": (6, 6), "hidden": 20, "iterations": 6, "warm_up": 2}
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def scene(side: int = 56) -> torch.Tensor:
+    image = load(skimage.data.camera()).colours[..., 60:316, 100:356]
+    return torch.nn.functional.interpolate(image, size=side, mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def line() -> torch.Tensor:
+    kernel = torch.zeros(9, 9)
+    kernel[torch.arange(1, 8), torch.arange(1, 8)] = 1 / 7
+    return kernel
+
+
+def test_the_network_of_the_kernel_begins_where_it_is_told_and_stays_a_kernel():
+    network = KernelNetwork(9, hidden=30)
+    network.initialise(line(), 1e-6, seeded())
+    torch.testing.assert_close(network().detach(), line(), rtol=0, atol=1e-5)
+    with torch.no_grad():
+        network.last_weight.normal_(generator=seeded(1))
+    kernel = network().detach()
+    assert float(kernel.min()) >= 0
+    assert float(kernel.sum()) == pytest.approx(1, abs=1e-5)
+    assert not torch.allclose(kernel, line(), atol=1e-2)
+
+
+def test_the_convolution_is_that_of_scipy():
+    x, kernel = torch.rand(20, 17, generator=seeded()), torch.rand(5, 5, generator=seeded(1))
+    expected = scipy.signal.convolve2d(x.numpy(), kernel.numpy(), mode="valid")
+    np.testing.assert_allclose(convolved(x, kernel).numpy(), expected, atol=1e-5)
+
+
+def test_a_kernel_that_is_too_narrow_grows_towards_the_true_one():
+    """The image being known, so that one step is as good as any."""
+    truth, x = line(), scene()[0, 0]
+    y = convolved(x, truth)
+    network = KernelNetwork(9, hidden=100)
+    network.initialise((impulse(9) + truth) / 2, 1e-3, seeded())
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+    before = float((network() - truth).detach().norm())
+    for _ in range(100):
+        optimiser.zero_grad()
+        (convolved(x, network()) - y).square().mean().backward()
+        optimiser.step()
+    assert float((network() - truth).detach().norm()) < before / 4
+
+
+def blurred_picture() -> np.ndarray:
+    y = Blur(line(), "valid")(scene())
+    y = y + 2 / 255 * torch.randn(y.shape, generator=seeded())
+    return (255 * y.clamp(0, 1))[0, 0].round().byte().numpy()
+
+
+def solve(**options):
+    settings = {**QUICK, **options.pop("settings", {})}
+    return zeroshot.solve(
+        blurred_picture(), "deblur", "selfdeblur", kernel=line(), settings=settings, progress=False, **options
+    )
+
+
+def test_the_kernel_that_was_used_is_in_the_provenance(monkeypatch):
+    fitted = {}
+
+    def sparsity(plane, known, kernel, margin):
+        fitted[len(fitted)] = kernel
+        return float(len(fitted) == 1)  # the second, new one is the better one
+
+    monkeypatch.setattr(selfdeblur_run, "restored_sparsity", sparsity)
+    result = solve()
+    told = result.provenance["kernel"]
+    assert result.provenance["findings"]["kernel_fitted"] is True
+    assert "kernel" not in result.provenance["findings"]
+    weights = np.array(told["weights"])
+    assert weights.sum() == pytest.approx(1, abs=1e-3)
+    assert weights.shape[0] == weights.shape[1]
+    assert weights.shape[0] % 2 == 1
+    assert "kernel of the networks" in result.stopped_by
+    assert result.image.shape == blurred_picture().shape
+    assert result.arrays["kernel"].shape == weights.shape
+
+
+def test_a_worse_kernel_is_not_kept(monkeypatch):
+    scores = iter([1.0, 2.0])
+    monkeypatch.setattr(selfdeblur_run, "restored_sparsity", lambda *_: next(scores))
+    result = solve()
+    assert result.provenance["findings"]["kernel_fitted"] is False
+    assert "first kernel" in result.stopped_by
+    plain = zeroshot.solve(
+        blurred_picture(),
+        "deblur",
+        "tv",
+        kernel=line(),
+        settings={"tolerance": 1e-3, "iterations": 300},
+        progress=False,
+    )
+    difference = np.asarray(result.image, float) - np.asarray(plain.image, float)
+    assert np.abs(difference).max() <= 1
+
+
+def test_it_ends_where_the_kernel_has_settled():
+    assert solve(settings={"iterations": 4}).iterations == 4
+    still = solve(
+        settings={
+            "iterations": 60,
+            "warm_up": 0,
+            "noise": 0.0,
+            "kernel_learning_rate": 1e-9,
+            "settled": 1e-3,
+        }
+    )
+    assert still.iterations == 50  # the first comparison after seven tenths
+
+
+def test_what_it_cannot_do_it_says():
+    prior = prior_class("selfdeblur")
+    small = Problem(torch.rand(1, 1, 16, 16), Downsample(2))
+    assert "fits one blur kernel" in prior().supports(small)
+    two = Problem(torch.rand(2, 1, 32, 32), Blur.gaussian(1.0))
+    assert "one by one" in prior().supports(two)
+    tiny = Problem(torch.rand(1, 1, 12, 32), Blur.gaussian(1.0))
+    assert "too small" in prior().supports(tiny)
+    with pytest.raises(ValueError, match="channels must be"):
+        prior(channels=(4, 0))
