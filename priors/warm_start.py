@@ -15,6 +15,7 @@ import torch
 
 from zeroshot.deadline import seconds_left
 from zeroshot.loop import Loop
+from zeroshot.priors.shared_work import solved
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 
@@ -68,8 +69,8 @@ def first_image(name: str | None, problem: Problem, generator: torch.Generator) 
         return FirstImage(problem.initial())
     left = seconds_left()
     seconds = None if left == math.inf else max(_SHARE * left, 1e-3)
-    loop = Loop(problem, prior, generator=generator, seconds=seconds).complete()
-    return FirstImage(loop.result().clamp(0, 1), f"the {name} solution")
+    solution = solved(prior, problem, generator, seconds)
+    return FirstImage(solution.image.clamp(0, 1), f"the {name} solution")
 
 
 class Look(NamedTuple):

@@ -20,7 +20,8 @@ import torch
 
 import zeroshot
 from tests.doubles import DriftingPrior, interrupt_at
-from zeroshot.checkpoint import Checkpoint, require_alike
+from zeroshot import state_files
+from zeroshot.checkpoint import Checkpoint, recorded, require_alike
 from zeroshot.state_files import read_state, write_state
 from zeroshot.tasks.options import ShareOfRange
 
@@ -353,3 +354,17 @@ def test_states_of_another_build_are_named_by_place() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             require_alike(state, model)
+
+
+def test_what_run_it_is_of_is_read_without_its_tensors(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fingerprint = checkpoint(saved).fingerprint
+    monkeypatch.setattr(state_files, "_fill", lambda *given: pytest.fail("a tensor was read"))
+    assert recorded(saved) == fingerprint
+
+
+def test_where_there_is_no_state_nothing_is_said_of_its_run(saved: Path, tmp_path: Path) -> None:
+    assert recorded(tmp_path / "none") == {}
+    saved.write_bytes(saved.read_bytes()[:100])
+    assert recorded(saved) == {}
+    saved.write_bytes(b"something else")
+    assert recorded(saved) == {}

@@ -18,7 +18,7 @@ from zeroshot.files import Tolerance, write_atomically
 from zeroshot.loop import INTERRUPTED, Listener, Loop
 from zeroshot.memory import tells_of_memory
 from zeroshot.spelling import Spelled, Wording
-from zeroshot.state_files import StateFileError, is_state_file, read_state, write_state
+from zeroshot.state_files import StateFileError, is_state_file, read_state, read_words, write_state
 
 #: The layout of a checkpoint; another one is not continued.
 _FORMAT = 3
@@ -160,11 +160,14 @@ class Checkpoint(Listener):
 
 
 def recorded(path: Path) -> dict[str, Any]:
-    """The fingerprint of the run that was saved to a file; empty where there is none, or it is damaged."""
+    """The fingerprint of the run that was saved to a file; empty where there is none, or it cannot be read.
+
+    Nothing else of the file is read, so that damage elsewhere is not noticed.
+    """
     if not path.is_file():
         return {}
     try:
-        state = read_state(path)
+        state = read_words(path)
     except (StateFileError, OSError):
         return {}
     found = state.get("fingerprint") if isinstance(state, dict) else None

@@ -143,13 +143,33 @@ def read_state(path: Path) -> Any:
     """
     with path.open("rb") as file:
         _require_whole(file)
-        try:
-            with zipfile.ZipFile(file) as archive:
-                return _Reader(archive, file.seek(0, os.SEEK_END)).state()
-        except (StateFileError, OSError, MemoryError):
-            raise
-        except Exception as error:  # zipfile and json raise anything at all on what is not their own
-            raise StateFileError(f"is no state that was written whole ({type(error).__name__})") from None
+        return _opened(file, _Reader)
+
+
+def read_words(path: Path) -> Any:
+    """The state in a file with None for every tensor, without reading these.
+
+    Damage is not noticed outside the words themselves: who goes on with the state has to :func:`read_state` it.
+
+    Raises
+    ------
+    StateFileError
+        Where it is no such file, or its words cannot be read.
+    OSError
+        Where the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return _opened(file, _Words)
+
+
+def _opened(file: BinaryIO, reader: type[_Reader]) -> Any:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return reader(archive, file.seek(0, os.SEEK_END)).state()
+    except (StateFileError, OSError, MemoryError):
+        raise
+    except Exception as error:  # zipfile and json raise anything at all on what is not their own
+        raise StateFileError(f"is no state that was written whole ({type(error).__name__})") from None
 
 
 def _require_whole(file: BinaryIO) -> None:
@@ -193,7 +213,7 @@ class _Reader:
             return tuple(self._decoded(part) for part in value["tuple"])
         return {self._decoded(key): self._decoded(part) for key, part in value["dict"]}
 
-    def _tensor(self, tensor: int, dtype: str, shape: list[int], order: list[int]) -> torch.Tensor:
+    def _tensor(self, tensor: int, dtype: str, shape: list[int], order: list[int]) -> torch.Tensor | None:
         # Each is taken once: a thousand references to one would be a thousand copies.
         member = self._left.pop(f"tensors/{tensor}")
         kind = _DTYPES[dtype]
@@ -210,6 +230,13 @@ class _Reader:
             raise StateFileError("holds truth values that are none")
         laid_out = values.view(kind).reshape([shape[dimension] for dimension in order])
         return laid_out.permute([order.index(dimension) for dimension in range(len(shape))])
+
+
+class _Words(_Reader):
+    """Takes the state out without its tensors."""
+
+    def _tensor(self, tensor: int, dtype: str, shape: list[int], order: list[int]) -> Any:
+        return None
 
 
 def _fill(stream: Any, target: memoryview) -> None:

@@ -9,8 +9,9 @@ from functools import partial
 
 from zeroshot.prior import Prior, configured_prior
 from zeroshot.priors.auto.candidates import ALLOWANCE, EVIDENCE, LEAST_PIXELS, Figures, affordable
+from zeroshot.priors.auto.contestants import UNTRIED, Contestant
 from zeroshot.priors.auto.examination import Examination, coarser, held_out, windows
-from zeroshot.priors.auto.trials import UNTRIED, Contestant, Round
+from zeroshot.priors.auto.trials import Round
 from zeroshot.problem import Problem
 from zeroshot.validation_split import pixels_to_judge_by
 

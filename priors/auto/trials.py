@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,8 +12,16 @@ from zeroshot.deadline import OutOfTime, seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.loop import Loop
 from zeroshot.prior import Prior, Run
-from zeroshot.priors.auto.evidence import cautious, expected, gain, is_hopeless
+from zeroshot.priors.auto.contestants import (
+    BEHIND,
+    SKIPPED,
+    TOO_SLOW,
+    Contestant,
+    leading,
+)
+from zeroshot.priors.auto.evidence import expected, gain, is_hopeless
 from zeroshot.priors.auto.examination import Examination
+from zeroshot.priors.shared_work import SharedWork, Solution, shared
 from zeroshot.problem import Problem
 
 #: What a candidate may raise without ending the selection.
@@ -22,76 +29,8 @@ FAILURES = (ValueError, RuntimeError, NotImplementedError, MemoryError)
 NOT_FINITE = "its image is not finite"
 #: After how many times its share of the seconds a candidate is broken off.
 _LIMIT = 2
-TOO_SLOW, SKIPPED = "its first step took too long", "skipped: no time was left for it"
-#: Begins the reasons of those that were left out before the first trial.
-UNTRIED = "not tried: "
-#: Why a candidate that could have won was not tried further.
-BEHIND = "fell behind"
-
-
-@dataclass
-class Contestant:
-    """A candidate, what was known of it, and what became of it.
-
-    Attributes
-    ----------
-    prior : Prior
-        What is tried.
-    gain : float
-        Mean PSNR in dB above that of the first candidate, on other pictures.
-    errors : torch.Tensor or None
-        Its penalties in all examinations so far, of one dimension; None: it has none.
-    reason : str
-        Why it is out, or was not tried.
-    spent : float
-        Seconds of its trials.
-    iteration : int
-        How many iterations the last trial made.
-    share : float
-        How much of the picture it was tried on, the pixels of all examinations together.
-    expected : tuple of float
-        The gain on the first candidate, in dB, and its standard deviation.
-    """
-
-    prior: Prior
-    gain: float = 0.0
-    errors: torch.Tensor | None = None
-    reason: str = ""
-    spent: float = 0.0
-    iteration: int = 0
-    share: float = 0.0
-    expected: tuple[float, float] = (0.0, 0.0)
-
-    @property
-    def is_tried(self) -> bool:
-        """Whether there is anything to judge it by."""
-        return self.errors is not None
-
-    @property
-    def may_stand_in(self) -> bool:
-        """Whether it was not tried and has not failed either."""
-        return not self.reason or self.reason.startswith(UNTRIED)
-
-    def final_seconds(self) -> float:
-        """What its run on everything should take, going by its trials."""
-        return self.spent / self.share if self.share else 0.0
-
-    def state_dict(self) -> dict[str, Any]:
-        """All but the prior and what was known of it."""
-        errors = None if self.errors is None else self.errors.clone()
-        names = ("reason", "spent", "iteration", "share")
-        return {
-            "errors": errors,
-            "expected": list(self.expected),
-            **{name: getattr(self, name) for name in names},
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what was saved."""
-        for name, value in state.items():
-            setattr(self, name, tuple(value) if name == "expected" else value)
-
-
+#: The fewest iterations of which half tell what the others will bring.
+_SEVERAL = 8
 #: Makes an examination when its turn has come.
 Round = Callable[[], Examination]
 
@@ -119,7 +58,7 @@ class ModelSelectionRun(Run):
         What the examinations ask, in a few words.
     """
 
-    state = ("iteration", "chosen", "image", "ended", "_turn", "_round", "_whole", "_chance")
+    state = ("iteration", "chosen", "image", "ended", "_turn", "_round", "_whole", "_chance", "_quarter")
     minds_time = True
 
     def __init__(
@@ -146,6 +85,11 @@ class ModelSelectionRun(Run):
         #: The seconds after which the loop at hand has had its share.
         self._share = math.inf
         self._trial: Loop | None = None
+        #: What the candidates of this round have in common.
+        self._work: SharedWork | None = None
+        #: Half of the iterations of the candidate at hand, 0 where nobody knows, and its gain after a quarter of them.
+        self._half = 0
+        self._quarter: float | None = None
         #: The image that was returned last, and its loss, which stay the same while others are tried.
         self._judged: torch.Tensor | None = None
         self._loss = math.nan
@@ -176,21 +120,40 @@ class ModelSelectionRun(Run):
 
     def _advance(self) -> None:
         if self._trial is None:
+            known = self._known()
+            if known is not None:
+                self._judge(known)
+                return
             self._trial = self._begin()
         trial = self._trial
         if not trial.reason:
             trial.step()
         if not self.choosing:
             self.iteration = max(trial.iteration, self._reached())
-        if not trial.reason and trial.seconds < self._share:
+        left_behind = self._is_left_behind(trial)
+        if not trial.reason and trial.seconds < self._share and not left_behind:
             return
         if self.choosing:
-            self._judge(trial)
+            if left_behind:
+                self._contestants[self._turn].reason = BEHIND
+            self._end_trial(trial)
             return
         if not bool(trial.result().isfinite().all()):
             raise ValueError(NOT_FINITE)
         cut_short = trial.cut_short or not trial.reason
         self.image, self.ended = self._shown() if cut_short else trial.result(), True
+
+    def _known(self) -> Solution | None:
+        """What the candidate whose turn it is would make, where another has made it already."""
+        if not self.choosing or self._remaining() < math.inf:
+            return None
+        problem = self._examined().problem
+        assert self._work is not None
+        return self._work.find(self._contestants[self._turn].prior.suited(problem), problem, self._drawn())
+
+    def _drawn(self) -> torch.Generator:
+        """The source of a candidate's randomness, the same for each."""
+        return torch.Generator().manual_seed(self._seed)
 
     def _begin(self) -> Loop:
         """The loop of the candidate whose turn it is, or of the final run."""
@@ -206,18 +169,21 @@ class ModelSelectionRun(Run):
             assert self.chosen is not None
             problem, prior = self._problem, self._contestants[self.chosen].prior
             self._share = limit = left
-        return Loop(
-            problem,
-            prior,
-            generator=torch.Generator().manual_seed(self._seed),
-            seconds=None if limit == math.inf else max(limit, 1e-3),
-        )
+        self._quarter, self._half = None, _half_of(prior.suited(problem)) if self.choosing else 0
+        with shared(self._work if self.choosing else None):
+            return Loop(
+                problem,
+                prior,
+                generator=self._drawn(),
+                seconds=None if limit == math.inf else max(limit, 1e-3),
+            )
 
     def _examined(self) -> Examination:
         """The examination of this round."""
         if self._examination is None:
             self._examination = self._rounds[self._round]()
             self._whole, self._chance = self._examination.is_whole, self._examination.chance
+            self._work = SharedWork(self._examination.problem)
         return self._examination
 
     def _in_race(self, since: int = 0) -> int:
@@ -245,25 +211,52 @@ class ModelSelectionRun(Run):
 
     # --- judging ---
 
-    def _judge(self, trial: Loop) -> None:
-        """Compare the candidate with the others, and go on to the next one, the next round or the final run."""
-        contestant, examination = self._contestants[self._turn], self._examined()
+    def _is_left_behind(self, trial: Loop) -> bool:
+        """Whether the candidate has made half of its iterations and would be hopeless after all of them.
+
+        Its gain on the leader goes on as it did from a quarter to half of them, in a straight line, or stays.
+        """
+        if not (self.choosing and self._half) or trial.iteration not in (self._half // 2, self._half):
+            return False
+        if self.chosen is None or trial.reason:
+            return False
+        one, leader = self._contestants[self._turn], self._contestants[self.chosen]
+        assert leader.errors is not None
+        with torch.no_grad():
+            errors = one.with_errors(self._examined().errors(trial.result()))
+        count = min(len(errors), len(leader.errors))
+        observed, error = gain(errors[:count], leader.errors[:count], self._chance)
+        if trial.iteration < self._half:
+            self._quarter = observed
+            return False
+        if self._quarter is None or not math.isfinite(observed):
+            return False
+        observed += 2 * max(observed - self._quarter, 0.0)
+        return is_hopeless(*expected(observed, error, one.gain - leader.gain), 0.0)
+
+    def _end_trial(self, trial: Loop) -> None:
+        """Judge the candidate by what it has reached, if it has reached anything."""
+        contestant = self._contestants[self._turn]
         if trial.cut_short and not trial.iteration:
             contestant.reason, contestant.errors = TOO_SLOW, None
             contestant.spent += trial.seconds
+            self._next()
         else:
-            image = trial.result()
-            with torch.no_grad():
-                errors = examination.errors(image)
-            if not (bool(errors.isfinite().all()) and bool(image.isfinite().all())):
-                raise ValueError(NOT_FINITE)
-            before = contestant.errors
-            contestant.errors = errors if before is None else torch.cat([before, errors])
-            contestant.spent += trial.seconds
-            contestant.share += examination.share
-            contestant.iteration = trial.iteration
-            if self._best() == self._turn and examination.is_whole:
-                self.image = image
+            self._judge(Solution(trial.result(), trial.iteration), trial.seconds)
+
+    def _judge(self, found: Solution, seconds: float = 0.0) -> None:
+        """Compare the candidate with the others, and go on to the next one, the next round or the final run."""
+        contestant, examination = self._contestants[self._turn], self._examined()
+        with torch.no_grad():
+            errors = examination.errors(found.image)
+        if not (bool(errors.isfinite().all()) and bool(found.image.isfinite().all())):
+            raise ValueError(NOT_FINITE)
+        contestant.errors = contestant.with_errors(errors)
+        contestant.spent += seconds
+        contestant.share += examination.share
+        contestant.iteration = found.iteration
+        if self._best() == self._turn and examination.is_whole:
+            self.image = found.image
         self._next()
 
     def _next(self) -> None:
@@ -305,22 +298,7 @@ class ModelSelectionRun(Run):
 
     def _best(self) -> int | None:
         """Which of the candidates judged so far is the best; None where there is none."""
-        tried = [index for index, one in enumerate(self._contestants) if one.is_tried]
-        if not tried:
-            return None
-        best, most = tried[0], 0.0
-        first = self._contestants[best]
-        for index in tried:
-            one = self._contestants[index]
-            assert one.errors is not None
-            assert first.errors is not None
-            # Those who were not in all rounds are compared in those they were in.
-            count = min(len(one.errors), len(first.errors))
-            observed, error = gain(one.errors[:count], first.errors[:count], self._chance)
-            one.expected = (0.0, 0.0) if one is first else expected(observed, error, one.gain - first.gain)
-            if cautious(*one.expected) > most:
-                best, most = index, cautious(*one.expected)
-        return best
+        return leading(self._contestants, self._chance)
 
     def _choose(self) -> None:
         """Take the best, once all trials are made; where all failed, the first that was not tried."""
@@ -400,3 +378,9 @@ class ModelSelectionRun(Run):
         if state["trial"] is not None:
             self._trial = self._begin()
             self._trial.load_state_dict(state["trial"])
+
+
+def _half_of(prior: Prior) -> int:
+    """Half of the iterations that a prior makes; 0 where it does not say, or makes but few."""
+    iterations = getattr(prior, "iterations", None)
+    return iterations // 2 if isinstance(iterations, int) and iterations >= _SEVERAL else 0

@@ -32,6 +32,22 @@ def test_adam_takes_the_steps_of_pytorch() -> None:
         assert torch.equal(one, other)
 
 
+def test_adam_with_its_count_on_the_device_takes_the_same_steps() -> None:
+    here, there = parameters(), parameters()
+    for held in (here, there):
+        adam = Adam(held, lr=0.03)
+        for step in range(20):
+            adam.zero_grad()
+            misfit(held).backward()
+            adam.step()
+            if step == 0 and held is there:
+                for one in held:
+                    adam.state[one]["count"] = torch.tensor(1.0, dtype=torch.float64)
+    assert float(adam.state[there[0]]["count"]) == 20
+    for one, other in zip(here, there, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU with CUDA")
 def test_adam_on_a_gpu_takes_the_steps_of_the_cpu() -> None:
     on_cpu = parameters()

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.fft import next_fast_len
-from torch.nn import functional
-
-#: Slopes count up to this one where the busiest part is sought, in steps of so many pixels.
 
 
 @dataclass(frozen=True, eq=False)

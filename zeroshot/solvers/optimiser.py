@@ -118,36 +118,38 @@ def adam_step(group: dict[str, Any], states: dict[torch.Tensor, dict[str, Any]])
     torch._foreach_mul_(second, beta2)
     torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
     denominator = list(torch._foreach_sqrt(second))
-    if parameters[0].device.type == "cuda":
-        _step_recorded(group, [states[parameter] for parameter in parameters], first, denominator, parameters)
+    count = _counted([states[parameter] for parameter in parameters], parameters[0].device)
+    of_first, of_second = (1 - beta**count for beta in group["betas"])
+    torch._foreach_div_(denominator, _narrow(of_second**0.5))
+    torch._foreach_add_(denominator, 1e-8)
+    factor = _narrow(-group["lr"] / of_first)
+    if not isinstance(factor, torch.Tensor):
+        torch._foreach_addcdiv_(parameters, first, denominator, factor)
         return
-    for parameter in parameters:
-        states[parameter]["count"] = int(states[parameter]["count"]) + 1
-    count = states[parameters[0]]["count"]
-    torch._foreach_div_(denominator, (1 - beta2**count) ** 0.5)
-    torch._foreach_add_(denominator, 1e-8)
-    torch._foreach_addcdiv_(parameters, first, denominator, -group["lr"] / (1 - beta1**count))
-
-
-def _step_recorded(
-    group: dict[str, Any],
-    states: list[dict[str, Any]],
-    first: list[torch.Tensor],
-    denominator: list[torch.Tensor],
-    parameters: list[torch.Tensor],
-) -> None:
-    """The end of a step with its count on the device, so that a recorded step counts when it is replayed."""
-    beta1, beta2 = group["betas"]
-    for state in states:
-        if not isinstance(state["count"], torch.Tensor):
-            state["count"] = torch.full(
-                (), float(state["count"]), dtype=widest(parameters[0].device), device=parameters[0].device
-            )
-    counts = [state["count"] for state in states]
-    torch._foreach_add_(counts, 1)
-    of_first, of_second = (1 - torch.pow(beta, counts[0]) for beta in (beta1, beta2))
-    torch._foreach_div_(denominator, of_second.sqrt().float())
-    torch._foreach_add_(denominator, 1e-8)
+    # The same, which takes a factor from the host only.
     steps = list(torch._foreach_div(first, denominator))
-    torch._foreach_mul_(steps, (-group["lr"] / of_first).float())
+    torch._foreach_mul_(steps, factor)
     torch._foreach_add_(parameters, steps)
+
+
+def _counted(states: list[dict[str, Any]], device: torch.device) -> Any:
+    """How many steps the first of some parameters has made, this one included, which is counted for all of them.
+
+    On CUDA the count is on the device, so that a recorded step counts when it is replayed; one that is a tensor
+    already stays one.
+    """
+    if device.type == "cuda":
+        for state in states:
+            if not isinstance(state["count"], torch.Tensor):
+                state["count"] = torch.full((), float(state["count"]), dtype=widest(device), device=device)
+    if isinstance(states[0]["count"], torch.Tensor):
+        torch._foreach_add_([state["count"] for state in states], 1)
+    else:
+        for state in states:
+            state["count"] = int(state["count"]) + 1
+    return states[0]["count"]
+
+
+def _narrow(number: Any) -> Any:
+    """A number, or a tensor of one in the precision of parameters."""
+    return number.float() if isinstance(number, torch.Tensor) else number
