@@ -32,7 +32,7 @@ DAMAGES: dict[str, dict[str, Any]] = {
     "destripe": {"stripes": 20 / 255},
     "inpaint": {"missing": 0.5},
     "sr": {"scale": 3},
-    "colorize": {"density": 0.05},
+    "colorize": {"hints": 0.05},
     "demosaic": {},
     "deblur": {"kernel": "gaussian=1.6", "sigma": 2 / 255},
     "sharpen": {"radius": 1.2},

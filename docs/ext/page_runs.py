@@ -1,8 +1,9 @@
 """Pages that run: the code of a tutorial makes its pictures, and what a block prints stands below it.
 
 The blocks of a page run one after the other in one namespace and one folder, as a reader would type them: ``python``
-is executed, or written to the file that its first line names, and every line of ``sh`` is a command of ``zeroshot``. Blocks marked ``py`` and ``shell`` are shown and not
-run, since they need what the build does not have, such as weights; tests check them as far as that goes.
+is executed, or written to the file that its first line names, and every line of ``sh`` is a command of ``zeroshot``.
+Blocks marked ``py`` and ``shell`` are shown and not run, since they need what the build does not have, such as weights;
+tests check them as far as that goes.
 """
 
 from __future__ import annotations

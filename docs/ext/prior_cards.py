@@ -69,10 +69,10 @@ def needs_weights(prior: str) -> bool:
 
 @functools.cache
 def _problems() -> dict[str, Any]:
-    truth = truth()[:64, :64]
+    clean = truth()[:64, :64]
     made = {}
     for task in tasks():
-        damaged = degrade(truth, task, **DAMAGES[task])
+        damaged = degrade(clean, task, **DAMAGES[task])
         made[task], _, _ = make_problem(task, images.load(damaged.measurement), dict(damaged.options))
     return made
 
@@ -212,7 +212,8 @@ def _figures(prior: str) -> list[str]:
             "",
         ]
     lines += [
-        "Means over shared sets, measured by `python -m benchmarks.defaults`; seconds of one core for 256 × 256 pixels.",
+        "Means over shared sets, measured by `python -m benchmarks.defaults`; seconds of one core for 256 × 256",
+        "pixels.",
         "",
         "| damage | PSNR, dB | SSIM | seconds | the task's default | the best of other packages |",
         "|---|---|---|---|---|---|",
