@@ -34,6 +34,8 @@ exclude_patterns = ["_build", "_made", "ext"]
 # Blocks that are indented are commands.
 highlight_language = "sh"
 default_role = "literal"
+# "--fast" is an option and no dash.
+smartquotes = False
 
 myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
@@ -46,6 +48,7 @@ maximum_signature_line_length = 88
 python_maximum_signature_line_length = 88
 add_module_names = False
 napoleon_google_docstring = False
+napoleon_use_param = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
 napoleon_custom_sections = []

@@ -50,10 +50,12 @@ def _link(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes
 def escaped(line: str) -> str:
     """A line of a docstring with the marks in its formulas kept from being read as marks."""
     parts = _CODE.split(line)
-    return "".join(
-        part if index % 2 else re.sub(r"(\*(?!\w+ :)|\||(?<=\w)_(?=\W|$))", r"\\\1", part)
-        for index, part in enumerate(parts)
-    )
+    for index, part in enumerate(parts):
+        if index % 2 == 0:
+            parts[index] = re.sub(r"(\*(?!\w+ :)|\||(?<=\w)_(?=\W|$))", r"\\\1", part)
+        elif not re.match(r"""[\s'")\]}>/\\:.,;!?-]|$""", parts[index + 1]):
+            parts[index] += "\\ "  # code that is followed by a power, which would not end it
+    return "".join(parts)
 
 
 def _escape(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:

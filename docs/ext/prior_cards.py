@@ -185,14 +185,14 @@ def above(prior: str, picture: str) -> str:
 
 def _roles(prior: str) -> list[str]:
     """Of which tasks it is the default, the quickest good one or the best."""
-    named: dict[str, list[str]] = {"default": [], "--fast": [], "--best": []}
+    named: dict[str, list[str]] = {"default": [], "`--fast`": [], "`--best`": []}
     for name, task in tasks().items():
         if task.prior == prior:
             named["default"].append(name)
         for role in ("fast", "best"):
             order = ranked(role, name)
             if order and order[0] == prior:
-                named[f"--{role}"].append(name)
+                named[f"`--{role}`"].append(name)
     told = [f"{role}: " + " ".join(f"`{task}`" for task in given) for role, given in named.items() if given]
     return [f"| chosen as | {'; '.join(told)} |"] if told else []
 
@@ -306,7 +306,7 @@ def _picture(prior: str) -> str:
     source = Path(card_pictures.__file__).read_text("utf-8")
     folder = keep(f"priors/{prior}", source, lambda folder: card_pictures.make(prior, folder))
     caption = (folder / "caption.txt").read_text()
-    return f"```{{before-after}} before.png after.png\n:alt: A photograph restored by {prior}\n\n{caption}\n```\n"
+    return f"```{{before-after}} before.png after.png\n:alt: A photograph restored by {prior}\n:width: 384\n\n{caption}\n```\n"
 
 
 def _figure(task: str, prior: str) -> str:
