@@ -306,7 +306,8 @@ def _picture(prior: str) -> str:
     source = Path(card_pictures.__file__).read_text("utf-8")
     folder = keep(f"priors/{prior}", source, lambda folder: card_pictures.make(prior, folder))
     caption = (folder / "caption.txt").read_text()
-    return f"```{{before-after}} before.png after.png\n:alt: A photograph restored by {prior}\n:width: 384\n\n{caption}\n```\n"
+    head = f"```{{before-after}} before.png after.png\n:alt: A photograph restored by {prior}\n:width: 384"
+    return f"{head}\n\n{caption}\n```\n"
 
 
 def _figure(task: str, prior: str) -> str:
