@@ -243,7 +243,7 @@ def _settings(prior: str) -> list[str]:
         "## Settings",
         "",
         f"As `--set NAME=VALUE` on the command line, `settings={{…}}` of a function, or arguments of "
-        f"`zeroshot.{prior_class(prior).__name__}`.",
+        f"{{py:class}}`zeroshot.{prior_class(prior).__name__}`, where the letters are explained.",
         "",
     ]
     for setting in settings_of(prior):

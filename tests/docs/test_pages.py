@@ -45,7 +45,7 @@ def shell_commands() -> list[tuple[str, str]]:
         text = path.read_text("utf-8")
         fenced = [block.text for block in page_runs.blocks(text) if block.language in ("sh", "shell")]
         indented = re.findall(
-            r"^    (?:zeroshot|python) .*(?:\\\n.*)*", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.M
+            r"^    (?:zeroshot|python) (?:.*\\\n)*.*", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.M
         )
         for words in page_runs.commands("\n".join([*fenced, *indented])):
             found.append((named(path), shlex.join(words)))
@@ -94,6 +94,8 @@ def _bind(node: ast.AST, bound: dict[str, Any]) -> None:
     elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
         module = importlib.import_module(str(node.module))
         for alias in node.names:
+            if not hasattr(module, alias.name):
+                importlib.import_module(f"{module.__name__}.{alias.name}")
             bound[alias.asname or alias.name] = getattr(module, alias.name)
     elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         bound[node.name] = None
