@@ -10,8 +10,10 @@ import contextlib
 import importlib.util
 import inspect
 import io
+import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -121,7 +123,13 @@ def described(name: str) -> tuple[str, str]:
     """The first line of a script's docstring without its full stop, and the rest."""
     docstring = ast.get_docstring(ast.parse((EXAMPLES / f"{name}.py").read_text("utf-8"))) or name
     first, _, rest = docstring.partition("\n")
+    # Commands that no "::" announces are code nevertheless.
+    rest = re.sub(r"(?<!::\n\n)((?:^ *python .+\n?)+)", _as_code, f"{rest}\n", flags=re.MULTILINE)
     return first.strip().removesuffix("."), rest.strip()
+
+
+def _as_code(lines: re.Match[str]) -> str:
+    return "::\n\n" + textwrap.indent(textwrap.dedent(lines[1]), "    ") + "\n"
 
 
 def page_of(name: str, folder: Path | None) -> str:
@@ -178,7 +186,7 @@ def _write_pages(app: Sphinx) -> None:
             (PAGES / f"{name}.md").write_text(page_of(name, folder), "utf-8")
             overview.append(card_of(name))
         overview += [":::::", ""]
-    names = [name for section in SECTIONS.values() for name in section]
+    names = [f"{name.replace('_', ' ')} <{name}>" for section in SECTIONS.values() for name in section]
     overview += ["```{toctree}", ":hidden:", "", *names, "```", ""]
     (PAGES / "index.md").write_text("\n".join(overview), "utf-8")
 
