@@ -12,7 +12,7 @@ TYPES := rm -rf $(VENV)/types && mkdir -p $(VENV)/types/zeroshot && \
 	ln -s $(CURDIR)/zeroshot/* $(VENV)/types/zeroshot && \
 	ln -s $(CURDIR)/priors $(CURDIR)/generators $(VENV)/types/zeroshot
 
-.PHONY: demo app test test-slow test-random cases bench bench-dip golden lint format stubs clean
+.PHONY: demo app docs test test-slow test-random cases bench bench-dip golden lint format stubs clean
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "zeroshot needs Python 3.10 or newer")'
@@ -28,6 +28,11 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e '.[dev]'
 	touch $@ $(VENV)/.installed $(VENV)/.installed-app
 
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(FORGET_OLD_NAME)
+	$(INSTALL) -e '.[docs]'
+	touch $@ $(VENV)/.installed
+
 # make demo IMAGE=photo.jpg SECONDS=120 restores your own picture instead.
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py $(if $(IMAGE),--image '$(IMAGE)') $(if $(SECONDS),--seconds $(SECONDS))
@@ -40,6 +45,10 @@ $(VENV)/.installed-app: pyproject.toml constraints.txt | $(BIN)/python
 # The page in the browser; PORT=8000 for a port of your own.
 app: $(VENV)/.installed-app
 	$(BIN)/zeroshot app $(if $(PORT),--port $(PORT))
+# The site, in docs/_build/html; its tutorials and examples are run, and again only where something has changed.
+docs: $(VENV)/.installed-docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html: the documentation"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -89,4 +98,5 @@ golden: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/golden.py check
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output benchmarks/output
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output benchmarks/output \
+		docs/_build docs/_made docs/gallery

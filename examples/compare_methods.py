@@ -56,9 +56,10 @@ def save_pair(small: Path, restored: Path, output: str) -> None:
     """The damaged image, its pixels enlarged, beside the best result."""
     after = Image.open(restored)
     before = Image.open(small).resize(after.size, Image.Resampling.NEAREST)
-    pair = Image.new("RGB", (2 * after.width + 8, after.height), "white")
+    gap = max(2, after.width // 64)
+    pair = Image.new("RGB", (2 * after.width + gap, after.height), "white")
     pair.paste(before, (0, 0))
-    pair.paste(after, (after.width + 8, 0))
+    pair.paste(after, (after.width + gap, 0))
     pair.save(output)
 
 
