@@ -10,8 +10,7 @@ import torch
 
 from zeroshot.checks import is_whole, require_choice, require_number, require_positive, require_whole
 from zeroshot.operators import Blur
-from zeroshot.prior import Prior, Run
-from zeroshot.priors.clean import CleanRun
+from zeroshot.prior import CleanRun, Prior, Run
 from zeroshot.priors.untrained.selfdeblur_run import SelfDeblurRun
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class

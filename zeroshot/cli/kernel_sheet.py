@@ -114,6 +114,10 @@ class _Making:
 
             ask_for(self.options.threads)
 
+    def again(self) -> _Making:
+        """Replaces what was written, by the same."""
+        return _Making(argparse.Namespace(**vars(self.options) | {"overwrite": True}))
+
     def __call__(self, pair: tuple[Path, Path]) -> int:
         from zeroshot.kernel_sheet import check_sheet_output, kernel_sheet
 
