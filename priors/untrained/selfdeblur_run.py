@@ -12,8 +12,8 @@ from zeroshot.deadline import seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.kernels import KernelEstimate
 from zeroshot.kernels.kernel_fit import pruned, trimmed
-from zeroshot.kernels.periodic import busiest_part
-from zeroshot.kernels.sharp_image import restored_sparsity
+from zeroshot.kernels.periodic import Canvas, busiest_part
+from zeroshot.kernels.sharp_image import VARIATION_WEIGHT, restored_sparsity, small_variation
 from zeroshot.memory import keep_large_allocations
 from zeroshot.metrics import kernel_similarity
 from zeroshot.noise import estimate_sigma, noise_behind_blur
@@ -75,7 +75,7 @@ class SelfDeblurRun(Run):
 
         side = len(start)
         size = (self.plane.shape[0] + side - 1, self.plane.shape[1] + side - 1)
-        settings = DeepImageSettings(channels=prior.channels)
+        settings = DeepImageSettings(channels=prior.channels, guide="initial")
         canvas = dataclasses.replace(
             problem,
             y=self.plane[None, None],
@@ -97,10 +97,11 @@ class SelfDeblurRun(Run):
         self.frame = Frame(size, network.size_multiple)
         outer = (self.frame.outer[0], self.frame.outer[1])
         z = fixed_input(settings.input, settings.input_depth, outer, settings.input_scale, generator)
+        z = torch.cat([z, self.frame.pad(self._guide(size)[None, None])], dim=1)
         self.z = z.to(self.device).contiguous(memory_format=torch.channels_last)
         self.noise_generator = generator_on(self.device, generator)
         self.perturbation = (
-            Perturbation(self.z, settings.input_depth, prior.perturbation, "pool", self.noise_generator)
+            Perturbation(self.z, self.z.shape[1], prior.perturbation, "pool", self.noise_generator)
             if prior.perturbation
             else None
         )
@@ -114,6 +115,14 @@ class SelfDeblurRun(Run):
         #: The kernel of the result and what speaks for it.
         self.found: dict[str, Any] = {}
         self.image, self.finish_kind = guide_in_time(prior.finish, problem, None, _BEGINNING_SHARE)
+
+    def _guide(self, size: tuple[int, int]) -> torch.Tensor:
+        """The image of small total variation (H, W) with the first kernel, on the canvas of the network's."""
+        side = len(self.start)
+        canvas = Canvas.around(self.plane.cpu(), self.known.cpu(), side // 2)
+        x, _ = small_variation(canvas, self.start, VARIATION_WEIGHT)
+        x = x.roll((side // 2, side // 2), (0, 1))
+        return x[: size[0], : size[1]].clamp(0, 1)
 
     def _make_optimiser(self) -> Muon:
         head = self.network.head.weight
