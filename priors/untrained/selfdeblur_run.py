@@ -26,6 +26,7 @@ from zeroshot.priors.untrained.parametrization import Frame, Perturbation, build
 from zeroshot.priors.untrained.settings import DeepImageSettings
 from zeroshot.problem import Problem
 from zeroshot.randomness import generator_on
+from zeroshot.registry import prior_class
 from zeroshot.solvers.muon import Muon
 from zeroshot.solvers.optimiser import Adam
 
@@ -114,7 +115,9 @@ class SelfDeblurRun(Run):
         self.earlier = self.average.clone()
         #: The kernel of the result and what speaks for it.
         self.found: dict[str, Any] = {}
-        self.image, self.finish_kind = guide_in_time(prior.finish, problem, None, _BEGINNING_SHARE)
+        self.image, self.finish_kind = guide_in_time(
+            prior.finish, problem, _own_settings(prior.finish, problem), _BEGINNING_SHARE
+        )
 
     def _guide(self, size: tuple[int, int]) -> torch.Tensor:
         """The image of small total variation (H, W) with the first kernel, on the canvas of the network's."""
@@ -210,7 +213,9 @@ class SelfDeblurRun(Run):
     def _restored(self, kernel: torch.Tensor) -> torch.Tensor | None:
         """The picture restored with a kernel; None where the time was too short."""
         problem = _with_kernel(self.problem, kernel.to(self.device))
-        image, kind = guide_in_time(self.finish_kind, problem, None, _END_SHARE)
+        image, kind = guide_in_time(
+            self.finish_kind, problem, _own_settings(self.finish_kind, problem), _END_SHARE
+        )
         if kind != self.finish_kind:
             return None
         return _centre(image, tuple(self.problem.reference_shape[-2:])).contiguous()
@@ -281,6 +286,11 @@ def _centre(image: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
     """The part (…, height, width) in the middle."""
     top, left = ((whole - part) // 2 for whole, part in zip(image.shape[-2:], size, strict=True))
     return image[..., top : top + size[0], left : left + size[1]]
+
+
+def _own_settings(kind: str, problem: Problem) -> dict[str, Any]:
+    """Those with which the prior restores by itself, which are finer than those of a guide."""
+    return {} if kind == "initial" else prior_class(kind).for_problem(problem).settings()
 
 
 def _correlation(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
