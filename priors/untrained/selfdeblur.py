@@ -27,7 +27,8 @@ class SelfDeblur(Prior):
     """``min over θ, φ of ‖k(φ) ∗ x(θ) − y − σₜ ε‖²`` for an hourglass x(θ) and a fully connected network k(φ).
 
     It begins at the kernel that the problem has: the one that was found from the picture, or that was told. The
-    softmax at the end of the kernel's network keeps its weights positive and their sum 1. First the image alone is
+    softmax at the end of the kernel's network keeps its weights positive and their sum 1. The hourglass reads, beside
+    noise, the image of small total variation that goes with the first kernel. First the image alone is
     fitted, then both; meanwhile the noise that is added to the measurement, ε anew at each step, falls from `noise`
     to 0, so that coarse structure settles before fine one. What lies beyond the border is fitted with the picture, and
     what is clipped, hidden or held out is not looked at. It ends where the kernel has settled.
@@ -80,11 +81,11 @@ class SelfDeblur(Prior):
     channels: tuple[int, ...] = (8, 16, 32, 32, 32)
     hidden: int = 1000
     margin: int = 2
-    iterations: int = 700
-    warm_up: int = 350
+    iterations: int = 400
+    warm_up: int = 120
     learning_rate: float = 0.01
     kernel_learning_rate: float = 1e-5
-    noise: float = 0.03
+    noise: float = 0.02
     perturbation: float = 0.03
     averaging: float = 0.98
     settled: float = 5e-4

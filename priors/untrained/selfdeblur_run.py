@@ -12,8 +12,9 @@ from zeroshot.deadline import seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.kernels import KernelEstimate
 from zeroshot.kernels.kernel_fit import pruned, trimmed
+from zeroshot.kernels.periodic import Canvas
 from zeroshot.kernels.region import telling_region
-from zeroshot.kernels.sharp_image import restored_sparsity
+from zeroshot.kernels.sharp_image import VARIATION_WEIGHT, restored_sparsity, small_variation
 from zeroshot.memory import keep_large_allocations
 from zeroshot.metrics import kernel_similarity
 from zeroshot.noise import estimate_sigma, noise_behind_blur
@@ -26,6 +27,7 @@ from zeroshot.priors.untrained.parametrization import Frame, Perturbation, build
 from zeroshot.priors.untrained.settings import DeepImageSettings
 from zeroshot.problem import Problem
 from zeroshot.randomness import generator_on
+from zeroshot.registry import prior_class
 from zeroshot.solvers.muon import Muon
 from zeroshot.solvers.optimiser import Adam
 
@@ -77,7 +79,7 @@ class SelfDeblurRun(Run):
 
         side = len(start)
         size = (self.plane.shape[0] + side - 1, self.plane.shape[1] + side - 1)
-        settings = DeepImageSettings(channels=prior.channels)
+        settings = DeepImageSettings(channels=prior.channels, guide="initial")
         canvas = dataclasses.replace(
             problem,
             y=self.plane[None, None],
@@ -99,10 +101,11 @@ class SelfDeblurRun(Run):
         self.frame = Frame(size, network.size_multiple)
         outer = (self.frame.outer[0], self.frame.outer[1])
         z = fixed_input(settings.input, settings.input_depth, outer, settings.input_scale, generator)
+        z = torch.cat([z, self.frame.pad(self._guide(size)[None, None])], dim=1)
         self.z = z.to(self.device).contiguous(memory_format=torch.channels_last)
         self.noise_generator = generator_on(self.device, generator)
         self.perturbation = (
-            Perturbation(self.z, settings.input_depth, prior.perturbation, "pool", self.noise_generator)
+            Perturbation(self.z, self.z.shape[1], prior.perturbation, "pool", self.noise_generator)
             if prior.perturbation
             else None
         )
@@ -115,7 +118,17 @@ class SelfDeblurRun(Run):
         self.earlier = self.average.clone()
         #: The kernel of the result and what speaks for it.
         self.found: dict[str, Any] = {}
-        self.image, self.finish_kind = guide_in_time(prior.finish, problem, None, _BEGINNING_SHARE)
+        self.image, self.finish_kind = guide_in_time(
+            prior.finish, problem, _own_settings(prior.finish, problem), _BEGINNING_SHARE
+        )
+
+    def _guide(self, size: tuple[int, int]) -> torch.Tensor:
+        """The image of small total variation (H, W) with the first kernel, on the canvas of the network's."""
+        side = len(self.start)
+        canvas = Canvas.around(self.plane.cpu(), self.known.cpu(), side // 2)
+        x, _ = small_variation(canvas, self.start, VARIATION_WEIGHT)
+        x = x.roll((side // 2, side // 2), (0, 1))
+        return x[: size[0], : size[1]].clamp(0, 1)
 
     def _make_optimiser(self) -> Muon:
         head = self.network.head.weight
@@ -203,7 +216,9 @@ class SelfDeblurRun(Run):
     def _restored(self, kernel: torch.Tensor) -> torch.Tensor | None:
         """The picture restored with a kernel; None where the time was too short."""
         problem = _with_kernel(self.problem, kernel.to(self.device))
-        image, kind = guide_in_time(self.finish_kind, problem, None, _END_SHARE)
+        image, kind = guide_in_time(
+            self.finish_kind, problem, _own_settings(self.finish_kind, problem), _END_SHARE
+        )
         if kind != self.finish_kind:
             return None
         return _centre(image, tuple(self.problem.reference_shape[-2:])).contiguous()
@@ -274,6 +289,11 @@ def _centre(image: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
     """The part (…, height, width) in the middle."""
     top, left = ((whole - part) // 2 for whole, part in zip(image.shape[-2:], size, strict=True))
     return image[..., top : top + size[0], left : left + size[1]]
+
+
+def _own_settings(kind: str, problem: Problem) -> dict[str, Any]:
+    """Those with which the prior restores by itself, which are finer than those of a guide."""
+    return {} if kind == "initial" else prior_class(kind).for_problem(problem).settings()
 
 
 def _correlation(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

@@ -112,7 +112,6 @@ def test_a_worse_kernel_is_not_kept(monkeypatch):
         "deblur",
         "tv",
         kernel=line(),
-        settings={"tolerance": 1e-3, "iterations": 300},
         progress=False,
     )
     difference = np.asarray(result.image, float) - np.asarray(plain.image, float)
