@@ -48,8 +48,8 @@ NARROWEST, WIDEST = 0.12, 2.0
 #: A kernel whose axes differ by less is round.
 ROUND = 1.12
 #: By how much more probable a Gaussian must be than bicubic, in nats a wave of a single window; the wider kernel also
-#: passes for a softer picture. That of n windows says √n times as much.
-LEAST_GAIN = 0.06
+#: passes for a softer picture, the more so the larger the scale. That of n windows says √n times as much.
+LEAST_GAIN, LEAST_GAIN_OF_HALVES = 0.06, 0.035
 #: The relative uncertainty of the width of a kernel of confidence ½.
 HALF_CONFIDENCE = 0.1
 #: A wave is heard above the noise where its power is that many times its own.
@@ -287,7 +287,8 @@ def _fitted(fit: _Fit, heard: int) -> KernelEstimate:
         "gain": gain,
         "waves": float(heard),
     }
-    if gain < LEAST_GAIN or confidence < LEAST_CONFIDENCE:
+    least = LEAST_GAIN_OF_HALVES if fit.scale == 2 else LEAST_GAIN
+    if gain < least or confidence < LEAST_CONFIDENCE:
         return _bicubic(fit.scale, confidence, evidence)
     if along < ROUND * across:
         width = math.sqrt(along * across)
