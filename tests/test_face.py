@@ -184,7 +184,7 @@ def test_names_and_outlines_of_priors_load_nothing_heavy() -> None:
         ("denoise in.png --iterations 100", "--set iterations=100"),
         ("deblur in.png --kernel 1.6", "gaussian=1.6"),
         ("priors Total-Variation", "tv: total variation"),
-        ("denoise - -o out.png", "read from files"),
+        ("denoise - -o out.png", "standard input is empty"),
         ("denoise --help", "--sigma"),
         ("restore --help", "downsample(4, kernel=lanczos3)"),
         ("--version", zeroshot.__version__),

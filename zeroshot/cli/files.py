@@ -15,8 +15,8 @@ from zeroshot.images.kinds import MICROSCOPE_SUFFIXES, RAW_SUFFIXES, STACK_SUFFI
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 from zeroshot.tasks import tasks
 
-#: The suffixes of what is taken from a folder.
-_READ = {*images.SUFFIXES, *RAW_SUFFIXES, *MICROSCOPE_SUFFIXES, *STACK_SUFFIXES}
+#: The suffixes of what is taken from a folder, beside those of pictures.
+_READ = (*RAW_SUFFIXES, *MICROSCOPE_SUFFIXES, *STACK_SUFFIXES)
 
 
 def checkpoint_of(output: Path) -> Path:
@@ -145,7 +145,7 @@ def images_among(inputs: Iterable[Path]) -> list[Path]:
         held = sorted(
             path
             for path in given.iterdir()
-            if path.suffix.lower() in _READ
+            if (path.suffix.lower() in images.SUFFIXES or path.suffix.lower() in _READ)
             and not path.name.startswith(".")
             and (path.is_file() or is_zarr(path))
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ def check_output(
     *,
     overwrite: bool,
     source: Path | None = None,
-    suffixes: Iterable[str] = tuple(SUFFIXES),
+    suffixes: Collection[str] = SUFFIXES.keys(),
 ) -> None:
     """Check all that can be known of an output before the work: suffix, folder, permission, existing file.
 
@@ -32,7 +32,7 @@ def check_output(
         Whether an existing file may be replaced.
     source : pathlib.Path, optional
         The file that the picture came from (`Picture.source`), which is never replaced.
-    suffixes : iterable of str
+    suffixes : collection of str
         Those that name a format.
 
     Raises
