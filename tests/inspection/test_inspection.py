@@ -13,7 +13,7 @@ from PIL import Image
 
 import zeroshot
 from tests.pictures import as_image, noisy_pixels, sample, seeded
-from zeroshot.inspection import describe
+from zeroshot.inspection import describe, inspection
 from zeroshot.inspection.blur import sharpness_of
 from zeroshot.inspection.resampling import demosaicking_of, resampling_of
 from zeroshot.noise import NoiseModel, add_salt_and_pepper
@@ -144,3 +144,10 @@ def test_no_command_is_told_that_the_file_would_refuse(tmp_path: Path) -> None:
     assert told.commands[0].startswith("zeroshot jpeg")
     assert cmyk.compression.cmyk
     assert not any("zeroshot jpeg" in line for line in cmyk.commands)
+
+
+def test_remedies_are_the_commands_as_data_and_each_goes_on_with_the_file_of_the_one_before() -> None:
+    noisy = zeroshot.inspect(noisy_pixels(CAMERA, 15))
+    assert [(remedy.task, remedy.options) for remedy in noisy.remedies] == [("denoise", {})]
+    for task, outcome in inspection._OUTCOMES.items():
+        assert zeroshot.tasks()[task].outcome == outcome
