@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.doubles import DriftingPrior, interrupt_at
 from tests.pictures import seeded, uniform
 from zeroshot import images
 from zeroshot.estimate import Estimate
+from zeroshot.loop import INTERRUPTED, Listener, Loop
 from zeroshot.metrics import psnr
 from zeroshot.prior import Run
 from zeroshot.stopping import MaxIterations
@@ -95,6 +97,23 @@ def test_the_same_seed_gives_the_same_bytes_and_global_state_is_untouched(image:
     assert first.image.tobytes() == second.image.tobytes()
     assert first.image.tobytes() != other.image.tobytes()
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_a_listener_among_the_callbacks_may_end_the_run(image: np.ndarray, tmp_path: Path) -> None:
+    class Ending(Listener):
+        def stepped(self, loop: Loop, estimate: Estimate) -> None:
+            if estimate.iteration == 7:
+                loop.end(INTERRUPTED)
+
+    saved = tmp_path / "run"
+    how = {"sigma": 0.1, "checkpoint": saved}
+    result = zeroshot.solve(image, "denoise", DriftingPrior(), callbacks=[Ending()], **how)
+    assert (result.iterations, result.interrupted) == (7, True)
+    # As after Ctrl-C there is a checkpoint to go on from.
+    whole = zeroshot.solve(image, "denoise", DriftingPrior(), sigma=0.1)
+    continued = zeroshot.solve(image, "denoise", DriftingPrior(), resume=True, **how)
+    assert continued.iterations == whole.iterations > 7
+    assert np.array_equal(continued.image, whole.image)
 
 
 def test_callbacks_see_every_estimate(image: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 import zeroshot
 from tests.pictures import as_image, noisy_pixels, sample, seeded
-from zeroshot.inspection import describe
+from zeroshot.inspection import describe, inspection
 from zeroshot.inspection.blur import sharpness_of
 from zeroshot.inspection.resampling import demosaicking_of, resampling_of
 from zeroshot.noise import NoiseModel, add_salt_and_pepper
@@ -160,3 +160,10 @@ def test_a_soft_picture_is_to_be_sharpened_and_a_blurred_one_deblurred() -> None
     assert not blurred.sharpness.is_soft
     assert blurred.commands[-1].startswith("zeroshot deblur photo.png --kernel gaussian=")
     assert not zeroshot.inspect(CAMERA).sharpness.is_soft
+
+
+def test_remedies_are_the_commands_as_data_and_each_goes_on_with_the_file_of_the_one_before() -> None:
+    noisy = zeroshot.inspect(noisy_pixels(CAMERA, 15))
+    assert [(remedy.task, remedy.options) for remedy in noisy.remedies] == [("denoise", {})]
+    for task, outcome in inspection._OUTCOMES.items():
+        assert zeroshot.tasks()[task].outcome == outcome
