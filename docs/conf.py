@@ -37,6 +37,9 @@ default_role = "literal"
 # "--fast" is an option and no dash.
 smartquotes = False
 
+# Names of attributes are looked up as if they were links: an "image" of one class is that of several others.
+suppress_warnings = ["ref.python"]
+
 myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 4
 

@@ -62,8 +62,14 @@ def _escape(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: li
     lines[:] = [line if line.lstrip().startswith((">>>", "...")) else escaped(line) for line in lines]
 
 
+def _plain_types(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Types of attributes are words, not names to be looked up: "image" is no attribute of some class."""
+    lines[:] = [re.sub(r"^(\s*:vartype \w+:) ([^`*]+)$", r"\1 *\2*", line) for line in lines]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("missing-reference", _link)
     # Before napoleon, whose own marks are to stay.
     app.connect("autodoc-process-docstring", _escape, priority=100)
+    app.connect("autodoc-process-docstring", _plain_types, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
