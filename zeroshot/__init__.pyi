@@ -36,6 +36,7 @@ from .priors.untrained.data_refinement import IterativeDataRefinement
 from .priors.untrained.deep_image_prior import DeepImagePrior
 from .priors.untrained.noise2noise import ZeroShotNoise2Noise
 from .priors.untrained.pixel2pixel import Pixel2Pixel
+from .priors.untrained.selfdeblur import SelfDeblur
 from .problem import Problem
 from .registry import PriorTable, __version__, prior_names
 from .restoration import Restoration
@@ -109,6 +110,7 @@ __all__ = [
     "Restoration",
     "RichardsonLucy",
     "Run",
+    "SelfDeblur",
     "StoppingRule",
     "TimeBudget",
     "TotalGeneralizedVariation",
