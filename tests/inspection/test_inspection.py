@@ -167,3 +167,18 @@ def test_remedies_are_the_commands_as_data_and_each_goes_on_with_the_file_of_the
     assert [(remedy.task, remedy.options) for remedy in noisy.remedies] == [("denoise", {})]
     for task, outcome in inspection._OUTCOMES.items():
         assert zeroshot.tasks()[task].outcome == outcome
+
+
+def test_counts_of_few_bits_in_16_are_measured_on_their_own_range() -> None:
+    photons = np.random.default_rng(0).poisson(sample("camera")[40:232, 100:292] / 255 * 60)
+    counts = (photons * 25).astype(np.uint16)
+    found = zeroshot.inspect(counts)
+    assert found.form.value_range == (0, 4095)
+    assert found.noise.bright > found.noise.dark + 3
+    assert found.commands == ["zeroshot denoise photo.png --range 0,4095"]
+    with pytest.warns(
+        UserWarning, match=r"none is above 4095, and white is 65535; say value_range=\(0, 4095\)"
+    ):
+        zeroshot.denoise(counts, prior="tv", sigma=0.01)
+    # What fills its range is measured on it.
+    assert zeroshot.inspect(CAMERA[:96, :96].astype(np.uint16) * 257).form.value_range == (0, 65535)

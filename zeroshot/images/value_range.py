@@ -42,7 +42,11 @@ LEAST_SPAN = 1 / 256
 #: Below this share of the values themselves a span is their rounding.
 _LEAST_RELATIVE_SPAN = 1e-5
 #: A range this close to 0 … 1 is not worth a word.
+#: Values of 16 bits that need no more than these leave most of their range empty.
+_FEW_BITS = 14
 _UNNOTICED = 0.01
+#: Values of 16 bits that need no more than these leave most of their range empty.
+_FEW_BITS = 14
 #: Up to this share beyond black or white it is the overshoot of an interpolation, not a range of its own.
 _OVERSHOOT = 0.05
 #: The second difference in both directions, of unit norm: what it leaves of a smooth image is noise.
@@ -218,6 +222,19 @@ def share_range(pictures: list[Picture]) -> list[Picture]:
     ]
 
 
+def counts_of_fewer_bits(picture: Picture) -> Range | None:
+    """0 and the largest count of the bits that 16-bit values need, where that is at most a quarter of theirs.
+
+    Cameras of microscopes store counts of 10 to 14 bits so. None where the range was given, or is needed as a whole.
+    """
+    form = picture.form
+    if form.origin != "type" or form.value_range != (0, 65535):
+        return None
+    largest = round(65535 * float(picture.colours.max()))
+    bits = largest.bit_length()
+    return (0.0, float(2**bits - 1)) if 0 < bits <= _FEW_BITS else None
+
+
 def say_range(picture: Picture) -> None:
     """Tell the user, where black and white are not what was given or what the type says."""
     from zeroshot.images.picture import full_range
@@ -233,6 +250,15 @@ def say_range(picture: Picture) -> None:
         beside = "that span next to nothing between" if _is_faint(low, high) else "beyond"
         text = f"{place}float values {beside} 0 and 1: taken as black {low:.6g}, white {high:.6g}"
         note(OptionWarning(text, choose))
+    elif (counts := counts_of_fewer_bits(picture)) is not None:
+        white = f"{counts[1]:.0f}"
+        choose = Wording(
+            f"; say value_range=(0, {white}) where {white} is white",
+            f"; say --range 0,{white} where {white} is white",
+        )
+        note(
+            OptionWarning(f"{place}16-bit values of which none is above {white}, and white is 65535", choose)
+        )
     elif form.origin == "widened" and not (
         form.given_range == full_range(form.dtype) and max(-low, high - 1) <= _OVERSHOOT
     ):

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zeroshot import images
+from zeroshot.images.value_range import counts_of_fewer_bits
 from zeroshot.inspection.blur import Sharpness, sharpness_of
 from zeroshot.inspection.compression import Compression, compression_of
 from zeroshot.inspection.damage import Impulses, Stripes, impulses_of, stripes_of
@@ -119,10 +122,17 @@ class Inspection:
         """The :attr:`remedies` as lines of the command line."""
         lines, source = [], Path(self.name or "photo.png")
         for remedy in self.remedies:
-            options = "".join(f" {flag(name)} {word}" for name, word in remedy.options.items())
+            options = "".join(f" {flag(name)} {word}" for name, word in remedy.options.items()) + self._range
             lines.append(f"zeroshot {remedy.task} {shlex.quote(str(source))}{options}")
             source = source.with_name(f"{source.stem}.{_OUTCOMES[remedy.task]}.png")
         return lines
+
+    @property
+    def _range(self) -> str:
+        """The option that says what black and white are, where the type does not."""
+        low, high = self.form.value_range
+        told = "" if np.dtype(self.form.dtype).kind == "f" else f" --range {low:.6g},{high:.6g}"
+        return "" if (low, high) in ((0, 1), (0, 255), (0, 65535)) else told
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, JSON-able."""
@@ -173,7 +183,8 @@ class Inspection:
 def inspect(image: Any, *, value_range: tuple[float, float] | None = None) -> Inspection:
     """Look a picture over: its noise, impulses, stripes, compression, scaling and sharpness.
 
-    Nothing is told that is not clear; every finding has its confidence.
+    Nothing is told that is not clear; every finding has its confidence. Values of 16 bits that need at most 14 of
+    them are taken for counts of so many bits, the largest of which is white.
 
     Parameters
     ----------
@@ -205,6 +216,9 @@ def inspect(image: Any, *, value_range: tuple[float, float] | None = None) -> In
     ['zeroshot denoise photo.png']
     """
     picture = images.load(image, value_range=value_range)
+    counts = counts_of_fewer_bits(picture)
+    if counts is not None:
+        picture = images.load(image, value_range=counts)
     if picture.colours.shape[0] != 1:
         raise ValueError(f"inspect takes one picture at a time, got a batch of {picture.colours.shape[0]}")
     colours = picture.colours
