@@ -123,6 +123,8 @@ def test_what_does_not_go_by_parts_is_refused_in_one_line(
     for words, said in (
         (["sr", source, "--scale", "2"], "restored one by one by denoise and deblur, not by sr"),
         (["deblur", source], "parts of a plane need kernel=…"),
+        (["deblur", source, "--kernel", "gaussian=1"], "parts of a plane need sigma=…"),
+        (["deblur", source, "--kernel", "gaussian=9", "--sigma", "1"], "a kernel of 73 is too large"),
         (["denoise", source, "--seconds", "3"], "--seconds goes with what is held at once"),
         (["denoise", source, "-o", tmp_path / "a.tif"], "give an output .zarr"),
         (["denoise", source, "-o", source], "never overwritten"),
@@ -166,3 +168,34 @@ def test_a_plane_of_400_megapixels_on_two_workers_of_2_gibibytes_one_of_which_is
         part = restored[top : top + 500, left : left + 500].astype(float)
         assert abs(part.mean() - 2000) < 2
         assert part.std() < 50
+
+
+def test_a_store_that_holds_the_input_is_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group = zarr.open_group(str(tmp_path / "image.zarr"), mode="w")
+    group.create_array("0", shape=(40, 50), dtype=np.uint16, chunks=(40, 50))[...] = 7
+    words = ["denoise", tmp_path / "image.zarr" / "0", "-o", tmp_path / "image.zarr", "--overwrite"]
+    code, _, err = run(words, capsys)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "never overwritten" in err
+    assert (zarr.open_group(str(tmp_path / "image.zarr"), mode="r")["0"][...] == 7).all()
+
+
+def test_parts_that_are_all_done_only_need_their_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output = tmp_path / "big.zarr", tmp_path / "out.zarr"
+    store(source)
+    finish = engine.Regions.finish
+
+    def fails(self: engine.Regions, *, overwrite: bool) -> None:
+        raise OSError("the name is taken")
+
+    monkeypatch.setattr(engine.Regions, "finish", fails)
+    words = ["denoise", source, "-o", output, "--prior", "dct", "--sigma", "10"]
+    assert run(words, capsys)[0] == 2
+    assert "its channels is" in run([*words, "--resume", "--range", "0,70000"], capsys)[2]
+    monkeypatch.setattr(engine.Regions, "finish", finish)
+    assert run([*words, "--resume", "--jobs", "2"], capsys)[0] == 0
+    assert zarr.open_array(str(output), mode="r").shape == (150, 200)

@@ -7,6 +7,7 @@ restored in any order, by several processes or machines, and those that were don
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import shutil
@@ -17,21 +18,23 @@ from typing import Any
 
 import numpy as np
 
+from zeroshot.checks import is_number
 from zeroshot.files import NotWrittenError
-from zeroshot.images import ImageError
 from zeroshot.images.stack import ArrayStack, Index, Stack, stack_of
 from zeroshot.images.zarr_stack import CHUNK, array_of, create_store, put, put_in_place, target_axes
 from zeroshot.planes import Course, restored_planes
+from zeroshot.registry import __version__
 from zeroshot.request import Request
 from zeroshot.survey import Survey
 from zeroshot.tasks import task_named
+from zeroshot.tasks.deblur import blur_weights
 
 #: The height and width of a part, and how much of its neighbours is restored along.
 SIDE, MARGIN = 2 * CHUNK, 64
 #: Planes of more pixels are restored in parts.
 LARGEST_PLANE = 45_000_000
-#: The tasks whose pixels depend on their surroundings only, and the option that would be found anew in every part.
-LOCAL_TASKS = {"denoise": None, "deblur": "kernel"}
+#: The tasks whose pixels depend on their surroundings only.
+LOCAL_TASKS = ("denoise", "deblur")
 _DONE, _RUN = ".zeroshot-done", "run.json"
 
 
@@ -53,7 +56,7 @@ class Region:
 class Windows(Stack):
     """The parts of a stack with their margins, as the planes of another one: all are of one size.
 
-    Its axes are those of the stack, and before the rows one, "W", that counts the parts of a plane.
+    Its axes are those of the stack, and before the rows one that counts the parts of a plane.
 
     Parameters
     ----------
@@ -63,12 +66,11 @@ class Windows(Stack):
 
     def __init__(self, stack: ArrayStack) -> None:
         height, width = stack.plane_shape[:2]
-        if "W" in stack.axes:
-            raise ImageError("the axis W is what parts are counted by; give it another letter")
         self.stack = stack
+        counter = next(letter for letter in "WQPVUABDE" if letter not in stack.axes)
         self._corners = list(itertools.product(range(0, height, SIDE), range(0, width, SIDE)))
         size = tuple(min(length, SIDE + 2 * MARGIN) for length in (height, width))
-        self.axes = f"{stack.counted}WYX{stack.axes[len(stack.counted) + 2 :]}"
+        self.axes = f"{stack.counted}{counter}YX{stack.axes[len(stack.counted) + 2 :]}"
         self.shape = (*stack.lengths, len(self._corners), *size, *stack.plane_shape[2:])
         self.dtype, self.source, self.metadata = stack.dtype, stack.source, stack.metadata
 
@@ -108,7 +110,7 @@ class Windows(Stack):
 
 
 def windows_of(source: Path, axes: str | None = None) -> Windows | None:
-    """The parts of a Zarr store, or None where its planes are restored as wholes.
+    """The parts of a Zarr store, or None where the source is no array.
 
     Raises
     ------
@@ -140,10 +142,24 @@ def require_local(task: str, options: dict[str, Any]) -> None:
         raise ValueError(
             f"parts of a plane are restored one by one by {' and '.join(LOCAL_TASKS)}, not by {name}"
         )
-    needed = LOCAL_TASKS[name]
-    if needed is not None and (options.get(needed) is None or str(options[needed]).startswith("auto")):
+    level = options.get("sigma")
+    if level is not None and not is_number(level):
+        raise ValueError("parts of a plane take one sigma for all pixels, not an image of it")
+    if name != "deblur":
+        return
+    for needed in ("kernel", "sigma"):
+        if options.get(needed) is None or str(options[needed]).startswith("auto"):
+            raise ValueError(
+                f"parts of a plane need {needed}=…: what is found in one part is not that of another"
+            )
+    if options.get("boundary") not in (None, "unknown"):
+        raise ValueError("parts of a plane are deblurred with boundary='unknown' only")
+    shape = tuple(blur_weights(options["kernel"]).shape)
+    if max(shape[:-2], default=1) > 1:
+        raise ValueError("parts of a plane need one kernel, not one that changes over the field")
+    if max(shape[-2:]) > 2 * MARGIN + 1:
         raise ValueError(
-            f"parts of a plane need {needed}=…: what is found in one part is not that of another"
+            f"parts of a plane have margins of {MARGIN} pixels: a kernel of {max(shape[-2:])} is too large"
         )
 
 
@@ -185,8 +201,10 @@ class Regions:
         """
         record = self.partial / _DONE / _RUN
         told = json.loads(json.dumps(self._fingerprint(), sort_keys=True, default=str))
+        if self.partial.exists() and not record.is_file():
+            shutil.rmtree(self.partial)  # it was left before it was complete
         if self.partial.exists():
-            known = json.loads(record.read_text("utf-8")) if record.is_file() else {}
+            known = json.loads(record.read_text("utf-8"))
             for name in told:
                 if known.get(name) != told[name]:
                     there, here = known.get(name), told[name]
@@ -208,8 +226,14 @@ class Regions:
             "task": request.task,
             "prior": request.prior,
             "settings": request.settings,
-            "options": {name: str(value) for name, value in self.options.items()},
+            "options": {name: _told(value) for name, value in self.options.items()},
             "seed": request.seed,
+            "tiling": str(request.tiling),
+            "axes": self.axes,
+            "channels": Course(self.survey, ArrayStack(np.zeros((1, 1)), "YX")).planned()["stack"][
+                "channels"
+            ],
+            "version": __version__,
             "input_sha256": self.survey.sha256,
             "side": [SIDE, MARGIN],
         }
@@ -249,8 +273,8 @@ class Regions:
         place |= {"Y": slice(region.top, region.bottom), "X": slice(region.left, region.right)}
         try:
             target = array_of(self.partial, "r+")
-            axes = target_axes(windows.stack.axes, windows.metadata, self.output)
-            put(target, axes, place, windows.inner(index, restored))
+            ordered = target_axes(windows.stack.axes, windows.metadata, self.output)
+            put(target, ordered, place, windows.inner(index, restored))
             self._mark(index).touch()
         except OSError as error:
             raise NotWrittenError(f"{self.partial}: cannot be written: {error.strerror or error}") from None
@@ -260,15 +284,17 @@ class Regions:
 
     def finish(self, *, overwrite: bool) -> None:
         """Give the store its name."""
-        kept = self.partial / _DONE
-        aside = self.partial.with_name(f"{self.partial.name}-done")
-        kept.rename(aside)
-        try:
-            put_in_place(self.partial, self.output, overwrite)
-        except OSError:
-            aside.rename(kept)
-            raise
-        shutil.rmtree(aside, ignore_errors=True)
+        put_in_place(self.partial, self.output, overwrite)
+        shutil.rmtree(self.output / _DONE, ignore_errors=True)
+
+
+def _told(value: Any) -> str:
+    """An option in words that differ where the values do."""
+    if isinstance(value, np.ndarray):
+        return hashlib.sha256(value.tobytes()).hexdigest()
+    if isinstance(value, str | Path) and Path(value).is_file():
+        return hashlib.sha256(Path(value).read_bytes()).hexdigest()
+    return str(value)
 
 
 def partial_of(output: Path) -> Path:

@@ -70,9 +70,16 @@ class Survey:
 
 
 def surveyed(
-    stack: Stack, task: str, options: dict[str, Any], value_range: tuple[float, float] | None
+    stack: Stack,
+    task: str,
+    options: dict[str, Any],
+    value_range: tuple[float, float] | None,
+    *,
+    may_be_empty: bool = False,
 ) -> Survey:
     """The range and the noise of each channel, from one pass over all planes and a second over some.
+
+    Planes without any value are refused, unless they `may_be_empty`.
 
     Raises
     ------
@@ -87,6 +94,8 @@ def surveyed(
         values = plane[..., :3] if plane.ndim == 3 else plane
         if values.dtype.kind == "f":
             values = values[np.isfinite(values)]
+            if not values.size and not may_be_empty:
+                raise images.ImageError(f"plane {index} has no value that is a number; leave it out")
         if values.size:
             channel = stack.channel_of(index)
             low, high = extent[channel]

@@ -85,6 +85,7 @@ def test_a_part_is_cut_with_its_mask(noisy: np.ndarray) -> None:
     assert np.array_equal(part.values, noisy[1, 16:48, 24:56])
     assert np.argwhere(~part.options["mask"]).min(axis=0).tolist() == [4, 6]
     assert part.options["sigma"] == 0.01
+    assert part.value_range == value_range(noisy)
     assert restored(part)[0].shape == (32, 32)
 
 

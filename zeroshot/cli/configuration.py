@@ -34,7 +34,21 @@ _EVERY = "all"
 _VARIABLE = "ZEROSHOT_CONFIG"
 #: What belongs to one run, or could lose somebody's data unasked.
 _OF_ONE_RUN = frozenset(
-    {"help", "help_all", "version", "output", "overwrite", "resume", "preview", "trace", "maps", "latent"}
+    {
+        *(
+            "help",
+            "help_all",
+            "version",
+            "output",
+            "overwrite",
+            "resume",
+            "preview",
+            "trace",
+            "maps",
+            "latent",
+        ),
+        *("format", "scheduler"),
+    }
 )
 
 
@@ -166,7 +180,8 @@ def _default(parser: Parser, key: str, value: Any) -> Iterator[Default]:
     typed = next(flag for flag in action.option_strings if flag.startswith("--"))
     try:
         if isinstance(action, argparse._AppendAction):
-            pairs = value.items() if isinstance(value, dict) else [one.partition("=")[::2] for one in value]
+            given = [value] if isinstance(value, str) else value
+            pairs = given.items() if isinstance(given, dict) else [one.partition("=")[::2] for one in given]
             words = [f"{name}={one}" for name, one in pairs]
             shown = " ".join(f"{typed} {word}" for word in words)
             yield Default(action.dest, shown, [_converted(action, word) for word in words])

@@ -11,6 +11,7 @@ from pathlib import Path
 from zeroshot import images
 from zeroshot.cli.output_names import written_name
 from zeroshot.files import beside, require_writable
+from zeroshot.images.files import holds
 from zeroshot.images.kinds import MICROSCOPE_SUFFIXES, RAW_SUFFIXES, STACK_SUFFIXES, is_zarr
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 from zeroshot.tasks import tasks
@@ -57,8 +58,12 @@ def require_apart(read: Iterable[tuple[str, Path]], written: Iterable[tuple[str,
     ValueError
         With the two headings and the path.
     """
-    taken = {_identity(path): f"is {what}, which is never overwritten" for what, path in reversed([*read])}
+    read = [*read]
+    taken = {_identity(path): f"is {what}, which is never overwritten" for what, path in reversed(read)}
     for what, path in written:
+        held = next((kind for kind, source in read if path != source and holds(path, source)), None)
+        if held is not None:
+            raise ValueError(f"{what} has {held} in it, which is never overwritten: {path}")
         key = _identity(path)
         if key in taken:
             raise ValueError(f"{what} {taken[key]}: {path}")

@@ -21,9 +21,10 @@ def goes_by_regions(options: argparse.Namespace) -> bool:
     """Whether the input is a Zarr store whose planes are too large, or that several processes are to share."""
     if len(options.inputs) != 1 or not is_zarr(options.inputs[0]):
         return False
-    if options.scheduler is not None or options.jobs > 1:
+    from zeroshot.regions import LOCAL_TASKS, is_large, windows_of
+
+    if options.scheduler is not None or (options.jobs > 1 and options.command in LOCAL_TASKS):
         return True
-    from zeroshot.regions import is_large, windows_of
 
     windows = windows_of(options.inputs[0], options.axes)
     return windows is not None and is_large(windows)
@@ -61,7 +62,7 @@ def restore_regions(options: argparse.Namespace, source: Path, output: Path, tol
     _check_written(options, source, output, partial_of(output))
     windows = windows_of(source, options.axes)
     assert windows is not None
-    survey = surveyed(windows, options.command, values, options.value_range)
+    survey = surveyed(windows, options.command, values, options.value_range, may_be_empty=True)
     if not options.quiet:
         say_channels(windows.stack, survey)
     if options.overwrite and not options.resume:
@@ -74,10 +75,11 @@ def restore_regions(options: argparse.Namespace, source: Path, output: Path, tol
     regions.create(windows)
     jobs = [(Path(f"{source}, {windows.region(index)}"), index) for index in waiting(regions, windows)]
     work = _Restoring(options, regions)
-    with side_by_side(options, work, len(jobs)) as processes, log_lines(not options.quiet):
-        code = over_images(jobs, work, processes=processes, advice="; --resume goes on from here")
-    if code:
-        return code
+    if jobs:
+        with side_by_side(options, work, len(jobs)) as processes, log_lines(not options.quiet):
+            code = over_images(jobs, work, processes=processes, advice="; --resume goes on from here")
+        if code:
+            return code
     regions.finish(overwrite=options.overwrite)
     seconds = time.monotonic() - began
     if options.json:

@@ -36,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
     """
     options.task_values = task_values(options)
     if kernel_sheet.is_asked_for(options):
+        if is_piped(options):
+            raise ValueError("--kernel sheet goes with files, not with '-'")
         return kernel_sheet.run(options)
     _check_options(options)
     require_several(options)
@@ -124,7 +126,8 @@ def _restore_single(options: argparse.Namespace) -> int:
     if wants_folder:
         make_folder(output.parent)
     if goes_by_regions(options):
-        return restore_regions(options, source, output, _told(options))
+        with reserved([output]):
+            return restore_regions(options, source, output, _told(options))
     if _is_finished(options, output):
         if not (options.quiet or options.json):
             say(f"{output} is finished already")
@@ -178,7 +181,7 @@ class _Restoring:
 
     def __call__(self, pair: tuple[Path, Path]) -> int:
         source, output = pair
-        if _is_finished(self.options, output):
+        if _is_finished(self.options, output) and not self.options.overwrite:
             return 0
         if not source.exists():
             raise FileNotFoundError(f"{source}: there is no such file")
@@ -201,7 +204,7 @@ def _outputs(options: argparse.Namespace) -> list[tuple[Path, Path]]:
 
 
 def _is_finished(options: argparse.Namespace, output: Path) -> bool:
-    return options.resume and output.is_file() and not files.checkpoint_of(output).exists()
+    return options.resume and output.exists() and not files.checkpoint_of(output).exists()
 
 
 def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int:

@@ -64,8 +64,13 @@ def check_not_input(path: str | os.PathLike, source: Path | None) -> None:
         same = os.path.samefile(path, source)
     except OSError:  # one of them does not exist (any more)
         same = Path(path).absolute() == source.absolute()
-    if same:
+    if same or holds(path, source):
         raise ImageError(f"the output is the input, which is never overwritten: {path}")
+
+
+def holds(path: str | os.PathLike, source: str | os.PathLike) -> bool:
+    """Whether a Zarr store that is to be replaced has `source` in it."""
+    return is_zarr(Path(path)) and Path(os.path.realpath(source)).is_relative_to(os.path.realpath(path))
 
 
 def read_provenance(path: str | os.PathLike) -> dict[str, Any] | None:

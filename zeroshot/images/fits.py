@@ -165,7 +165,10 @@ def _resize_coordinates(header: Any, enlarged: tuple[float, float]) -> None:
             continue
         if f"CRPIX{number}" in header:
             header[f"CRPIX{number}"] = (header[f"CRPIX{number}"] - 0.5) * factor + 0.5
-        for name in (f"CDELT{number}", *(f"CD{row}_{number}" for row in (1, 2, 3))):
+        matrix = [f"CD{row}_{number}" for row in (1, 2, 3)]
+        if not any(name in header for name in matrix) and f"CTYPE{number}" in header:
+            header.setdefault(f"CDELT{number}", 1.0)  # which it is where it is not said
+        for name in (f"CDELT{number}", *matrix):
             if name in header:
                 header[name] = header[name] / factor
 

@@ -29,6 +29,8 @@ _IMAGEJ_TYPES, _IMAGEJ_ORDER = ("uint8", "uint16", "float32"), "TZCYXS"
 #: What tifffile works out by itself of a hyperstack.
 _IMAGEJ_DERIVED = ("ImageJ", "images", "channels", "slices", "frames", "hyperstack")
 _WHITE_IS_ZERO = 0
+#: What OME-XML calls the units that OME-Zarr writes out.
+_OME_UNITS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "meter": "m", "angstrom": "Å"}
 _KINDS = {**SUFFIXES, **STACK_SUFFIXES}
 _INCH = 2
 
@@ -172,7 +174,7 @@ def _told(
             return "plain", {"metadata": None, "description": changed}
     if metadata.description is not None:
         return "plain", {"metadata": None, "description": metadata.description.encode() or None}
-    if set(axes) <= set("TZCYXS"):
+    if set(axes) <= set("TZCYXS") and dtype != np.float16:  # which OME does not know
         return "ome", {"metadata": {"axes": axes, **_ome_values(axes, shape, metadata, enlarged)}}
     return "shaped", {"metadata": {"axes": axes}}
 
@@ -185,7 +187,7 @@ def _ome_values(
     for axis, factor in factors.items():
         if metadata.scale.get(axis):
             values[f"PhysicalSize{axis}"] = metadata.scale[axis] / factor
-            values[f"PhysicalSize{axis}Unit"] = metadata.unit or "µm"
+            values[f"PhysicalSize{axis}Unit"] = _OME_UNITS.get(metadata.unit or "", metadata.unit or "µm")
     if metadata.scale.get("T"):
         values["TimeIncrement"] = metadata.scale["T"]
     if "C" in axes and len(metadata.names) == shape[axes.index("C")]:

@@ -120,6 +120,14 @@ class _TiffStack(Stack):
     def __init__(self, path: Path, data: Any, opened: Any, series: Any, axes: str | None) -> None:
         keyframe = series.keyframe
         self._check(keyframe)
+        elsewhere = {page.parent.filehandle.name for page in series.pages if page is not None} - {
+            opened.filehandle.name
+        }
+        if elsewhere:
+            others = ", ".join(sorted(elsewhere)[:3])
+            raise ImageError(
+                f"has planes in other files ({others}), which are not read along; join them into one"
+            )
         self._path, self.source = path, path.absolute()
         self.dtype = np.dtype(series.dtype).newbyteorder("=")
         self.metadata = _metadata(data, opened, keyframe, series)

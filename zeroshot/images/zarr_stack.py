@@ -216,7 +216,11 @@ def put_in_place(partial: Path, path: Path, overwrite: bool) -> None:
         raise OutputExistsError(f"{path}: exists already", CHOOSE_ANOTHER)
     replaced = path.with_name(f".zeroshot-{secrets.token_hex(8)}.part")
     os.rename(path, replaced)
-    os.rename(partial, path)
+    try:
+        os.rename(partial, path)
+    except OSError:
+        os.rename(replaced, path)
+        raise
     shutil.rmtree(replaced, ignore_errors=True)
 
 

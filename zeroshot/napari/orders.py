@@ -50,6 +50,8 @@ class Order:
         Of the task.
     seconds : float or None
         The budget.
+    value_range : tuple of float or None
+        Black and white, where the values are a part of others.
     """
 
     values: np.ndarray
@@ -58,6 +60,7 @@ class Order:
     prior: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     seconds: float | None = None
+    value_range: tuple[float, float] | None = None
 
     @property
     def planes(self) -> int:
@@ -80,7 +83,10 @@ class Order:
             return values[place]
 
         options = {name: part(value) for name, value in self.options.items()}
-        return replace(self, values=part(self.values), axes=self.axes[stacked:], options=options)
+        whole = None if self.values.dtype.kind == "b" else self.value_range or value_range(self.values)
+        return replace(
+            self, values=part(self.values), axes=self.axes[stacked:], options=options, value_range=whole
+        )
 
 
 def axes_of(shape: Sequence[int], is_rgb: bool, labels: Sequence[str] = ()) -> str:
@@ -104,7 +110,7 @@ def axes_of(shape: Sequence[int], is_rgb: bool, labels: Sequence[str] = ()) -> s
         raise ValueError(f"a layer needs rows and columns, got one of shape {tuple(shape)}")
     count = len(shape) - len(plane)
     named = [label.upper() for label in labels[: len(labels) - 2]][-count:] if count else []
-    if len(named) == count and len(set(named)) == count and all(one in "TZCP" for one in named):
+    if len(named) == count and len(set(named)) == count and set(named) <= set("TZCP"):
         return "".join(named) + plane
     if count > len(_UNNAMED):
         raise ValueError(f"a layer of {len(shape)} axes has more than can be named")
@@ -167,7 +173,9 @@ def restored(
         order.task,
         order.prior,
         seconds=order.seconds,
-        value_range=None if order.values.dtype.kind == "b" else value_range(order.values),
+        value_range=None
+        if order.values.dtype.kind == "b"
+        else order.value_range or value_range(order.values),
         callbacks=[watching],
         progress=False,
         axes=order.axes if is_stack else None,

@@ -121,7 +121,7 @@ _DAMAGE_BOUNDARY = Option(
 )
 
 
-def _kernel(kernel: Any) -> torch.Tensor:
+def blur_weights(kernel: Any) -> torch.Tensor:
     """The blur kernel (height, width) that a user means: an array, a file, or text such as gaussian=1.6.
 
     Or kernels on a grid, (rows, columns, height, width).
@@ -217,7 +217,7 @@ def _with_misfit(problem: Problem, blur: Blurring, options: Options, clipped: to
 def _blur(kernel: Any, boundary: str) -> Blurring:
     from zeroshot.operators.space_varying_blur import blur_by
 
-    return blur_by(_kernel(kernel), boundary="valid" if boundary == "unknown" else boundary)
+    return blur_by(blur_weights(kernel), boundary="valid" if boundary == "unknown" else boundary)
 
 
 def _recorded_boundary(picture: Picture) -> str | None:
