@@ -236,13 +236,14 @@ class SelfDeblurRun(Run):
         return KernelEstimate(weights, "free", {}, max(0.0, found["confidence"]), found["evidence"])
 
     def findings(self) -> dict[str, Any]:
-        """The kernel and what speaks for it, and whether it is the networks'."""
+        """Whether the kernel is the networks', and then what it is and what speaks for it."""
         estimate = self.kernel()
         if estimate is None:
             return {}
+        if not self.found["fitted"]:  # what is known of the first one stands
+            return {"kernel_fitted": False, "kernel_likeness": round(self.found["confidence"], 4)}
         weights = [[round(float(one), 6) for one in row] for row in estimate.kernel]
-        fitted = bool(self.found["fitted"])
-        return {"kernel_fitted": fitted, "kernel": {**estimate.to_dict(), "weights": weights}}
+        return {"kernel_fitted": True, "kernel": {**estimate.to_dict(), "weights": weights}}
 
     def arrays(self) -> dict[str, torch.Tensor]:
         """The kernel."""

@@ -63,7 +63,9 @@ def require_several(options: argparse.Namespace) -> None:
         In one line.
     """
     if options.scheduler is not None and len(options.inputs) == 1 and options.inputs[0].is_file():
-        raise ValueError("--scheduler goes with several images or a folder; one image is restored here")
+        raise ValueError(
+            "--scheduler goes with several images, a folder or a Zarr store; one image is restored here"
+        )
 
 
 @contextmanager

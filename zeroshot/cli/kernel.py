@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zeroshot.cli import files
-from zeroshot.cli.messages import say_page
+from zeroshot.cli.messages import say, say_page
 from zeroshot.cli.values import positive, value_range, whole
 from zeroshot.files import require_writable
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError, visible
@@ -87,6 +88,8 @@ def run(options: argparse.Namespace) -> int:
         say_page(json.dumps({"file": str(source), **found.to_dict()}, indent=2, ensure_ascii=False))
     else:
         say_page(_as_text(source, options.task, found))
+        if options.output is not None:
+            say(f"{options.output}: the kernel, for --kernel {shlex.quote(str(options.output))}")
     return 0
 
 

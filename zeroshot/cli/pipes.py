@@ -50,7 +50,7 @@ def through_pipes(options: argparse.Namespace, run: Callable[[argparse.Namespace
         given.inputs = [source]
         result = Path(folder) / f"standard-output{_suffix(source, options.format)}"
         if writes:
-            given.output = str(result)
+            given.output, given.is_piped = str(result), True
         try:
             with contextlib.redirect_stdout(sys.stderr) if writes else contextlib.nullcontext():
                 code = run(given)

@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
         In one line, before any work.
     """
     options.task_values = task_values(options)
+    options.is_piped = False
     if kernel_sheet.is_asked_for(options):
         if is_piped(options):
             raise ValueError("--kernel sheet goes with files, not with '-'")
@@ -239,7 +240,8 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
         written = _write(options, restoration, output, overwrite=replace)
     if restoration.interrupted:
         if written:
-            goes_on = "--resume continues" if checkpoint.exists() else "it has no checkpoint"
+            can_resume = checkpoint.exists() and not options.is_piped
+            goes_on = "--resume continues" if can_resume else "it has no checkpoint"
             say(f"zeroshot: interrupted; the best image so far is {output}, {goes_on}", sys.stderr)
         return INTERRUPTED
     if not written:
@@ -248,9 +250,9 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
     with contextlib.suppress(OSError):
         checkpoint.unlink(missing_ok=True)
     if options.json:
-        say(_json_summary(source, output, restoration))
+        say(_json_summary(options, source, output, restoration))
     elif not options.quiet:
-        say(_summary(output, restoration))
+        say(_summary("standard output" if options.is_piped else str(output), restoration))
     return 0
 
 
@@ -295,7 +297,8 @@ def _restore_stack(options: argparse.Namespace, source: Path, output: Path) -> i
         )
         return INTERRUPTED
     if options.json:
-        facts = {"shape": written.shape, "axes": written.axes, "iterations": written.iterations}
+        facts: dict[str, Any] = {"task": options.command, "shape": written.shape, "axes": written.axes}
+        facts |= {"iterations": written.iterations, "noise": written.noise_in_words}
         facts |= {"seconds": round(written.seconds, 3), "stopped_by": written.stopped_by}
         say(json.dumps({"input": str(source), "output": str(output), **facts}, ensure_ascii=False))
     elif not options.quiet:
@@ -362,11 +365,11 @@ def _write(options: argparse.Namespace, restoration: Any, output: Path, *, overw
     return all(done)
 
 
-def _json_summary(source: Path, output: Path, restoration: Any) -> str:
+def _json_summary(options: argparse.Namespace, source: Path, output: Path, restoration: Any) -> str:
     """How it went, in one line for programs; the output itself holds the whole provenance."""
     facts = {
         "input": str(source),
-        "output": str(output),
+        "output": "-" if options.is_piped else str(output),
         "task": restoration.provenance["task"],
         "prior": restoration.provenance["prior"],
         "iterations": restoration.iterations,
@@ -378,7 +381,7 @@ def _json_summary(source: Path, output: Path, restoration: Any) -> str:
     return json.dumps(facts, ensure_ascii=False)
 
 
-def _summary(output: Path, restoration: Any) -> str:
+def _summary(output: str, restoration: Any) -> str:
     noise = f", {restoration.noise_in_words}" if restoration.noise_in_words else ""
     ranking = restoration.findings.get("ranking")
     judged = [row for row in ranking or () if "expected_gain" in row]

@@ -42,6 +42,7 @@ from zeroshot.images.tiff_directories import (
     is_picture,
 )
 from zeroshot.images.tiff_segments import COMPRESSIONS, Segments
+from zeroshot.spelling import Wording
 
 XMP_TAG, ICC_TAG, DNG_VERSION, SOFTWARE, COLOUR_MAP, SUB_DIRECTORIES = 700, 34675, 50706, 305, 320, 330
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
@@ -199,10 +200,11 @@ def _remarks_on_stacks(page: Page) -> list[str]:
         return []
     size = f"{page.samples} × {page.height} × {page.width}"
     if page.samples == 4:
+        pages = Wording("; say axes='ZYX' where they are pages", "; say --axes ZYX where they are pages")
         raise ImageError(
-            f"holds an array of {size}, which may be 4 pages or RGB and alpha in separate planes; save one page as a "
-            "file of its own, or the colours with their channels last"
-        )
+            f"holds an array of {size}, which may be 4 pages or RGB and alpha in separate planes", pages,
+            ", or save the colours with their channels last",
+        )  # fmt: skip
     return [f"holds an array of {size} that is marked as RGB, and is read so"]
 
 
