@@ -14,7 +14,7 @@ from PIL import Image
 from zeroshot.operators import Blur, Downsample, kernels, parse
 from zeroshot.operators.expression import blur_kernel
 from zeroshot.operators.plane_files import kernel_file, mask_file
-from zeroshot.tasks.deblur import _kernel
+from zeroshot.tasks.deblur import blur_weights
 
 LIMIT = kernels.LARGEST_SIDE
 
@@ -176,14 +176,14 @@ def test_hostile_expressions_are_one_short_line(text, recwarn):
 )
 def test_the_text_of_a_kernel_is_no_expression(text):
     with pytest.raises(ValueError, match=r"\S") as caught:
-        _kernel(text)
+        blur_weights(text)
     assert len(str(caught.value)) < 300
 
 
 def test_the_text_of_a_kernel_is_the_blur_of_that_name():
     assert torch.equal(blur_kernel("gaussian=8/5"), Blur.gaussian(1.6).kernel)
     assert torch.equal(blur_kernel(" motion=9 , angle=-20 "), Blur.motion(9, -20).kernel)
-    assert torch.equal(_kernel("disk=2.5"), Blur.disk(2.5).kernel)
+    assert torch.equal(blur_weights("disk=2.5"), Blur.disk(2.5).kernel)
 
 
 def test_large_kernels_are_those_of_the_formula():
