@@ -22,6 +22,7 @@ SHOWN = {
     "pnp": "inpaint",
     "red": "deblur",
     "richardson_lucy": "deblur",
+    "selfdeblur": "deblur",
     "tgv": "inpaint",
     "unsupervised_wiener": "deblur",
     "wiener": "deblur",
