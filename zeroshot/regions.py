@@ -79,13 +79,7 @@ class Windows(Stack):
         region = self.region(index)
         top, left = self._corner(region)
         height, width = self.plane_shape[:2]
-        place = dict(zip(self.stack.counted, region.index, strict=True))
-        cut: dict[str, int | slice] = {**place, "Y": slice(top, top + height), "X": slice(left, left + width)}
-        given = self.stack.given_axes
-        part = np.asarray(self.stack.array[tuple(cut.get(one, slice(None)) for one in given)])
-        left_axes = [one for one in given if one not in place]
-        turned = part.transpose([left_axes.index(one) for one in self.stack.axes if one not in place])
-        return np.ascontiguousarray(turned, turned.dtype.newbyteorder("="))
+        return self.stack.part(region.index, slice(top, top + height), slice(left, left + width))
 
     def region(self, index: Index) -> Region:
         """What a part is to fill: no two have a pixel in common."""

@@ -155,8 +155,13 @@ class ArrayStack(Stack):
         self.metadata = metadata or StackMetadata()
 
     def plane(self, index: Index) -> np.ndarray:
+        return self.part(index)
+
+    def part(self, index: Index, rows: slice = slice(None), columns: slice = slice(None)) -> np.ndarray:
+        """Some rows and columns of a plane; no more of the array is read."""
         place = dict(zip(self.counted, index, strict=True))
-        part = np.asarray(self.array[tuple(place.get(one, slice(None)) for one in self.given_axes)])
+        cut: dict[str, int | slice] = {**place, "Y": rows, "X": columns}
+        part = np.asarray(self.array[tuple(cut.get(one, slice(None)) for one in self.given_axes)])
         left = [one for one in self.given_axes if one not in place]
         turned = part.transpose([left.index(one) for one in self.axes if one not in place])
         return np.ascontiguousarray(turned, turned.dtype.newbyteorder("="))
