@@ -204,6 +204,16 @@ def test_a_state_with_a_number_that_is_not_finite_is_no_good_state() -> None:
     assert not all_finite({"a": [{"b": torch.tensor([1.0, torch.nan])}]})
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_one_number_among_many_is_seen(dtype: torch.dtype, value: float) -> None:
+    largest = torch.full((7, 301), torch.finfo(dtype).max, dtype=dtype)
+    state = {"a": [torch.zeros(0, dtype=dtype), torch.ones((), dtype=dtype)], "b": largest.t()}
+    assert all_finite(state)
+    largest[6, 300] = value
+    assert not all_finite(state)
+
+
 # --- its state ---------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -297,12 +298,50 @@ def test_equal_options_are_described_equally_and_others_are_not(image: np.ndarra
 
 
 def test_previews_are_written_and_counted(image: np.ndarray, tmp_path: Any) -> None:
-    preview = tmp_path / "preview.png"
+    preview, iterates = tmp_path / "preview.png", []
     result = zeroshot.solve(
-        image, "denoise", DriftingPrior(), sigma=0.1, preview=preview, preview_seconds=1e-6
+        image,
+        "denoise",
+        DriftingPrior(),
+        sigma=0.1,
+        preview=preview,
+        preview_seconds=1e-6,
+        callbacks=[lambda estimate, run: iterates.append(estimate.image.clone())],
     )
-    assert preview.exists()
-    assert len(result.history.previews) == 120
+    steps = result.history.previews
+    assert steps
+    assert steps == sorted(set(steps))
+    written = zeroshot.images.load(preview).colours
+    assert torch.allclose(written, iterates[steps[-1]].clamp(0, 1), atol=1 / 255)
+
+
+def test_a_preview_that_takes_long_to_write_holds_nothing_up(
+    image: np.ndarray, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+    save = zeroshot.images.save
+
+    def slow(picture: Any, path: Any, **options: Any) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            assert over.wait(60), "the run waits for its preview"
+        save(picture, path, **options)
+
+    def watched(estimate: Any, run: Any) -> None:
+        if estimate.iteration == 120:
+            over.set()
+
+    monkeypatch.setattr("zeroshot.watch.images.save", slow)
+    result = zeroshot.solve(
+        image,
+        "denoise",
+        DriftingPrior(),
+        sigma=0.1,
+        preview=tmp_path / "preview.png",
+        preview_seconds=1e-6,
+        callbacks=[watched],
+    )
+    # What was due meanwhile is left out; the one that was begun is there when the run has ended.
+    assert result.history.previews == [0]
 
 
 def test_the_first_estimate_is_previewed_before_the_run_has_begun(image: np.ndarray, tmp_path: Any) -> None:

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,6 +104,7 @@ class Watch:
             preview = None
             if self.preview is not None:
                 preview = Preview(self.preview, self.preview_seconds, picture, history)
+                held.callback(preview.close)
                 listeners.append(preview)
             listeners += [one if isinstance(one, Listener) else Told(one) for one in self.callbacks]
             listeners += [interrupted, *([] if checkpoint is None else [checkpoint])]
@@ -280,28 +282,67 @@ def _bar_class() -> Any:
 
 
 class Preview(Listener):
-    """Writes the estimate to an image file every `every` seconds."""
+    """Writes the estimate to an image file every `every` seconds, while the run goes on.
+
+    Neither a slow disk nor the coding of a large picture holds a run up: a thread writes, and what is due while it
+    still does is left out. A GPU goes on while the picture is copied from it.
+    """
 
     def __init__(self, path: str | Path, every: float, picture: images.Picture, history: History) -> None:
         self.path, self.every = path, every
         self._picture, self._history = picture, history
         self._last = -math.inf
         self._tolerated = Tolerance("the preview")
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
+        self._writing: Future[None] | None = None
+        self._step = 0
 
     def stepped(self, loop: Loop, estimate: Estimate) -> None:
-        """Write a preview where one is due, and note it in the history."""
+        """Begin to write a preview where one is due; the history notes it when it is written."""
+        if self._writing is not None:
+            if not self._writing.done():
+                return
+            self._finish()
         if time.monotonic() - self._last < self.every:
             return
-        if self.show(loop.problem.framed(estimate.image)):
-            self._history.previews.append(len(self._history) - 1)
-        self._last = time.monotonic()
+        self._last, self._step = time.monotonic(), len(self._history) - 1
+        copy, copied = _copied_to_host(loop.problem.framed(estimate.image))
+        self._writing = self._writer.submit(self._write, copy, copied)
 
-    def show(self, colours: torch.Tensor) -> bool:
-        """Write an image (1, C, H, W); whether that was possible."""
+    def show(self, colours: torch.Tensor) -> None:
+        """Write an image (1, C, H, W), and wait for it."""
         with self._tolerated():
-            images.save(self._picture.with_colours(colours.float().cpu()), self.path, overwrite=True)
-            return True
-        return False
+            self._write(colours.cpu(), None)
+
+    def close(self) -> None:
+        """Wait for what is still being written."""
+        self._finish()
+        self._writer.shutdown()
+
+    def _finish(self) -> None:
+        """Wait for the writer, and note what became of it."""
+        writing, self._writing = self._writing, None
+        if writing is None:
+            return
+        with self._tolerated():
+            writing.result()
+            self._history.previews.append(self._step)
+
+    def _write(self, colours: torch.Tensor, copied: torch.cuda.Event | None) -> None:
+        if copied is not None:
+            copied.synchronize()
+        images.save(self._picture.with_colours(colours.float()), self.path, overwrite=True)
+
+
+def _copied_to_host(image: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
+    """A copy that later steps do not change, and the event after which it holds the image, where that is later."""
+    if image.device.type != "cuda":
+        return image.detach().to("cpu", copy=True), None
+    copy = torch.empty(image.shape, dtype=image.dtype, pin_memory=True)
+    copy.copy_(image.detach(), non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record(torch.cuda.current_stream(image.device))
+    return copy, copied
 
 
 class Interruption(Listener):
