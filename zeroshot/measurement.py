@@ -16,6 +16,7 @@ from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask, has_wide_hole
 from zeroshot.operators.operator import Operator
 from zeroshot.operators.window import Window
+from zeroshot.precision import exact_sum, widest
 
 #: How bright a pixel may be that clipped measurements see, others of such a picture; and how much of it they see.
 _BRIGHTEST, _BRIGHT, _SEEN = 16.0, 2.0, 0.01
@@ -193,9 +194,9 @@ class Measurement:
                 variance = (term.gain * self.y + term.readout**2).clamp(min=0)
             which = self.counted()
             if which is None:
-                return math.sqrt(variance.mean(dtype=torch.float64).item())
-            total = (variance * which).sum(dtype=torch.float64).item()
-            return math.sqrt(total / max(which.sum(dtype=torch.float64).item(), 1))
+                return math.sqrt(variance.mean(dtype=widest(variance.device)).item())
+            total = exact_sum(variance * which)
+            return math.sqrt(total / max(exact_sum(which), 1))
         return estimate_sigma(self.y, self.measured) if self.sigma is None else self.sigma
 
     def white_level(self) -> float:

@@ -18,3 +18,8 @@ def exact_sum(values: torch.Tensor) -> float:
 def widened(values: torch.Tensor) -> torch.Tensor:
     """The same values in the widest precision of their device."""
     return values.to(widest(values.device))
+
+
+def where_exact(values: torch.Tensor) -> torch.Tensor:
+    """The same values where there is double precision: on their own device, or on the host."""
+    return values if widest(values.device) == torch.float64 else values.cpu()

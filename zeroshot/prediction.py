@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from zeroshot.data_terms import DataTerm
+from zeroshot.precision import widened
 from zeroshot.problem import Problem
 from zeroshot.validation_split import pixels_to_judge_by, put_aside
 
@@ -65,7 +66,7 @@ def worse_than_first_estimate(problem: Problem, image: torch.Tensor) -> WorsePre
     part, aside = put_aside(problem, _ASIDE, torch.Generator().manual_seed(0))
     which = aside.expand_as(problem.y) > 0
     ours, first = (
-        (problem.operator(one) - problem.y).abs()[which].double() for one in (image, part.initial())
+        widened((problem.operator(one) - problem.y).abs()[which]) for one in (image, part.initial())
     )
     difference = (ours - first).mean().item()
     error = (ours - first).std().item() / math.sqrt(len(ours))

@@ -62,7 +62,7 @@ def held_out(problem: Problem, window: Window | None, fraction: float, seed: int
 
     def errors(image: torch.Tensor) -> torch.Tensor:
         penalty = seen.data_term.penalty(seen.operator(image), seen.y)
-        return penalty[aside.expand_as(penalty) > 0].double().cpu()
+        return penalty[aside.expand_as(penalty) > 0].cpu().double()
 
     term, chance = seen.data_term, 0.0
     if isinstance(term, Gaussian):
@@ -125,7 +125,7 @@ def coarser(problem: Problem, seed: int) -> Examination | None:
     def errors(restored: torch.Tensor) -> torch.Tensor:
         # Errors of neighbouring pixels go together: blocks of them are what is independent.
         squares = (restored - truth).square().mean(dim=1, keepdim=True)
-        return functional.avg_pool2d(squares, 4, ceil_mode=True).flatten().double().cpu()
+        return functional.avg_pool2d(squares, 4, ceil_mode=True).flatten().cpu().double()
 
     whole = problem.reference_shape
     # What noise the truth has, all predict equally badly.

@@ -90,16 +90,16 @@ def fitted_power_law(
     with the rest is in the place of the sampler of F. Orieux, J.-F. Giovannelli, T. Rodet: Bayesian estimation of
     regularization and point spread function parameters for Wiener–Hunt deconvolution, JOSA A 27 (2010).
     """
-    power, (height, width), parts = _welch(planes.double().cpu())
+    power, (height, width), parts = _welch(planes.cpu().double())
     frequency = _frequencies(height, width)
     seen = frequency >= _LEAST_PERIODS / min(height, width)
     if not bool(seen.any()):
         seen = frequency > 0
-    gain = torch.fft.rfft2(_wrapped(response.double().cpu(), height, width)).abs().square()[seen]
+    gain = torch.fft.rfft2(_wrapped(response.cpu().double(), height, width)).abs().square()[seen]
     shape = 1.0 if level is None else spectrum.over_fft(level[None], height, width)[0][seen].clamp(min=1e-6)
     observed, logarithm = power[:, seen], frequency[seen].log()
     total = observed.mean(dim=1).clamp(min=1e-14)
-    start = 0.1 * total if noise is None else noise.double().cpu()
+    start = 0.1 * total if noise is None else noise.cpu().double()
     theta = torch.stack(
         [
             (total / 30).log(),

@@ -16,6 +16,7 @@ import torch
 from zeroshot.checks import require_choice, require_number, require_positive
 from zeroshot.patches.borders import reflected
 from zeroshot.patches.smoothing import gaussian_blur
+from zeroshot.precision import widened
 from zeroshot.priors.denoising import DenoisingPrior
 
 Conductance = Literal["exponential", "rational"]
@@ -72,7 +73,7 @@ def _diffuse(noisy: torch.Tensor, velocity: Velocity, wanted: float) -> torch.Te
     x, removed = noisy, 0.0
     for _ in range(MAX_STEPS):
         following = x.add(velocity(x), alpha=TIME_STEP)
-        now = float((following - noisy).square().mean(dtype=torch.float64))
+        now = float(widened((following - noisy).square()).mean())
         if now >= wanted:
             return torch.lerp(x, following, _share(noisy, x, following, wanted))
         if now - removed < AT_REST * wanted:
@@ -83,7 +84,7 @@ def _diffuse(noisy: torch.Tensor, velocity: Velocity, wanted: float) -> torch.Te
 
 def _share(noisy: torch.Tensor, x: torch.Tensor, following: torch.Tensor, wanted: float) -> float:
     """How much of the last step reaches the wanted variance: the root s of mean (x − y + s (x⁺ − x))² = wanted."""
-    so_far, step = (x - noisy).double(), (following - x).double()
+    so_far, step = widened(x - noisy), widened(following - x)
     a, b = float(step.square().mean()), float((step * so_far).mean())
     c = float(so_far.square().mean()) - wanted
     return min(1.0, max(0.0, (-b + math.sqrt(max(b * b - a * c, 0.0))) / a))

@@ -15,6 +15,7 @@ import torch
 
 from zeroshot.checks import require_choice, require_positive, require_whole
 from zeroshot.patches.smoothing import gaussian_blur
+from zeroshot.precision import widest
 from zeroshot.priors.denoising import DenoisingPrior
 
 Method = Literal["recursive", "normalized"]
@@ -160,13 +161,13 @@ def normalized_convolution(image: torch.Tensor, distances: torch.Tensor, deviati
     """
     channels, height, width = image.shape
     # Double precision: the sums of a whole column are subtracted from each other.
-    place = torch.zeros(width, height, dtype=torch.float64, device=image.device)
-    torch.cumsum(distances.T, dim=1, dtype=torch.float64, out=place[:, 1:])
+    place = torch.zeros(width, height, dtype=widest(image.device), device=image.device)
+    torch.cumsum(distances.T, dim=1, dtype=widest(image.device), out=place[:, 1:])
     reach = math.sqrt(3) * deviation
     first = torch.searchsorted(place, place - reach, side="left")
     last = torch.searchsorted(place, place + reach, side="right")
-    sums = image.new_zeros(channels, width, height + 1, dtype=torch.float64)
-    torch.cumsum(image.transpose(-1, -2), dim=-1, dtype=torch.float64, out=sums[..., 1:])
+    sums = image.new_zeros(channels, width, height + 1, dtype=widest(image.device))
+    torch.cumsum(image.transpose(-1, -2), dim=-1, dtype=widest(image.device), out=sums[..., 1:])
     both = (index.expand(channels, -1, -1) for index in (last, first))
     upper, lower = (sums.gather(-1, index) for index in both)
     mean = (upper - lower) / (last - first)

@@ -10,6 +10,7 @@ import torch
 
 from zeroshot.checks import require_choice
 from zeroshot.colour import from_opponent, to_opponent
+from zeroshot.precision import widened
 from zeroshot.priors.denoising import DenoisingPrior
 
 Response = Literal["wiener", "gaussian"]
@@ -69,8 +70,8 @@ class FourierLowPass(DenoisingPrior):
     def _gain(self, plane: torch.Tensor, frequency: torch.Tensor, sigma: float) -> torch.Tensor:
         """G on the grid of frequencies, (H, W), 1 at frequency 0."""
         ring = (frequency * (RINGS / math.sqrt(0.5))).ceil().long().clamp(max=RINGS).flatten()
-        count = torch.bincount(ring, minlength=RINGS + 1).double()
-        power = torch.bincount(ring, plane.double().square().flatten(), minlength=RINGS + 1)
+        count = widened(torch.bincount(ring, minlength=RINGS + 1))
+        power = torch.bincount(ring, widened(plane).square().flatten(), minlength=RINGS + 1)
         spectrum = (falling_means(power[1:], count[1:]) - sigma**2).clamp_(min=0)
         if self.response == "gaussian":
             cut_off = _best_cut_off(spectrum, count[1:], sigma)
@@ -100,7 +101,7 @@ def _best_cut_off(spectrum: torch.Tensor, count: torch.Tensor, sigma: float) -> 
     """The cut-off of the Gaussian gain with the least expected error, in cycles per pixel."""
     first, last, steps = CUT_OFFS
     candidates = torch.logspace(math.log10(first), math.log10(last), steps, dtype=torch.float64)
-    candidates = candidates.to(spectrum.device)
+    candidates = candidates.to(spectrum)
     middle = (torch.arange(RINGS, device=spectrum.device) + 0.5) * (math.sqrt(0.5) / RINGS)
     gain = torch.exp(middle.square() / (-2 * candidates[:, None].square()))
     error = ((1 - gain).square() * spectrum + gain.square() * sigma**2) * count
@@ -130,10 +131,11 @@ def inverse_cosine_transform(coefficients: torch.Tensor) -> torch.Tensor:
 
 def _turns(size: int, like: torch.Tensor) -> torch.Tensor:
     """exp(−iπk / 2n) with the scale of the orthonormal transform."""
-    angle = torch.arange(size, dtype=torch.float64, device=like.device) * (-math.pi / (2 * size))
+    angle = torch.arange(size, dtype=torch.float64) * (-math.pi / (2 * size))
     scale = torch.full_like(angle, math.sqrt(2 / size))
     scale[0] = math.sqrt(1 / size)
-    return torch.polar(scale, angle).to(torch.complex64 if like.dtype == torch.float32 else torch.complex128)
+    kind = torch.complex64 if like.dtype == torch.float32 else torch.complex128
+    return torch.polar(scale, angle).to(like.device, kind)
 
 
 def _transform_rows(rows: torch.Tensor) -> torch.Tensor:

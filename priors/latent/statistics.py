@@ -112,7 +112,7 @@ def _computed(network: Generator, samples: int, wanted: int | None) -> LatentSta
             classes = torch.randint(network.label_dim, (count,), generator=draw)
             classes = classes if wanted is None else torch.full_like(classes, wanted)
             label = functional.one_hot(classes, network.label_dim).to(z)
-        before = functional.leaky_relu(network.mapping(z, label)[:, 0], 1 / SLOPE).double().cpu()
+        before = functional.leaky_relu(network.mapping(z, label)[:, 0], 1 / SLOPE).cpu().double()
         total = total + before.sum(dim=0)
         squares = squares + before.square().sum(dim=0)
     mean = total / samples

@@ -13,6 +13,7 @@ from zeroshot.data_terms import Gaussian
 from zeroshot.estimate import Estimate
 from zeroshot.operators.identity import Identity
 from zeroshot.operators.mask import Mask
+from zeroshot.precision import widened
 from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
 from zeroshot.solvers.singular_values import singular_value_thresholding, spectral_norm
@@ -52,7 +53,7 @@ class NuclearNormCompletion:
                 f"{tuple(known.shape)}"
             )
         self._known = known > 0.5
-        self._matrix = torch.where(self._known, matrix.double(), 0.0)
+        self._matrix = torch.where(self._known, widened(matrix), 0.0)
         self._distance = distance
         self._size = torch.linalg.vector_norm(self._matrix).item()
         norm = spectral_norm(self._matrix)

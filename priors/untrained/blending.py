@@ -13,6 +13,7 @@ import torch
 
 from zeroshot.operators import Identity, Mask
 from zeroshot.operators.mask import distance_from_known
+from zeroshot.precision import widened, widest
 from zeroshot.problem import Problem
 from zeroshot.stopping.held_out import clearly_less
 
@@ -127,14 +128,14 @@ class HoleBlend:
         # All that the sums below need of a depth.
         distances, index = depth.round().unique(return_inverse=True)
         agreement, energy = (
-            torch.zeros(len(distances), dtype=torch.float64, device=image.device).index_add_(
-                0, index, one.double()
+            torch.zeros(len(distances), dtype=widest(image.device), device=image.device).index_add_(
+                0, index, widened(one)
             )
             for one in (missed * difference, difference.square())
         )
         found, least = (0.0, _FADINGS[0]), 0.0
         for length in _FADINGS:
-            fading = torch.exp(-(distances.double() - 1) / length)
+            fading = torch.exp(-(widened(distances) - 1) / length)
             total, cross = float((fading.square() * energy).sum()), float((fading * agreement).sum())
             height = min(self.largest, max(0.0, cross / total)) if total > 0 else 0.0
             error = height * height * total - 2 * height * cross

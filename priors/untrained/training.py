@@ -19,6 +19,7 @@ from zeroshot.checks import require_choice, require_positive, require_whole
 from zeroshot.deadline import seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.memory import keep_large_allocations
+from zeroshot.precision import exact_sum
 from zeroshot.prior import Run
 from zeroshot.priors.untrained.networks.plain import Plain
 from zeroshot.problem import Problem
@@ -154,7 +155,7 @@ class TrainingRun(Run):
         began = time.monotonic()
         count = max(1, min(self._settings.block, self.planned - self.iteration))
         # Read once for all: each value that is read makes the host wait for a GPU.
-        total = float(torch.stack([self._update() for _ in range(count)]).double().sum())
+        total = exact_sum(torch.stack([self._update() for _ in range(count)]))
         updated = time.monotonic()
         with torch.no_grad():
             image = self.denoised().clamp(0, 1)

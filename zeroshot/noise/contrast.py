@@ -12,6 +12,8 @@ import math
 import torch
 from torch.nn import functional
 
+from zeroshot.precision import widened
+
 #: Side of the squares whose means are compared.
 WINDOW = 5
 #: Levels of noise that are taken off the range of the means, which is what the noise adds to it.
@@ -46,7 +48,7 @@ def contrasts(images: torch.Tensor, sigma: float = 0.0) -> torch.Tensor:
     means = functional.avg_pool2d(images, window, stride=1)
     spread = (means.amax(dim=(2, 3)) - means.amin(dim=(2, 3))).amax(dim=1)
     noise = NOISE_LEVELS * sigma / math.sqrt(window[0] * window[1])
-    variance = images.double().var(dim=(2, 3), correction=0).amax(dim=1) - sigma**2
+    variance = widened(images).var(dim=(2, 3), correction=0).amax(dim=1) - sigma**2
     texture = 2 * variance.clamp(min=0).sqrt()
     pairs = zip(spread.tolist(), texture.tolist(), strict=True)
     found = [max(width - noise, fine, sigma) / SLACK for width, fine in pairs]

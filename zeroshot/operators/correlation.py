@@ -130,7 +130,7 @@ class Correlation(nn.Module):
         bounded through samples on a grid: a trigonometric polynomial of degree n exceeds its largest of N
         samples by at most 1/cos(πn/N) per axis.
         """
-        kernel = self.kernel.double().cpu()
+        kernel = self.kernel.cpu().double()
         if self.stride == 1 and bool((kernel >= 0).all()):
             return float(kernel.sum())
         s = self.stride

@@ -326,8 +326,8 @@ def _otsu(values: torch.Tensor, bins: int = 256) -> float:
     highest = values.max().item()
     if highest == 0:
         return 0.0
-    counts = torch.histc(values.float(), bins, 0.0, highest).double()
-    centres = (torch.arange(bins, dtype=torch.float64, device=values.device) + 0.5) * (highest / bins)
+    counts = torch.histc(values.float().cpu(), bins, 0.0, highest).double()
+    centres = (torch.arange(bins, dtype=torch.float64) + 0.5) * (highest / bins)
     below, sums = counts.cumsum(0), (counts * centres).cumsum(0)
     above = below[-1] - below
     difference = sums / below.clamp(min=1) - (sums[-1] - sums) / above.clamp(min=1)

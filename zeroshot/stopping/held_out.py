@@ -12,6 +12,7 @@ import torch
 from zeroshot.checks import require_fraction, require_whole
 from zeroshot.estimate import Estimate
 from zeroshot.operators.mask import distance_from_known
+from zeroshot.precision import widened
 from zeroshot.problem import Problem
 from zeroshot.stopping.minimum import MinimumSeeking
 
@@ -145,7 +146,7 @@ class HeldOutGain(MinimumSeeking):
 
 def clearly_less(errors: torch.Tensor, reference: torch.Tensor) -> bool:
     """Whether errors are less than others at the same pixels by more than the standard error of the difference."""
-    gains = (reference - errors).double()
+    gains = widened(reference - errors)
     if len(gains) < 2:
         return float(gains.mean()) > 0
     deviation, mean = torch.stack(torch.std_mean(gains)).tolist()

@@ -10,6 +10,7 @@ import torch
 
 from zeroshot.checks import require_fraction, require_whole
 from zeroshot.estimate import Estimate
+from zeroshot.precision import where_exact
 from zeroshot.problem import Problem
 from zeroshot.stopping.minimum import MinimumSeeking
 
@@ -60,7 +61,7 @@ class WindowedMovingVariance(MinimumSeeking):
 
     def measure(self, estimate: Estimate) -> float | None:
         # A single bad iterate must not spoil the sums of all that follow.
-        frame = torch.nan_to_num(self._subset(estimate.newest).to(torch.float16))
+        frame = where_exact(torch.nan_to_num(self._subset(estimate.newest).to(torch.float16)))
         if self._frames is None or self._frames.shape[1] != frame.numel():
             self._frames = torch.zeros(self.window, frame.numel(), dtype=torch.float16, device=frame.device)
             self._sum = torch.zeros(frame.numel(), dtype=torch.float64, device=frame.device)
@@ -100,7 +101,7 @@ class WindowedMovingVariance(MinimumSeeking):
         self._energies, self._next = list(state["energies"]), state["next"]
         self._frames = None
         if state["frames"] is not None:
-            self._frames = state["frames"].to(self._device, copy=True)
+            self._frames = where_exact(state["frames"].to(self._device, copy=True))
             self._sum = self._frames.sum(dim=0, dtype=torch.float64)
 
 

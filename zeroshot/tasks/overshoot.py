@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from zeroshot.precision import exact_sum
+
 #: The side of the neighbourhoods whose darkest and brightest pixel bound an edge, and of those that tell flat parts.
 _EDGE, _FLAT = 3, 5
 #: How many variances of the noise a neighbourhood may have and be flat.
@@ -49,7 +51,7 @@ class LocalRange:
     def findings(self, image: torch.Tensor) -> dict[str, Any]:
         """The share of the values of an image that are at a bound."""
         held = (image <= self.lower) | (image >= self.upper)
-        return {"share_held_back": round(float(held.double().mean()), 4)}
+        return {"share_held_back": round(exact_sum(held) / held.numel(), 4)}
 
 
 def _largest(values: torch.Tensor) -> torch.Tensor:

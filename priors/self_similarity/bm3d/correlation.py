@@ -104,7 +104,7 @@ def patch_covariances(noise: NoiseModel, transform: torch.Tensor, reach: int) ->
     reach : int
         The largest displacement.
     """
-    lines = transform.double().cpu()
+    lines = transform.cpu().double()
     period = max(PERIOD, 2 * reach + 2)
     shifts = torch.arange(-reach, reach + 1) % period
     gains = torch.fft.fft(lines, n=period).abs().square()

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch.nn import functional
 
+from zeroshot.precision import exact_sum, widest
 from zeroshot.solvers.thresholds import firm, hard, soft
 
 Penalty = Literal["soft", "hard", "firm"]
@@ -38,7 +39,7 @@ def penalty_value(band: torch.Tensor, threshold: torch.Tensor, penalty: Penalty)
         values = threshold * size - size.square() / 4
     else:
         values = threshold * band.abs()
-    return values.sum(dtype=torch.float64).item()
+    return exact_sum(values)
 
 
 def noisy_threshold(band: torch.Tensor, noise: float, choice: Choice, radius: int) -> torch.Tensor:
@@ -119,7 +120,7 @@ def _sure(band: torch.Tensor, noise: float) -> torch.Tensor:
     squares = band.square().flatten(-2).sort(dim=-1).values
     count = squares.shape[-1]
     number = torch.arange(1, count + 1, device=band.device, dtype=squares.dtype)
-    below = squares.cumsum(dim=-1, dtype=torch.float64).to(squares)
+    below = squares.cumsum(dim=-1, dtype=widest(band.device)).to(squares)
     risk = below + squares * (count - number) - 2 * noise**2 * number
     best = squares.gather(-1, risk.argmin(dim=-1, keepdim=True)).sqrt()[..., None]
     # No threshold at all has the risk n σ², which is 0 in the units above.
