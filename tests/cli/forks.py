@@ -131,9 +131,9 @@ def _become(order: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update({**order["environment"], **_ONE_THREAD})
     sys.argv = ["zeroshot", *order["words"]]
-    sys.stdin = open(0, closefd=False)
-    sys.stdout = open(1, "w", closefd=False)
-    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    sys.stdin = os.fdopen(0, closefd=False)
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     exec(order["before"], {})
 
