@@ -65,9 +65,10 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# One thread a process: two processes of two threads each would fight over two cores.
+# One thread a process: two processes of two threads each would fight over two cores. Files in their order, which ends
+# with quick ones: by the number of their tests, those of few long tests would come last, and one process wait for them.
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: lint
 	$(BIN)/pytest -q -m slow

@@ -4,12 +4,16 @@ What can be generated is: tutorials are run, examples become the gallery, and ca
 figures and settings from the package. ``docs/ext`` has one module for each.
 """
 
+import logging
 import sys
 from pathlib import Path
 
 import zeroshot
 
 sys.path.insert(0, str(Path(__file__).parent / "ext"))
+
+# Before a package of the theme does it, which would show whatever is logged from the level INFO on.
+logging.basicConfig(level=logging.WARNING)
 
 project = "zeroshot"
 author = "The zeroshot authors"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
@@ -68,7 +69,8 @@ def as_if_it_were_the_first() -> Iterator[None]:
     """What the process shares is for every test as it was for the first: what is drawn, and on how many threads."""
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 – whoever draws from it gets the same in any order
-    torch.manual_seed(0)
+    # torch.manual_seed notes the whole stack for every device that is not there: that takes longer than most tests.
+    (torch.manual_seed if torch.cuda.is_available() else torch.default_generator.manual_seed)(0)
     threads = torch.get_num_threads()
     yield
     if torch.get_num_threads() != threads:
@@ -85,6 +87,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     # Looks at every tensor operation would make the time go on by how many there are.
     monkeypatch.setattr(polling, "_look", lambda first: None)
     return clock
+
+
+@pytest.fixture
+def logged() -> Iterator[list[logging.LogRecord]]:
+    """What the package logs from the level INFO on."""
+    logger, records = logging.getLogger("zeroshot"), []
+    handler, level = logging.Handler(logging.INFO), logger.level
+    handler.emit = records.append  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield records
+    logger.setLevel(level)
+    logger.removeHandler(handler)
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pytest
 
@@ -62,12 +60,11 @@ def test_what_the_default_cannot_do_goes_to_the_next_that_can():
     assert made.image.shape == (32, 32, 3)
 
 
-def test_the_choice_is_logged_in_one_line_and_a_name_is_not(holes, caplog):
+def test_the_choice_is_logged_in_one_line_and_a_name_is_not(holes, logged):
     image, mask = holes
-    with caplog.at_level(logging.INFO, "zeroshot"):
-        zeroshot.solve(image, "inpaint", "tv", mask=mask, progress=False)
-        assert not caplog.records
-        zeroshot.solve(image, "inpaint", mask=mask, progress=False)
-    (record,) = caplog.records
+    zeroshot.solve(image, "inpaint", "tv", mask=mask, progress=False)
+    assert not logged
+    zeroshot.solve(image, "inpaint", mask=mask, progress=False)
+    (record,) = logged
     assert record.getMessage().startswith(f"inpaint with {tasks()['inpaint'].prior} (the default")
     assert "zeroshot priors --task inpaint" in record.getMessage()

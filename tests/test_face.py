@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import subprocess
 import sys
 import textwrap
@@ -73,23 +74,6 @@ def test_dir_shows_the_face_and_no_modules_by_accident() -> None:
         assert f":`{name}`" in str(zeroshot.__doc__), name
 
 
-def test_what_the_readme_names_is_there_right_after_the_import() -> None:
-    python("""
-    import zeroshot
-    assert callable(zeroshot.compare.compare) and callable(zeroshot.metrics.psnr)
-    """)
-
-
-def test_the_priors_are_listed_by_a_call_and_stay_a_package() -> None:
-    python("""
-    import sys, zeroshot
-    assert list(zeroshot.priors()) == zeroshot.prior_names() and "torch" not in sys.modules
-    assert str(zeroshot.priors()).splitlines()[-1].startswith("zsn2n: ")
-    import zeroshot.priors.denoising as denoising
-    assert zeroshot.priors.denoising is denoising and zeroshot.priors()
-    """)
-
-
 def test_another_name_of_a_task_is_told_where_it_is() -> None:
     with pytest.raises(AttributeError, match=r"'upscale'; that task is zeroshot\.sr"):
         _ = zeroshot.upscale  # type: ignore[attr-defined]
@@ -107,31 +91,38 @@ def test_a_misspelt_name_is_an_error_that_python_can_mend() -> None:
         exec("from zeroshot import NoSuchPrior")
 
 
-def test_tasks_and_solve_are_functions_whatever_was_imported() -> None:
-    python("""
+#: What loads no PyTorch stands first.
+IMPORTS = [
+    """
+import sys, zeroshot
+assert list(zeroshot.priors()) == zeroshot.prior_names()
+assert str(zeroshot.priors()).splitlines()[-1].startswith("zsn2n: ")
+from zeroshot import images
+assert zeroshot.images is images and "torch" not in sys.modules
+import zeroshot.priors.denoising as denoising
+assert zeroshot.priors.denoising is denoising and zeroshot.priors()
+""",
+    "import zeroshot; assert zeroshot.stopping.Plateau is zeroshot.Plateau",
+    "import zeroshot; assert callable(zeroshot.compare.compare) and callable(zeroshot.metrics.psnr)",
+    "import zeroshot, zeroshot.tasks, zeroshot.solve",
+    "import zeroshot.tasks, zeroshot.solve, zeroshot",
+    "import zeroshot; zeroshot.tasks; zeroshot.solve; import zeroshot.tasks, zeroshot.solve",
+    "from zeroshot.tasks import Task; from zeroshot.solve import resolve_device; import zeroshot",
+    "from zeroshot import tasks, solve; import zeroshot",
+    "from zeroshot import *; import zeroshot",
+]
+
+
+def test_the_face_is_the_same_whatever_was_imported() -> None:
+    """In one process, which forgets the package before each piece of code."""
+    python(f"""
     import sys
-    for imports in (
-        "import zeroshot, zeroshot.tasks, zeroshot.solve",
-        "import zeroshot.tasks, zeroshot.solve, zeroshot",
-        "import zeroshot; zeroshot.tasks; zeroshot.solve; import zeroshot.tasks, zeroshot.solve",
-        "from zeroshot.tasks import Task; from zeroshot.solve import resolve_device; import zeroshot",
-        "from zeroshot import tasks, solve; import zeroshot",
-        "from zeroshot import *; import zeroshot",
-    ):
+    for code in {IMPORTS}:
         for module in [one for one in sys.modules if one.partition(".")[0] == "zeroshot"]:
             del sys.modules[module]
-        exec(imports)
-        assert "deblur" in zeroshot.tasks(), imports
-        assert zeroshot.solve is sys.modules["zeroshot.solve"].solve, imports
-    """)
-
-
-def test_submodules_are_loaded_when_asked_for() -> None:
-    python("""
-    import sys, zeroshot
-    from zeroshot import images
-    assert zeroshot.images is images and "torch" not in sys.modules
-    assert zeroshot.stopping.Plateau is zeroshot.Plateau
+        exec(code)
+        assert "deblur" in zeroshot.tasks(), code
+        assert zeroshot.solve is sys.modules["zeroshot.solve"].solve, code
     """)
 
 
@@ -173,46 +164,56 @@ def test_names_and_outlines_of_priors_load_nothing_heavy() -> None:
     assert python(code).split() == []
 
 
-@pytest.mark.parametrize("options", [[], ["-OO"]], ids=["plain", "without docstrings"])
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ("--help", "usage: zeroshot"),
-        ("denoise --help-all", "--checkpoint-seconds"),
-        ("", "give a command"),
-        ("in.png", "is no command"),
-        ("denoise in.png --iterations 100", "--set iterations=100"),
-        ("deblur in.png --kernel 1.6", "gaussian=1.6"),
-        ("priors Total-Variation", "tv: total variation"),
-        ("denoise - -o out.png", "standard input is empty"),
-        ("denoise --help", "--sigma"),
-        ("restore --help", "downsample(4, kernel=lanczos3)"),
-        ("--version", zeroshot.__version__),
-        ("tasks", "deblur: "),
-        ("priors", "tv: total variation"),
-        ("priors tv", "The relative duality gap"),
-        ("priors nosuch", "there is no prior 'nosuch'"),
-        ("info made.png made.tiff", '"seed": 7'),
-        ("info missing.png", "there is no such file"),
-        ("denoise missing.png -o out.png", "missing.png"),
-        ("denoise in.png -o out.png --sigam 25", "--sigam"),
-    ],
-)
-def test_commands_that_need_no_network_load_no_pytorch(
-    arguments: str, told: str, options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+#: What a command says, by its words.
+LIGHT = {
+    "--help": "usage: zeroshot",
+    "denoise --help-all": "--checkpoint-seconds",
+    "": "give a command",
+    "in.png": "is no command",
+    "denoise in.png --iterations 100": "--set iterations=100",
+    "deblur in.png --kernel 1.6": "gaussian=1.6",
+    "priors Total-Variation": "tv: total variation",
+    "denoise - -o out.png": "standard input is empty",
+    "denoise --help": "--sigma",
+    "restore --help": "downsample(4, kernel=lanczos3)",
+    "--version": zeroshot.__version__,
+    "tasks": "deblur: ",
+    "priors": "tv: total variation",
+    "priors tv": "The relative duality gap",
+    "priors nosuch": "there is no prior 'nosuch'",
+    "info made.png made.tiff": '"seed": 7',
+    "info missing.png": "there is no such file",
+    "denoise missing.png -o out.png": "missing.png",
+    "denoise in.png -o out.png --sigam 25": "--sigam",
+}
+
+
+@pytest.fixture(scope="module", params=[[], ["-OO"]], ids=["plain", "without docstrings"])
+def told(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[bool, str]]:
+    """Whether PyTorch was there after a command, and what it said; one process gives them all, one after the other."""
+    folder = tmp_path_factory.mktemp("light")
     for name in ("made.png", "made.tiff"):
         made = zeroshot.images.load(np.zeros((8, 8, 3), np.uint8))
-        zeroshot.images.save(made, name, provenance={"seed": 7})
+        zeroshot.images.save(made, folder / name, provenance={"seed": 7})
     code = f"""
-    import contextlib, io, sys
+    import contextlib, io, json, os, sys
     from zeroshot.cli.main import main
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
-        main({arguments.split()})
-    print("torch" in sys.modules, said.getvalue())
+    os.chdir({str(folder)!r})
+    told = {{}}
+    for words in {[*LIGHT]}:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+            main(words.split())
+        told[words] = "torch" in sys.modules, said.getvalue()
+    print(json.dumps(told))
     """
-    loaded, _, said = python(code, *options).partition(" ")
-    assert told in said
-    assert loaded == "False"
+    return json.loads(python(code, *request.param))
+
+
+@pytest.mark.parametrize("words", LIGHT)
+def test_commands_that_need_no_network_load_no_pytorch(words: str, told: dict[str, tuple[bool, str]]) -> None:
+    loaded, said = told[words]
+    assert LIGHT[words] in said
+    assert not loaded, f"first by: {next(one for one in told if told[one][0])}"

@@ -24,6 +24,12 @@ def decoded(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(data)))
 
 
+@pytest.fixture(scope="module")
+def photo(app: App) -> str:
+    """A picture for runs that nothing is painted on; each that is brought is looked at, and that takes its time."""
+    return app.bring(noisy())
+
+
 # --- who may ask -------------------------------------------------------------------------------------------
 
 
@@ -130,9 +136,10 @@ def test_what_is_wrong_is_found_and_what_would_mend_it(app: App) -> None:
         ({"picture": "p999"}, None, "not here any more"),
     ],
 )  # fmt: skip
-def test_a_wrong_entry_is_refused_at_its_field(app: App, form: dict, field: str | None, said: str) -> None:
-    id = app.bring(noisy())
-    told = app.refusal("/runs", "POST", {"picture": id, "task": "denoise", **form})
+def test_a_wrong_entry_is_refused_at_its_field(
+    app: App, photo: str, form: dict, field: str | None, said: str
+) -> None:
+    told = app.refusal("/runs", "POST", {"picture": photo, "task": "denoise", **form})
     assert said in told["error"]
     assert told["field"] == field
     assert "--" not in told["error"]
@@ -167,9 +174,8 @@ def test_a_run_is_the_same_as_its_command_and_as_its_python(
     assert np.array_equal(decoded(output.read_bytes()), decoded(result))
 
 
-def test_the_result_says_how_it_was_made_and_not_where(app: App, tmp_path: Path) -> None:
-    id = app.bring(noisy())
-    run = app.ended(app.start(id, options={"sigma": "20"}))
+def test_the_result_says_how_it_was_made_and_not_where(app: App, photo: str, tmp_path: Path) -> None:
+    run = app.ended(app.start(photo, options={"sigma": "20"}))
     path = tmp_path / "result.png"
     path.write_bytes(app.ask(f"/runs/{run['id']}/result")[1])
     provenance = images.read_provenance(path)
@@ -216,10 +222,9 @@ def test_hints_of_colour_reach_the_result(app: App) -> None:
     assert (result[..., 0] - result[..., 2]).mean() > 10
 
 
-def test_runs_wait_for_each_other_stop_and_go_on(app: App) -> None:
-    id = app.bring(noisy())
-    first = app.start(id, options={"sigma": "20"}, prior="tgv", settings=ENDLESS)
-    second = app.start(id, options={"sigma": "20"})
+def test_runs_wait_for_each_other_stop_and_go_on(app: App, photo: str) -> None:
+    first = app.start(photo, options={"sigma": "20"}, prior="tgv", settings=ENDLESS)
+    second = app.start(photo, options={"sigma": "20"})
     until(lambda: app.run(first)["preview"])
     assert app.run(second)["state"] == "waiting"
     assert app.ask(f"/runs/{first}/preview")[1][:2] == b"\xff\xd8"
@@ -239,27 +244,25 @@ def test_runs_wait_for_each_other_stop_and_go_on(app: App) -> None:
     assert iterations == sorted(set(iterations))
 
 
-def test_a_run_that_went_on_is_as_one_that_was_never_stopped(app: App) -> None:
+def test_a_run_that_went_on_is_as_one_that_was_never_stopped(app: App, photo: str) -> None:
     settings = {"iterations": "600", "tolerance": "1e-12"}
     form = {"prior": "tgv", "options": {"sigma": "20"}, "settings": settings}
-    id = app.bring(noisy())
-    stopped = app.start(id, **form)
+    stopped = app.start(photo, **form)
     until(lambda: app.run(stopped)["course"])
     app.json(f"/runs/{stopped}/stop", "POST")
     assert app.ended(stopped)["result"]["iterations"] < 600
     app.json(f"/runs/{stopped}/continue", "POST")
     assert app.ended(stopped)["state"] == "done"
-    whole = app.start(id, **form)
+    whole = app.start(photo, **form)
     app.ended(whole)
     assert app.ask(f"/runs/{stopped}/result")[1] == app.ask(f"/runs/{whole}/result")[1]
 
 
-def test_what_is_stopped_at_once_leaves_the_queue_alive(app: App) -> None:
-    id = app.bring(noisy())
-    first = app.start(id, options={"sigma": "20"}, prior="tgv", settings=ENDLESS)
+def test_what_is_stopped_at_once_leaves_the_queue_alive(app: App, photo: str) -> None:
+    first = app.start(photo, options={"sigma": "20"}, prior="tgv", settings=ENDLESS)
     until(lambda: app.run(first)["course"])
     app.json(f"/runs/{first}", "DELETE")
-    second = app.start(id, options={"sigma": "20"})
+    second = app.start(photo, options={"sigma": "20"})
     assert app.ended(second)["state"] == "done"
     assert all(run["id"] != first for run in app.json("/news")["runs"])
 
@@ -273,9 +276,8 @@ def test_what_fails_says_why_at_its_field_and_the_next_one_works(app: App) -> No
     assert app.ended(app.start(id, options={"sigma": "20"}))["state"] == "done"
 
 
-def test_a_result_can_be_the_next_picture(app: App) -> None:
-    id = app.bring(noisy())
-    run = app.ended(app.start(id, task="sr", prior="tv", options={"scale": "2"}))
+def test_a_result_can_be_the_next_picture(app: App, photo: str) -> None:
+    run = app.ended(app.start(photo, task="sr", prior="tv", options={"scale": "2"}))
     assert (run["result"]["width"], run["result"]["height"]) == (128, 128)
     following = app.json(f"/runs/{run['id']}/bring", "POST")
     assert (following["name"], following["width"]) == ("photo.upscaled.png", 128)
@@ -285,7 +287,7 @@ def test_a_result_can_be_the_next_picture(app: App) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are those of POSIX")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_nothing_is_kept_when_it_ends_in_the_midst_of_a_run(tmp_path: Path, number: int) -> None:
     pytest.importorskip("uvicorn", reason="needs the extra app")
     app = App(tmp_path)

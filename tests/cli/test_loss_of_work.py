@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.commands import run
+from tests.cli.forks import Forks
 from zeroshot import images
 from zeroshot.files import PARTIALS
 from zeroshot.locks import lock_file, locked
@@ -41,22 +41,16 @@ def _tv(photo: Path, output: Path, *more: object) -> list[object]:
     return ["denoise", photo, "-o", output, "--prior", "tv", "--sigma", 25, *more]
 
 
-def _process(arguments: list[str], before: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
-    program = f"import sys\n{before}\nfrom zeroshot.cli.main import main\nsys.exit(main())"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(command, env=environment, text=True, capture_output=True, timeout=240, **options)
-
-
 # --- full disks ----------------------------------------------------------------------------------------------
 
+_LIMIT = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4500, 4500))
+"""
 
-def _limit() -> None:
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4500, 4500))
 
-
-def test_a_full_disk_costs_no_more_than_what_does_not_fit(photo: Path) -> None:
+def test_a_full_disk_costs_no_more_than_what_does_not_fit(photo: Path, forks: Forks) -> None:
     """Of 4500 bytes: checkpoint, preview, maps and image are too large, the trace fits; each is told once."""
     noise = np.random.default_rng(0).integers(0, 256, (128, 128), dtype=np.uint8)
     Image.fromarray(noise).save(photo)
@@ -73,8 +67,8 @@ def test_a_full_disk_costs_no_more_than_what_does_not_fit(photo: Path) -> None:
         "--samples",
         2,
     ]
-    result = _process(_dip(photo, output, *more, "--quiet", "--set", "iterations=2"), preexec_fn=_limit)
-    lines = result.stderr.splitlines()
+    result = forks.run(*_dip(photo, output, *more, "--quiet", "--set", "iterations=2"), before=_LIMIT)
+    lines = result.stderr.decode().splitlines()
     assert result.returncode == 1
     assert sum("the checkpoint could not be written" in line for line in lines) == 1
     assert sum("the preview could not be written" in line for line in lines) == 1
@@ -92,14 +86,14 @@ def test_a_full_disk_costs_no_more_than_what_does_not_fit(photo: Path) -> None:
         ["align", "--landmarks", "40,40 80,40 60,60 45,80 75,80", "--size", "128"],
     ],
 )
-def test_a_full_disk_is_a_failure_and_no_bad_input(photo: Path, words: list[str]) -> None:
+def test_a_full_disk_is_a_failure_and_no_bad_input(photo: Path, words: list[str], forks: Forks) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (128, 128), dtype=np.uint8)
     Image.fromarray(noise).save(photo)
     output = photo.with_name("o.png")
     arguments = [words[0], str(photo), *words[1:], "-o", str(output)]
-    result = _process(arguments, preexec_fn=_limit)
-    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
-    assert "cannot be written: File too large" in result.stderr
+    result = forks.run(*arguments, before=_LIMIT)
+    assert (result.returncode, result.stderr.count(b"\n")) == (1, 1)
+    assert b"cannot be written: File too large" in result.stderr
     assert [path.name for path in photo.parent.iterdir() if path.name != photo.name] == []
 
 
@@ -192,16 +186,16 @@ os.{function} = die
     ids=["while a checkpoint is written", "before it is renamed", "after"],
 )
 def test_killed_while_it_writes_a_run_resumes_to_the_same_bytes(
-    photo: Path, function: str, call: int, after: str
+    photo: Path, forks: Forks, function: str, call: int, after: str
 ) -> None:
     whole, output = photo.with_name("whole.png"), photo.with_name("o.png")
-    assert _process(_dip(photo, whole, "--quiet")).returncode == 0
-    killed = _process(_dip(photo, output), before=_KILL.format(function=function, call=call, after=after))
+    assert forks.run(*_dip(photo, whole, "--quiet")).returncode == 0
+    killed = forks.run(*_dip(photo, output), before=_KILL.format(function=function, call=call, after=after))
     assert killed.returncode == -signal.SIGKILL
     assert not output.exists()
     assert photo.with_name("o.png.checkpoint").exists()
-    resumed = _process(_dip(photo, output, "--resume", "--quiet"))
-    assert (resumed.returncode, resumed.stderr) == (0, "")
+    resumed = forks.run(*_dip(photo, output, "--resume", "--quiet"))
+    assert (resumed.returncode, resumed.stderr) == (0, b"")
     assert output.read_bytes() == whole.read_bytes()
     assert sorted(path.name for path in photo.parent.iterdir()) == ["o.png", "photo.png", "whole.png"]
     assert not list(photo.parent.glob(PARTIALS))
@@ -395,25 +389,20 @@ builtins.__import__ = interrupted
 )
 def test_interrupted_while_it_imports_a_command_ends_in_one_line(photo: Path, module: str, sent: str) -> None:
     hook = _SIGNAL_IN_IMPORT.format(module=module, signal=sent)
-    result = _process([*map(str, _tv(photo, photo.with_name("o.png")))], before=hook)
+    program = f"import sys\n{hook}\nfrom zeroshot.cli.main import main\nsys.exit(main())"
+    command = [sys.executable, "-c", program, *map(str, _tv(photo, photo.with_name("o.png")))]
+    result = subprocess.run(command, text=True, capture_output=True, timeout=240)
     assert (result.returncode, result.stderr) == (130, "zeroshot: interrupted; nothing was written\n")
 
 
-def test_a_run_that_is_asked_to_end_saves_its_best_image(photo: Path) -> None:
+def test_a_run_that_is_asked_to_end_saves_its_best_image(photo: Path, forks: Forks) -> None:
     output = photo.with_name("o.png")
-    arguments = _dip(photo, output)
-    arguments[arguments.index("iterations=8")] = "iterations=1000000"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "zeroshot", *arguments],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    process = forks.start(*_dip(photo, output, "--set", "iterations=1000000"))
     deadline = time.monotonic() + 200
     while not output.with_name("o.png.checkpoint").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.terminate()
-    _, err = process.communicate(timeout=200)
-    assert process.returncode == 130
-    assert "the best image so far is" in err
+    os.kill(process.pid, signal.SIGTERM)
+    ended = process.end()
+    assert ended.returncode == 130
+    assert b"the best image so far is" in ended.stderr
     assert Image.open(output).size == (40, 32)

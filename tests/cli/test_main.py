@@ -20,6 +20,7 @@ from PIL import Image
 
 import zeroshot
 from tests.cli.commands import run
+from tests.cli.forks import Forks
 from tests.pictures import sample
 from zeroshot.cli.listings import documented_parameters, prior_description
 from zeroshot.priors.total_variation.tv import TotalVariation
@@ -259,7 +260,7 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, capsys: pytest.CaptureF
     assert "pixels" in err
 
 
-def _command(photo: Path, output: Path) -> list[str]:
+def _words(photo: Path, output: Path) -> list[object]:
     arguments = ["denoise", photo, "-o", output, "--sigma", 25, "--seed", 1, "--threads", 1]
     arguments += [
         "--prior",
@@ -271,16 +272,19 @@ def _command(photo: Path, output: Path) -> list[str]:
         "--checkpoint-seconds",
         0,
     ]
-    return [sys.executable, "-m", "zeroshot", *map(str, arguments), "--quiet"]
+    return [*arguments, "--quiet"]
 
 
 @pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_bytes(photo: Path) -> None:
+    def command(output: Path) -> list[str]:
+        return [sys.executable, "-m", "zeroshot", *map(str, _words(photo, output))]
+
     whole, resumed = photo.with_name("whole.png"), photo.with_name("resumed.png")
-    subprocess.run(_command(photo, whole), check=True)
+    subprocess.run(command(whole), check=True)
 
     checkpoint = resumed.with_name("resumed.png.checkpoint")
-    process = subprocess.Popen(_command(photo, resumed))
+    process = subprocess.Popen(command(resumed))
     deadline = time.monotonic() + 300
     while not checkpoint.exists() and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -289,24 +293,22 @@ def test_a_killed_run_resumes_to_the_same_bytes(photo: Path) -> None:
     assert checkpoint.exists()
     assert not resumed.exists()
 
-    subprocess.run([*_command(photo, resumed), "--resume"], check=True)
+    subprocess.run([*command(resumed), "--resume"], check=True)
     assert resumed.read_bytes() == whole.read_bytes()
     assert not checkpoint.exists()
 
 
-def test_an_interrupted_run_saves_its_image_and_a_checkpoint(photo: Path) -> None:
+def test_an_interrupted_run_saves_its_image_and_a_checkpoint(photo: Path, forks: Forks) -> None:
     output = photo.with_name("out.png")
-    command = _command(photo, output)
-    command[command.index("iterations=60")] = "iterations=100000"
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = forks.start(*_words(photo, output), "--set", "iterations=100000")
     checkpoint = output.with_name("out.png.checkpoint")
     deadline = time.monotonic() + 300
     while not checkpoint.exists() and time.monotonic() < deadline:
         time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 130
-    assert "--resume" in err
+    os.kill(process.pid, signal.SIGINT)
+    ended = process.end()
+    assert ended.returncode == 130
+    assert b"--resume" in ended.stderr
     assert Image.open(output).size == (64, 48)
     assert checkpoint.exists()
 

@@ -7,6 +7,7 @@ nothing of those before it, a hang or a blow-up is one failed case, and a seed a
 from __future__ import annotations
 
 import faulthandler
+import functools
 import gc
 import importlib
 import json
@@ -83,8 +84,7 @@ class Fuzzer:
         self.module: ModuleType = importlib.import_module(f"tests.fuzz.{kind}")
         self.prepared = self.folder / "prepared"
         self.prepared.mkdir()
-        _import_everything()
-        judging.GUARD.install()
+        _load_once()
         # In a process of its own, since PyTorch's threads do not survive a fork.
         self._in_fork(lambda report: self.module.prepare(self.prepared), prepares=True)
         gc.freeze()  # or each case would touch, and so copy, all that is shared
@@ -184,6 +184,13 @@ def _limit(place: Path) -> None:
 
 def _resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@functools.cache
+def _load_once() -> None:
+    """Whatever a process has to be given before the first of its cases."""
+    _import_everything()
+    judging.GUARD.install()
 
 
 def _import_everything() -> None:

@@ -10,7 +10,7 @@ import pytest
 MEASURE = """
 import resource, torch
 from zeroshot.metrics import metric
-generator = seeded()
+generator = torch.Generator().manual_seed(0)
 reference = torch.nn.functional.interpolate(torch.rand(1, 3, 375, 500, generator=generator), scale_factor=8)
 image = (reference + 0.05 * torch.randn(reference.shape, generator=generator)).clamp_(0, 1)
 for name in ("psnr_8bit", "psnr_y_border4", "ssim", "ssim_y_border4", "ms_ssim", "gmsd", "niqe"):

@@ -83,8 +83,14 @@ def of_model(model: NoiseModel, y: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("sigma", [5, 15, 25, 50])
-@pytest.mark.parametrize("clipped", [False, True])
-@pytest.mark.parametrize("name", ["camera", "coins"])
+@pytest.mark.parametrize(
+    ("name", "clipped"),
+    [
+        ("camera", True),
+        ("coins", False),
+        *(pytest.param(*other, marks=pytest.mark.slow) for other in (("camera", False), ("coins", True))),
+    ],
+)
 def test_white_noise_is_the_level_that_estimate_sigma_finds(name: str, sigma: float, clipped: bool) -> None:
     x = picture(name)
     y = x + white(x, sigma)

@@ -34,7 +34,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "ksvd": {"sweeps": 4, "training": 8000},
     "gsr": {"iterations": 10},
 }
-#: Those that are quick on a small image, for what is tried many times.
+#: Those whose time goes with the number of channels.
+OF_PATCHES = ("gsr", "ksvd", "ncsr", "nnm", "red", "wnnm")
 #: What gains as much in tests of its own.
 SLOWEST = ("dip", "gsr", "wnnm", "nnm")
 CLASSIC = sorted(set(DENOISERS) - {"auto", "dip"})
@@ -102,8 +103,16 @@ def test_images_smaller_than_a_patch(name: str, size: tuple[int, int], sigma: fl
     assert (image - 0.5).square().mean() <= (noisy - 0.5).square().mean() + 1e-6
 
 
-@pytest.mark.parametrize("name", CLASSIC)
-@pytest.mark.parametrize("kind", ["near", "outlier", "rank one", "stripe"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        pytest.param(
+            name, kind, marks=pytest.mark.slow if name == "tgv" and kind in ("outlier", "rank one") else ()
+        )
+        for name in CLASSIC
+        for kind in ("near", "outlier", "rank one", "stripe")
+    ],
+)
 def test_pictures_with_next_to_nothing_in_them(name: str, kind: str) -> None:
     image = torch.full((1, 1, 24, 24), 0.5)
     if kind == "near":
@@ -119,8 +128,16 @@ def test_pictures_with_next_to_nothing_in_them(name: str, kind: str) -> None:
     assert (result - image).square().mean().sqrt() <= 0.03
 
 
-@pytest.mark.parametrize("name", CLASSIC)
-@pytest.mark.parametrize("channels", [2, 4, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [
+        pytest.param(
+            name, channels, marks=pytest.mark.slow if channels > (2 if name in OF_PATCHES else 4) else ()
+        )
+        for name in CLASSIC
+        for channels in (2, 4, 5)
+    ],
+)
 def test_every_channel_is_restored_or_the_image_refused(name: str, channels: int) -> None:
     planes = [crop("camera")[..., :40, :40], grey(crop("astronaut"))[..., :40, :40]]
     truth = torch.cat([planes[k % 2] if k < 2 else planes[k % 2].flip(-1) for k in range(channels)], dim=1)

@@ -158,15 +158,14 @@ def test_clipped_highlights_leave_the_data_term_and_may_be_brighter_than_white()
 
 @pytest.mark.parametrize("task", ["deblur", "sharpen"])
 @pytest.mark.parametrize("prior", [None, "dip", "tv", "wiener", "unsupervised_wiener", "richardson_lucy"])
-def test_a_picture_without_a_blur_stays_as_it_is_and_nothing_is_promised(task, prior, caplog):
-    caplog.set_level("INFO", "zeroshot")
+def test_a_picture_without_a_blur_stays_as_it_is_and_nothing_is_promised(task, prior, logged):
     sharp = sample("astronaut")[:96, 180:276]
     with pytest.warns(OptionWarning, match=r"no blur (was )?found"):
         result = zeroshot.solve(sharp, task, prior, progress=False)
     np.testing.assert_array_equal(result.image, sharp)
     assert result.provenance["kernel"]["kind"] == "none"
     assert result.iterations <= 1
-    assert not caplog.messages
+    assert not logged
 
 
 def test_of_a_picture_without_a_blur_nothing_is_held_out_and_there_are_no_tiles():
