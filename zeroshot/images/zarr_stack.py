@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from zeroshot.files import NotWrittenError
+from zeroshot.files import NotWrittenError, partial_name
 from zeroshot.images.errors import ImageError
 from zeroshot.images.extras import imported
 from zeroshot.images.stack import ArrayStack, Index, Stack, StackMetadata
@@ -96,7 +95,7 @@ def write_zarr(
     text: str | None,
 ) -> None:
     """Write a store plane by plane, beside the target, whose name it takes when it is complete."""
-    partial = path.with_name(f".zeroshot-{secrets.token_hex(8)}.part")
+    partial = partial_name(path)
     try:
         target = create_store(partial, path, axes, shape, dtype, metadata, enlarged, text)
         array = array_of(partial, "r+")
@@ -214,7 +213,7 @@ def put_in_place(partial: Path, path: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise OutputExistsError(f"{path}: exists already", CHOOSE_ANOTHER)
-    replaced = path.with_name(f".zeroshot-{secrets.token_hex(8)}.part")
+    replaced = partial_name(path)
     os.rename(path, replaced)
     try:
         os.rename(partial, path)
