@@ -1,4 +1,4 @@
-"""Planes of a stack that are done, kept beside the output while the others are not: a run that was cut goes on from them.
+"""Planes of a stack that are done, kept beside the output: a run that was cut goes on from them.
 
 The file begins with a line that names it; then come records, each its length in 8 bytes, least first, and a state with
 its checksum (:mod:`zeroshot.state_files`): first what makes the run this run, then the planes in their order. Records
