@@ -23,7 +23,8 @@ from zeroshot.state_files import StateFileError, is_state_file, read_state, read
 #: The layout of a checkpoint; another one is not continued.
 _FORMAT = 3
 
-_REMEDY = Wording("; delete it to start anew", "; --overwrite instead of --resume starts anew")
+#: How to be rid of one that is not continued.
+REMEDY = Wording("; delete it to start anew", "; --overwrite instead of --resume starts anew")
 
 
 class CheckpointError(Spelled, ValueError):
@@ -58,7 +59,7 @@ class Checkpoint(Listener):
         if self.path.exists() and not is_state_file(self.path):
             raise CheckpointError(
                 f"not a checkpoint of this version of zeroshot, and not to be overwritten: {self.path}",
-                _REMEDY,
+                REMEDY,
             )
         # As it comes back from a file: a number is a number there, whatever its class was.
         self.fingerprint = json.loads(json.dumps(fingerprint))
@@ -107,12 +108,12 @@ class Checkpoint(Listener):
         found, content = state.get("fingerprint"), state.get("content")
         if not isinstance(found, dict) or not isinstance(content, dict):
             raise self._refused("lacks a part")
-        difference = _first_difference(found, self.fingerprint)
+        difference = first_difference(found, self.fingerprint)
         if difference is not None:
             name, there, here = difference
             raise CheckpointError(
                 f"checkpoint {self.path} belongs to another run: its {name} is {there}, here it is {here}",
-                _REMEDY,
+                REMEDY,
             )
         return content
 
@@ -151,7 +152,7 @@ class Checkpoint(Listener):
             raise self._refused(f"does not fit this run ({reason})") from None
 
     def _refused(self, reason: str) -> CheckpointError:
-        return CheckpointError(f"checkpoint {self.path} {reason}", _REMEDY)
+        return CheckpointError(f"checkpoint {self.path} {reason}", REMEDY)
 
     def remove(self) -> None:
         """Delete the file: the run has ended."""
@@ -208,12 +209,12 @@ def require_alike(state: Any, model: Any, place: str = "state") -> None:
         raise ValueError(f"{place} is {type(state).__name__}, not {type(model).__name__}")
 
 
-def _first_difference(found: dict[str, Any], wanted: dict[str, Any]) -> tuple[str, Any, Any] | None:
+def first_difference(found: dict[str, Any], wanted: dict[str, Any]) -> tuple[str, Any, Any] | None:
     """The first entry, by name, in which two nested dicts differ, with both values."""
     for name in sorted({*found, *wanted}, key=str):
         there, here = found.get(name), wanted.get(name)
         if isinstance(there, dict) and isinstance(here, dict):
-            inner = _first_difference(there, here)
+            inner = first_difference(there, here)
             if inner is not None:
                 return (f"{name}.{inner[0]}", *inner[1:])
         elif type(there) is not type(here) or there != here:

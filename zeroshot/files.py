@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
@@ -101,10 +102,15 @@ def _mode_to_keep(path: Path) -> int | None:
 def _create_partial(path: Path, mode: int) -> tuple[Path, int]:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     for _ in range(100):
-        partial = path.with_name(f"{_partial_prefix(path)}{secrets.token_hex(8)}.part")
+        partial = partial_name(path)
         with contextlib.suppress(FileExistsError):
             return partial, os.open(partial, flags, mode)
     raise FileExistsError(errno.EEXIST, "no free name for its partial file")
+
+
+def partial_name(path: Path) -> Path:
+    """A name beside the target for what is to become it, which nobody can guess."""
+    return path.with_name(f"{_partial_prefix(path)}{secrets.token_hex(8)}.part")
 
 
 def _partial_prefix(path: Path) -> str:
@@ -164,7 +170,10 @@ def remove_partials(path: Path) -> None:
         for entry in entries:
             if entry.name.startswith(prefix) and entry.name.endswith(".part"):
                 with contextlib.suppress(OSError):
-                    os.unlink(entry.path)
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path)
+                    else:
+                        os.unlink(entry.path)
 
 
 def beside(path: Path, suffix: str) -> Path:

@@ -9,6 +9,7 @@ from zeroshot.kernels import KernelEstimate
 from zeroshot.tasks import deblur, super_resolution, task_named
 from zeroshot.tasks.found_kernel import require_kernel_of
 from zeroshot.tasks.ranging import on_working_range
+from zeroshot.tasks.task import Task
 
 
 def find_kernel(
@@ -58,15 +59,39 @@ def find_kernel(
     >>> zeroshot.find_kernel(gaussian_filter(camera()[100:260, 100:260], 2), kind="lens").kind
     'gaussian'
     """
-    entry = task_named(task)
-    require_kernel_of(entry.name, scale, kind)
-    loaded = images.load(image, value_range=value_range)
-    picture = on_working_range(loaded, entry, {"sigma": sigma})
-    if picture.colours.shape[0] != 1:
-        raise ValueError(
-            f"find_kernel takes one picture at a time, got a batch of {picture.colours.shape[0]}"
-        )
+    entry = kernel_task(task, scale, kind)
+    picture = picture_with_kernel(image, entry, {"sigma": sigma}, value_range)
     if entry.name == "deblur":
         return deblur.kernel_of(picture, kind)
     assert scale is not None
     return super_resolution.kernel_of(picture, int(scale), sigma)
+
+
+def kernel_task(task: str, scale: Any, kind: str | None) -> Task:
+    """The task of this name, which a kernel is to be found for.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In one line, where it has none, or the other arguments do not go with it.
+    """
+    entry = task_named(task)
+    require_kernel_of(entry.name, scale, kind)
+    return entry
+
+
+def picture_with_kernel(
+    image: Any, task: Task, options: dict[str, Any], value_range: tuple[float, float] | None
+) -> images.Picture:
+    """The one picture that a kernel is to be found in, on the range that its task works on.
+
+    Raises
+    ------
+    ValueError, TypeError, OSError
+        In one line, where it cannot be read, or is a batch.
+    """
+    picture = on_working_range(images.load(image, value_range=value_range), task, options)
+    count = picture.colours.shape[0]
+    if count != 1:
+        raise ValueError(f"a kernel is found in one picture at a time, got a batch of {count}")
+    return picture

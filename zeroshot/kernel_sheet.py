@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from zeroshot import images
 from zeroshot.colour import full_range_luma
 from zeroshot.images import Picture
+from zeroshot.kernel_search import kernel_task, picture_with_kernel
 from zeroshot.kernels import KernelEstimate
 from zeroshot.kernels.family import Candidate, blurs_around, downsamplings_around
 from zeroshot.kernels.region import telling_region
@@ -25,9 +26,8 @@ from zeroshot.provenance import described
 from zeroshot.registry import __version__
 from zeroshot.solve import solve
 from zeroshot.spelling import Argument, OptionError, Part, Text
-from zeroshot.tasks import deblur, make_problem, super_resolution, task_named
-from zeroshot.tasks.found_kernel import require_kernel_of
-from zeroshot.tasks.ranging import level_of, on_working_range
+from zeroshot.tasks import deblur, make_problem, super_resolution
+from zeroshot.tasks.ranging import level_of
 
 #: Which prior restores the tiles, with its settings: one that is done in a second or two.
 PRIORS: Mapping[str, tuple[str, dict[str, Any]]] = {"deblur": ("wiener", {}), "sr": ("tv", {"updates": 0})}
@@ -219,14 +219,11 @@ def kernel_sheet(
     >>> len(sheet.tiles), sheet.tiles[0].image.shape
     (12, (64, 64, 3))
     """
-    entry = task_named(task)
-    require_kernel_of(entry.name, options.get("scale"), kind)
+    entry = kernel_task(task, options.get("scale"), kind)
     if "kernel" in options or "kernel_sigma" in options:
         raise OptionError(Argument("kernel"), " is what the sheet is to tell: leave it out")
     entry.completed(options)
-    picture = on_working_range(images.load(image, value_range=value_range), entry, options)
-    if picture.colours.shape[0] != 1:
-        raise ValueError(f"a sheet is of one picture, got a batch of {picture.colours.shape[0]}")
+    picture = picture_with_kernel(image, entry, options, value_range)
     scale = int(options.get("scale", 1))
     estimate, candidates = _candidates(picture, entry.name, kind, scale, options)
     region, inner, colours = _part(picture, max(side // scale, 1))

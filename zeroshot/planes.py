@@ -7,6 +7,7 @@ plane is restored as a picture is, and given away before the next one is read.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -94,12 +95,28 @@ def noise_of_channels(provenance: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """How a plane came about whose picture is not at hand, with the attributes of a :class:`Restoration`."""
+
+    iterations: int
+    seconds: float
+    stopped_by: str
+    sigma: float | None
+    provenance: dict[str, Any]
+
+    @property
+    def interrupted(self) -> bool:
+        """Never: such a plane is done."""
+        return False
+
+
+@dataclass(frozen=True)
 class Plane:
     """A restored plane: its place, its values as the stack has them, and how it came about."""
 
     index: Index
     pixels: np.ndarray
-    restoration: Restoration
+    restoration: Restoration | Outcome
 
 
 def enlargement(stack: Stack, shape: tuple[int, ...], axes: str) -> tuple[float, float]:
@@ -112,7 +129,13 @@ def enlargement(stack: Stack, shape: tuple[int, ...], axes: str) -> tuple[float,
 
 
 def restored_planes(
-    stack: Stack, request: Request, options: dict[str, Any], survey: Survey, *, hidden: bool
+    stack: Stack,
+    request: Request,
+    options: dict[str, Any],
+    survey: Survey,
+    *,
+    hidden: bool,
+    skipped: int = 0,
 ) -> Iterator[Plane]:
     """Each plane in the order of the axes; those that are left after Ctrl-C, or without time, as they were.
 
@@ -125,12 +148,16 @@ def restored_planes(
     survey : Survey
     hidden : bool
         Whether no progress is shown.
+    skipped : int
+        So many of the first planes are left out.
     """
     own = _Options(stack, options)
-    left = stack.count
+    left = stack.count - skipped
     stopped = ""
-    with tqdm(total=left, desc=request.task, unit="plane", disable=hidden, leave=False) as bar:
-        for index in stack.indices():
+    with tqdm(
+        total=stack.count, initial=skipped, desc=request.task, unit="plane", disable=hidden, leave=False
+    ) as bar:
+        for index in itertools.islice(stack.indices(), skipped, None):
             channel = survey.channels[stack.channel_of(index)]
             plane = stack.plane(index)
             if plane.dtype.kind == "f" and not np.isfinite(plane).any():
@@ -208,16 +235,17 @@ class Course:
     iterations: int = 0
     seconds: float = 0.0
     interrupted: bool = False
-    first: Restoration | None = None
-    middle: Restoration | None = None
+    first: Restoration | Outcome | None = None
+    shown: Restoration | None = None
     reasons: list[str] = field(default_factory=list)
 
     def add(self, plane: Plane) -> None:
         """Take account of a plane."""
         restoration = plane.restoration
         self.first = self.first or restoration
-        if plane.index == tuple(length // 2 for length in self.stack.lengths):
-            self.middle = restoration
+        is_middle = plane.index == tuple(length // 2 for length in self.stack.lengths)
+        if isinstance(restoration, Restoration) and (is_middle or self.shown is None):
+            self.shown = restoration
         self.iterations += restoration.iterations
         self.seconds += restoration.seconds
         self.interrupted = self.interrupted or restoration.interrupted
@@ -278,8 +306,8 @@ def restored_stack(
     whole = np.stack(restored).reshape(*stack.lengths, *restored[0].shape)
     if isinstance(stack, ArrayStack):
         whole, axes = stack.as_given(whole, axes)
-    assert course.first is not None
-    shown = course.middle or course.first
+    shown = course.shown
+    assert shown is not None
     sigmas = [one.noise.sigma * one.width for one in survey.channels if one.noise is not None]
     return StackRestoration(
         shown.picture,
@@ -287,7 +315,7 @@ def restored_stack(
         course.iterations,
         course.seconds,
         History(),
-        float(np.mean(sigmas)) if sigmas else course.first.sigma,
+        float(np.mean(sigmas)) if sigmas else shown.sigma,
         course.provenance(),
         before=shown.before,
         stack=whole,

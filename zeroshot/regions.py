@@ -20,7 +20,7 @@ import numpy as np
 
 from zeroshot.checks import is_number
 from zeroshot.files import NotWrittenError
-from zeroshot.images.stack import ArrayStack, Index, Stack, stack_of
+from zeroshot.images.stack import ArrayStack, Index, Stack, StackOutput, stack_of
 from zeroshot.images.zarr_stack import CHUNK, array_of, create_store, put, put_in_place, target_axes
 from zeroshot.planes import Course, restored_planes
 from zeroshot.registry import __version__
@@ -207,10 +207,11 @@ class Regions:
                     )
             return
         stack = windows.stack
-        create_store(
-            self.partial, self.output, stack.axes, stack.shape, stack.dtype, stack.metadata,
-            text=json.dumps(self.provenance(windows), default=str),
-        )  # fmt: skip
+        text = json.dumps(self.provenance(windows), default=str)
+        output = StackOutput(
+            self.output, stack.axes, stack.shape, stack.dtype, stack.metadata, provenance=text
+        )
+        create_store(self.partial, output)
         record.parent.mkdir()
         record.write_text(json.dumps(told), "utf-8")
 

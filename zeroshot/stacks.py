@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,15 @@ import torch
 
 from zeroshot import threads
 from zeroshot.deadline import deadline_of_call, kept
+from zeroshot.finished_planes import FinishedPlanes, fingerprint, recorded_threads
 from zeroshot.images import ImageError
-from zeroshot.images.stack import stack_of
+from zeroshot.images.stack import Stack, stack_of
 from zeroshot.images.stack_writing import check_stack_output, save_planes
-from zeroshot.planes import Course, enlargement, noise_of_channels, restored_planes
+from zeroshot.locks import locked
+from zeroshot.planes import Course, Plane, enlargement, noise_of_channels, restored_planes
 from zeroshot.request import Request
 from zeroshot.solve import resolve_device
-from zeroshot.survey import say_channels, surveyed
+from zeroshot.survey import Survey, say_channels, surveyed
 from zeroshot.tasks import task_named
 from zeroshot.terminal import is_terminal
 from zeroshot.tiling.planning import Tiling
@@ -73,11 +76,14 @@ def restore_stack(
     samples: int = 1,
     overwrite: bool = False,
     progress: bool | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
     **options: Any,
 ) -> WrittenStack:
     """Restore the planes of a stack one by one, and write each to a file when it is done.
 
     The memory of one plane is taken, however many there are. The file appears under its name when it is complete.
+    After Ctrl-C that is with the planes that were left as they were, beside the checkpoint with those that were done.
 
     Parameters
     ----------
@@ -89,6 +95,10 @@ def restore_stack(
         With the suffix .tif or .tiff.
     overwrite : bool
         Whether an existing file may be replaced.
+    checkpoint : path, optional
+        A file that keeps the planes that are done until all are in the output, and that is removed then.
+    resume : bool
+        Take the planes from `checkpoint` that it has; the file is then that of a run that was never cut.
 
     Raises
     ------
@@ -100,17 +110,28 @@ def restore_stack(
     tiling = Tiling(tile, overlap, samples)
     watch = Watch(progress=False)
     request = Request(task, prior, settings, None, seconds, seed, resolve_device(device), watch, tiling)
-    task_named(task).completed(options)
-    with kept(deadline_of_call(seconds, began)), threads.chosen(request.device, None, seconds):
+    kept_in = None if checkpoint is None else Path(checkpoint)
+    threads_before = recorded_threads(kept_in) if resume and kept_in is not None else None
+    with (
+        kept(deadline_of_call(seconds, began)),
+        threads.chosen(request.device, threads_before, seconds),
+        ExitStack() as held,
+    ):
         stack = stack_of(image, axes)
         if stack is None:
             raise ImageError(f"{image}: is one picture, no stack")
         check_stack_output(path, overwrite=overwrite, source=stack.source)
+        if kept_in is not None:
+            held.enter_context(locked(kept_in))
         survey = surveyed(stack, task, options, value_range)
+        finished = None
+        if kept_in is not None:
+            run = fingerprint(stack, request, options, survey)
+            finished = held.enter_context(FinishedPlanes(kept_in, run, resume=resume))
         say_channels(stack, survey)
         course = Course(survey, stack)
         hidden = progress is False or (progress is None and not is_terminal(sys.stderr))
-        planes = restored_planes(stack, request, options, survey, hidden=hidden)
+        planes = _planes(finished, stack, request, options, survey, hidden=hidden)
         first = next(planes)
         course.add(first)
 
@@ -138,8 +159,31 @@ def restore_stack(
             source=stack.source,
             provenance=known | {"streamed": True, "seconds_allowed": seconds},
         )
+        if finished is not None and not course.interrupted:
+            finished.remove()
     seconds_taken = time.monotonic() - began
     noise = noise_of_channels(course.planned())
     return WrittenStack(
         shape, written, course.iterations, seconds_taken, noise, course.stopped_by, course.interrupted
     )
+
+
+def _planes(
+    finished: FinishedPlanes | None,
+    stack: Stack,
+    request: Request,
+    options: dict[str, Any],
+    survey: Survey,
+    *,
+    hidden: bool,
+) -> Iterator[Plane]:
+    """The planes that an earlier run has finished, then the others, each of which is kept when it is done."""
+    count = 0
+    if finished is not None:
+        for plane in finished.kept(stack.indices()):
+            count += 1
+            yield plane
+    for plane in restored_planes(stack, request, options, survey, hidden=hidden, skipped=count):
+        if finished is not None:
+            finished.add(plane)
+        yield plane

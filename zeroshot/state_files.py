@@ -142,8 +142,13 @@ def read_state(path: Path) -> Any:
         Where the file cannot be read.
     """
     with path.open("rb") as file:
-        _require_whole(file)
-        return _opened(file, _Reader)
+        return state_in(file)
+
+
+def state_in(file: BinaryIO) -> Any:
+    """The state that an open file holds; errors as :func:`read_state`."""
+    _require_whole(file)
+    return _opened(file, _Reader)
 
 
 def read_words(path: Path) -> Any:

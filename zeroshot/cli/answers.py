@@ -6,6 +6,8 @@ What is said is kept until the image is done, so that the lines of several that 
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,17 @@ from typing import Any
 from tqdm import tqdm
 
 from zeroshot.cli.batch import Work, attempted
-from zeroshot.cli.messages import FAILURES, INTERRUPTED, Said, collected, one_line_warnings, repeat, report
+from zeroshot.cli.messages import (
+    FAILURES,
+    INTERRUPTED,
+    Said,
+    collected,
+    log_lines,
+    one_line_warnings,
+    repeat,
+    report,
+)
+from zeroshot.memory import sharing
 from zeroshot.spelling import visible
 
 
@@ -23,6 +35,31 @@ class Answer:
 
     code: int
     said: list[Said]
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What a worker is told first, be it a process here or one of a cluster.
+
+    Attributes
+    ----------
+    work : Work
+        What it does to the images.
+    threads : int
+        CPU threads that it works with.
+    quiet : bool
+        Whether nothing but errors is said.
+    """
+
+    work: Work
+    threads: int
+    quiet: bool
+
+    @contextmanager
+    def in_force(self, count: int, memory: int | None) -> Iterator[None]:
+        """Work as one of so many that share this memory, and say what is to be said."""
+        with sharing(count, memory), log_lines(not self.quiet, of_progress=False):
+            yield
 
 
 class NotPreparedError(Exception):

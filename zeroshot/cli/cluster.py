@@ -22,10 +22,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from zeroshot.cli.answers import Answer, Lines, NotPreparedError, answered, prepared
+from zeroshot.cli.answers import Answer, Lines, NotPreparedError, WorkerSetup, answered, prepared
 from zeroshot.cli.batch import Work
-from zeroshot.cli.messages import INTERRUPTED, Said, log_lines, say
-from zeroshot.memory import available_memory, sharing
+from zeroshot.cli.messages import INTERRUPTED, Said, say
+from zeroshot.memory import available_memory
 from zeroshot.registry import __version__
 from zeroshot.spelling import visible
 from zeroshot.terminal import is_terminal
@@ -37,14 +37,11 @@ _AHEAD = 3
 
 
 @dataclass(frozen=True)
-class _Setup:
-    """What a worker is told: the work, in which folder, with how many threads, what is said, and of which run."""
+class _Setup(WorkerSetup):
+    """What a worker is told: in which folder it works, for which version and of which run, too."""
 
-    work: Work
     folder: str
     version: str
-    threads: int
-    quiet: bool
     run: str
 
 
@@ -68,7 +65,7 @@ class Cluster:
     def __init__(
         self, work: Work, address: str, count: int, *, threads: int = 1, quiet: bool = False
     ) -> None:
-        self._setup = _Setup(work, os.getcwd(), __version__, threads, quiet, uuid.uuid4().hex)
+        self._setup = _Setup(work, threads, quiet, os.getcwd(), __version__, uuid.uuid4().hex)
         self._address, self._count = address, count
         self._held = contextlib.ExitStack()
         self._lines = Lines()
@@ -273,10 +270,9 @@ def _in_place(setup: _Setup) -> Iterator[None]:
     os.chdir(setup.folder)
     try:
         with (
-            sharing(1, limit or None),
             contextlib.redirect_stdout(io.StringIO()),
             contextlib.redirect_stderr(io.StringIO()),
-            log_lines(not setup.quiet, of_progress=False),
+            setup.in_force(1, limit or None),
         ):
             yield
     finally:

@@ -70,6 +70,45 @@ def require_apart(read: Iterable[tuple[str, Path]], written: Iterable[tuple[str,
         taken[key] = f"is also {what}"
 
 
+def require_files(inputs: Iterable[Path]) -> None:
+    """Refuse the first input that is no file.
+
+    Raises
+    ------
+    FileNotFoundError
+        In one line.
+    """
+    for path in inputs:
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no file {path}")
+
+
+def check_found(what: str, path: Path, inputs: Iterable[Path], *, overwrite: bool) -> None:
+    """Whether a file with what was found in the inputs can be written, and may be.
+
+    Parameters
+    ----------
+    what : str
+        The file in words.
+    path : pathlib.Path
+    inputs : iterable of pathlib.Path
+        What is read.
+    overwrite : bool
+        Whether a file of that name is replaced.
+
+    Raises
+    ------
+    ValueError, OSError
+        In one line.
+    """
+    require_apart([("the input", source) for source in inputs], [(what, path)])
+    if path.is_dir():
+        raise IsADirectoryError(f"{what} is a folder: {path}; give the name of a file")
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"{path} exists", CHOOSE_ANOTHER)
+    require_writable(path.absolute().parent)
+
+
 def _identity(path: Path) -> object:
     """What two names of one file have in common: device and inode where it exists, else where it would be."""
     try:

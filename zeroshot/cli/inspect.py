@@ -12,8 +12,7 @@ from zeroshot.cli.arguments import Files
 from zeroshot.cli.batch import over_images
 from zeroshot.cli.messages import say_page
 from zeroshot.cli.values import value_range
-from zeroshot.files import require_writable, write_atomically
-from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
+from zeroshot.files import write_atomically
 
 
 def add_parser(commands: Any) -> None:
@@ -52,9 +51,7 @@ def run(options: argparse.Namespace) -> int:
         In one line, before any work.
     """
     inputs = files.images_among(options.inputs)
-    missing = [path for path in inputs if not path.is_file()]
-    if missing:
-        raise FileNotFoundError(f"there is no file {missing[0]}")
+    files.require_files(inputs)
     _check_written(options, inputs)
     from zeroshot.inspection import inspect
 
@@ -90,12 +87,7 @@ def _check_written(options: argparse.Namespace, inputs: list[Path]) -> None:
             continue
         if len(inputs) > 1:
             raise ValueError(f"{name} goes with one image, got {len(inputs)}")
-        if path.is_dir():
-            raise IsADirectoryError(f"the file of {name} is a folder: {path}")
-        if path.exists() and not options.overwrite:
-            raise OutputExistsError(f"{path} exists", CHOOSE_ANOTHER)
-        require_writable(path.absolute().parent)
+        files.check_found(f"the file of {name}", path, inputs, overwrite=options.overwrite)
     if options.plot is not None and options.plot.suffix.lower() != ".png":
         raise ValueError(f"--plot must name a PNG file, got {options.plot}")
-    read = [("the input", path) for path in inputs]
-    files.require_apart(read, [(f"the file of {name}", path) for name, path in written if path is not None])
+    files.require_apart([], [(f"the file of {name}", path) for name, path in written if path is not None])

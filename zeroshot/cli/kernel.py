@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zeroshot.cli import files
 from zeroshot.cli.messages import say, say_page
 from zeroshot.cli.values import positive, value_range, whole
-from zeroshot.files import require_writable
-from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError, visible
+from zeroshot.spelling import visible
 from zeroshot.tasks.found_kernel import KINDS, TASKS, require_kernel_of
 from zeroshot.tasks.options import ShareOfRange
 from zeroshot.words import aligned
@@ -67,8 +66,7 @@ def run(options: argparse.Namespace) -> int:
         In one line, before any work.
     """
     source = options.inputs[0]
-    if not source.is_file():
-        raise FileNotFoundError(f"there is no file {source}")
+    files.require_files([source])
     require_kernel_of(options.task, options.scale, options.kind)
     _check_written(options)
     from zeroshot.kernel_search import find_kernel
@@ -101,12 +99,7 @@ def _check_written(options: argparse.Namespace) -> None:
     from zeroshot.kernels.estimate import check_kernel_output
 
     check_kernel_output(path)
-    files.require_apart([("the input", options.inputs[0])], [("the kernel", path)])
-    if path.is_dir():
-        raise IsADirectoryError(f"the kernel is a folder: {path}; give the name of a file")
-    if path.exists() and not options.overwrite:
-        raise OutputExistsError(f"{path} exists", CHOOSE_ANOTHER)
-    require_writable(path.absolute().parent)
+    files.check_found("the kernel", path, options.inputs, overwrite=options.overwrite)
 
 
 def _as_text(source: Path, task: str, found: KernelEstimate) -> str:

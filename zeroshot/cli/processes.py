@@ -23,23 +23,28 @@ from typing import Any
 from tqdm import tqdm
 
 from zeroshot.child_process import ChildDiedError, ChildProcess, become_child
-from zeroshot.cli.answers import Answer, Lines, NotPreparedError, answered, interrupted_at, prepared
+from zeroshot.cli.answers import (
+    Answer,
+    Lines,
+    NotPreparedError,
+    WorkerSetup,
+    answered,
+    interrupted_at,
+    prepared,
+)
 from zeroshot.cli.batch import Work
-from zeroshot.cli.messages import INTERRUPTED, Said, log_lines, say
-from zeroshot.memory import available_memory, sharing
+from zeroshot.cli.messages import INTERRUPTED, Said, say
+from zeroshot.memory import available_memory
 from zeroshot.spelling import visible
 from zeroshot.terminal import is_terminal
 
 
 @dataclass(frozen=True)
-class _Setup:
-    """What a process is told first: the work, how many do it, the memory and the threads, and what is said."""
+class _Setup(WorkerSetup):
+    """What a process is told first: with how many others it shares which memory, too."""
 
-    work: Work
     count: int
     free: int | None
-    threads: int
-    quiet: bool
 
 
 class Processes:
@@ -58,7 +63,7 @@ class Processes:
     """
 
     def __init__(self, work: Work, count: int, *, threads: int = 1, quiet: bool = False) -> None:
-        self._setup = _Setup(work, count, available_memory(), threads, quiet)
+        self._setup = _Setup(work, threads, quiet, count, available_memory())
         self._wanted = count
         self._workers: list[_Worker] = []
         self._folder = tempfile.TemporaryDirectory(prefix="zeroshot-")
@@ -253,7 +258,7 @@ def _serve(pipe: Connection, log: Path, setup: _Setup) -> None:
     # While there is no image to lose, Ctrl-C just ends the process.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     become_child(log)
-    with sharing(setup.count, setup.free), log_lines(not setup.quiet, of_progress=False):
+    with setup.in_force(setup.count, setup.free):
         readiness = prepared(setup.work)
         pipe.send(readiness)
         while not readiness.code:

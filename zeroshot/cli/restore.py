@@ -219,8 +219,8 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
         checkpoint.unlink(missing_ok=True)  # it is too damaged to be known as one, or of an earlier version
     is_continued = options.resume and checkpoint.exists()
     replace = options.overwrite or is_continued
-    if not is_continued and _is_stack(options, source):
-        return _restore_stack(options, source, output)
+    if _is_stack(options, source):
+        return _restore_stack(options, source, output, overwrite=replace)
     if not is_continued and _is_streamed(options, source, output):
         return _stream_one(options, source, output)
     restoration = solve(
@@ -283,18 +283,18 @@ def _is_stack(options: argparse.Namespace, source: Path) -> bool:
     return True
 
 
-def _restore_stack(options: argparse.Namespace, source: Path, output: Path) -> int:
+def _restore_stack(options: argparse.Namespace, source: Path, output: Path, *, overwrite: bool) -> int:
     from zeroshot.stacks import restore_stack
 
+    checkpoint = files.checkpoint_of(output)
     told = {**_told(options), "axes": options.axes, "samples": options.samples}
-    written = restore_stack(
-        source, options.command, output, options.prior, overwrite=options.overwrite, **told
-    )
+    told |= {"checkpoint": checkpoint, "resume": options.resume}
+    written = restore_stack(source, options.command, output, options.prior, overwrite=overwrite, **told)
     if written.interrupted:
-        say(
-            f"zeroshot: interrupted; {output} has the planes that were done, and the others as they were",
-            sys.stderr,
-        )
+        can_resume = checkpoint.exists() and not options.is_piped
+        goes_on = "--resume continues" if can_resume else "none is kept for --resume"
+        done = "has the planes that were done, and the others as they were"
+        say(f"zeroshot: interrupted; {output} {done}: {goes_on}", sys.stderr)
         return INTERRUPTED
     if options.json:
         facts: dict[str, Any] = {"task": options.command, "shape": written.shape, "axes": written.axes}

@@ -19,7 +19,7 @@ from zeroshot.images.errors import ImageError
 from zeroshot.images.extras import imported
 from zeroshot.images.metadata import Metadata
 from zeroshot.images.pillow import Reading
-from zeroshot.images.stack import ArrayStack, Stack, StackMetadata
+from zeroshot.images.stack import ArrayStack, Stack, StackMetadata, StackOutput
 from zeroshot.notes import note
 
 PROVENANCE_KEYWORD = "ZEROSHOT"
@@ -94,27 +94,22 @@ def encode_fits(pixels: np.ndarray, metadata: Metadata, provenance: str | None) 
     return file.getvalue()
 
 
-def write_fits(
-    path: Path,
-    planes: Iterable[np.ndarray],
-    axes: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype,
-    metadata: StackMetadata,
-    enlarged: tuple[float, float],
-    overwrite: bool,
-    text: str | None,
-) -> None:
+def write_fits(output: StackOutput, planes: Iterable[np.ndarray]) -> None:
     """Write a stack plane by plane, with the header of the input."""
-    if axes.endswith("S"):
-        if axes != "YXS":
-            raise ImageError(f"{path}: FITS has no colours in a stack; use TIFF")
+    shape = output.shape
+    if output.axes.endswith("S"):
+        if output.axes != "YXS":
+            raise ImageError(f"{output.path}: FITS has no colours in a stack; use TIFF")
         shape = (shape[2], *shape[:2])
-    header, scale, bias, stored = _header(shape, dtype, metadata, enlarged, text)
+    header, scale, bias, stored = _header(
+        shape, output.dtype, output.metadata, output.enlarged, output.provenance
+    )
     blank = header.get("BLANK")
     turned = (np.moveaxis(one, 2, 0) if one.ndim == 3 else one for one in planes)
     write_atomically(
-        path, lambda file: _write(file, header, turned, scale, bias, stored, blank), overwrite=overwrite
+        output.path,
+        lambda file: _write(file, header, turned, scale, bias, stored, blank),
+        overwrite=output.overwrite,
     )
 
 

@@ -64,6 +64,43 @@ class StackMetadata:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class StackOutput:
+    """A stack that is to be written: where, what its planes are like, and what goes along with them.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+    axes : str
+        What counts planes, then Y, X and perhaps S.
+    shape : tuple of int
+        Of the whole.
+    dtype : numpy.dtype
+    metadata : StackMetadata
+        What the input carried.
+    enlarged : tuple of float
+        How many times as many columns and rows there are as in the input: pixels are as much smaller.
+    overwrite : bool
+        Whether a file of that name may be replaced.
+    provenance : str or None
+        How it was made, as text.
+    """
+
+    path: Path
+    axes: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    metadata: StackMetadata = field(default_factory=StackMetadata)
+    enlarged: tuple[float, float] = (1.0, 1.0)
+    overwrite: bool = False
+    provenance: str | None = None
+
+    @property
+    def counted(self) -> str:
+        """The axes that count planes."""
+        return self.axes.partition("Y")[0]
+
+
 class Stack(abc.ABC):
     """Planes of one kind.
 

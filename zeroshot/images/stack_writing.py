@@ -18,7 +18,7 @@ from zeroshot.images.files import check_output
 from zeroshot.images.fits import write_fits
 from zeroshot.images.kinds import STACK_SUFFIXES, SUFFIXES
 from zeroshot.images.metadata import PROVENANCE_MARK, PROVENANCE_TIFF_TAG, provenance_text
-from zeroshot.images.stack import StackMetadata
+from zeroshot.images.stack import StackMetadata, StackOutput
 from zeroshot.images.tiff import XMP_TAG
 from zeroshot.images.writing import ImageNotWrittenError
 from zeroshot.images.zarr_stack import write_zarr
@@ -87,9 +87,9 @@ def save_planes(
     path = Path(path)
     check_stack_output(path, overwrite=overwrite, source=source)
     text = None if provenance is None else provenance_text(provenance)
-    write = WRITERS[_KINDS[path.suffix.lower()]]
+    output = StackOutput(path, axes, shape, dtype, metadata or StackMetadata(), enlarged, overwrite, text)
     try:
-        write(path, planes, axes, shape, dtype, metadata or StackMetadata(), enlarged, overwrite, text)
+        WRITERS[_KINDS[path.suffix.lower()]](output, planes)
     except NotWrittenError as error:
         raise ImageNotWrittenError(str(error)) from None
 
@@ -98,33 +98,24 @@ def _suffixes() -> list[str]:
     return [suffix for suffix, kind in _KINDS.items() if kind in WRITERS]
 
 
-def _write_tiff(
-    path: Path,
-    planes: Iterable[np.ndarray],
-    axes: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype,
-    metadata: StackMetadata,
-    enlarged: tuple[float, float],
-    overwrite: bool,
-    text: str | None,
-) -> None:
-    stored = np.dtype(np.uint8) if dtype.kind == "b" else dtype
-    size = int(np.prod(shape, dtype=np.int64)) * stored.itemsize
-    kind, told = _told(axes, shape, stored, size, metadata, enlarged)
+def _write_tiff(output: StackOutput, planes: Iterable[np.ndarray]) -> None:
+    axes, metadata, enlarged = output.axes, output.metadata, output.enlarged
+    stored = np.dtype(np.uint8) if output.dtype.kind == "b" else output.dtype
+    size = int(np.prod(output.shape, dtype=np.int64)) * stored.itemsize
+    kind, told = _told(output, stored, size)
     tags = [
         (tag, "s", 0, text_of.encode(), True) for tag, text_of in metadata.attributes.get("tags", {}).items()
     ]
     if metadata.general.xmp is not None:
         tags.append((XMP_TAG, "B", len(metadata.general.xmp), metadata.general.xmp, True))  # type: ignore[arg-type]
-    if text is not None:
-        tags.append((PROVENANCE_TIFF_TAG, "s", 0, PROVENANCE_MARK + text.encode(), True))
+    if output.provenance is not None:
+        tags.append((PROVENANCE_TIFF_TAG, "s", 0, PROVENANCE_MARK + output.provenance.encode(), True))
     colour = axes.endswith("S")
     dark = not colour and metadata.attributes.get("photometric") == _WHITE_IS_ZERO
     options = {
         "photometric": "rgb" if colour else "miniswhite" if dark else "minisblack",
         "planarconfig": "contig" if colour else None,
-        "extrasamples": ["unassalpha"] if colour and shape[-1] == 4 else None,
+        "extrasamples": ["unassalpha"] if colour and output.shape[-1] == 4 else None,
         "iccprofile": metadata.general.icc_for(3 if colour else 1),
         "software": False,
         "extratags": sorted(tags),
@@ -140,10 +131,10 @@ def _write_tiff(
             ome=kind == "ome",
             imagej=kind == "imagej",
         ) as writer:
-            writer.write(_stored(planes, stored), shape=shape, dtype=stored, **options)
+            writer.write(_stored(planes, stored), shape=output.shape, dtype=stored, **options)
 
-    with library_errors(path, "cannot be written"):
-        write_atomically(path, content, overwrite=overwrite)
+    with library_errors(output.path, "cannot be written"):
+        write_atomically(output.path, content, overwrite=output.overwrite)
 
 
 def _stored(planes: Iterable[np.ndarray], dtype: np.dtype) -> Iterator[np.ndarray]:
@@ -155,15 +146,9 @@ def _stored(planes: Iterable[np.ndarray], dtype: np.dtype) -> Iterator[np.ndarra
         )
 
 
-def _told(
-    axes: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype,
-    size: int,
-    metadata: StackMetadata,
-    enlarged: tuple[float, float],
-) -> tuple[str, dict[str, Any]]:
+def _told(output: StackOutput, dtype: np.dtype, size: int) -> tuple[str, dict[str, Any]]:
     """The kind of TIFF, and what tifffile is told of its axes."""
+    axes, shape, metadata, enlarged = output.axes, output.shape, output.metadata, output.enlarged
     fits_imagej = "".join(one for one in _IMAGEJ_ORDER if one in axes) == axes and size <= _LARGEST_TIFF
     if metadata.imagej is not None and dtype.name in _IMAGEJ_TYPES and fits_imagej:
         kept = {name: value for name, value in metadata.imagej.items() if name not in _IMAGEJ_DERIVED}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from zeroshot.files import NotWrittenError
+from zeroshot.files import NotWrittenError, partial_name
 from zeroshot.images.errors import ImageError
 from zeroshot.images.extras import imported
-from zeroshot.images.stack import ArrayStack, Index, Stack, StackMetadata
+from zeroshot.images.stack import ArrayStack, Index, Stack, StackMetadata, StackOutput
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError, Wording
 
 _PROVENANCE = "zeroshot"
@@ -84,27 +83,17 @@ def _names(attributes: Mapping[str, Any]) -> tuple[str, ...]:
 # --- writing -------------------------------------------------------------------------------------------------
 
 
-def write_zarr(
-    path: Path,
-    planes: Iterable[np.ndarray],
-    axes: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype,
-    metadata: StackMetadata,
-    enlarged: tuple[float, float],
-    overwrite: bool,
-    text: str | None,
-) -> None:
+def write_zarr(output: StackOutput, planes: Iterable[np.ndarray]) -> None:
     """Write a store plane by plane, beside the target, whose name it takes when it is complete."""
-    partial = path.with_name(f".zeroshot-{secrets.token_hex(8)}.part")
+    path = output.path
+    partial = partial_name(path)
     try:
-        target = create_store(partial, path, axes, shape, dtype, metadata, enlarged, text)
+        target = create_store(partial, output)
         array = array_of(partial, "r+")
-        counted = axes.partition("Y")[0]
-        lengths = shape[: len(counted)]
+        lengths = output.shape[: len(output.counted)]
         for index, plane in zip(np.ndindex(*lengths), planes, strict=True):
-            put(array, target, dict(zip(counted, index, strict=True)), plane)
-        put_in_place(partial, path, overwrite)
+            put(array, target, dict(zip(output.counted, index, strict=True)), plane)
+        put_in_place(partial, path, output.overwrite)
     except OSError as error:
         if isinstance(error, NotWrittenError | OutputExistsError):
             raise
@@ -113,37 +102,29 @@ def write_zarr(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def create_store(
-    store: Path,
-    path: Path,
-    axes: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype,
-    metadata: StackMetadata,
-    enlarged: tuple[float, float] = (1.0, 1.0),
-    text: str | None = None,
-) -> str:
-    """Make an empty store that is to become the one of `path`; the axes of its array.
+def create_store(store: Path, output: StackOutput) -> str:
+    """Make an empty store that is to become that of `output`; the axes of its array.
 
     Its chunks are planes of at most `CHUNK` pixels in height and width.
     """
     zarr = imported("zarr", "zarr", "Zarr")
-    provenance = {} if text is None else {_PROVENANCE: json.loads(text)}
+    axes, metadata = output.axes, output.metadata
+    provenance = {} if output.provenance is None else {_PROVENANCE: json.loads(output.provenance)}
     kept = {name: one for name, one in metadata.attributes.get("zarr", {}).items() if name != _PROVENANCE}
     bare = bool(metadata.attributes.get("bare"))
-    target = target_axes(axes, metadata, path)
-    sizes = dict(zip(axes, shape, strict=True))
+    target = target_axes(axes, metadata, output.path)
+    sizes = dict(zip(axes, output.shape, strict=True))
     if target != axes and "S" in axes:
         sizes["C"] = sizes["S"]
     whole = tuple(sizes[one] for one in target)
     chunks = tuple(
         min(sizes[one], CHUNK) if one in "YX" else sizes[one] if one == "S" else 1 for one in target
     )
-    options = {"shape": whole, "chunks": chunks, "dtype": dtype}
+    options = {"shape": whole, "chunks": chunks, "dtype": output.dtype}
     if bare:
         zarr.create_array(store=str(store), zarr_format=2, attributes={**kept, **provenance}, **options)
         return target
-    described = _multiscales(target, metadata, enlarged, path.stem)
+    described = _multiscales(target, metadata, output.enlarged, output.path.stem)
     group = zarr.open_group(
         str(store), mode="w", zarr_format=2, attributes={**kept, **described, **provenance}
     )
@@ -214,7 +195,7 @@ def put_in_place(partial: Path, path: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise OutputExistsError(f"{path}: exists already", CHOOSE_ANOTHER)
-    replaced = path.with_name(f".zeroshot-{secrets.token_hex(8)}.part")
+    replaced = partial_name(path)
     os.rename(path, replaced)
     try:
         os.rename(partial, path)
