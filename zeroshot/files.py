@@ -13,12 +13,15 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from zeroshot import file_names
 from zeroshot.notes import note
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 
@@ -66,7 +69,8 @@ def write_atomically(path: str | os.PathLike, content: Content, *, overwrite: bo
     except OSError as error:
         if error.errno is None:
             raise
-        raise NotWrittenError(f"{path}: cannot be written: {error.strerror or error}") from None
+        told = f"{path}: cannot be written: {error.strerror or error}{file_names.advice(path)}"
+        raise NotWrittenError(told) from None
 
 
 def _write(path: Path, content: Content, overwrite: bool) -> None:
@@ -120,7 +124,7 @@ def _partial_prefix(path: Path) -> str:
 
 def _put_in_place(partial: Path, path: Path, overwrite: bool) -> None:
     if overwrite:
-        os.replace(partial, path)
+        patiently(os.replace, partial, path)
         return
     if os.path.lexists(path):
         raise OutputExistsError(f"{path}: exists already", CHOOSE_ANOTHER)
@@ -131,7 +135,27 @@ def _put_in_place(partial: Path, path: Path, overwrite: bool) -> None:
     except OSError as error:  # a file system without second names
         if error.errno not in _UNSUPPORTED:
             raise
-        os.rename(partial, path)
+        patiently(os.rename, partial, path)
+
+
+def patiently(rename: Callable[[Path, Path], object], old: Path, new: Path) -> None:
+    """Rename a file or a folder; on Windows after those who just read one of them have closed it.
+
+    There no open file can be renamed or make way, and programs that look for viruses open whatever is new.
+
+    Raises
+    ------
+    OSError
+        Where that fails; on Windows after about a second.
+    """
+    waits = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4) if sys.platform == "win32" else ()
+    for seconds in waits:
+        try:
+            rename(old, new)
+            return
+        except PermissionError:
+            time.sleep(seconds)
+    rename(old, new)
 
 
 def _synchronise(descriptor: int) -> None:

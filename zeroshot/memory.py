@@ -11,6 +11,9 @@ import ctypes
 import math
 import os
 import platform
+import re
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -97,14 +100,48 @@ def available_memory() -> int | None:
 
 
 def _free_memory() -> int | None:
+    if sys.platform == "win32":
+        return _free_on_windows()
+    if sys.platform == "darwin":
+        return _free_on_macos()
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
     except OSError:
         return None
     for line in lines:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return None
+
+
+class _MemoryStatus(ctypes.Structure):
+    """MEMORYSTATUSEX of the Windows API."""
+
+    _fields_ = (
+        ("length", ctypes.c_uint32),
+        ("load", ctypes.c_uint32),
+        *((name, ctypes.c_uint64) for name in ("physical", "free", "page_file", "page_file_free")),
+        *((name, ctypes.c_uint64) for name in ("virtual", "virtual_free", "extended_free")),
+    )
+
+
+def _free_on_windows() -> int | None:
+    status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
+    told = ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined]
+    return int(status.free) if told else None
+
+
+def _free_on_macos() -> int | None:
+    """What is free or given back at once when it is asked for, by vm_stat."""
+    try:
+        told = subprocess.run(
+            ["/usr/bin/vm_stat"], capture_output=True, text=True, timeout=5, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    page = re.search(r"page size of (\d+) bytes", told)
+    pages = re.findall(r"^Pages (?:free|inactive|speculative): +(\d+)\.", told, flags=re.MULTILINE)
+    return int(page[1]) * sum(map(int, pages)) if page and pages else None
 
 
 _in_parts: ContextVar[bool] = ContextVar("_in_parts", default=False)

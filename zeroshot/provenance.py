@@ -32,7 +32,8 @@ def described(value: Any) -> Any:
     if isinstance(value, str | Path):
         path = Path(value).expanduser() if len(str(value)) < 4096 else None
         is_file = path is not None and path.is_file()
-        return f"{value} sha256 {_file_digest(path)}" if is_file and path is not None else str(value)
+        name = value.as_posix() if isinstance(value, Path) else value
+        return f"{name} sha256 {_file_digest(path)}" if is_file and path is not None else name
     if isinstance(value, Operator):
         pixels = [_pixels_digest(buffer) for buffer in value.buffers()]
         if len(pixels) > _MOST_DIGESTS:

@@ -103,6 +103,10 @@ class OptionWarning(Spelled, UserWarning):
     """What is doubtful about an option."""
 
 
+class NoFileError(Spelled, FileNotFoundError):
+    """A file that an option names and that is not there."""
+
+
 class OutputExistsError(Spelled, FileExistsError):
     """A file that exists and may not be replaced."""
 

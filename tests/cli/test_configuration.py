@@ -97,6 +97,12 @@ def test_a_mistake_is_told_with_its_file(
     assert said in err
 
 
+def test_a_mark_at_the_beginning_is_left_out(folder: Path) -> None:
+    """Editors on Windows write one before UTF-8."""
+    Path("zeroshot.toml").write_text("[denoise]\nseed = 7\n", encoding="utf-8-sig")
+    assert parse_arguments(["denoise", "photo.png"]).seed == 7
+
+
 def test_a_file_that_is_named_and_missing_is_told(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

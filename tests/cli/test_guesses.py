@@ -107,8 +107,101 @@ def test_other_guesses_are_answered_in_one_line(
     assert sorted(path.name for path in Path().iterdir()) == ["photo.jpg", "photo.png"]
 
 
-def test_abbreviations_are_still_options(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["denoise", "photo.png", "--sig", "5", "--pri", "tv", "--qui"], capsys)[0] == 0
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("denoise photo.png --sig 10", "there is no option --sig (did you mean --sigma?"),
+        ("denoise photo.png --sig=10", "there is no option --sig (did you mean --sigma?"),
+        ("denoise photo.png --se 1", "(did you mean --set or --seconds or --seed?"),
+        ("denoise photo.png -sigma 10", "there is no option -sigma (did you mean --sigma?)"),
+        ("denoise photo.png -output x.png", "there is no option -output (did you mean --output?)"),
+        (
+            "weights list --jso",
+            "(did you mean --json? Options are written in full); 'zeroshot weights list --help'",
+        ),
+    ],
+)
+def test_options_are_written_in_full(words: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor is an abbreviation left for argparse, which would read `-output` as `-o utput`."""
+    code, _, err = run(words.split(), capsys)
+    assert (code, err.count("\n")) == (2, 1)
+    assert told in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("denoise", "IN is missing (images or a folder); write, for example, 'zeroshot denoise "),
+        ("sr photo.png", "--scale is missing (how many times larger the large image is"),
+        ("inpaint photo.png", "--mask is missing (which pixels are known); write, for example, 'zeroshot "),
+        ("compare photo.png", "--task, --methods and --report are missing; write, for example, 'zeroshot "),
+        ("denoise photo.png --fast --prior tv", "error: give --fast or --prior, not both"),
+        ("denoise photo.png --prior tv --best", "error: give --prior or --best, not both"),
+        (
+            "denoise photo.png --sigma",
+            "--sigma needs a value: --sigma SIGMA (standard deviation of the noise",
+        ),
+        ("denoise photo.png --fast=3", "--fast takes no value, got '3'"),
+        ("denoise photo.png -o - --format pgn", "--format must be png, jpg, jpeg, tif, tiff"),
+        ("denoise photo.png -o - --format pgn", "got 'pgn'; did you mean png?"),
+        ("weights lst", "ACTION must be inspect, convert, list or fetch, got 'lst'; did you mean list?"),
+        ("completion csh", "shell must be "),
+    ],
+)
+def test_what_is_missing_or_excluded_is_said_with_what_is_right(
+    words: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(words.split(), capsys)
+    assert (code, err.count("\n")) == (2, 1)
+    assert told in err
+    assert "argument" not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            "deblur photo.png --kernel gaussian=abc",
+            "--kernel must be a shape with its size in pixels, such as gaussian=1.6, got 'gaussian=abc': "
+            "gaussian must be a number",
+        ),
+        (
+            "deblur photo.png --kernel disk=-1",
+            "--kernel must be a shape with its size in pixels, such as disk=3",
+        ),
+        ("deblur photo.png --kernel disk=0", "such as disk=3, got 'disk=0'"),
+        ("deblur photo.png --kernel motion=9,angel=4", "such as motion=15, angle=30, got 'motion=9,angel=4'"),
+        ("degrade photo.png --task deblur --kernel gaussian=abc", "--kernel must be a shape with its size"),
+        (
+            "deblur photo.png --kernel psf.png",
+            "--kernel must be a file (.npy or a picture), 'auto', which finds it from the picture, or a shape with "
+            "its size (gaussian=1.6, motion=15, angle=30, disk=3); there is no such kernel file: psf.png",
+        ),
+        ("sr photo.png --scale 2 --kernel k.npy", "'box' or 'gaussian'; there is no such kernel file: k.npy"),
+        (
+            "inpaint photo.png --mask hole.png",
+            "--mask must be a picture or .npy file of the input's height and width, 'alpha' or a colour such as "
+            "'#ff00ff'; there is no such mask file: hole.png",
+        ),
+        ("inpaint photo.png --mask small.png", "(24 × 24)"),
+        (
+            "inpaint photo.png --mask small.png",
+            "got 8 × 12: resize it to 24 × 24 (width × height) with nearest neighbours",
+        ),
+        ("inpaint wide.png --mask tall.png", "got 12 × 8: turn it by 90°, as the image is"),
+        (
+            "inpaint photo.png --mask alpha",
+            "--mask alpha needs an image with an alpha channel; this one has none: give a mask of its height and "
+            "width in a file of its own, white where pixels are known, or the colour that marks the hole",
+        ),
+    ],
+)
+def test_kernels_and_masks_that_do_not_fit(words: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, size in {"small.png": (12, 8), "wide.png": (12, 8), "tall.png": (8, 12)}.items():
+        Image.new("L", size, 255).save(name)
+    code, _, err = run(words.split(), capsys)
+    assert (code, err.count("\n")) == (2, 1), err
+    assert told in err
 
 
 def test_a_range_and_a_file_that_begin_with_a_minus(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from zeroshot.app.wording import RefusedError
+from zeroshot.file_names import is_device
 from zeroshot.tasks.options import OptionType
 
 #: What a file may have at most.
@@ -30,7 +31,9 @@ def safe_name(name: str, otherwise: str = "picture.png") -> str:
     shown = "".join(sign for sign in last if unicodedata.category(sign)[0] != "C" and sign not in '<>:"|?*')
     path = Path(shown.strip(" ."))
     stem = path.stem.strip(" .").lstrip("-")[:_LONGEST_STEM]
-    return f"{stem}{path.suffix[:8]}" if stem else otherwise
+    if not stem:
+        return otherwise
+    return f"{stem}{'_' * is_device(stem)}{path.suffix[:8]}"
 
 
 async def received(chunks: AsyncIterator[bytes], path: Path) -> int:

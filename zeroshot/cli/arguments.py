@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import glob
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from zeroshot import synonyms
+from zeroshot.cli.refusals import reworded
 from zeroshot.spelling import visible
 from zeroshot.tasks import tasks
 from zeroshot.words import likeliest
@@ -33,6 +35,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **options: Any) -> None:
         options.setdefault("formatter_class", _Formatter)
+        options.setdefault("allow_abbrev", False)  # what is short for one option today is so for two tomorrow
         if "\n" not in (options.get("description") or "\n"):
             options["description"] = textwrap.fill(options["description"], 79)
         super().__init__(*args, **options)
@@ -89,13 +92,20 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def knows(self, typed: str) -> bool:
-        """Whether this is an option, or the beginning of one; commands of commands are not asked."""
-        has_commands = any(isinstance(one, argparse._SubParsersAction) for one in self._actions)
-        return has_commands or any(one.startswith(typed) for one in self._option_string_actions)
+        """Whether this is an option."""
+        return typed in self._option_string_actions
+
+    def within(self, words: Sequence[str]) -> Parser:
+        """The parser of the command within this command that the words choose, such as `list` of `weights`."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                return next((action.choices[word] for word in words if word in action.choices), self)
+        return self
 
     def error(self, message: str) -> NoReturn:
         """Print one line, and end with exit code 2."""
         message = " ".join(message.split())
+        message = reworded(message, self._actions, self._examples, self.prog)
         if ": must " in message:
             message = message.removeprefix("argument ").replace(": must ", " must ", 1)
         self.exit(2, f"{self.prog}: error: {visible(message)}\n")
@@ -186,16 +196,16 @@ def refuse_unknown_options(
     ValueError
         The message says what may be meant.
     """
+    parser = parser.within(words)
     if "settings" not in parser.flags():  # a command without priors, such as `degrade`
         settings, elsewhere = list, dict
     for index, word in enumerate(words):
         if word == "--":
             return
         typed, _, value = word.partition("=")
-        if len(typed) <= 2 or not typed.startswith("--") or typed in parser.flags().values():
-            continue
-        # The beginning of an option may be the whole name of a setting: --weight is not --weights.
-        if not parser.knows(typed) or typed[2:].replace("-", "_") in settings():
+        if re.fullmatch(r"-[a-z][\w-]+", typed) and parser.knows(f"-{typed}"):
+            raise ValueError(f"there is no option {typed} (did you mean -{typed}?)")
+        if len(typed) > 2 and typed.startswith("--") and not parser.knows(typed):
             value = value or next((one for one in words[index + 1 : index + 2] if one[:1] != "-"), "…")
             raise ValueError(_unknown_option(typed, value, parser, settings(), elsewhere()))
 
@@ -213,8 +223,11 @@ def _unknown_option(
     canonical = synonyms.canonical(name, flags, synonyms.OPTIONS)
     if canonical is None and name in elsewhere:
         return f"{typed} is a setting of other priors: write --prior {elsewhere[name]} --set {name}={value}"
+    begun = [flag for flag in flags.values() if flag.startswith(typed)]
     meant = canonical or likeliest(name, [*flags, *settings, *elsewhere])
-    if meant is None:
+    if begun and canonical is None:
+        hint = f" (did you mean {' or '.join(begun)}? Options are written in full)"
+    elif meant is None:
         hint = ""
     elif meant in flags:
         hint = f" (did you mean {flags[meant]}?)"

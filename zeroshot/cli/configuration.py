@@ -126,7 +126,7 @@ def _tables(path: Path) -> dict[str, dict[str, Any]]:
     else:
         import tomli as tomllib
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
+        tables = tomllib.loads(path.read_text("utf-8-sig"))  # editors on Windows begin a file with a mark
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no TOML: {error}") from None
     for name, table in tables.items():

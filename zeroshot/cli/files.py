@@ -10,6 +10,7 @@ from pathlib import Path
 
 from zeroshot import images
 from zeroshot.cli.output_names import written_name
+from zeroshot.file_names import same_name
 from zeroshot.files import beside, require_writable
 from zeroshot.images.files import holds
 from zeroshot.images.kinds import MICROSCOPE_SUFFIXES, RAW_SUFFIXES, STACK_SUFFIXES, is_zarr
@@ -114,7 +115,7 @@ def _identity(path: Path) -> object:
     try:
         found = path.stat()
     except OSError:
-        return Path(os.path.realpath(path))
+        return same_name(os.path.realpath(path))
     return (found.st_dev, found.st_ino)
 
 
@@ -208,7 +209,8 @@ def outputs_in(folder: Path, inputs: list[Path]) -> list[tuple[Path, Path]]:
         Where two inputs have the same name, or `folder` is named like an image.
     """
     names = [written_name(path) for path in inputs]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    alike = [same_name(name) for name in names]
+    twice = sorted({name for name in names if alike.count(same_name(name)) > 1})
     if twice:
         raise ValueError(f"two inputs would be written to the same output: {', '.join(twice)}")
     if folder.suffix.lower() in images.SUFFIXES and not folder.is_dir():

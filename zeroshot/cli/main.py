@@ -88,7 +88,8 @@ def _run(arguments: Sequence[str]) -> int:
 
 @contextmanager
 def _signals_as_interrupts() -> Iterator[None]:
-    """Take Ctrl-C, SIGTERM and SIGHUP for the wish to end: KeyboardInterrupt, or whatever a run makes of Ctrl-C.
+    """Take Ctrl-C, SIGTERM, SIGHUP and, on Windows, Ctrl-Break for the wish to end: KeyboardInterrupt, or whatever a
+    run makes of Ctrl-C.
 
     A signal that is ignored, as by nohup, stays so.
     """
@@ -98,7 +99,7 @@ def _signals_as_interrupts() -> Iterator[None]:
     before: dict[int, Any] = {}
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         before[signal.SIGINT] = signal.signal(signal.SIGINT, _interrupt)
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGTERM", "SIGHUP", "SIGBREAK"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             before[number] = signal.signal(number, _as_interrupt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zeroshot.file_names import same_name
 from zeroshot.files import beside
 from zeroshot.images.kinds import MICROSCOPE_SUFFIXES, RAW_SUFFIXES
 
@@ -70,8 +71,8 @@ def outputs_beside(images: dict[Path, list[Path]], outcome: str) -> list[tuple[P
         else:
             folder = folder_beside(given, outcome)
             pairs += [(image, folder / lossless(image)) for image in found]
-    outputs = [output for _, output in pairs]
-    twice = sorted({str(output) for output in outputs if outputs.count(output) > 1})
+    outputs = [same_name(str(output)) for _, output in pairs]
+    twice = sorted({str(output) for _, output in pairs if outputs.count(same_name(str(output))) > 1})
     if twice:
         raise ValueError(f"two inputs would be written to the same output: {', '.join(twice)}; give -o")
     return pairs

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from zeroshot import file_names
 from zeroshot.images.decoding import library_errors
 from zeroshot.images.errors import ImageError
 from zeroshot.images.kinds import SUFFIXES, is_zarr, read_bytes
@@ -44,6 +45,8 @@ def check_output(
     if path.suffix.lower() not in suffixes:
         fault = f"the suffix {path.suffix!r} names no known format" if path.suffix else "has no suffix"
         raise ImageError(f"{path}: {fault}; use one of {', '.join(suffixes)}")
+    if fault := file_names.refusal(path):
+        raise ImageError(f"{path}: {fault}")
     folder = path.parent
     if not folder.is_dir():
         raise ImageError(f"{path}: the folder {folder} does not exist")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from zeroshot.files import NotWrittenError, partial_name
+from zeroshot.files import NotWrittenError, partial_name, patiently
 from zeroshot.images.errors import ImageError
 from zeroshot.images.extras import imported
 from zeroshot.images.stack import ArrayStack, Index, Stack, StackMetadata, StackOutput
@@ -191,14 +191,14 @@ def _multiscales(
 def put_in_place(partial: Path, path: Path, overwrite: bool) -> None:
     """Give a store that is complete its name."""
     if not os.path.lexists(path):
-        os.rename(partial, path)
+        patiently(os.rename, partial, path)
         return
     if not overwrite:
         raise OutputExistsError(f"{path}: exists already", CHOOSE_ANOTHER)
     replaced = partial_name(path)
-    os.rename(path, replaced)
+    patiently(os.rename, path, replaced)
     try:
-        os.rename(partial, path)
+        patiently(os.rename, partial, path)
     except OSError:
         os.rename(replaced, path)
         raise

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from zeroshot import synonyms
 from zeroshot.checks import is_number
 from zeroshot.notes import note
-from zeroshot.spelling import Argument, OptionError, OptionWarning, Wording
+from zeroshot.spelling import Argument, NoFileError, OptionError, OptionWarning, Wording
 from zeroshot.tasks.found_kernel import Wanted, is_misspelt, misspelt, require_no_sheet, wanted
 from zeroshot.tasks.noise import NOISY
 from zeroshot.tasks.options import Choice, Option, OptionType
 from zeroshot.tasks.task import Damage, Options, Task
-from zeroshot.words import likeliest
+from zeroshot.words import likeliest, shortened
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from zeroshot.kernels import KernelEstimate
     from zeroshot.operators.blurring import Blurring
     from zeroshot.problem import Problem
+
+
+#: How each shape is written.
+_EXAMPLES = {"gaussian": "gaussian=1.6", "motion": "motion=15, angle=30", "disk": "disk=3"}
+#: What needs no closer look before the picture is there.
+_PLAIN_SHAPE = re.compile(r"\s*\w+\s*=\s*[0-9.]*[1-9][0-9.]*\s*(,\s*angle\s*=\s*-?[0-9]+\.?[0-9]*\s*)?")
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ class BlurKernel(OptionType):
     def check(self, name: str, value: Any) -> None:
         if self.is_found and wanted(value) is not None:
             return
+        if isinstance(value, Path) and not value.exists():
+            raise self._without_file(name, str(value))
         is_text = isinstance(value, str) and not os.path.exists(value)
         if is_number(value) or (is_text and re.fullmatch(r"[0-9]*\.?[0-9]+", value.strip())):
             gaussian = Argument(name, f"gaussian={float(value):g}")
@@ -57,15 +65,25 @@ class BlurKernel(OptionType):
     def _check_shape(self, name: str, text: str) -> None:
         shape, equals, size = text.partition("=")
         meant = synonyms.canonical(shape, synonyms.KERNELS, synonyms.KERNELS)
-        # Without a size it is the name of a file, unless it is that of a shape.
-        if (equals and shape.strip() == meant) or not (equals or meant or is_misspelt(text)):
+        if equals and shape.strip() == meant:
+            if not _PLAIN_SHAPE.fullmatch(text):
+                _weights_of_shape(name, text)
             return
+        # Without a size it is the name of a file, unless it is that of a shape.
+        if not (equals or meant or is_misspelt(text)):
+            raise self._without_file(name, text)
         if is_misspelt(text):
             raise self._not_found(name, text)
         meant = meant or likeliest(shape, synonyms.KERNELS)
         hint = () if meant is None else ("; did you mean ", Argument(name, f"{meant}={size or 3}"), "?")
         shapes = ", ".join(f"{one}=…" for one in synonyms.KERNELS)
         raise OptionError(Argument(name), f" must be a file or one of {shapes}, got {text!r}", *hint)
+
+    def _without_file(self, name: str, text: str) -> NoFileError:
+        shapes = ", ".join(_EXAMPLES.values())
+        found = ", 'auto', which finds it from the picture," if self.is_found else ""
+        right = f" must be a file (.npy or a picture){found} or a shape with its size ({shapes})"
+        return NoFileError(Argument(name), right, f"; there is no such kernel file: {text}")
 
     def _not_found(self, name: str, text: str) -> OptionError:
         if not self.is_found:
@@ -129,11 +147,10 @@ def blur_weights(kernel: Any) -> torch.Tensor:
     import numpy as np
     import torch
 
-    from zeroshot.operators.expression import blur_kernel
     from zeroshot.operators.plane_files import kernel_file
 
     if isinstance(kernel, str) and not os.path.exists(kernel) and "=" in kernel:
-        return blur_kernel(kernel)
+        return _weights_of_shape("kernel", kernel)
     if isinstance(kernel, str | Path):
         return kernel_file(kernel).float()
     if isinstance(kernel, torch.Tensor):
@@ -144,6 +161,26 @@ def blur_weights(kernel: Any) -> torch.Tensor:
         raise OptionError(
             Argument("kernel"), f" must be an array of numbers, got {type(kernel).__name__}"
         ) from error
+
+
+def _weights_of_shape(name: str, text: str) -> torch.Tensor:
+    """The kernel (height, width) of a shape with its size.
+
+    Raises
+    ------
+    OptionError
+        Which names the option, what is wrong with the text and what is right.
+    """
+    from zeroshot.operators.expression import blur_kernel
+
+    try:
+        return blur_kernel(text)
+    except ValueError as error:
+        example = _EXAMPLES.get(text.partition("=")[0].strip(), _EXAMPLES["gaussian"])
+        must = (
+            f" must be a shape with its size in pixels, such as {example}, got {shortened(text)!r}: {error}"
+        )
+        raise OptionError(Argument(name), must) from None
 
 
 def _pose(picture: Picture, options: Options) -> tuple[Problem, Picture]:

@@ -16,13 +16,19 @@ from zeroshot.images.value_range import on_range
 from zeroshot.notes import note
 from zeroshot.operators.mask_values import POLARITY, known_of
 from zeroshot.operators.plane_files import mask_file, mask_image
-from zeroshot.spelling import Argument, OptionError, OptionWarning, Part, Wording
+from zeroshot.spelling import Argument, NoFileError, OptionError, OptionWarning, Part, Wording
 
 _MARK_TOLERANCE = 2.5 / 255
 #: Where more of a picture is missing the mask is probably the other way round.
 _MOSTLY_MISSING = 0.75
 #: Fewer single pixels than that are hot pixels of a dark frame, and no remains of a picture.
 _LEAST_STREWN = 0.03
+_OTHER_MASKS = Wording(
+    "a mask of its height and width, an array or a file that is true (white) where pixels are known, or the colour "
+    "that marks the hole, such as mask='#ff00ff'",
+    "a mask of its height and width in a file of its own, white where pixels are known, or the colour that marks the "
+    "hole, such as --mask '#ff00ff'",
+)
 INVERT_MASK = Wording("invert_mask=True", "--invert-mask")
 KEEP_MASK = Wording("invert_mask=False", "--no-invert-mask")
 
@@ -53,9 +59,8 @@ def mask_of(
     """
     if isinstance(mask, str) and mask == "alpha":
         if picture.alpha is None:
-            raise OptionError(
-                Argument("mask", "alpha"), " needs an image with an alpha channel; this one has none"
-            )
+            without = " needs an image with an alpha channel; this one has none: give "
+            raise OptionError(Argument("mask", "alpha"), without, _OTHER_MASKS)
         return _inverted_if((picture.alpha >= 0.5).float(), invert), picture.without_alpha()
     if isinstance(mask, tuple) or (isinstance(mask, str) and not Path(mask).exists() and _is_colour(mask)):
         return _inverted_if(_known_beside_colour(picture, mask), invert), picture
@@ -93,6 +98,9 @@ def _read(mask: Any) -> torch.Tensor:
     """The values of a mask, boolean, with the axes that it came with."""
     is_tensor = isinstance(mask, torch.Tensor)
     if isinstance(mask, str | Path):
+        if not Path(mask).exists():
+            wanted = " must be a picture or .npy file of the input's height and width, 'alpha' or a colour such as "
+            raise NoFileError(Argument("mask"), wanted, f"'#ff00ff'; there is no such mask file: {mask}")
         found = mask_file(mask)
     elif isinstance(mask, Image.Image):
         found = mask_image(mask)
@@ -199,11 +207,21 @@ def _check_mask_fits(mask: torch.Tensor, picture: images.Picture) -> None:
     wanted = Argument("mask"), " must be ", kind, f" of the input's height and width ({height} × {width}), "
     if tuple(mask.shape[-2:]) != (height, width):
         got = f"{mask.shape[-2]} × {mask.shape[-1]}"
-        raise OptionError(*wanted, f"{POLARITY}; got {got}")
+        raise OptionError(*wanted, f"{POLARITY}; got {got}: ", _remedy(mask, height, width))
     if mask.shape[0] not in (1, count) or mask.shape[1] not in (1, channels):
         raise OptionError(
             *wanted, f"for all channels or each of the {channels}; got {mask.shape[1]} channels"
         )
+
+
+def _remedy(mask: torch.Tensor, height: int, width: int) -> Part:
+    """What makes a mask of another size fit."""
+    if tuple(mask.shape[-2:]) == (width, height):
+        return Wording("turn it by 90°, as the image is (np.rot90)", "turn it by 90°, as the image is")
+    return Wording(
+        f"resize it to {height} × {width} with nearest neighbours, or crop it as the image was",
+        f"resize it to {width} × {height} (width × height) with nearest neighbours, or crop it as the image was",
+    )
 
 
 def _is_colour(text: str) -> bool:

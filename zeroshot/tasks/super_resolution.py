@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from zeroshot import synonyms
 from zeroshot.notes import note
-from zeroshot.spelling import Argument, OptionError, OptionWarning, Text, Wording
+from zeroshot.spelling import Argument, NoFileError, OptionError, OptionWarning, Text, Wording
 from zeroshot.tasks.found_kernel import is_misspelt, misspelt, require_no_sheet, wanted
 from zeroshot.tasks.noise import CLEAN
 from zeroshot.tasks.options import Option, OptionType, Positive, Scale
@@ -73,6 +73,10 @@ def _check(options: Mapping[str, Any]) -> None:
     is_word = isinstance(kernel, str) and not Path(kernel).exists()
     if is_word and is_misspelt(kernel) and wanted(kernel, ()) is None:
         raise misspelt("kernel", str(kernel), ())
+    if _is_file(kernel) and not Path(kernel).exists():
+        words = "'auto', 'bicubic', 'lanczos2', 'lanczos3', 'box' or 'gaussian'"
+        must = f" must be a file (.npy or a picture), {words}; there is no such kernel file: {kernel}"
+        raise NoFileError(Argument("kernel"), must)
     is_gaussian = isinstance(kernel, str) and kernel == "gaussian"
     width = options.get("kernel_sigma")
     shape, _, size = kernel.partition("=") if isinstance(kernel, str) else ("", "", "")
@@ -91,6 +95,13 @@ def _check(options: Mapping[str, Any]) -> None:
         raise OptionError(Argument("kernel_sigma", ...), " goes with ", _GAUSSIAN)
 
 
+def _is_file(kernel: Any) -> TypeGuard[str | Path]:
+    """Whether this is the name of a file; 'gaussian=1.6' is none, although it has a suffix."""
+    return isinstance(kernel, Path) or (
+        isinstance(kernel, str) and bool(Path(kernel).suffix) and ("=" not in kernel or Path(kernel).exists())
+    )
+
+
 def _check_damage(options: Mapping[str, Any]) -> None:
     if wanted(options.get("kernel"), ()) is not None:
         what = " finds the kernel of a small image; there is none yet to find it from"
@@ -103,7 +114,7 @@ def _operator(options: Options) -> Downsample:
     from zeroshot.operators.plane_files import kernel_file
 
     kernel = options.get("kernel", _KERNEL.default)
-    if isinstance(kernel, Path) or (isinstance(kernel, str) and Path(kernel).suffix):
+    if _is_file(kernel):
         kernel = kernel_file(kernel).float()
     return Downsample(int(options["scale"]), kernel, sigma=options.get("kernel_sigma"))
 

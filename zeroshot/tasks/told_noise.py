@@ -176,6 +176,6 @@ def _json_of(path: Path) -> Any:
     if path.stat().st_size > _LARGEST_FILE:
         raise OptionError(Argument("noise"), f": {path} is too large for a noise model")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError):
         raise OptionError(Argument("noise"), f": {path} is no noise model: it is no JSON") from None
