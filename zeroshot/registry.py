@@ -18,8 +18,10 @@ import enum
 import functools
 import importlib
 import itertools
+import os
 import sys
 import types
+from collections.abc import Mapping
 from importlib.abc import InspectLoader
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -37,8 +39,23 @@ except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "unknown"
 
 
-def _declared() -> dict[str, EntryPoint]:
+def _declared() -> Mapping[str, EntryPoint]:
+    """The declared priors, looked for again only where what is on the path has changed."""
+    return _declared_on(tuple((folder, _changed_at(folder)) for folder in sys.path))
+
+
+@functools.lru_cache(maxsize=1)
+def _declared_on(path: tuple[tuple[str, int | None], ...]) -> Mapping[str, EntryPoint]:
+    # Each look reads the metadata of every package that is installed, which takes longer than a small image.
     return {entry.name: entry for entry in entry_points(group=_GROUP)}
+
+
+def _changed_at(folder: str) -> int | None:
+    """When something was last installed in a folder or archive of the path; None where there is none."""
+    try:
+        return os.stat(folder or ".").st_mtime_ns
+    except OSError:
+        return None
 
 
 def _entry(name: str) -> EntryPoint:
@@ -50,7 +67,7 @@ def _entry(name: str) -> EntryPoint:
     return declared[found]
 
 
-def _synonyms(declared: dict[str, EntryPoint]) -> dict[str, tuple[str, ...]]:
+def _synonyms(declared: Mapping[str, EntryPoint]) -> dict[str, tuple[str, ...]]:
     """What else the priors are called: also by the names of their classes."""
     return {name: (entry.attr, *synonyms.PRIORS.get(name, ())) for name, entry in declared.items()}
 

@@ -18,6 +18,7 @@ import torch
 from torch.nn import functional
 
 from zeroshot.notes import note
+from zeroshot.sliding import sliding, window_means
 from zeroshot.spelling import OptionWarning, Wording
 
 if TYPE_CHECKING:
@@ -188,15 +189,13 @@ def _is_noise(unit: torch.Tensor, excess: float, deviation: float | None) -> boo
     if min(unit.shape[-2:]) < SIDE:
         return deviation is not None and excess <= NOISE_DEVIATIONS * deviation
     if deviation is None:
-        # Rows and columns one after the other: a window as a whole costs its area.
-        near = functional.max_pool2d((unit > 1).float(), (SIDE, 1), 1, (SIDE // 2, 0))
-        near = functional.max_pool2d(near, (1, SIDE), 1, (0, SIDE // 2)) > 0
+        beyond = functional.pad(unit > 1, (SIDE // 2,) * 4)
+        near = sliding(beyond, SIDE, torch.logical_or)
         difference = unit.diff(n=2, dim=-1).diff(n=2, dim=-2) / _SECOND_DIFFERENCE_NORM
         deviation = 1.4826 * float(difference[near[..., 1:-1, 1:-1]].abs().median().nan_to_num())
     if excess > NOISE_DEVIATIONS * deviation:
         return False
-    means = functional.avg_pool2d(functional.avg_pool2d(unit, (SIDE, 1), 1), (1, SIDE), 1)
-    return float(means.max()) - 1 <= MEAN_DEVIATIONS * deviation
+    return float(window_means(unit, SIDE).max()) - 1 <= MEAN_DEVIATIONS * deviation
 
 
 def on_range(picture: Picture, form: GivenForm) -> Picture:

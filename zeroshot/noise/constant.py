@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from zeroshot.patches.sliding import sliding
+from zeroshot.sliding import sliding
 
 #: Values are the same that differ by less than this share of the range of the image.
 CONSTANT_TOLERANCE = 1e-6

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from zeroshot.noise.constant import CONSTANT_TOLERANCE, constant_areas
 from zeroshot.patches.cosine import cosine_matrix
-from zeroshot.patches.sliding import sliding
+from zeroshot.sliding import sliding
 
 #: Standard deviation of the rounding error of 8-bit images, half a grey level wide on either side.
 QUANTISATION = 0.5 / 255 / math.sqrt(3)

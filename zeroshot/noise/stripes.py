@@ -16,6 +16,8 @@ import torch
 from scipy.linalg import solveh_banded
 from torch.nn import functional
 
+from zeroshot.sliding import window_means
+
 Direction = Literal["rows", "columns", "both", "auto"]
 DIRECTIONS: tuple[Direction, ...] = ("auto", "rows", "columns", "both")
 
@@ -185,11 +187,7 @@ def _activity(plane: torch.Tensor) -> torch.Tensor:
         functional.pad(values[None, None], (_AREA // 2,) * 4)
         for values in (squared.nan_to_num(0.0), known.to(plane))
     ]
-    # Rows and columns one after the other: a window as a whole costs its area.
-    total, count = (
-        functional.avg_pool2d(functional.avg_pool2d(values, (_AREA, 1), 1), (1, _AREA), 1)[0, 0]
-        for values in framed
-    )
+    total, count = (window_means(values, _AREA)[0, 0] for values in framed)
     activity = total / count.clamp(min=1e-6) + _LEAST_ACTIVITY**2
     return activity.masked_fill(count < 0.5 / _AREA**2, torch.inf)
 

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from zeroshot.operators import fill_holes
+from zeroshot.sliding import window_means
 
 #: Opposite neighbours share a coefficient: half the unknowns, and a slope stays as it is.
 _PAIRS = ((0, 1), (1, 0), (1, 1), (1, -1))
@@ -145,5 +146,4 @@ def _inner(plane: torch.Tensor, frame: int) -> torch.Tensor:
 def _window_sums(planes: torch.Tensor) -> torch.Tensor:
     """The sums over the windows of RADIUS around the inner pixels of the planes (K, h, w)."""
     side = 2 * RADIUS + 1
-    rows = functional.avg_pool2d(planes[None], (side, 1), 1)
-    return functional.avg_pool2d(rows, (1, side), 1)[0] * side**2
+    return window_means(planes, side) * side**2
