@@ -14,16 +14,18 @@ import torch
 
 from zeroshot import threads
 from zeroshot.deadline import deadline_of_call, kept
+from zeroshot.depth import depth_of
 from zeroshot.images import ImageError
 from zeroshot.images.stack import stack_of
 from zeroshot.images.stack_writing import check_stack_output, save_planes
-from zeroshot.planes import Course, enlargement, noise_of_channels, restored_planes
+from zeroshot.planes import Course, enlargement, noise_of_channels
 from zeroshot.request import Request
 from zeroshot.solve import resolve_device
 from zeroshot.survey import say_channels, surveyed
 from zeroshot.tasks import task_named
 from zeroshot.terminal import is_terminal
 from zeroshot.tiling.planning import Tiling
+from zeroshot.volumes import restored
 from zeroshot.watch import Watch
 
 
@@ -71,19 +73,24 @@ def restore_stack(
     tile: int | str | None = "auto",
     overlap: int | str = "auto",
     samples: int = 1,
+    volume: str | None = None,
+    spacing: float | None = None,
     overwrite: bool = False,
     progress: bool | None = None,
     **options: Any,
 ) -> WrittenStack:
-    """Restore the planes of a stack one by one, and write each to a file when it is done.
+    """Restore the planes of a stack one by one, or in chunks of a volume, and write each to a file when it is done.
 
-    The memory of one plane is taken, however many there are. The file appears under its name when it is complete.
+    The memory of one plane, or of a chunk, is taken, however many there are. The file appears under its name when it is
+    complete.
 
     Parameters
     ----------
     image : path
         A file that is a stack.
-    task, prior, axes, settings, seconds, seed, device, value_range, tile, overlap, samples, progress, **options
+    task, prior, axes, settings, seconds, seed, device, value_range, tile, overlap, samples, volume, spacing, **options
+        As for :func:`zeroshot.solve`.
+    progress : bool, optional
         As for :func:`zeroshot.solve`.
     path : path
         With the suffix .tif or .tiff.
@@ -106,11 +113,12 @@ def restore_stack(
         if stack is None:
             raise ImageError(f"{image}: is one picture, no stack")
         check_stack_output(path, overwrite=overwrite, source=stack.source)
+        depth = depth_of(stack, volume, spacing, request, options)
         survey = surveyed(stack, task, options, value_range)
         say_channels(stack, survey)
         course = Course(survey, stack)
         hidden = progress is False or (progress is None and not is_terminal(sys.stderr))
-        planes = restored_planes(stack, request, options, survey, hidden=hidden)
+        planes = restored(stack, request, options, survey, depth, hidden=hidden)
         first = next(planes)
         course.add(first)
 
