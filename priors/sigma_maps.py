@@ -34,6 +34,18 @@ def levels_of(sigma_map: torch.Tensor) -> list[float]:
     return [lowest * (highest / lowest) ** (index / steps) for index in range(steps + 1)]
 
 
+def level_weight(sigma_map: torch.Tensor, levels: list[float], index: int) -> torch.Tensor:
+    """How much level number `index` of :func:`levels_of` counts at each pixel; -1 is the level 0."""
+    knots = [0.0, *levels]
+    place = index + 1
+    weight = torch.ones_like(sigma_map)
+    if place > 0:
+        weight = torch.minimum(weight, (sigma_map - knots[place - 1]) / (knots[place] - knots[place - 1]))
+    if place + 1 < len(knots):
+        weight = torch.minimum(weight, (knots[place + 1] - sigma_map) / (knots[place + 1] - knots[place]))
+    return weight.clamp(min=0)
+
+
 class SigmaMapRun(Run):
     """One level a step; the estimate is made of the levels that are done, and of the measurement in place of the rest.
 
@@ -63,15 +75,7 @@ class SigmaMapRun(Run):
         return self.index >= len(self._levels)
 
     def _weight(self, index: int) -> torch.Tensor:
-        """How much a level counts at each pixel; -1 is the level 0."""
-        knots = [0.0, *self._levels]
-        place = index + 1
-        weight = torch.ones_like(self._map)
-        if place > 0:
-            weight = torch.minimum(weight, (self._map - knots[place - 1]) / (knots[place] - knots[place - 1]))
-        if place + 1 < len(knots):
-            weight = torch.minimum(weight, (knots[place + 1] - self._map) / (knots[place + 1] - knots[place]))
-        return weight.clamp(min=0)
+        return level_weight(self._map, self._levels, index)
 
     @torch.no_grad()
     def step(self) -> Estimate:

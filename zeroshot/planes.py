@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from zeroshot.inspection import describe
 from zeroshot.loop import INTERRUPTED
 from zeroshot.request import Request
 from zeroshot.restoration import Restoration
-from zeroshot.survey import MOST_TOLD, Channel, Survey, picture_of, say_channels, surveyed
+from zeroshot.survey import MOST_TOLD, Channel, Survey, picture_of
 from zeroshot.tasks import make_problem
 from zeroshot.tasks.options import ShareOfRange
 
@@ -151,19 +151,15 @@ def restored_planes(
     skipped : int
         So many of the first planes are left out.
     """
-    own = _Options(stack, options)
+    own = PlaneOptions(stack, options)
     left = stack.count - skipped
     stopped = ""
     with tqdm(
         total=stack.count, initial=skipped, desc=request.task, unit="plane", disable=hidden, leave=False
     ) as bar:
         for index in itertools.islice(stack.indices(), skipped, None):
-            channel = survey.channels[stack.channel_of(index)]
-            plane = stack.plane(index)
-            if plane.dtype.kind == "f" and not np.isfinite(plane).any():
-                raise images.ImageError(f"plane {index} has no value that is a number; leave it out")
-            picture = picture_of(plane, channel)
-            posed = request.posed(picture, *make_problem(request.task, picture, own.of(index, channel)))
+            plane, picture, told = plane_of(stack, index, survey, own)
+            posed = request.posed(picture, *make_problem(request.task, picture, told))
             remaining = seconds_left()
             if stopped:
                 restoration = posed.untouched(stopped)
@@ -176,12 +172,29 @@ def restored_planes(
                 restoration = posed.restored(share)
             if restoration.interrupted:
                 stopped = f"{INTERRUPTED} before its turn"
-            yield Plane(index, _as_stored(restoration.image, plane), restoration)
+            yield Plane(index, as_stored(restoration.image, plane), restoration)
             left -= 1
             bar.update()
 
 
-class _Options:
+def plane_of(
+    stack: Stack, index: Index, survey: Survey, options: PlaneOptions
+) -> tuple[np.ndarray, images.Picture, dict[str, Any]]:
+    """A plane as it is stored, as a picture, and the options of the task for it.
+
+    Raises
+    ------
+    ImageError
+        Where none of its values is a number.
+    """
+    channel = survey.channels[stack.channel_of(index)]
+    plane = stack.plane(index)
+    if plane.dtype.kind == "f" and not np.isfinite(plane).any():
+        raise images.ImageError(f"plane {index} has no value that is a number; leave it out")
+    return plane, picture_of(plane, channel), options.of(index, channel)
+
+
+class PlaneOptions:
     """The options of the task for each plane: arrays with the shape of the stack are cut like it."""
 
     def __init__(self, stack: Stack, options: dict[str, Any]) -> None:
@@ -206,7 +219,7 @@ class _Options:
         return {**options, "sigma": ShareOfRange(channel.noise.sigma)}
 
 
-def _as_stored(values: np.ndarray, plane: np.ndarray) -> np.ndarray:
+def as_stored(values: np.ndarray, plane: np.ndarray) -> np.ndarray:
     """Restored values in the type of the stack, with the alpha channel that the plane had."""
     dtype = plane.dtype
     if dtype.kind == "b":
@@ -287,19 +300,18 @@ class Course:
         return {"stack": described, "input_sha256": self.survey.sha256}
 
 
-def restored_stack(
-    stack: Stack,
-    request: Request,
-    options: dict[str, Any],
-    value_range: tuple[float, float] | None,
-    *,
-    hidden: bool,
-) -> StackRestoration:
-    """A stack restored as an array with the axes of the input."""
-    survey = surveyed(stack, request.task, options, value_range)
-    say_channels(stack, survey)
+def restored_stack(stack: Stack, survey: Survey, planes: Iterable[Plane]) -> StackRestoration:
+    """A stack restored as an array with the axes of the input.
+
+    Parameters
+    ----------
+    stack : Stack
+    survey : Survey
+    planes : iterable of Plane
+        All of them, in the order of the axes.
+    """
     course, restored = Course(survey, stack), []
-    for plane in restored_planes(stack, request, options, survey, hidden=hidden):
+    for plane in planes:
         course.add(plane)
         restored.append(plane.pixels)
     axes = stack.counted + ("YXS" if restored[0].ndim == 3 else "YX")

@@ -20,6 +20,7 @@ from zeroshot.estimate import Estimate
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.stopping import Finished, MaxIterations, StoppingRule
+from zeroshot.volume_denoiser import VolumeDenoiser
 from zeroshot.words import likeliest
 
 _Prior = TypeVar("_Prior", bound="Prior")
@@ -327,6 +328,21 @@ class Prior(ABC):
         if self.bytes_per_value is None:
             return None
         return self.least_bytes + self.bytes_per_value * math.prod(problem.reference_shape)
+
+    def volume_denoiser(self, spacing: float = 1.0) -> VolumeDenoiser | None:
+        """What denoises volumes by this prior and its settings; None where it restores planes only.
+
+        Parameters
+        ----------
+        spacing : float
+            How many pixels of a plane two planes are apart.
+
+        Raises
+        ------
+        ValueError
+            Where a setting means nothing in volumes.
+        """
+        return None
 
     def within(self, seconds: float) -> Prior:
         """The same prior, prepared for a time budget; those that make no plans return themselves."""

@@ -177,6 +177,28 @@ class Posed:
         removed = problem.y - image if known is None else (problem.y - image) * known
         return (image + float(grain) * removed).clamp(0, 1)
 
+    def answered(self, image: torch.Tensor, reason: str, seconds: float, **found: Any) -> Restoration:
+        """The restoration with an image that was found together with those of other planes.
+
+        Parameters
+        ----------
+        image : torch.Tensor
+            (1, C, H, W) in [0, 1], on the CPU.
+        reason : str
+            Why the run ended.
+        seconds : float
+            How long it took.
+        **found
+            What the provenance says beside it.
+        """
+        ended = {
+            "stopped_by": reason,
+            "iterations": 1,
+            "seconds_allowed": self.request.seconds,
+        }
+        restoration = self._as_restoration(self._with_grain(image), self.provenance() | ended | found)
+        return replace(restoration, seconds=seconds)
+
     def untouched(self, reason: str) -> Restoration:
         """The operator's first estimate, for an image whose turn did not come for this reason."""
         ended = {

@@ -17,6 +17,7 @@ import torch
 from zeroshot import choice, images, synonyms, threads
 from zeroshot.checks import is_number
 from zeroshot.deadline import deadline_of_call, kept
+from zeroshot.depth import depth_of
 from zeroshot.images.raw import is_raw, read_raw
 from zeroshot.images.stack import stack_of
 from zeroshot.images.value_range import say_range
@@ -29,12 +30,14 @@ from zeroshot.raw import check_raw, restored_raw
 from zeroshot.registry import prior_class, settings_of_priors
 from zeroshot.request import Request, joined, restored_in_turn
 from zeroshot.restoration import Restoration
-from zeroshot.spelling import OptionError
+from zeroshot.spelling import Argument, OptionError
 from zeroshot.stopping import StoppingRule
+from zeroshot.survey import say_channels, surveyed
 from zeroshot.tasks import make_problem, task_named
 from zeroshot.tasks.ranging import on_working_range, without_missing
 from zeroshot.terminal import is_terminal
 from zeroshot.tiling.planning import Tiling
+from zeroshot.volumes import restored
 from zeroshot.watch import Callback, Watch
 
 
@@ -61,6 +64,8 @@ def solve(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    volume: str | None = None,
+    spacing: float | None = None,
     rendering: str = "srgb",
     **options: Any,
 ) -> Restoration:
@@ -122,6 +127,12 @@ def solve(
         samples of a colour image, C channels, each with a range and a noise of its own, which are found over the
         whole stack. Files say so themselves; the planes are restored one by one, see :mod:`zeroshot.planes`, and
         `sigma` is in the units of the stack where its range was found. The result has its axes and its type.
+    volume : str, optional
+        The axis of a stack that is the third dimension, "Z", or "T" of what moves slowly: the planes along it are
+        denoised together, by the priors bm3d, nlm, tv and wavelet (:mod:`zeroshot.volumes`).
+    spacing : float, optional
+        With `volume`: how many pixels two planes are apart. By default what the file says of the lengths of its
+        voxels, else 1. Total variation weighs by it.
     rendering : {"srgb", "linear"}
         What is made of a raw photograph, which "demosaic" and "denoise" take as it is (:mod:`zeroshot.raw`): sRGB by
         the camera's matrix, or its own colours, linear in the light. The result has 16 bits.
@@ -174,7 +185,16 @@ def solve(
             _refuse_for_stack(preview, checkpoint)
             hidden = progress is False or (progress is None and not is_terminal(sys.stderr))
             silent = replace(request, watch=Watch(callbacks=callbacks, progress=False))
-            return restored_stack(stack, silent, options, value_range, hidden=hidden)
+            depth = depth_of(stack, volume, spacing, silent, options)
+            survey = surveyed(stack, task, options, value_range)
+            say_channels(stack, survey)
+            planes = restored(stack, silent, options, survey, depth, hidden=hidden)
+            return restored_stack(stack, survey, planes)
+        for name, value in (("volume", volume), ("spacing", spacing)):
+            if value is not None:
+                raise OptionError(
+                    Argument(name, ...), " goes with a stack, whose axes ", Argument("axes", ...), " names"
+                )
         loaded = images.load(without_missing(image, options), value_range=value_range)
         picture = on_working_range(loaded, task_named(task), options)
         say_range(picture)

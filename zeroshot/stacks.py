@@ -15,18 +15,20 @@ import torch
 
 from zeroshot import threads
 from zeroshot.deadline import deadline_of_call, kept
+from zeroshot.depth import Depth, depth_of
 from zeroshot.finished_planes import FinishedPlanes, fingerprint, recorded_threads
 from zeroshot.images import ImageError
 from zeroshot.images.stack import Stack, stack_of
 from zeroshot.images.stack_writing import check_stack_output, save_planes
 from zeroshot.locks import locked
-from zeroshot.planes import Course, Plane, enlargement, noise_of_channels, restored_planes
+from zeroshot.planes import Course, Plane, enlargement, noise_of_channels
 from zeroshot.request import Request
 from zeroshot.solve import resolve_device
 from zeroshot.survey import Survey, say_channels, surveyed
 from zeroshot.tasks import task_named
 from zeroshot.terminal import is_terminal
 from zeroshot.tiling.planning import Tiling
+from zeroshot.volumes import restored
 from zeroshot.watch import Watch
 
 
@@ -74,22 +76,27 @@ def restore_stack(
     tile: int | str | None = "auto",
     overlap: int | str = "auto",
     samples: int = 1,
+    volume: str | None = None,
+    spacing: float | None = None,
     overwrite: bool = False,
     progress: bool | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     **options: Any,
 ) -> WrittenStack:
-    """Restore the planes of a stack one by one, and write each to a file when it is done.
+    """Restore the planes of a stack one by one, or in chunks of a volume, and write each to a file when it is done.
 
-    The memory of one plane is taken, however many there are. The file appears under its name when it is complete.
-    After Ctrl-C that is with the planes that were left as they were, beside the checkpoint with those that were done.
+    The memory of one plane, or of a chunk, is taken, however many there are. The file appears under its name when it is
+    complete. After Ctrl-C that is with the planes that were left as they were, beside the checkpoint with those that were
+    done.
 
     Parameters
     ----------
     image : path
         A file that is a stack.
-    task, prior, axes, settings, seconds, seed, device, value_range, tile, overlap, samples, progress, **options
+    task, prior, axes, settings, seconds, seed, device, value_range, tile, overlap, samples, volume, spacing, **options
+        As for :func:`zeroshot.solve`.
+    progress : bool, optional
         As for :func:`zeroshot.solve`.
     path : path
         With the suffix .tif or .tiff.
@@ -110,6 +117,7 @@ def restore_stack(
     tiling = Tiling(tile, overlap, samples)
     watch = Watch(progress=False)
     request = Request(task, prior, settings, None, seconds, seed, resolve_device(device), watch, tiling)
+    task_named(task).completed(options)
     kept_in = None if checkpoint is None else Path(checkpoint)
     threads_before = recorded_threads(kept_in) if resume and kept_in is not None else None
     with (
@@ -121,17 +129,18 @@ def restore_stack(
         if stack is None:
             raise ImageError(f"{image}: is one picture, no stack")
         check_stack_output(path, overwrite=overwrite, source=stack.source)
+        depth = depth_of(stack, volume, spacing, request, options)
         if kept_in is not None:
             held.enter_context(locked(kept_in))
         survey = surveyed(stack, task, options, value_range)
         finished = None
         if kept_in is not None:
-            run = fingerprint(stack, request, options, survey)
+            run = fingerprint(stack, request, options, survey) | {"volume": None if depth is None else [depth.axis, depth.spacing]}
             finished = held.enter_context(FinishedPlanes(kept_in, run, resume=resume))
         say_channels(stack, survey)
         course = Course(survey, stack)
         hidden = progress is False or (progress is None and not is_terminal(sys.stderr))
-        planes = _planes(finished, stack, request, options, survey, hidden=hidden)
+        planes = _planes(finished, stack, request, options, survey, depth, hidden=hidden)
         first = next(planes)
         course.add(first)
 
@@ -174,6 +183,7 @@ def _planes(
     request: Request,
     options: dict[str, Any],
     survey: Survey,
+    depth: Depth | None,
     *,
     hidden: bool,
 ) -> Iterator[Plane]:
@@ -183,7 +193,7 @@ def _planes(
         for plane in finished.kept(stack.indices()):
             count += 1
             yield plane
-    for plane in restored_planes(stack, request, options, survey, hidden=hidden, skipped=count):
+    for plane in restored(stack, request, options, survey, depth, hidden=hidden, skipped=count):
         if finished is not None:
             finished.add(plane)
         yield plane

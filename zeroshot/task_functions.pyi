@@ -42,6 +42,8 @@ def denoise(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    volume: str | None = None,
+    spacing: float | None = None,
     rendering: str = "srgb",
 ) -> Restoration: ...
 def destripe(
@@ -71,6 +73,8 @@ def destripe(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    volume: str | None = None,
+    spacing: float | None = None,
     rendering: str = "srgb",
 ) -> Restoration: ...
 def inpaint(
@@ -100,6 +104,8 @@ def inpaint(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    volume: str | None = None,
+    spacing: float | None = None,
     rendering: str = "srgb",
 ) -> Restoration: ...
 def sr(
@@ -130,6 +136,8 @@ def sr(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    volume: str | None = None,
+    spacing: float | None = None,
     rendering: str = "srgb",
 ) -> Restoration: ...
 def colorize(
@@ -159,6 +167,8 @@ def colorize(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    volume: str | None = None,
+    spacing: float | None = None,
     rendering: str = "srgb",
 ) -> Restoration: ...
 def demosaic(
@@ -187,6 +197,8 @@ def demosaic(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    volume: str | None = None,
+    spacing: float | None = None,
     rendering: str = "srgb",
 ) -> Restoration: ...
 def deblur(
@@ -216,6 +228,8 @@ def deblur(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    volume: str | None = None,
+    spacing: float | None = None,
     rendering: str = "srgb",
 ) -> Restoration: ...
 def sharpen(
@@ -245,6 +259,8 @@ def sharpen(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    volume: str | None = None,
+    spacing: float | None = None,
     rendering: str = "srgb",
 ) -> Restoration: ...
 def jpeg(
@@ -273,6 +289,8 @@ def jpeg(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    volume: str | None = None,
+    spacing: float | None = None,
     rendering: str = "srgb",
 ) -> Restoration: ...
 def restore(
@@ -301,5 +319,7 @@ def restore(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    volume: str | None = None,
+    spacing: float | None = None,
     rendering: str = "srgb",
 ) -> Restoration: ...

@@ -15,6 +15,7 @@ import torch
 
 from zeroshot.checks import is_whole, require_choice, require_positive
 from zeroshot.patches.borders import reflected
+from zeroshot.patches.running_sums import running_sums
 from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.filters.pixel_pairs import Pair, pairs_within, strip_height
 
@@ -184,39 +185,13 @@ class _Pairs:
         The last columns of a row run on into the next one; they mean nothing.
         """
         spare, more, along = self._scratch[0], self._scratch[2], self._scratch[3]
-        sums = _running_sums(values.view(-1), self.patch, 1, along, (spare, more))
-        return _running_sums(sums, self.patch, values.shape[1], out, (spare, more))
+        sums = running_sums(values.view(-1), self.patch, 1, along, (spare, more))
+        return running_sums(sums, self.patch, values.shape[1], out, (spare, more))
 
 
 def _as_image(values: torch.Tensor, rows: int, columns: int, stride: int) -> torch.Tensor:
     """The flat `values` as an image whose rows start `stride` apart."""
     return values.as_strided((rows, columns), (stride, 1))
-
-
-def _running_sums(
-    values: torch.Tensor,
-    count: int,
-    spacing: int,
-    out: torch.Tensor,
-    scratch: tuple[torch.Tensor, torch.Tensor],
-) -> torch.Tensor:
-    """Σ values[i + k · spacing] over k < count, odd, from sums of 2, 4, 8 … of them; at the front of `out`."""
-    length = len(values) - (count - 1) * spacing
-    result = out[:length]
-    if count == 1:
-        return result.copy_(values)
-    total, covered = values[:length], 1
-    power, powers = 1, values
-    while 2 * power <= count:
-        doubled = scratch[0] if powers.data_ptr() != scratch[0].data_ptr() else scratch[1]
-        reach = power * spacing
-        powers = torch.add(powers[:-reach], powers[reach:], out=doubled[: len(powers) - reach])
-        power *= 2
-        if count & power:
-            part = powers[covered * spacing : covered * spacing + length]
-            total = torch.add(total, part, out=result)
-            covered += power
-    return total
 
 
 def _average_pixels(pairs: _Pairs) -> torch.Tensor:

@@ -16,6 +16,7 @@ from zeroshot.loop import Loop
 from zeroshot.operators.identity import Identity
 from zeroshot.priors.total_variation.convex import Solver, expected_residual
 from zeroshot.priors.total_variation.renewal import SteeredPenaltyPrior
+from zeroshot.priors.total_variation.volume import VolumeTotalVariation
 from zeroshot.problem import Problem
 from zeroshot.solvers.finite_differences import Coupling, Kind, TotalVariationNorm
 from zeroshot.solvers.penalties import CurvaturePenalty, GradientPenalty, Penalty, PenaltySum
@@ -134,6 +135,25 @@ class TotalVariation(GradientPrior):
     def norm(self, problem: Problem) -> TotalVariationNorm:
         """The norm that is not smoothed."""
         return TotalVariationNorm(self.kind, self.coupling)
+
+    def volume_denoiser(self, spacing: float = 1.0) -> VolumeTotalVariation:
+        """Total variation over three axes."""
+        if self.is_renewed or self.curvature:
+            raise ValueError(
+                "across and curvature are settings for planes: total variation of volumes has neither"
+            )
+        if self.coupling == "channels":
+            raise ValueError("coupling 'channels' is for planes: the channels of a volume share their edges")
+        return VolumeTotalVariation(
+            self.weight,
+            self.kind,
+            1.0 if self.chroma is None else self.chroma,
+            self.discrepancy,
+            self.iterations,
+            self.tolerance,
+            self.block,
+            spacing,
+        )
 
 
 @dataclass(frozen=True)

@@ -217,6 +217,10 @@ def _add_run_options(command: Parser, task: Task) -> None:
         help="with -o -: png, tif, jpg … (default: that of the input, PNG for what loses)")  # fmt: skip
     expert("--axes", metavar="AXES",
         help="the axes of a stack, such as TZCYX, in place of what the file says")  # fmt: skip
+    expert("--volume", metavar="AXIS",
+        help="of a stack: denoise the planes along this axis, Z or T, together (bm3d, nlm, tv, wavelet)")  # fmt: skip
+    expert("--spacing", type=values.positive("a positive number of pixels"), metavar="PIXELS",
+        help="with --volume: how far planes are apart (default: what the file says, else 1)")  # fmt: skip
     expert("--linear", action="store_true",
         help="of a raw photograph: write the camera's colours, linear in the light, instead of sRGB")  # fmt: skip
     expert("--tile", type=_tile, default="auto", metavar="PIXELS",

@@ -234,6 +234,8 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
         keep_checkpoint=True,
         samples=options.samples,
         rendering="linear" if options.linear else "srgb",
+        volume=options.volume,
+        spacing=options.spacing,
         **_told(options),
     )
     with interruption():  # Ctrl-C comes too late now to lose the work
@@ -289,6 +291,7 @@ def _restore_stack(options: argparse.Namespace, source: Path, output: Path, *, o
     checkpoint = files.checkpoint_of(output)
     told = {**_told(options), "axes": options.axes, "samples": options.samples}
     told |= {"checkpoint": checkpoint, "resume": options.resume}
+    told |= {"volume": options.volume, "spacing": options.spacing}
     written = restore_stack(source, options.command, output, options.prior, overwrite=overwrite, **told)
     if written.interrupted:
         can_resume = checkpoint.exists() and not options.is_piped
@@ -312,7 +315,7 @@ def _restore_stack(options: argparse.Namespace, source: Path, output: Path, *, o
 
 def _is_streamed(options: argparse.Namespace, source: Path, output: Path) -> bool:
     """Whether the result is too large to be held, and nothing was asked for that needs it as a whole."""
-    if options.command != "sr" or options.samples > 1 or options.tile is None:
+    if options.command != "sr" or options.samples > 1 or options.tile is None or options.volume is not None:
         return False
     if options.preview or options.trace or options.maps or options.latent:
         return False

@@ -34,6 +34,7 @@ from zeroshot.priors.sparse.wavelet.transforms import (
     WaveletTransform,
     most_levels,
 )
+from zeroshot.priors.sparse.wavelet.volume import VolumeWavelet
 from zeroshot.problem import Problem
 from zeroshot.solvers.fista import ENVELOPE, DataFidelity, FastIterativeShrinkage
 
@@ -244,6 +245,20 @@ class Wavelet(DenoisingPrior):
         if self.transform == "cycle_spun":
             return CycleSpunTransform(filters, levels, self.shifts), frame
         return OrthogonalTransform(filters, levels), frame
+
+    def volume_denoiser(self, spacing: float = 1.0) -> VolumeWavelet:
+        """The same shrinkage of wavelets over three axes."""
+        return VolumeWavelet(
+            self.transform,
+            self.wavelet,
+            self.levels,
+            self.penalty,
+            self.choice,
+            self.strength,
+            self.chroma,
+            self.refinement,
+            self.shifts,
+        )
 
     # --- every other problem -------------------------------------------------------------------------------
 

@@ -42,18 +42,22 @@ def penalty_value(band: torch.Tensor, threshold: torch.Tensor, penalty: Penalty)
     return exact_sum(values)
 
 
-def noisy_threshold(band: torch.Tensor, noise: float, choice: Choice, radius: int) -> torch.Tensor:
+def noisy_threshold(
+    band: torch.Tensor, noise: float, choice: Choice, radius: int, axes: int = 2
+) -> torch.Tensor:
     """The threshold for a band of coefficients that carry noise, of shape (N, C, 1, 1) or (N, C, h, w).
+
+    Bands of volumes have three `axes`, (N, C, d, h, w).
 
     "bayes" and "local": σ²/σₓ, where σₓ² is the mean of c² − σ², over the whole band (BayesShrink) or over a
     window round each coefficient. "sure": the minimiser of Stein's unbiased estimate of the risk.
     "universal": σ √(2 log n).
     """
     if choice == "universal":
-        return _universal(band, noise)
+        return _universal(band, noise, axes)
     if choice == "sure":
-        return _sure(band, noise)
-    energy = window_mean(band.square(), radius if choice == "local" else None)
+        return _sure(band, noise, axes)
+    energy = window_mean(band.square(), radius if choice == "local" else None, axes)
     return noise**2 / (energy - noise**2).clamp(min=1e-12 + 1e-6 * noise**2).sqrt()
 
 
@@ -70,22 +74,23 @@ def clean_threshold(band: torch.Tensor, noise: float, choice: Choice, radius: in
     return noise**2 / (energy + _LEAST_ENERGY * noise**2).sqrt()
 
 
-def wiener(band: torch.Tensor, pilot: torch.Tensor, noise: float, radius: int) -> torch.Tensor:
+def wiener(band: torch.Tensor, pilot: torch.Tensor, noise: float, radius: int, axes: int = 2) -> torch.Tensor:
     """The coefficients times E/(E + σ²), with E the local energy of the pilot's."""
-    energy = window_mean(pilot.square(), radius)
+    energy = window_mean(pilot.square(), radius, axes)
     return band * (energy / (energy + noise**2))
 
 
-def window_mean(values: torch.Tensor, radius: int | None) -> torch.Tensor:
-    """The mean over a square window of `radius` round each value, less at the edge; None: over the plane."""
+def window_mean(values: torch.Tensor, radius: int | None, axes: int = 2) -> torch.Tensor:
+    """The mean over a window of `radius` along the last `axes`, less at the edge; None: over all of them."""
+    dims = tuple(range(-axes, 0))
     if radius is None:
-        return values.mean(dim=(-2, -1), keepdim=True)
-    for dim in (-2, -1):
+        return values.mean(dim=dims, keepdim=True)
+    for dim in dims:
         size = values.shape[dim]
         reach = min(radius, size - 1)
         place = torch.arange(size, device=values.device)
         inside = (place + reach).clamp(max=size - 1) - (place - reach).clamp(min=0) + 1
-        shape = (-1, 1) if dim == -2 else (-1,)
+        shape = (-1, *(1,) * (-1 - dim))
         values = _window_sum(values, reach, dim) / inside.to(values).view(shape)
     return values
 
@@ -93,8 +98,7 @@ def window_mean(values: torch.Tensor, radius: int | None) -> torch.Tensor:
 def _window_sum(values: torch.Tensor, radius: int, dim: int) -> torch.Tensor:
     """Sums of 2·radius + 1 neighbours along an axis, zeros beyond its ends, from sums of 1, 2, 4, 8 … of them."""
     size, taps = values.shape[dim], 2 * radius + 1
-    margin = [0, 0, 0, 0]
-    margin[0 if dim == -1 else 2] = margin[1 if dim == -1 else 3] = radius
+    margin = [0, 0] * (-1 - dim) + [radius, radius]
     run = functional.pad(values, margin)
     total, length, offset = None, 1, 0
     while length <= taps:
@@ -110,19 +114,19 @@ def _window_sum(values: torch.Tensor, radius: int, dim: int) -> torch.Tensor:
     return total
 
 
-def _universal(band: torch.Tensor, noise: float) -> torch.Tensor:
-    count = band.shape[-2] * band.shape[-1]
-    return band.new_full((1, 1, 1, 1), noise * math.sqrt(2 * math.log(max(count, 2))))
+def _universal(band: torch.Tensor, noise: float, axes: int = 2) -> torch.Tensor:
+    count = math.prod(band.shape[-axes:])
+    return band.new_full((1,) * (2 + axes), noise * math.sqrt(2 * math.log(max(count, 2))))
 
 
-def _sure(band: torch.Tensor, noise: float) -> torch.Tensor:
+def _sure(band: torch.Tensor, noise: float, axes: int = 2) -> torch.Tensor:
     """The t that minimises n σ² − 2σ² #{|c| ≤ t} + Σ min(c², t²), at most the universal threshold."""
-    squares = band.square().flatten(-2).sort(dim=-1).values
+    squares = band.square().flatten(-axes).sort(dim=-1).values
     count = squares.shape[-1]
     number = torch.arange(1, count + 1, device=band.device, dtype=squares.dtype)
     below = squares.cumsum(dim=-1, dtype=widest(band.device)).to(squares)
     risk = below + squares * (count - number) - 2 * noise**2 * number
-    best = squares.gather(-1, risk.argmin(dim=-1, keepdim=True)).sqrt()[..., None]
+    best = squares.gather(-1, risk.argmin(dim=-1, keepdim=True)).sqrt()[(..., *(None,) * (axes - 1))]
     # No threshold at all has the risk n σ², which is 0 in the units above.
-    best = torch.where(risk.amin(dim=-1)[..., None, None] < 0, best, 0.0)
-    return best.clamp(max=_universal(band, noise).item())
+    best = torch.where(risk.amin(dim=-1)[(..., *(None,) * axes)] < 0, best, 0.0)
+    return best.clamp(max=_universal(band, noise, axes).item())

@@ -140,9 +140,9 @@ class OrthogonalTransform(WaveletTransform):
 
     def merge(self, low: torch.Tensor, details: Sequence[torch.Tensor], level: int) -> torch.Tensor:
         down, along, both = details
-        upper = _merge_axis(low, along, -1, self.filters, spacing=1, stride=2)
-        lower = _merge_axis(down, both, -1, self.filters, spacing=1, stride=2)
-        return _merge_axis(upper, lower, -2, self.filters, spacing=1, stride=2)
+        upper = merged_along(low, along, -1, self.filters, spacing=1, stride=2)
+        lower = merged_along(down, both, -1, self.filters, spacing=1, stride=2)
+        return merged_along(upper, lower, -2, self.filters, spacing=1, stride=2)
 
     def gain(self, level: int) -> float:
         return 1.0
@@ -166,9 +166,9 @@ class UndecimatedTransform(WaveletTransform):
     def merge(self, low: torch.Tensor, details: Sequence[torch.Tensor], level: int) -> torch.Tensor:
         down, along, both = details
         spacing = 2**level
-        upper = _merge_axis(low, along, -1, self.filters, spacing, stride=1)
-        lower = _merge_axis(down, both, -1, self.filters, spacing, stride=1)
-        return _merge_axis(upper, lower, -2, self.filters, spacing, stride=1)
+        upper = merged_along(low, along, -1, self.filters, spacing, stride=1)
+        lower = merged_along(down, both, -1, self.filters, spacing, stride=1)
+        return merged_along(upper, lower, -2, self.filters, spacing, stride=1)
 
     def gain(self, level: int) -> float:
         return 0.5 ** (level + 1)
@@ -264,13 +264,13 @@ class Frame:
 def _split(
     x: torch.Tensor, filters: Filters, spacing: int, stride: int
 ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-    upper, lower = _split_axis(x, -2, filters, spacing, stride)
-    low, along = _split_axis(upper, -1, filters, spacing, stride)
-    down, both = _split_axis(lower, -1, filters, spacing, stride)
+    upper, lower = split_along(x, -2, filters, spacing, stride)
+    low, along = split_along(upper, -1, filters, spacing, stride)
+    down, both = split_along(lower, -1, filters, spacing, stride)
     return low, (down, along, both)
 
 
-def _split_axis(
+def split_along(
     x: torch.Tensor, dim: int, filters: Filters, spacing: int, stride: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Σⱼ f[j] x[m + s (L/2 − j)] for both filters f, at every `stride`-th m, periodically.
@@ -298,10 +298,10 @@ def _split_axis(
     return bands[0], bands[1]
 
 
-def _merge_axis(
+def merged_along(
     low: torch.Tensor, high: torch.Tensor, dim: int, filters: Filters, spacing: int, stride: int
 ) -> torch.Tensor:
-    """The adjoint of `_split_axis`."""
+    """The adjoint of `split_along`."""
     taps = len(filters)
     if stride == 2:
         return _merge_halves(low, high, dim, filters)

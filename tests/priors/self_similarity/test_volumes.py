@@ -1,0 +1,166 @@
+"""Properties of collaborative filtering and non-local means of volumes."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+import torch
+
+from tests.pictures import decibels
+from zeroshot.patches.cube_matching import match_cubes
+from zeroshot.patches.cubes import CubeAverage, overlap_add_cubes, voxel_rows
+from zeroshot.priors.self_similarity import nonlocal_volume
+from zeroshot.priors.self_similarity.bm3d import collaborative_volume
+from zeroshot.priors.self_similarity.bm3d.bm3d import BlockMatching3D
+from zeroshot.priors.self_similarity.bm3d.volume import filter_volume
+from zeroshot.priors.self_similarity.nonlocal_means import NonlocalMeans
+from zeroshot.priors.self_similarity.nonlocal_volume import average_volume
+
+SIGMA = 25 / 255
+FILTERS = pytest.mark.parametrize("denoise", [filter_volume, average_volume])
+
+
+def balls(depth: int, side: int) -> torch.Tensor:
+    """Balls of different brightness on a ramp, (1, D, H, W)."""
+    z, y, x = torch.meshgrid(torch.arange(depth), torch.arange(side), torch.arange(side), indexing="ij")
+    volume = 0.2 + 0.3 * x / side
+    generator = torch.Generator().manual_seed(3)
+    for _ in range(12):
+        centre = torch.rand(3, generator=generator) * torch.tensor([depth, side, side])
+        radius = 3 + 5 * torch.rand(1, generator=generator)
+        inside = (z - centre[0]) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2 < radius**2
+        volume[inside] = torch.rand(1, generator=generator)
+    return volume[None]
+
+
+def noisy_of(volume: torch.Tensor, sigma: float = SIGMA) -> torch.Tensor:
+    return volume + sigma * torch.randn(volume.shape, generator=torch.Generator().manual_seed(5))
+
+
+def distance(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Root mean square: a rounded last digit may put single coefficients on the other side of a threshold."""
+    return (one - other).square().mean().sqrt().item()
+
+
+def test_cubes_put_back_are_the_volume() -> None:
+    volume = torch.rand(5, 6, 7, generator=torch.Generator().manual_seed(0))
+    size = (2, 3, 4)
+    rows = voxel_rows(volume, size)
+    average = CubeAverage((5, 6, 7), torch.rand(size) + 0.5, torch.eye(24), volume)
+    average.add(rows, torch.arange(len(rows)), torch.rand(len(rows)) + 0.5)
+    sums, weights = average.totals()
+    assert torch.allclose(sums / weights, volume, atol=1e-6)
+
+
+def test_adding_cubes_is_the_adjoint_of_cutting_them_out() -> None:
+    generator = torch.Generator().manual_seed(1)
+    volume = torch.rand(4, 5, 6, generator=generator, dtype=torch.float64)
+    rows = torch.rand(3 * 3 * 4, 2 * 3 * 3, generator=generator, dtype=torch.float64)
+    one = (voxel_rows(volume, (2, 3, 3)) * rows).sum()
+    assert torch.isclose(one, (volume * overlap_add_cubes(rows.T, (4, 5, 6), (2, 3, 3))).sum())
+
+
+def test_a_volume_smaller_than_a_cube_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"the volume \(2 × 5 × 5\) is smaller than a cube of 4 × 4 × 4"):
+        CubeAverage((2, 5, 5), torch.ones(4, 4, 4), torch.eye(64), torch.zeros(1))
+
+
+@pytest.mark.parametrize("corners", [(5, 9, 14), (1, 8, 8), (12, 3, 2)])
+def test_matches_are_the_nearest_cubes_of_the_window(corners: tuple[int, int, int]) -> None:
+    features = torch.rand(corners[0] * corners[1] * corners[2], 6, generator=torch.Generator().manual_seed(2))
+    stride, radius, count = (3, 2, 3), (2, 3, 2), 6
+    references = tuple(
+        torch.tensor(sorted({*range(0, n, s), n - 1})) for n, s in zip(corners, stride, strict=True)
+    )
+    found = match_cubes(features, corners, count, stride, radius, references)  # type: ignore[arg-type]
+    grid = features.unflatten(0, corners)
+    for number, place in enumerate(product(*(axis.tolist() for axis in references))):
+        windows = []
+        for centre, reach, length in zip(place, radius, corners, strict=True):
+            first = min(max(centre - reach, 0), max(0, length - (2 * reach + 1)))
+            windows.append(slice(first, min(first + 2 * reach + 1, length)))
+        expected = (grid[tuple(windows)] - grid[place]).square().mean(-1).flatten().sort().values[:count]
+        assert int(found.corners[number, 0]) == (place[0] * corners[1] + place[1]) * corners[2] + place[2]
+        assert torch.allclose(found.distances[number, : len(expected)], expected, atol=1e-5)
+        chosen = features[found.corners[number, : len(expected)]]
+        own = (chosen - grid[place]).square().mean(-1)
+        assert torch.allclose(own, found.distances[number, : len(expected)], atol=1e-5)
+
+
+@FILTERS
+@pytest.mark.parametrize(
+    "shape", [(1, 9, 20, 20), (3, 2, 12, 9), (1, 1, 16, 16), (1, 20, 3, 5), (2, 1, 1, 1)]
+)
+def test_a_constant_stays_and_so_does_the_shape(denoise, shape: tuple[int, ...]) -> None:
+    volume = torch.full(shape, 0.3)
+    assert torch.allclose(denoise(volume, SIGMA), volume, atol=1e-5)
+
+
+@FILTERS
+def test_without_noise_the_volume_comes_back(denoise) -> None:
+    volume = noisy_of(balls(10, 24))
+    before = volume.clone()
+    assert torch.allclose(denoise(volume, 1e-6), volume, atol=1e-4)
+    assert torch.equal(volume, before)
+
+
+@pytest.mark.parametrize(
+    ("denoise", "planewise", "gain"),
+    [(filter_volume, BlockMatching3D(), 1.5), (average_volume, NonlocalMeans(), 1.0)],
+)
+def test_a_volume_gains_on_its_planes(denoise, planewise, gain: float) -> None:
+    clean = balls(10, 32)
+    noisy = noisy_of(clean)
+    planes = planewise.denoise(noisy[0][:, None], SIGMA)[:, 0]
+    assert decibels(denoise(noisy, SIGMA)[0], clean[0]) > decibels(planes, clean[0]) + gain
+
+
+@pytest.mark.parametrize(
+    ("denoise", "planewise"), [(filter_volume, BlockMatching3D()), (average_volume, NonlocalMeans())]
+)
+def test_a_single_plane_is_as_good_as_the_image(denoise, planewise) -> None:
+    clean = balls(9, 64)[:, 4:5]
+    noisy = noisy_of(clean)
+    image = planewise.denoise(noisy, SIGMA)
+    assert decibels(denoise(noisy, SIGMA), clean) > decibels(image, clean) - 0.3
+
+
+@FILTERS
+def test_one_sigma_is_the_same_as_a_map_of_it(denoise) -> None:
+    noisy = noisy_of(balls(8, 24))
+    levels = torch.full((1, 8, 24, 24), SIGMA)
+    assert distance(denoise(noisy, levels), denoise(noisy, SIGMA)) < 2e-4
+
+
+@FILTERS
+def test_a_map_of_sigma_gains_where_the_noise_differs(denoise) -> None:
+    clean = balls(8, 32)
+    levels = (10 + 50 * torch.arange(32) / 31).expand(1, 8, 32, 32) / 255
+    noisy = clean + levels * noisy_of(torch.zeros_like(clean), 1.0)
+    mean = float(levels.square().mean().sqrt())
+    assert decibels(denoise(noisy, levels), clean) > decibels(denoise(noisy, mean), clean) + 0.3
+
+
+@FILTERS
+def test_parts_of_bounded_size_give_the_whole(denoise, monkeypatch: pytest.MonkeyPatch) -> None:
+    noisy = noisy_of(balls(12, 24))
+    whole = denoise(noisy, SIGMA)
+    monkeypatch.setattr(collaborative_volume, "BLOCK", 3000)
+    monkeypatch.setitem(nonlocal_volume.BLOCK_VOXELS, "cpu", 1500)
+    assert distance(denoise(noisy, SIGMA), whole) < 2e-4
+
+
+@FILTERS
+def test_channels_that_are_alike_come_back_alike(denoise) -> None:
+    noisy = noisy_of(balls(6, 20))
+    result = denoise(noisy.expand(3, -1, -1, -1), SIGMA)
+    assert torch.allclose(result[0], result[2], atol=1e-6)
+
+
+@FILTERS
+def test_a_volume_turned_round_comes_back_turned_round(denoise) -> None:
+    noisy = noisy_of(balls(12, 24))
+    turned = denoise(noisy.flip(1, 2, 3), SIGMA).flip(1, 2, 3)
+    clean = balls(12, 24)
+    assert abs(decibels(turned, clean) - decibels(denoise(noisy, SIGMA), clean)) < 0.2
