@@ -13,7 +13,7 @@ J. Pan, Z. Hu, Z. Su, M.-H. Yang: Deblurring text images via L0-regularized inte
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -53,11 +53,19 @@ _EDGE_WEIGHT, _EDGE_LOWERING, _LEAST_EDGE_WEIGHT = 4e-3, 1.03, 1e-4
 _LAST_TURNS = 6
 #: The weight of the square of the kernel in an image of so many pixels: of the coarse turns, and of the last ones.
 _RIDGE, _LAST_RIDGE, _RIDGE_PIXELS = 20.0, 0.02, 255**2
+#: The weight of the square of the kernel's gradient in the last turns, in an image of as many pixels, under noise of
+#: level 1: without it noise breaks thin paths into dots.
+_SMOOTHNESS = 2.2e5
 _LEAST_WEIGHT, _SMALLEST_PART, _LAST_PART = 0.02, 0.03, 0.02
 _FIT_STEPS, _LAST_FIT_STEPS = 60, 200
 #: The blur of a lens is believed where gradients are sparser with it, or not so much less sparse as this says; how
 #: much a free kernel that is wider than the edges speaks for itself.
 _SPARSER, _WIDER = 1.015, 0.06
+#: The weight of the total variation under which gradients are compared, in times of the noise.
+_VARIATION_OF_NOISE = 0.45
+#: Where edges do not tell whether there is a blur, one is believed by which gradients are that much sparser than
+#: without; in a picture that varies by less than so many times the noise there is none.
+_SPARSER_THAN_BLURRED, _LEAST_CONTRAST = 0.88, 5.0
 #: How the distance from that grows into a confidence, from a half on.
 _SURE = 8.0
 #: Axes of a Gaussian that differ by less than this factor are taken for equal.
@@ -91,29 +99,45 @@ def blur_kernel(
     region = telling_region(plane, shown, _LARGEST_REGION)
     plane, shown = plane[region].contiguous(), shown[region].contiguous()
     if min(plane.shape) < _LEAST_SIDE:
-        return _nothing(DirectionalWidths(()))
+        return _nothing({})
     told = None if bool((shown > 0).all()) else shown[None, None]
-    widths = directional_widths(plane[None, None], estimate_sigma(image), told)
-    if not widths.is_blurred:
-        return _nothing(widths)
-    covariance, evidence = widths.gaussian(), _evidence(widths)
+    widths = directional_widths(plane[None, None], estimate_sigma(image, known), told)
+    noise, evidence = estimate_sigma(plane[None, None], told), _evidence(widths)
+    is_doubtful = not widths.is_blurred
+    if is_doubtful and (kind == "lens" or widths.is_sharp or float(plane.std()) <= _LEAST_CONTRAST * noise):
+        return _nothing(evidence)
+    covariance = widths.gaussian() if widths.found else None
     if kind == "lens":
+        assert covariance is not None  # a blur that edges show
         return _lens(covariance, len(widths.found) / len(widths.widths), evidence)
     kernel = impulse(1)
     for side in _SIDES:
-        kernel = _estimated(plane, shown, side)
+        kernel = _estimated(plane, shown, side, noise)
         if _extent(kernel) < _FILLED * side or 2 * side > min(plane.shape) - 1:
             break
     evidence["spread"] = round(spread(kernel), 3)
+    lens = None if covariance is None else torch.from_numpy(gaussian_of(covariance)).float()
+    sparsity = _sparsities(plane, shown, noise, max(len(kernel), 0 if lens is None else len(lens)))
+    free = sparsity(kernel)
+    if is_doubtful:
+        evidence["sparsity"] = round(free / sparsity(impulse(1)), 4)
+        if evidence["sparsity"] > _SPARSER_THAN_BLURRED:
+            return _nothing(evidence, min(1.0, 0.5 + _SURE * (evidence["sparsity"] - _SPARSER_THAN_BLURRED)))
     margin = 0.0
-    if kind is None:
-        score = _sparsity_of_lens(plane, shown, kernel, covariance)
+    if kind is None and covariance is not None and lens is not None:
+        width = math.sqrt(float(np.trace(covariance)) / 2)
+        score = free / sparsity(lens) - _WIDER * math.log(max(spread(kernel), 0.1) / width)
         evidence["sparsity_with_lens"] = round(score, 4)
         margin = score - _SPARSER
+        if margin > 0:
+            return _lens(covariance, min(1.0, 0.5 + _SURE * margin), evidence)
     sure = min(1.0, 0.5 + _SURE * abs(margin))
-    if margin > 0:
-        return _lens(covariance, sure, evidence)
     shape = nearest_shape(kernel, kind)
+    if kind is None and not shape.is_convincing:
+        # Texture adds specks to the kernel, which are no part of its shape.
+        simpler = nearest_shape(_largest_part(kernel))
+        if simpler.is_convincing and sparsity(torch.from_numpy(simpler.kernel).float()) < free:
+            shape = simpler
     evidence["likeness"] = round(shape.likeness, 4)
     if shape.is_convincing or kind == "motion":
         return KernelEstimate(shape.kernel, shape.kind, shape.parameters, shape.likeness, evidence)
@@ -143,31 +167,36 @@ def _lens(covariance: np.ndarray, confidence: float, evidence: Mapping[str, floa
     return KernelEstimate(gaussian_of(covariance), "free", {}, confidence, evidence)
 
 
-def _sparsity_of_lens(
-    plane: torch.Tensor, known: torch.Tensor, kernel: torch.Tensor, covariance: np.ndarray
-) -> float:
-    """How much sparser the gradients of the image restored with the blur of a lens are than with a free kernel."""
-    lens = torch.from_numpy(gaussian_of(covariance)).float()
-    side = max(len(kernel), len(lens))
-    ratio = restored_sparsity(plane, known, kernel, side) / restored_sparsity(plane, known, lens, side)
-    width = math.sqrt(float(np.trace(covariance)) / 2)
-    return ratio - _WIDER * math.log(max(spread(kernel), 0.1) / width)
+def _sparsities(
+    plane: torch.Tensor, known: torch.Tensor, noise: float, margin: int
+) -> Callable[[torch.Tensor], float]:
+    """The sparsity of the gradients of the image restored with a kernel, as a function of the kernel.
+
+    Noise that is left makes the gradients of kernels that leave little blur less sparse, so that the weight of the
+    total variation grows with it.
+    """
+    weight = max(VARIATION_WEIGHT, _VARIATION_OF_NOISE * noise)
+    return lambda kernel: restored_sparsity(plane, known, kernel, margin, weight)
 
 
-def _nothing(widths: DirectionalWidths) -> KernelEstimate:
-    evidence = _evidence(widths)
-    return KernelEstimate(impulse(1).numpy(), "none", {}, 1.0 if evidence else 0.0, evidence)
+def _nothing(evidence: Mapping[str, float], sure: float = 1.0) -> KernelEstimate:
+    return KernelEstimate(impulse(1).numpy(), "none", {}, sure if evidence else 0.0, evidence)
+
+
+def _largest_part(kernel: torch.Tensor) -> torch.Tensor:
+    """The connected part with most of the sum."""
+    labels, count = ndimage.label(kernel.numpy() > 0, structure=np.ones((3, 3)))
+    sums = ndimage.sum_labels(kernel.numpy(), labels, range(1, count + 1))
+    return torch.where(torch.from_numpy(labels == 1 + int(np.argmax(sums))), kernel, 0.0)
 
 
 def _connected_share(kernel: torch.Tensor) -> float:
     """How little of the kernel is scattered: the share of the sum in its largest connected part."""
-    labels, count = ndimage.label(kernel.numpy() > 0, structure=np.ones((3, 3)))
-    shares = [float(kernel.numpy()[labels == label].sum()) for label in range(1, count + 1)]
-    return max(shares, default=0.0) / max(sum(shares), 1e-9)
+    return float(_largest_part(kernel).sum()) / max(float(kernel.sum()), 1e-9)
 
 
-def _estimated(plane: torch.Tensor, known: torch.Tensor, side: int) -> torch.Tensor:
-    """The free kernel (n, n) of at most `side` pixels, from coarse to fine."""
+def _estimated(plane: torch.Tensor, known: torch.Tensor, side: int, sigma: float) -> torch.Tensor:
+    """The free kernel (n, n) of at most `side` pixels, from coarse to fine, under noise of level `sigma`."""
     side = min(side, (min(plane.shape) // 2 - 1) | 1)
     sides = [side]
     while sides[-1] > 3:
@@ -186,16 +215,17 @@ def _estimated(plane: torch.Tensor, known: torch.Tensor, side: int) -> torch.Ten
             kernel = fitted_kernel(gradient, measurement, side, ridge, _FIT_STEPS)
             kernel = pruned(kernel, _LEAST_WEIGHT, _SMALLEST_PART)
             weight = max(weight / _EDGE_LOWERING, _LEAST_EDGE_WEIGHT)
-    return _refined(canvas, kernel, _LAST_RIDGE * plane.numel() / _RIDGE_PIXELS)
+    share = plane.numel() / _RIDGE_PIXELS
+    return _refined(canvas, kernel, _LAST_RIDGE * share, _SMOOTHNESS * sigma**2 * share)
 
 
-def _refined(canvas: Canvas, kernel: torch.Tensor, ridge: float) -> torch.Tensor:
+def _refined(canvas: Canvas, kernel: torch.Tensor, ridge: float, smoothness: float) -> torch.Tensor:
     """The kernel at the finest level, from an image whose edges have their heights."""
     side = len(kernel)
     for _ in range(_LAST_TURNS):
         x, measurement = small_variation(canvas, kernel, VARIATION_WEIGHT)
         gradient = StrongEdges()(differences(x), side)
-        kernel = fitted_kernel(gradient, measurement, side, ridge, _LAST_FIT_STEPS)
+        kernel = fitted_kernel(gradient, measurement, side, ridge, _LAST_FIT_STEPS, smoothness)
         kernel = pruned(kernel, _LEAST_WEIGHT, _LAST_PART)
     return kernel
 

@@ -56,9 +56,14 @@ class StrongEdges:
 
 
 def fitted_kernel(
-    gradient: torch.Tensor, measurement: torch.Tensor, side: int, ridge: float, steps: int
+    gradient: torch.Tensor,
+    measurement: torch.Tensor,
+    side: int,
+    ridge: float,
+    steps: int,
+    smoothness: float = 0.0,
 ) -> torch.Tensor:
-    """``min over k ≥ 0 of ‖k ∗ g − ∇y‖² + ρ ‖k‖²`` by accelerated projected gradients.
+    """``min over k ≥ 0 of ‖k ∗ g − ∇y‖² + ρ ‖k‖² + τ ‖∇k‖²`` by accelerated projected gradients.
 
     Parameters
     ----------
@@ -72,6 +77,8 @@ def fitted_kernel(
         ρ.
     steps : int
         Of the minimisation, each of them two transforms of the size of the kernel.
+    smoothness : float
+        τ; beyond the border of the kernel there are zeros.
 
     Returns
     -------
@@ -85,16 +92,19 @@ def fitted_kernel(
     radius = side // 2
     told = cross.roll((radius, radius), (0, 1))[:side, :side]
     reach = side - 1
-    lags = own.roll((reach, reach), (0, 1))[: 2 * side - 1, : 2 * side - 1]
+    lags = own.roll((reach, reach), (0, 1))[: 2 * side - 1, : 2 * side - 1].clone()
+    lags[reach, reach] += ridge + 4 * smoothness
+    for down, right in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+        lags[reach + down, reach + right] -= smoothness
     length = next_fast_len(3 * side, real=True)
     room = torch.nn.functional.pad(lags, (0, length - 2 * side + 1) * 2)
     transfer = torch.fft.rfft2(room.roll((-reach, -reach), (0, 1)))
 
     def normal(k: torch.Tensor) -> torch.Tensor:
         product = torch.fft.irfft2(torch.fft.rfft2(k, s=(length, length)) * transfer, s=(length, length))
-        return product[:side, :side] + ridge * k
+        return product[:side, :side]
 
-    bound = float(transfer.abs().max()) + ridge
+    bound = float(transfer.abs().max())
     k = torch.full((side, side), 1.0 / side**2)
     ahead, momentum = k, 1.0
     for _ in range(steps):

@@ -47,7 +47,13 @@ def small_variation(canvas: Canvas, kernel: torch.Tensor, weight: float) -> tupl
     return _split(canvas, kernel, (weight * 2**power for power in range(2, 14)), shrunk)
 
 
-def restored_sparsity(plane: torch.Tensor, known: torch.Tensor, kernel: torch.Tensor, margin: int) -> float:
+def restored_sparsity(
+    plane: torch.Tensor,
+    known: torch.Tensor,
+    kernel: torch.Tensor,
+    margin: int,
+    weight: float = VARIATION_WEIGHT,
+) -> float:
     """``‖∇x‖₁ / ‖∇x‖₂`` of the image that is restored with a kernel: the less the sparser its gradients are.
 
     Blur that is left raises it, and so do noise and ringing.
@@ -60,13 +66,15 @@ def restored_sparsity(plane: torch.Tensor, known: torch.Tensor, kernel: torch.Te
         (n, n).
     margin : int
         Pixels beyond the border that are restored with it; kernels are compared with one margin.
+    weight : float
+        λ, of the total variation; kernels are compared with one weight.
 
     References
     ----------
     D. Krishnan, T. Tay, R. Fergus: Blind deconvolution using a normalized sparsity measure, CVPR 2011.
     """
     canvas = Canvas.around(plane, known, margin)
-    x, _ = small_variation(canvas, kernel, VARIATION_WEIGHT)
+    x, _ = small_variation(canvas, kernel, weight)
     slopes = differences(x).square().sum(dim=0).sqrt() * canvas.measured
     return float(slopes.sum() / slopes.square().sum().sqrt())
 
