@@ -60,7 +60,7 @@ def pressed_at(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[], Non
 
 def killed_after(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[], None]:
     """End a run without warning after so many planes; a function that lets runs go on again."""
-    restored = stacks.restored_planes
+    restored = stacks.restored
 
     def dying(*arguments: Any, **options: Any) -> Iterator[Plane]:
         for count, plane in enumerate(restored(*arguments, **options)):
@@ -68,8 +68,8 @@ def killed_after(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[], N
                 raise KeyboardInterrupt
             yield plane
 
-    monkeypatch.setattr(stacks, "restored_planes", dying)
-    return lambda: monkeypatch.setattr(stacks, "restored_planes", restored)
+    monkeypatch.setattr(stacks, "restored", dying)
+    return lambda: monkeypatch.setattr(stacks, "restored", restored)
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".zarr"])
@@ -227,3 +227,23 @@ def test_planes_of_any_type_come_back_and_damage_ends_them(tmp_path: Path, dtype
         finished.add(planes[2])
     with FinishedPlanes(path, {"seed": 0}, resume=True) as finished:
         assert len(list(finished.kept(iter(indices)))) == 3
+
+
+@pytest.mark.parametrize("axes", ["TZYX", "ZTYX"])
+def test_volumes_that_were_cut_go_on_to_the_bytes_of_those_that_were_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, axes: str
+) -> None:
+    source, whole, cut, kept = (tmp_path / name for name in ("source.tif", "whole.tif", "cut.tif", "kept"))
+    counts = np.random.default_rng(0).integers(300, 900, (3, 3, 24, 32), dtype=np.uint16)
+    tifffile.imwrite(source, counts, photometric="minisblack", ome=True, metadata={"axes": axes})
+    volumes: dict[str, Any] = {"volume": "Z", "sigma": 30}
+    restore_stack(source, "denoise", whole, "tv", **volumes)
+    leave = killed_after(monkeypatch, 5)
+    with pytest.raises(KeyboardInterrupt):
+        restore_stack(source, "denoise", cut, "tv", checkpoint=kept, **volumes)
+    leave()
+    with pytest.raises(ValueError, match="belongs to another run: its volume"):
+        restore_stack(source, "denoise", cut, "tv", sigma=30, checkpoint=kept, resume=True)
+    restore_stack(source, "denoise", cut, "tv", checkpoint=kept, resume=True, **volumes)
+    assert not kept.exists()
+    assert cut.read_bytes() == whole.read_bytes()

@@ -86,9 +86,9 @@ def restore_stack(
 ) -> WrittenStack:
     """Restore the planes of a stack one by one, or in chunks of a volume, and write each to a file when it is done.
 
-    The memory of one plane, or of a chunk, is taken, however many there are. The file appears under its name when it is
-    complete. After Ctrl-C that is with the planes that were left as they were, beside the checkpoint with those that were
-    done.
+    The memory of one plane, or of a chunk, is taken, however many there are. The file appears under its name when it
+    is complete. After Ctrl-C that is with the planes that were left as they were, beside the checkpoint with those
+    that were done.
 
     Parameters
     ----------
@@ -135,7 +135,9 @@ def restore_stack(
         survey = surveyed(stack, task, options, value_range)
         finished = None
         if kept_in is not None:
-            run = fingerprint(stack, request, options, survey) | {"volume": None if depth is None else [depth.axis, depth.spacing]}
+            run = fingerprint(stack, request, options, survey) | {
+                "volume": None if depth is None else [depth.axis, depth.spacing]
+            }
             finished = held.enter_context(FinishedPlanes(kept_in, run, resume=resume))
         say_channels(stack, survey)
         course = Course(survey, stack)
