@@ -106,7 +106,7 @@ export class Runs {
       }),
       remove: button("×", act(api.removeRun), "Remove"),
     };
-    card.format.append(new Option("as it came", ""), ...this.formats.map((row) => new Option(row.label, row.name)));
+    card.format.append(new Option("", ""), ...this.formats.map((row) => new Option(row.label, row.name)));
     card.next.title = "Open the result as the next picture";
     card.stop.classList.add("stop");
     card.remove.classList.add("icon");
@@ -158,6 +158,8 @@ export class Runs {
     card.resume.hidden = !run.continues;
     card.save.hidden = card.format.hidden = card.next.hidden = !run.result;
     card.save.title = run.output;
+    // Without a choice it is the file of the command line.
+    card.format.options[0].textContent = "." + run.output.split(".").pop();
     card.remove.hidden = isBusy || run.state === "waiting";
   }
 }
