@@ -115,8 +115,9 @@ class App:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """That of the test, with a folder of its own for temporary files."""
-    return {**os.environ, "TMPDIR": str(folder), "OMP_NUM_THREADS": "1"}
+    """That of the test, with a folder of its own for temporary files, and without weights."""
+    own = {name: value for name, value in os.environ.items() if name != "ZEROSHOT_WEIGHTS"}
+    return {**own, "TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder), "OMP_NUM_THREADS": "1"}
 
 
 def until(condition: Callable[[], Any], seconds: float = 120) -> Any:

@@ -240,6 +240,42 @@ def test_a_run_is_watched_stopped_continued_and_downloaded(page: Page, photo: Pa
     assert provenance["stopped_by"] == "interrupted"
 
 
+def test_a_result_is_downloaded_in_another_format(page: Page, photo: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "downloads"
+    page.browser.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)}
+    )
+    page.bring(photo)
+    page.restore("tv")
+    page.state("done")
+    assert page.js("return document.querySelector('#runs .format').selectedOptions[0].text") == ".png"
+    page.choose("#runs .format", "tiff")
+    page.act("Download")
+    until((folder / "photo.denoised.tif").exists)
+    assert images.load(folder / "photo.denoised.tif").as_given().dtype == np.uint16
+    provenance = images.read_provenance(folder / "photo.denoised.tif")
+    assert provenance is not None
+    assert provenance["prior"] == "tv"
+
+
+def test_what_is_seldom_needed_is_in_a_group_of_its_own(page: Page, photo: Path) -> None:
+    page.bring(photo)
+    grey = "return [...document.querySelector('#prior').options].find((one) => one.value === 'pulse')"
+    assert page.js(f"{grey}.disabled")
+    assert "none are installed" in page.js(f"{grey}.title")
+    assert not page.find("#tile").is_displayed()
+    page.js("document.querySelector('#advanced').open = true")
+    page.type("#tile", "64")
+    page.type("#value_range", "0,200")
+    page.wait("document.querySelector('#text').textContent.endsWith('--tile 64 --range=0,200')")
+    page.type("#samples", "none")
+    page.js("document.querySelector('#advanced').open = false")
+    page.click("#restore")
+    page.wait("document.querySelector('#error-samples').innerText.includes('from 1 to 1000')")
+    assert page.find("#samples").is_displayed()
+    assert any("422" in one for one in page.complaints())
+
+
 def test_a_page_that_is_loaded_anew_in_mid_run_shows_the_run_again(page: Page, photo: Path) -> None:
     page.bring(photo)
     page.type("#option-sigma", "20")

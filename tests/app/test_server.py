@@ -18,6 +18,7 @@ from PIL import Image
 from tests.app.client import ENDLESS, App, noisy, png, until
 from tests.cli.commands import run as run_command
 from zeroshot import images
+from zeroshot.app import downloads
 
 
 def decoded(data: bytes) -> np.ndarray:
@@ -129,7 +130,10 @@ def test_what_is_wrong_is_found_and_what_would_mend_it(app: App) -> None:
         ({"task": "deblur", "options": {"kernel": "/etc/passwd"}}, "kernel", "only files that were brought"),
         ({"task": "restore", "options": {"operator": "blur('x.png')"}}, "operator", "only files that were brought"),
         ({"prior": "nothing"}, "prior", "no prior"),
-        ({"prior": "pulse"}, "prior", "no prior here"),
+        ({"prior": "pulse"}, "prior", "prior 'pulse' needs weights"),
+        ({"tile": "7"}, "tile", "a whole number of at least 32"),
+        ({"samples": "many"}, "samples", "a whole number from 1 to 1000"),
+        ({"value_range": "9,1"}, "value_range", "two numbers LOW,HIGH"),
         ({"settings": {"bogus": "1"}}, "bogus", "no setting"),
         ({"seconds": "-1"}, "seconds", "positive number of seconds"),
         ({"seed": "x"}, "seed", "whole number"),
@@ -208,6 +212,48 @@ def test_what_is_painted_is_filled_and_nothing_else_is_touched(app: App) -> None
     # What is taken away again is not there any more.
     app.json(f"/pictures/{id}/layers/inpaint/mask", "PUT", b"")
     assert app.refusal("/runs", "POST", {"picture": id, "task": "inpaint"})["field"] == "mask"
+
+
+def test_a_result_is_taken_away_in_each_format_with_its_provenance(app: App, tmp_path: Path) -> None:
+    id = app.bring(noisy())
+    run = app.ended(app.start(id, options={"sigma": "20"}, tile="48", value_range="0,255"))
+    assert run["state"] == "done", run
+    assert run["command"].endswith("--sigma 20 --tile 48 --range=0,255")
+    whole = decoded(app.ask(f"/runs/{run['id']}/result")[1])
+    formats = [row["name"] for row in app.json("/tables")["formats"]]
+    assert {"png8", "png16", "tiff", "jpeg", "webp"} <= set(formats)
+    for name in formats:
+        assert app.ask(f"/runs/{run['id']}/formats/{name}", "POST")[0] == 204
+        status, data, headers = app.ask(f"/runs/{run['id']}/result?format={name}")
+        assert status == 200
+        one = downloads.FORMATS[name]
+        assert f"photo.denoised{one.suffix}" in headers["content-disposition"]
+        path = tmp_path / f"{name}{one.suffix}"
+        path.write_bytes(data)
+        provenance = images.read_provenance(path)
+        assert provenance is not None, name
+        assert (provenance["prior"], provenance["sigma"]) == ("tv", pytest.approx(20 / 255))
+        if name == "fits":  # three planes, which are no picture for load
+            hdu = pytest.importorskip("astropy.io.fits").open(path)[0]
+            assert (hdu.data.shape, hdu.data.dtype.itemsize) == ((3, 64, 64), 2)
+            continue
+        read = images.load(path)
+        given = read.as_given()
+        assert given.dtype.itemsize * 8 == one.bits
+        shown = read.colours[0].movedim(0, -1).numpy() * 255
+        assert np.abs(shown - whole).mean() < (3 if read.lossy or name == "heic" else 0.51)
+        if one.bits == 16:  # more than the 8 bits of the picture
+            assert (given % 257 != 0).mean() > 0.9
+    assert app.ask(f"/runs/{run['id']}/formats/gif", "POST")[0] == 404
+
+
+def test_what_a_format_cannot_hold_is_told_before_it_is_downloaded(app: App) -> None:
+    id = app.bring(np.full((1, 17000), 90, np.uint8))
+    run = app.ended(app.start(id, options={"sigma": "0"}))
+    assert run["state"] == "done", run
+    told = app.refusal(f"/runs/{run['id']}/formats/webp", "POST", b"")
+    assert told["error"] == "WEBP holds at most 16383 pixels a side, not 17000 × 1; use PNG or TIFF"
+    assert app.ask(f"/runs/{run['id']}/formats/tiff", "POST")[0] == 204
 
 
 def test_hints_of_colour_reach_the_result(app: App) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import queue
+import re
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zeroshot.app import downloads
 from zeroshot.app.wording import field_of, in_words
 from zeroshot.child_process import become_child
 from zeroshot.cli.messages import FAILURES
@@ -97,7 +99,12 @@ def _told_warnings(tell: Tell) -> Iterator[None]:
 def _answer(job: Message, tell: Tell, stopped: threading.Event) -> Message:
     """The last message of a job."""
     try:
-        return _look(job, tell) if job["job"] == "look" else _restore(job, tell, stopped)
+        if job["job"] == "look":
+            return _look(job, tell)
+        if job["job"] == "write":
+            downloads.write(Path(job["folder"]), job["output"], job["format"])
+            return {"kind": "done"}
+        return _restore(job, tell, stopped)
     except Exception as error:
         if not isinstance(error, FAILURES):
             traceback.print_exc(file=sys.stderr)
@@ -108,7 +115,10 @@ def _answer(job: Message, tell: Tell, stopped: threading.Event) -> Message:
         elif isinstance(error, OSError) and error.strerror:
             text = error.strerror
         else:
-            text = in_words(error).replace(f"{job['source']}: ", "") or type(error).__name__
+            text = in_words(error)
+            if named := re.match(re.escape(job["folder"]) + r"[^:]*: ", text):
+                text = text[named.end() :]
+            text = text.replace(f"{job.get('source')}: ", "") or type(error).__name__
         return {"kind": "failed", "text": text, "field": field_of(error)}
 
 
@@ -167,23 +177,27 @@ def _restore(job: Message, tell: Tell, stopped: threading.Event) -> Message:
 
     folder, source = Path(job["folder"]), Path(job["source"])
     # What was painted lies here, and is called by its name alone in what the result says of itself.
-    os.chdir(folder)
-    restoration = solve(
-        source,
-        job["task"],
-        job["prior"],
-        settings=job["settings"],
-        seconds=job["seconds"],
-        seed=job["seed"],
-        callbacks=[_watching(tell, stopped, folder, job["seconds"])],
-        progress=False,
-        checkpoint=folder / CHECKPOINT,
-        checkpoint_seconds=30,
-        resume=job["resume"],
-        keep_checkpoint=True,
-        **job["options"],
-    )
+    with _within(folder):
+        restoration = solve(
+            source,
+            job["task"],
+            job["prior"],
+            settings=job["settings"],
+            seconds=job["seconds"],
+            seed=job["seed"],
+            tile=job["tile"],
+            samples=job["samples"],
+            value_range=job["value_range"],
+            callbacks=[_watching(tell, stopped, folder, job["seconds"])],
+            progress=False,
+            checkpoint=folder / CHECKPOINT,
+            checkpoint_seconds=30,
+            resume=job["resume"],
+            keep_checkpoint=True,
+            **job["options"],
+        )
     restoration.save(folder / job["output"], overwrite=True)
+    downloads.keep_depth(restoration, folder)
     _write_shown(restoration.picture, folder / SHOWN)
     if not restoration.interrupted:
         (folder / CHECKPOINT).unlink(missing_ok=True)
@@ -199,6 +213,17 @@ def _restore(job: Message, tell: Tell, stopped: threading.Event) -> Message:
         "iterations": restoration.iterations,
         "noise": restoration.noise_in_words,
     }
+
+
+@contextmanager
+def _within(folder: Path) -> Iterator[None]:
+    """With this current folder; Windows removes none that is current somewhere."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def _watching(tell: Tell, stopped: threading.Event, folder: Path, seconds: float | None) -> Any:

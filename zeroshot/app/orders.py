@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import shlex
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from zeroshot.app import weights
 from zeroshot.app.wording import RefusedError, field_of, in_words, label
 from zeroshot.cli import values
 from zeroshot.cli.listings import documented_parameters
@@ -20,9 +23,38 @@ from zeroshot.tasks import Option, Task, task_named, tasks
 from zeroshot.tasks.options import Choice, GreyLevels, Portion, Positive, Scale, ShareOfRange, Switch
 from zeroshot.words import unknown
 
-#: Priors that need weights which no upload brings.
-_NEEDS = "weights"
 _NUMBERS = (GreyLevels, Portion, Positive, Scale)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Advanced:
+    """A field of the advanced group: its default, what it does, and what makes a value of its words."""
+
+    default: str
+    text: str
+    convert: Callable[[str], Any]
+
+
+_ADVANCED = {
+    "tile": _Advanced(
+        "auto",
+        "Height and width in pixels of overlapping tiles that are restored one after the other, at least 32, for less "
+        "memory. Auto does so where the memory is short, none never.",
+        values.tile,
+    ),
+    "samples": _Advanced(
+        "1",
+        "Runs from different seeds, up to 1000, of which the result is the mean: of priors that draw at random it "
+        "is smoother and nearer to the truth, and takes as many times as long.",
+        values.samples,
+    ),
+    "value_range": _Advanced(
+        "as the file says",
+        "The values of black and white, LOW,HIGH, where they are not the full range of the file's type: 0,4095 for "
+        "12-bit counts in 16 bits, 0,255 or -100,900 for floats.",
+        values.value_range,
+    ),
+}
 
 
 # --- the tables, for the page ----------------------------------------------------------------------------------
@@ -73,17 +105,36 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def prior_tables() -> list[dict[str, str]]:
-    """Every prior that needs nothing but the picture, in one line."""
+def advanced_fields() -> list[dict[str, str]]:
+    """What goes with any task and prior, and is seldom needed: each with its default and what it does."""
     return [
-        {"name": name, "summary": _sentence(summary)}
-        for name, summary in prior_table().items()
-        if _NEEDS not in setting_names(name)
+        {
+            "name": name,
+            "label": label(name),
+            "default": one.default,
+            "text": one.text,
+        }
+        for name, one in _ADVANCED.items()
     ]
 
 
-def setting_table(prior: str) -> list[dict[str, str]]:
+def prior_tables() -> list[dict[str, str]]:
+    """Every prior in one line, with the reason where it cannot run here: weights that are not installed."""
+    lacking = weights.lacking()
+    return [
+        {
+            "name": name,
+            "summary": _sentence(summary),
+            "lacks": lacking if weights.are_needed(name) else "",
+        }
+        for name, summary in prior_table().items()
+    ]
+
+
+def setting_table(prior: str) -> list[dict[str, Any]]:
     """The settings of a prior, each with its default where no task has another and with what it means.
+
+    Of weights, the names of those that are installed, the first of which is the default.
 
     Raises
     ------
@@ -92,25 +143,30 @@ def setting_table(prior: str) -> list[dict[str, str]]:
     """
     outline = prior_outline(_known_prior(prior))
     meanings = documented_parameters(outline)
-    return [
-        {
-            "name": field.name,
-            "label": label(field.name),
-            "default": "" if field.default in (dataclasses.MISSING, None) else str(field.default),
-            "text": meanings.get(field.name, ""),
-        }
-        for field in dataclasses.fields(outline)  # type: ignore[arg-type]
-    ]
+    names = weights.installed() if weights.are_needed(prior) else []
+    rows = []
+    for field in dataclasses.fields(outline):  # type: ignore[arg-type]
+        default = "" if field.default in (dataclasses.MISSING, None) else str(field.default)
+        words = names if field.name == weights.SETTING else []
+        rows.append(
+            {
+                "name": field.name,
+                "label": label(field.name),
+                "words": words,
+                "default": words[0] if words else default,
+                "text": meanings.get(field.name, ""),
+            }
+        )
+    return rows
 
 
 def _known_prior(name: str) -> str:
-    known = [row["name"] for row in prior_tables()]
     try:
         found = prior_named(name)
     except ValueError as error:
         raise RefusedError(error, "prior") from None
-    if found not in known:
-        raise RefusedError(unknown("prior here", found, known), "prior")
+    if weights.are_needed(found) and (lacking := weights.lacking()):
+        raise RefusedError(f"prior {found!r} {lacking}", "prior")
     return found
 
 
@@ -139,6 +195,12 @@ class Order:
         The budget.
     seed : int
         The source of all randomness.
+    tile : int, "auto" or None
+        The side of the tiles, see :func:`zeroshot.solve`.
+    samples : int
+        How many runs the result is the mean of.
+    value_range : tuple of float or None
+        The values of black and white.
     """
 
     task: str
@@ -149,6 +211,9 @@ class Order:
     setting_words: dict[str, str]
     seconds: float | None
     seed: int
+    tile: int | str | None = "auto"
+    samples: int = 1
+    value_range: tuple[float, float] | None = None
 
     def output(self, picture: str) -> str:
         """The name of the result for a picture of that name, as the command line has it."""
@@ -169,7 +234,11 @@ class Order:
             words += ["--set", f"{name}={word}"]
         words += [] if self.seconds is None else ["--seconds", f"{self.seconds:g}"]
         words += ["--seed", str(self.seed)] if self.seed else []
-        return shlex.join(words)
+        words += [] if self.tile == "auto" else ["--tile", str(self.tile or "none")]
+        words += [] if self.samples == 1 else ["--samples", str(self.samples)]
+        if self.value_range is not None:
+            words.append("--range={:g},{:g}".format(*self.value_range))
+        return _typed(words)
 
     def as_python(self, picture: str) -> str:
         """The same in Python."""
@@ -179,8 +248,18 @@ class Order:
         arguments += [f"settings={self.settings!r}"] if self.settings else []
         arguments += [] if self.seconds is None else [f"seconds={self.seconds:g}"]
         arguments += [f"seed={self.seed}"] if self.seed else []
+        arguments += [] if self.tile == "auto" else [f"tile={self.tile}"]
+        arguments += [] if self.samples == 1 else [f"samples={self.samples}"]
+        arguments += [] if self.value_range is None else [f"value_range={self.value_range}"]
         call = f"zeroshot.{self.task}({', '.join(arguments)})"
         return f"import zeroshot\n\n{call}.save({self.output(picture)!r})"
+
+
+def _typed(words: list[str]) -> str:
+    """The words as a shell takes them; those of Windows know double quotes alone."""
+    if sys.platform != "win32":
+        return shlex.join(words)
+    return " ".join(word if re.fullmatch(r"[\w.:=/+-]+", word) else f'"{word}"' for word in words)
 
 
 def _written(value: Any) -> str:
@@ -193,8 +272,9 @@ def order_of(form: Mapping[str, Any], layers: Mapping[str, str]) -> Order:
     Parameters
     ----------
     form : mapping
-        ``task``, ``prior``, ``options``, ``settings``, ``seconds`` and ``seed``, all of them text, and in `options`
-        true or false for switches; what is empty is left at its default.
+        ``task``, ``prior``, ``options``, ``settings``, ``seconds``, ``seed``, ``tile``, ``samples`` and
+        ``value_range``, all of them text, and in `options` true or false for switches; what is empty is left at its
+        default.
     layers : mapping of str to str
         Option → the name of the file that was painted or brought for it.
 
@@ -210,6 +290,8 @@ def order_of(form: Mapping[str, Any], layers: Mapping[str, str]) -> Order:
     options, words = _options(task, _filled(form, "options"), layers)
     settings = {name: str(word) for name, word in _filled(form, "settings").items()}
     _check_settings(task, prior, settings)
+    if prior not in (None, *ROLES) and weights.are_needed(str(prior)):
+        settings.setdefault(weights.SETTING, weights.installed()[0])
     try:
         task.completed(options)
     except (ValueError, TypeError) as error:
@@ -223,6 +305,7 @@ def order_of(form: Mapping[str, Any], layers: Mapping[str, str]) -> Order:
         settings,
         _number(form, "seconds", values.positive("a positive number of seconds")),
         _number(form, "seed", values.whole(0)) or 0,
+        **_advanced(form),
     )
 
 
@@ -291,6 +374,17 @@ def _check_settings(task: Task, prior: str | None, settings: Mapping[str, str]) 
         if name not in names:
             raise RefusedError(unknown("setting", name, names), name)
         _refuse_path(name, word)
+        if name in weights.SETTINGS and word not in weights.installed():
+            raise RefusedError(unknown("installed weights", word, weights.installed()), name)
+
+
+def _advanced(form: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the advanced group that are filled in."""
+    return {
+        name: _number(form, name, one.convert)
+        for name, one in _ADVANCED.items()
+        if str(form.get(name) or "").strip()
+    }
 
 
 def _number(form: Mapping[str, Any], name: str, convert: Any) -> Any:
@@ -300,4 +394,4 @@ def _number(form: Mapping[str, Any], name: str, convert: Any) -> Any:
     try:
         return convert(word)
     except argparse.ArgumentTypeError as error:
-        raise RefusedError(f"{name} {error}", name) from None
+        raise RefusedError(f"{label(name)} {error}", name) from None

@@ -22,9 +22,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from zeroshot.app.downloads import format_tables
 from zeroshot.app.engine import MOST_PIXELS, PREVIEW
 from zeroshot.app.guard import Guard
-from zeroshot.app.orders import prior_tables, setting_table, task_tables
+from zeroshot.app.orders import advanced_fields, prior_tables, setting_table, task_tables
 from zeroshot.app.uploads import MOST_BYTES, too_large
 from zeroshot.app.wording import RefusedError
 from zeroshot.app.workbench import Workbench
@@ -82,6 +83,7 @@ def application(workbench: Callable[[], Workbench], token: str, port: int) -> Gu
         Route("/runs/{id}/preview", _preview),
         Route("/runs/{id}/shown", _shown_run),
         Route("/runs/{id}/result", _result),
+        Route("/runs/{id}/formats/{format}", _prepare, methods=["POST"]),
         Route("/runs/{id}/bring", _bring_result, methods=["POST"]),
     ]
     app = Starlette(routes=routes, lifespan=life, exception_handlers={RefusedError: _refused})
@@ -115,7 +117,17 @@ async def _page_file(request: Request, name: str | None = None) -> Response:
 
 async def _tables(request: Request) -> Response:
     limits = {"bytes": MOST_BYTES, "pixels": MOST_PIXELS}
-    return JSONResponse({"tasks": task_tables(), "priors": prior_tables(), "limits": limits})
+    told = await run_in_threadpool(_told_tables)
+    return JSONResponse({**told, "limits": limits})
+
+
+def _told_tables() -> dict[str, Any]:
+    return {
+        "tasks": task_tables(),
+        "priors": prior_tables(),
+        "formats": format_tables(),
+        "advanced": advanced_fields(),
+    }
 
 
 async def _settings(request: Request) -> Response:
@@ -247,22 +259,21 @@ async def _shown_run(request: Request) -> Response:
     return FileResponse(bench.shown(bench.run(request.path_params["id"]).folder), media_type="image/png")
 
 
-def _result_of(request: Request) -> Path:
-    run = _bench(request).run(request.path_params["id"])
-    path = run.folder / run.output
-    if run.result is None or not path.is_file():
-        raise RefusedError("there is no result yet", status=404)
-    return path
+async def _prepare(request: Request) -> Response:
+    """Write a result in another format, so that what it cannot hold is told before it is downloaded."""
+    await _bench(request).download(request.path_params["id"], request.path_params["format"])
+    return Response(status_code=204)
 
 
 async def _result(request: Request) -> Response:
-    path = _result_of(request)
+    format = request.query_params.get("format", "")
+    path = await _bench(request).download(request.path_params["id"], format)
     return FileResponse(path, media_type="application/octet-stream", filename=path.name)
 
 
 async def _bring_result(request: Request) -> Response:
     """Take a result as the next picture."""
-    path = _result_of(request)
+    path = await _bench(request).download(request.path_params["id"], "")
 
     async def chunks() -> AsyncIterator[bytes]:
         yield await run_in_threadpool(path.read_bytes)

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from zeroshot.app import downloads
 from zeroshot.app.engine import SHOWN, Message
 from zeroshot.app.entries import DONE, FAILED, RUNNING, STOPPED, STOPPING, WAITING, PictureEntry, RunEntry
 from zeroshot.app.orders import Order, order_of
@@ -48,7 +49,8 @@ class Workbench:
         self._numbers = itertools.count(1)
         self._loop = asyncio.get_running_loop()
         self._at_work: RunEntry | None = None
-        self._looking: list[tuple[PictureEntry, asyncio.Future[None]]] = []
+        # What the looker was asked for, in that order: to look at a picture, or (None) to write a download.
+        self._looking: list[tuple[PictureEntry | None, asyncio.Future[None]]] = []
         self._looker = Worker(
             self.folder / "looking.log", lambda message: self._hand_over(self._looked, message)
         )
@@ -143,7 +145,9 @@ class Workbench:
 
     def _looked(self, message: Message) -> None:
         entry, shown = self._looking[0]
-        if message["kind"] == "shown":
+        if entry is None:
+            self._written(message, shown)
+        elif message["kind"] == "shown":
             entry.size, entry.alpha = (message["width"], message["height"]), message["alpha"]
             if not shown.done():
                 shown.set_result(None)
@@ -155,6 +159,17 @@ class Workbench:
             entry.found = message.get("found", [])
             entry.remedies = message.get("remedies", [])
             self.change()
+
+    def _written(self, message: Message, written: asyncio.Future[None]) -> None:
+        if message["kind"] not in ("done", "failed"):
+            return
+        del self._looking[0]
+        if written.done():
+            return
+        if message["kind"] == "done":
+            written.set_result(None)
+        else:
+            written.set_exception(RefusedError(message["text"]))
 
     # --- what is painted, and files of options ---
 
@@ -276,6 +291,9 @@ class Workbench:
                     "settings": order.settings,
                     "seconds": order.seconds,
                     "seed": order.seed,
+                    "tile": order.tile,
+                    "samples": order.samples,
+                    "value_range": order.value_range,
                     "resume": waiting.resume,
                 }
             )
@@ -309,6 +327,7 @@ class Workbench:
         else:
             run.state, run.error, run.error_field = FAILED, message["text"], message["field"]
         self._at_work = None
+        shutil.rmtree(run.folder / downloads.FOLDER, ignore_errors=True)  # of the result before
         if run.id not in self.runs:
             shutil.rmtree(run.folder, ignore_errors=True)
         self._next()
@@ -321,6 +340,30 @@ class Workbench:
             return
 
     # --- files ---
+
+    async def download(self, id: str, format: str) -> Path:
+        """The file of a result, in the format of this name; "" is what the command line would have written.
+
+        Raises
+        ------
+        RefusedError
+            Where there is no result yet, or the format cannot hold it.
+        """
+        run = self.run(id)
+        path = run.folder / run.output
+        if run.result is None or not path.is_file():
+            raise RefusedError("there is no result yet", status=404)
+        if not format:
+            return path
+        path = downloads.place(run.folder, run.output, format)
+        if not path.is_file():
+            written: asyncio.Future[None] = self._loop.create_future()
+            self._looking.append((None, written))
+            self._looker.begin(
+                {"job": "write", "folder": str(run.folder), "output": run.output, "format": format}
+            )
+            await written
+        return path
 
     def shown(self, folder: Path) -> Path:
         """What the page shows of a picture or of a result; RefusedError where there is none yet."""

@@ -42,12 +42,6 @@ def _threads(text: str) -> int:
     return values.whole(1, _MOST_THREADS, wanted)(text)
 
 
-def _tile(text: str) -> int | str | None:
-    if text in ("auto", "none"):
-        return "auto" if text == "auto" else None
-    return values.whole(32, wanted="'auto', 'none' or a whole number of at least 32")(text)
-
-
 def _overlap(text: str) -> int | str:
     return text if text == "auto" else values.whole(0, wanted="'auto' or a whole number of at least 0")(text)
 
@@ -223,12 +217,12 @@ def _add_run_options(command: Parser, task: Task) -> None:
         help="with --volume: how far planes are apart (default: what the file says, else 1)")  # fmt: skip
     expert("--linear", action="store_true",
         help="of a raw photograph: write the camera's colours, linear in the light, instead of sRGB")  # fmt: skip
-    expert("--tile", type=_tile, default="auto", metavar="PIXELS",
+    expert("--tile", type=values.tile, default="auto", metavar="PIXELS",
         help="restore overlapping tiles of this height and width one after the other: auto does so where the "
         "memory is short, none never does (default auto)")  # fmt: skip
     expert("--overlap", type=_overlap, default="auto", metavar="PIXELS",
         help="with tiles: what neighbours share at least (default auto)")  # fmt: skip
-    expert("--samples", type=values.whole(1, 1000, "a whole number from 1 to 1000"), default=1, metavar="N",
+    expert("--samples", type=values.samples, default=1, metavar="N",
         help="the mean of N runs from different seeds; --maps writes their deviation (default 1)")  # fmt: skip
     expert("--checkpoint-seconds", type=values.number("a number of seconds of at least 0", 0, math.inf),
         default=60.0, metavar="SECONDS", help="seconds between checkpoints (default 60)")  # fmt: skip

@@ -61,6 +61,18 @@ def whole(lowest: int, highest: int = 2**63 - 1, wanted: str = "") -> Callable[[
     return convert
 
 
+def tile(text: str) -> int | str | None:
+    """The side of a tile in pixels; "auto", or None for "none"."""
+    if text in ("auto", "none"):
+        return "auto" if text == "auto" else None
+    return whole(32, wanted="'auto', 'none' or a whole number of at least 32")(text)
+
+
+def samples(text: str) -> int:
+    """How many runs a result is the mean of."""
+    return whole(1, 1000, "a whole number from 1 to 1000")(text)
+
+
 def value_range(text: str) -> tuple[float, float]:
     """The values of black and white, LOW,HIGH."""
     try:

@@ -35,6 +35,7 @@ export const api = {
   stop: (id) => asked(at("runs", id, "stop"), { method: "POST" }),
   resume: (id) => asked(at("runs", id, "continue"), { method: "POST" }),
   removeRun: (id) => asked(at("runs", id), { method: "DELETE" }),
+  prepare: (id, format) => asked(at("runs", id, "formats", format), { method: "POST" }),
   bringResult: (id) => asked(at("runs", id, "bring"), { method: "POST" }),
 };
 

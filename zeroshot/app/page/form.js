@@ -26,6 +26,15 @@ export class Form {
       told.changed();
     });
     one("#tune").addEventListener("toggle", () => this.#settings());
+    this.advanced = tables.advanced.map((row) => row.name);
+    one("#anywhere").append(...tables.advanced.map((row) => {
+      const help = row.name + "-help";
+      const input = make("input", { id: row.name, placeholder: row.default, spellcheck: "false",
+        "aria-describedby": `${help} error-${row.name}` });
+      return make("div", { class: "field" }, make("label", { for: row.name }, row.label), input,
+        make("p", { class: "help", id: help }, row.text),
+        make("p", { class: "error", id: "error-" + row.name, role: "alert" }));
+    }));
   }
 
   get task() {
@@ -47,7 +56,8 @@ export class Form {
     one("#task").value = form.task || this.tables.tasks[0].name;
     this.settings = { ...form.settings };
     this.#build(form.options || {}, form);
-    for (const name of ["seconds", "seed"]) one("#" + name).value = form[name] || "";
+    for (const name of ["seconds", "seed", ...this.advanced]) one("#" + name).value = form[name] || "";
+    one("#advanced").open ||= this.advanced.some((name) => form[name]);
     this.settled();
   }
 
@@ -65,6 +75,7 @@ export class Form {
       settings: Object.fromEntries(Object.entries(this.settings).filter(([, word]) => word !== "")),
       seconds: one("#seconds").value,
       seed: one("#seed").value,
+      ...Object.fromEntries(this.advanced.map((name) => [name, one("#" + name).value])),
     };
   }
 
@@ -82,9 +93,15 @@ export class Form {
     one("#more").hidden = !sorted(true).length;
     const { prior, suited } = this.task;
     const summaries = Object.fromEntries(this.tables.priors.map((row) => [row.name, row.summary]));
+    const lacks = Object.fromEntries(this.tables.priors.map((row) => [row.name, row.lacks]));
     this.summaries = { "": summaries[prior], fast: "the best of the quick ones", best: "the best there is", ...summaries };
     const group = (label, names) => {
-      const options = names.filter((name) => name in summaries).map((name) => new Option(name, name));
+      const options = names.filter((name) => name in summaries).map((name) => {
+        const option = new Option(lacks[name] ? `${name} (needs weights)` : name, name);
+        option.disabled = !!lacks[name];
+        option.title = lacks[name] ? `${name} ${lacks[name]}` : "";
+        return option;
+      });
       const element = make("optgroup", { label });
       element.append(...options);
       return element;
@@ -108,6 +125,7 @@ export class Form {
     one("#summary").textContent = this.summaries[one("#prior").value] || "";
     const beside = new Set([prior, ...suited].filter((name) => name in this.summaries));
     beside.delete(one("#prior").value || prior);
+    for (const row of this.tables.priors) if (row.lacks) beside.delete(row.name);
     one("#others").replaceChildren(...[...beside].map((name) =>
       make("label", { title: this.summaries[name] }, make("input", { type: "checkbox", value: name }), name)));
     await this.#settings();
@@ -129,10 +147,15 @@ export class Form {
     if (this.shownSettings !== prior) return;
     one("#settings").replaceChildren(...rows.map((row) => {
       const id = "setting-" + row.name;
-      const input = make("input", {
-        id, "data-setting": row.name, value: this.settings[row.name] || "",
-        placeholder: row.default || "chosen by the task", "aria-describedby": id + "-help", spellcheck: "false",
+      const base = { id, "data-setting": row.name, "aria-describedby": id + "-help" };
+      const input = make(row.words.length ? "select" : "input", row.words.length ? base : {
+        ...base, value: this.settings[row.name] || "", placeholder: row.default || "chosen by the task",
+        spellcheck: "false",
       });
+      if (row.words.length) {
+        input.append(...row.words.map((word) => new Option(word, word === row.default ? "" : word)));
+        input.value = this.settings[row.name] || "";
+      }
       return make("div", { class: "field" }, make("label", { for: id }, row.label), input,
         make("p", { class: "help", id: id + "-help" }, row.text),
         make("p", { class: "error", id: "error-" + row.name, role: "alert" }));

@@ -10,7 +10,7 @@ const tables = await api.tables();
 const viewer = new Viewer();
 const painter = new Painter(() => changed(), refused);
 const form = new Form(tables, { changed, paint: () => mode("paint"), load, bring, forget });
-const runs = new Runs(one("#runs"), choose, (picture) => select(picture.id), failed);
+const runs = new Runs(one("#runs"), tables.formats, choose, (picture) => select(picture.id), failed);
 
 let state = { version: -1, pictures: [], runs: [] };
 let current = null; // the picture on the stage

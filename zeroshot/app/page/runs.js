@@ -51,8 +51,9 @@ function told(run, waitingBefore) {
 
 export class Runs {
   // `chosen` is called with a run whose picture is to be shown, `failed` with errors.
-  constructor(list, chosen, brought, failed) {
+  constructor(list, formats, chosen, brought, failed) {
     this.list = list;
+    this.formats = formats;
     this.chosen = chosen;
     this.brought = brought;
     this.failed = failed;
@@ -93,7 +94,9 @@ export class Runs {
       curve: make("div", { class: "curve-box" }),
       stop: button("Stop", act(api.stop)),
       resume: button("Continue", act(api.resume)),
-      save: make("a", { class: "button quiet", href: `/runs/${run.id}/result`, download: true }, "Download"),
+      save: make("a", { class: "button quiet", href: `/runs/${run.id}/result`, download: true,
+        onclick: (event) => this.#save(event, card, run.id) }, "Download"),
+      format: make("select", { class: "format", "aria-label": "Format of the download" }),
       next: button("Open", async () => {
         try {
           this.brought(await api.bringResult(run.id));
@@ -103,14 +106,31 @@ export class Runs {
       }),
       remove: button("×", act(api.removeRun), "Remove"),
     };
+    card.format.append(new Option("", ""), ...this.formats.map((row) => new Option(row.label, row.name)));
     card.next.title = "Open the result as the next picture";
     card.stop.classList.add("stop");
     card.remove.classList.add("icon");
     card.element = make("li", { "data-run": run.id },
       make("div", { class: "head" }, card.title, card.state, card.remove),
       card.curve, card.bar, card.line, card.why,
-      make("div", { class: "row" }, card.stop, card.resume, card.save, card.next));
+      make("div", { class: "row" }, card.stop, card.resume, card.save, card.format, card.next));
     return card;
+  }
+
+  // Another format is written first, so that what it cannot hold is told here and is not what is downloaded.
+  async #save(event, card, id) {
+    const format = card.format.value;
+    if (!format) return;
+    event.preventDefault();
+    card.save.setAttribute("aria-busy", "true");
+    try {
+      await api.prepare(id, format);
+      make("a", { href: `/runs/${id}/result?format=${format}`, download: true }).click();
+    } catch (error) {
+      this.failed(error);
+    } finally {
+      card.save.removeAttribute("aria-busy");
+    }
   }
 
   #update(card, run, isSelected, before) {
@@ -136,8 +156,10 @@ export class Runs {
     card.stop.hidden = !(isBusy || run.state === "waiting");
     card.stop.textContent = run.state === "stopping" ? "Stop at once" : run.state === "waiting" ? "Cancel" : "Stop";
     card.resume.hidden = !run.continues;
-    card.save.hidden = card.next.hidden = !run.result;
+    card.save.hidden = card.format.hidden = card.next.hidden = !run.result;
     card.save.title = run.output;
+    // Without a choice it is the file of the command line.
+    card.format.options[0].textContent = "." + run.output.split(".").pop();
     card.remove.hidden = isBusy || run.state === "waiting";
   }
 }
