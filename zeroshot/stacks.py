@@ -17,6 +17,7 @@ from zeroshot import threads
 from zeroshot.deadline import deadline_of_call, kept
 from zeroshot.finished_planes import FinishedPlanes, fingerprint, recorded_threads
 from zeroshot.images import ImageError
+from zeroshot.images.files import check_not_input
 from zeroshot.images.stack import Stack, stack_of
 from zeroshot.images.stack_writing import check_stack_output, save_planes
 from zeroshot.locks import locked
@@ -121,6 +122,8 @@ def restore_stack(
         if stack is None:
             raise ImageError(f"{image}: is one picture, no stack")
         check_stack_output(path, overwrite=overwrite, source=stack.source)
+        for other in stack.others:
+            check_not_input(path, other)
         if kept_in is not None:
             held.enter_context(locked(kept_in))
         survey = surveyed(stack, task, options, value_range)
