@@ -43,6 +43,10 @@ class WrittenStack:
         Of all planes together.
     seconds : float
         How long it took.
+    prior : str
+        What restored the planes.
+    sigmas : tuple of float or None
+        The level of the noise of each channel, as :attr:`zeroshot.Restoration.sigma` has it.
     noise_in_words : str
         The noise of the channels, where it was estimated.
     stopped_by : str
@@ -55,6 +59,8 @@ class WrittenStack:
     axes: str
     iterations: int
     seconds: float
+    prior: str
+    sigmas: tuple[float | None, ...]
     noise_in_words: str
     stopped_by: str
     interrupted: bool
@@ -167,7 +173,15 @@ def restore_stack(
     seconds_taken = time.monotonic() - began
     noise = noise_of_channels(course.planned())
     return WrittenStack(
-        shape, written, course.iterations, seconds_taken, noise, course.stopped_by, course.interrupted
+        shape,
+        written,
+        course.iterations,
+        seconds_taken,
+        str(known["prior"]),
+        tuple(course.sigmas.get(channel) for channel in range(stack.channels)),
+        noise,
+        course.stopped_by,
+        course.interrupted,
     )
 
 
@@ -181,12 +195,12 @@ def _planes(
     hidden: bool,
 ) -> Iterator[Plane]:
     """The planes that an earlier run has finished, then the others, each of which is kept when it is done."""
-    count = 0
+    count, last = 0, None
     if finished is not None:
-        for plane in finished.kept(stack.indices()):
+        for last in finished.kept(stack.indices()):
             count += 1
-            yield plane
-    for plane in restored_planes(stack, request, options, survey, hidden=hidden, skipped=count):
+            yield last
+    for plane in restored_planes(stack, request, options, survey, hidden=hidden, skipped=count, last=last):
         if finished is not None:
             finished.add(plane)
         yield plane
