@@ -154,6 +154,58 @@ def test_what_is_nan_stays_nan_and_spoils_nothing():
     assert error(restored[known], clean[known]) < 0.6 * error(noisy[known], clean[known])
 
 
+def test_planes_without_any_value_are_passed_through(tmp_path, run):
+    clean = 500 + 6 * scenes(4)
+    noisy = (
+        (clean + np.random.default_rng(2).normal(0, 90, clean.shape))
+        .astype(np.float32)
+        .reshape(2, 2, SIZE, SIZE)
+    )
+    noisy[0, 0] = noisy[1, 1] = np.nan
+    with pytest.warns(
+        UserWarning, match=r"2 planes without any known value stay as they are: \(0, 0\), \(1, 1\)"
+    ):
+        restored = zeroshot.denoise(noisy, axes="ZTYX", prior="dct").image
+    assert np.isnan(restored[0, 0]).all()
+    assert np.isnan(restored[1, 1]).all()
+    alone = zeroshot.denoise(noisy[[0, 1], [1, 0]], axes="ZYX", prior="dct").image
+    np.testing.assert_array_equal(restored[[0, 1], [1, 0]], alone)
+    # A whole channel; the file, and what is larger, too.
+    noisy[0] = np.nan
+    tifffile.imwrite(
+        tmp_path / "in.tif", noisy, photometric="minisblack", metadata={"axes": "CZYX"}, ome=True
+    )
+    words = ["--scale", "2", "--prior", "tv", "--set", "iterations=3"]
+    code, _, err = run("sr", tmp_path / "in.tif", "-o", tmp_path / "out.tif", *words)
+    assert code == 0, err
+    written = tifffile.imread(tmp_path / "out.tif")
+    assert written.shape == (2, 2, 2 * SIZE, 2 * SIZE)
+    assert np.isnan(written[0]).all()
+    assert np.isfinite(written[1, 0]).all()
+    with pytest.raises(ValueError, match="no value that is a number in any plane"):
+        zeroshot.denoise(np.full((2, 16, 16), np.nan), axes="ZYX")
+
+
+def test_planes_that_their_mask_hides_are_passed_through():
+    clean = 1000 + scenes(2)
+    mask = np.random.default_rng(4).random(clean.shape) > 0.3
+    mask[0] = False
+    damaged = np.where(mask, clean, 7).astype(np.uint16)
+    with pytest.warns(UserWarning, match="1 plane without any known value"):
+        filled = zeroshot.inpaint(damaged, mask, axes="ZYX", prior="tv").image
+    np.testing.assert_array_equal(filled[0], damaged[0])
+    assert error(filled[1], clean[1]) < 25
+
+
+def test_json_tells_the_prior_and_the_level_of_each_channel(ome, tmp_path, run):
+    path, _ = ome
+    code, out, _ = run("denoise", path, "-o", tmp_path / "o.ome.tif", "--prior", "dct", "--json")
+    told = json.loads(out)
+    assert (code, told["prior"], told["axes"]) == (0, "dct", "CYX")
+    for level, gain in zip(told["sigma"], (8, 4, 2, 1, 0.5), strict=True):
+        assert level == pytest.approx(12 * gain, rel=0.25)
+
+
 def test_samples_of_colour_are_restored_together_and_alpha_is_carried():
     rng = np.random.default_rng(3)
     clean = np.stack([scenes(2)] * 3, axis=-1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,13 @@ from zeroshot.images.stack import ArrayStack, Index, Stack
 from zeroshot.images.stack_writing import save_planes
 from zeroshot.inspection import describe
 from zeroshot.loop import INTERRUPTED
+from zeroshot.notes import note
 from zeroshot.request import Request
 from zeroshot.restoration import Restoration
 from zeroshot.survey import MOST_TOLD, Channel, Survey, picture_of
 from zeroshot.tasks import make_problem
 from zeroshot.tasks.options import ShareOfRange
+from zeroshot.words import counted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -136,8 +138,11 @@ def restored_planes(
     *,
     hidden: bool,
     skipped: int = 0,
+    last: Plane | None = None,
 ) -> Iterator[Plane]:
     """Each plane in the order of the axes; those that are left after Ctrl-C, or without time, as they were.
+
+    So are those without a single value, and those that a mask of their own hides; a note names them.
 
     Parameters
     ----------
@@ -150,15 +155,31 @@ def restored_planes(
         Whether no progress is shown.
     skipped : int
         So many of the first planes are left out.
+    last : Plane, optional
+        The last of these.
     """
     own = PlaneOptions(stack, options)
+    empty: list[Index] = []
+    waiting: list[Plane] = []
     left = stack.count - skipped
     stopped = ""
     with tqdm(
         total=stack.count, initial=skipped, desc=request.task, unit="plane", disable=hidden, leave=False
     ) as bar:
         for index in itertools.islice(stack.indices(), skipped, None):
-            plane, picture, told = plane_of(stack, index, survey, own)
+            channel = survey.channels[stack.channel_of(index)]
+            plane = stack.plane(index)
+            told = own.of(index, channel)
+            if _is_empty(plane, told.get("mask")):
+                empty.append(index)
+                waiting.append(Plane(index, plane, _PASSED))
+                if last is not None:  # which tells what results are like
+                    yield from (_like(one, last) for one in waiting)
+                    waiting.clear()
+                left -= 1
+                bar.update()
+                continue
+            picture = picture_of(plane, channel)
             posed = request.posed(picture, *make_problem(request.task, picture, told))
             remaining = seconds_left()
             if stopped:
@@ -172,9 +193,43 @@ def restored_planes(
                 restoration = posed.restored(share)
             if restoration.interrupted:
                 stopped = f"{INTERRUPTED} before its turn"
-            yield Plane(index, as_stored(restoration.image, plane), restoration)
+            last = Plane(index, as_stored(restoration.image, plane), restoration)
+            yield from (_like(one, last) for one in waiting)
+            waiting.clear()
+            yield last
             left -= 1
             bar.update()
+    if waiting:
+        raise images.ImageError("no plane has a value that is a number and known")
+    if empty:
+        named = ", ".join(map(str, empty[:MOST_TOLD])) + (" …" if len(empty) > MOST_TOLD else "")
+        note(f"{counted(len(empty), 'plane')} without any known value stay as they are: {named}")
+
+
+#: How a plane came about that has nothing to restore; the rest of the provenance is that of another one.
+_PASSED = Outcome(0, 0.0, "no known value", None, {})
+
+
+def _is_empty(plane: np.ndarray, mask: Any) -> bool:
+    """Whether a plane has no number, or a mask of its own size hides them all."""
+    if plane.dtype.kind == "f" and not np.isfinite(plane).any():
+        return True
+    if isinstance(mask, np.ndarray):
+        return mask.shape[:2] == plane.shape[:2] and not mask.any()
+    has_alpha = plane.ndim == 3 and plane.shape[2] == 4
+    return isinstance(mask, str) and mask == "alpha" and has_alpha and not plane[..., 3].any()
+
+
+def _like(empty: Plane, restored: Plane) -> Plane:
+    """An empty plane of the size of a restored one, and with its provenance."""
+    pixels, shape = empty.pixels, restored.pixels.shape
+    for axis in (0, 1):
+        place = (np.arange(shape[axis]) + 0.5) * pixels.shape[axis] / shape[axis]
+        pixels = pixels.take(place.astype(int), axis=axis)
+    if pixels.ndim != len(shape):  # colours where there were none
+        pixels = np.repeat(pixels[..., None], shape[2], axis=2)
+    provenance = restored.restoration.provenance
+    return Plane(empty.index, pixels, replace(_PASSED, provenance=provenance))
 
 
 def plane_of(
@@ -190,7 +245,9 @@ def plane_of(
     channel = survey.channels[stack.channel_of(index)]
     plane = stack.plane(index)
     if plane.dtype.kind == "f" and not np.isfinite(plane).any():
-        raise images.ImageError(f"plane {index} has no value that is a number; leave it out")
+        raise images.ImageError(
+            f"plane {index} has no value that is a number, and a volume needs some in each; leave volume=… out"
+        )
     return plane, picture_of(plane, channel), options.of(index, channel)
 
 
@@ -250,6 +307,7 @@ class Course:
     interrupted: bool = False
     first: Restoration | Outcome | None = None
     shown: Restoration | None = None
+    sigmas: dict[int, float | None] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
 
     def add(self, plane: Plane) -> None:
@@ -259,10 +317,13 @@ class Course:
         is_middle = plane.index == tuple(length // 2 for length in self.stack.lengths)
         if isinstance(restoration, Restoration) and (is_middle or self.shown is None):
             self.shown = restoration
+        channel = self.stack.channel_of(plane.index)
+        if self.sigmas.get(channel) is None:
+            self.sigmas[channel] = restoration.sigma
         self.iterations += restoration.iterations
         self.seconds += restoration.seconds
         self.interrupted = self.interrupted or restoration.interrupted
-        if restoration.stopped_by not in self.reasons:
+        if restoration.stopped_by not in self.reasons and restoration.stopped_by != _PASSED.stopped_by:
             self.reasons.append(restoration.stopped_by)
 
     @property

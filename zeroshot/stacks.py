@@ -18,6 +18,7 @@ from zeroshot.deadline import deadline_of_call, kept
 from zeroshot.depth import Depth, depth_of
 from zeroshot.finished_planes import FinishedPlanes, fingerprint, recorded_threads
 from zeroshot.images import ImageError
+from zeroshot.images.files import check_not_input
 from zeroshot.images.stack import Stack, stack_of
 from zeroshot.images.stack_writing import check_stack_output, save_planes
 from zeroshot.locks import locked
@@ -44,6 +45,10 @@ class WrittenStack:
         Of all planes together.
     seconds : float
         How long it took.
+    prior : str
+        What restored the planes.
+    sigmas : tuple of float or None
+        The level of the noise of each channel, as :attr:`zeroshot.Restoration.sigma` has it.
     noise_in_words : str
         The noise of the channels, where it was estimated.
     stopped_by : str
@@ -56,6 +61,8 @@ class WrittenStack:
     axes: str
     iterations: int
     seconds: float
+    prior: str
+    sigmas: tuple[float | None, ...]
     noise_in_words: str
     stopped_by: str
     interrupted: bool
@@ -129,6 +136,8 @@ def restore_stack(
         if stack is None:
             raise ImageError(f"{image}: is one picture, no stack")
         check_stack_output(path, overwrite=overwrite, source=stack.source)
+        for other in stack.others:
+            check_not_input(path, other)
         depth = depth_of(stack, volume, spacing, request, options)
         if kept_in is not None:
             held.enter_context(locked(kept_in))
@@ -175,7 +184,15 @@ def restore_stack(
     seconds_taken = time.monotonic() - began
     noise = noise_of_channels(course.planned())
     return WrittenStack(
-        shape, written, course.iterations, seconds_taken, noise, course.stopped_by, course.interrupted
+        shape,
+        written,
+        course.iterations,
+        seconds_taken,
+        str(known["prior"]),
+        tuple(course.sigmas.get(channel) for channel in range(stack.channels)),
+        noise,
+        course.stopped_by,
+        course.interrupted,
     )
 
 
@@ -190,12 +207,13 @@ def _planes(
     hidden: bool,
 ) -> Iterator[Plane]:
     """The planes that an earlier run has finished, then the others, each of which is kept when it is done."""
-    count = 0
+    count, last = 0, None
     if finished is not None:
-        for plane in finished.kept(stack.indices()):
+        for last in finished.kept(stack.indices()):
             count += 1
-            yield plane
-    for plane in restored(stack, request, options, survey, depth, hidden=hidden, skipped=count):
+            yield last
+    planes = restored(stack, request, options, survey, depth, hidden=hidden, skipped=count, last=last)
+    for plane in planes:
         if finished is not None:
             finished.add(plane)
         yield plane

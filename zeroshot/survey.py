@@ -74,17 +74,13 @@ def surveyed(
     task: str,
     options: dict[str, Any],
     value_range: tuple[float, float] | None,
-    *,
-    may_be_empty: bool = False,
 ) -> Survey:
     """The range and the noise of each channel, from one pass over all planes and a second over some.
-
-    Planes without any value are refused, unless they `may_be_empty`.
 
     Raises
     ------
     ImageError
-        Where a plane cannot be read, or a channel has no finite value.
+        Where a plane cannot be read, or there is no finite value in any.
     """
     digest = hashlib.sha256(f"{stack.axes} {stack.shape} {stack.dtype.name}".encode())
     extent = [(math.inf, -math.inf)] * stack.channels
@@ -94,16 +90,16 @@ def surveyed(
         values = plane[..., :3] if plane.ndim == 3 else plane
         if values.dtype.kind == "f":
             values = values[np.isfinite(values)]
-            if not values.size and not may_be_empty:
-                raise images.ImageError(f"plane {index} has no value that is a number; leave it out")
         if values.size:
             channel = stack.channel_of(index)
             low, high = extent[channel]
             extent[channel] = min(low, float(values.min())), max(high, float(values.max()))
     channels = []
-    for number, (low, high) in enumerate(extent):
-        if low > high:
-            raise images.ImageError(f"channel {number} has no value that is a number")
+    if all(low > high for low, high in extent):
+        raise images.ImageError("has no value that is a number in any plane")
+    for low, high in extent:
+        if low > high:  # a channel without any
+            low, high = 0.0, 1.0
         channels.append(Channel(*range_of_values(low, high, stack.dtype, value_range)))
     if _noise_is_sought(task, options):
         channels = [

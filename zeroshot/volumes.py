@@ -57,12 +57,13 @@ def restored(
     *,
     hidden: bool,
     skipped: int = 0,
+    last: Plane | None = None,
 ) -> Iterator[Plane]:
     """Each plane in the order of the axes; those that are left after Ctrl-C, or without time, as they were.
 
     Parameters
     ----------
-    stack, request, options, survey, hidden, skipped
+    stack, request, options, survey, hidden, skipped, last
         As for :func:`zeroshot.planes.restored_planes`. Planes that are left out are worked on again where a volume
         has others behind them, which depend on them.
     depth : Depth or None
@@ -74,7 +75,8 @@ def restored(
         Where the smallest chunk does not fit into the memory, before any work.
     """
     if depth is None or stack.lengths[stack.counted.index(depth.axis)] == 1:
-        yield from restored_planes(stack, request, options, survey, hidden=hidden, skipped=skipped)
+        told = {"hidden": hidden, "skipped": skipped, "last": last}
+        yield from restored_planes(stack, request, options, survey, **told)
         return
     at = stack.counted.index(depth.axis)
     before, length, after = stack.lengths[:at], stack.lengths[at], stack.lengths[at + 1 :]

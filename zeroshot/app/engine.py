@@ -99,12 +99,14 @@ def _told_warnings(tell: Tell) -> Iterator[None]:
 def _answer(job: Message, tell: Tell, stopped: threading.Event) -> Message:
     """The last message of a job."""
     try:
-        if job["job"] == "look":
-            return _look(job, tell)
+        if job["job"] == "restore":
+            return _restore(job, tell, stopped)
         if job["job"] == "write":
             downloads.write(Path(job["folder"]), job["output"], job["format"])
             return {"kind": "done"}
-        return _restore(job, tell, stopped)
+        if job["job"] == "look":
+            _decode(job, tell)
+        return _inspect(job, stopped)
     except Exception as error:
         if not isinstance(error, FAILURES):
             traceback.print_exc(file=sys.stderr)
@@ -125,10 +127,9 @@ def _answer(job: Message, tell: Tell, stopped: threading.Event) -> Message:
 # --- looking ---------------------------------------------------------------------------------------------------
 
 
-def _look(job: Message, tell: Tell) -> Message:
-    """Decode a picture, write what the page shows of it, and find out what is wrong with it."""
+def _decode(job: Message, tell: Tell) -> None:
+    """Decode a picture, and write what the page shows of it."""
     from zeroshot import images
-    from zeroshot.inspection import inspect
 
     source, folder = Path(job["source"]), Path(job["folder"])
     picture = images.load(source)
@@ -147,7 +148,25 @@ def _look(job: Message, tell: Tell) -> Message:
             "alpha": picture.visible is not None,
         }
     )
-    return {"kind": "done", **_findings(inspect(source))}
+
+
+class _PutOff(Exception):
+    """Another picture was brought, which is to be shown first."""
+
+
+def _inspect(job: Message, stopped: threading.Event) -> Message:
+    """Find out what is wrong with a picture, unless something else is to be done first."""
+    from zeroshot.inspection import inspect
+
+    def unless_stopped() -> None:
+        if stopped.is_set():
+            raise _PutOff
+
+    try:
+        unless_stopped()
+        return {"kind": "done", **_findings(inspect(Path(job["source"]), between_steps=unless_stopped))}
+    except _PutOff:
+        return {"kind": "done", "put_off": True}
 
 
 def _findings(found: Inspection) -> Message:

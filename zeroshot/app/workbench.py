@@ -125,7 +125,9 @@ class Workbench:
         try:
             await received(chunks, entry.source)
             self._looking.append((entry, shown))
-            self._looker.begin({"job": "look", "source": str(entry.source), "folder": str(entry.folder)})
+            self._look("look", entry)
+            if self._looking[0][1].done():  # it is shown, and being inspected, which can wait
+                self._looker.stop()
             await shown
         except BaseException:
             shutil.rmtree(entry.folder, ignore_errors=True)
@@ -143,6 +145,9 @@ class Workbench:
         shutil.rmtree(picture.folder, ignore_errors=True)
         self.change()
 
+    def _look(self, job: str, entry: PictureEntry) -> None:
+        self._looker.begin({"job": job, "source": str(entry.source), "folder": str(entry.folder)})
+
     def _looked(self, message: Message) -> None:
         entry, shown = self._looking[0]
         if entry is None:
@@ -153,6 +158,11 @@ class Workbench:
                 shown.set_result(None)
         elif message["kind"] in ("done", "failed"):
             del self._looking[0]
+            if message.get("put_off"):
+                if entry.source.exists():  # it was not removed meanwhile
+                    self._looking.append((entry, shown))
+                    self._look("inspect", entry)
+                return
             if message["kind"] == "failed" and not shown.done():
                 shown.set_exception(RefusedError(message["text"]))
             entry.looked = True

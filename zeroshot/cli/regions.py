@@ -65,7 +65,7 @@ def restore_regions(options: argparse.Namespace, source: Path, output: Path, tol
     _check_written(options, source, output, partial_of(output))
     windows = windows_of(source, options.axes)
     assert windows is not None
-    survey = surveyed(windows, options.command, values, options.value_range, may_be_empty=True)
+    survey = surveyed(windows, options.command, values, options.value_range)
     if not options.quiet:
         say_channels(windows.stack, survey)
     if options.overwrite and not options.resume:

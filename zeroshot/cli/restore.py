@@ -300,7 +300,8 @@ def _restore_stack(options: argparse.Namespace, source: Path, output: Path, *, o
         say(f"zeroshot: interrupted; {output} {done}: {goes_on}", sys.stderr)
         return INTERRUPTED
     if options.json:
-        facts: dict[str, Any] = {"task": options.command, "shape": written.shape, "axes": written.axes}
+        facts: dict[str, Any] = {"task": options.command, "prior": written.prior, "sigma": written.sigmas}
+        facts |= {"shape": written.shape, "axes": written.axes}
         facts |= {"iterations": written.iterations, "noise": written.noise_in_words}
         facts |= {"seconds": round(written.seconds, 3), "stopped_by": written.stopped_by}
         say(json.dumps({"input": str(source), "output": str(output), **facts}, ensure_ascii=False))

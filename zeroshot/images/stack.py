@@ -48,8 +48,10 @@ class StackMetadata:
         The length of a pixel, a step in depth or a frame, by axis, where a format says so without OME.
     unit : str or None
         Of the lengths in `scale`.
-    names : tuple of str
-        Of the channels.
+    time_unit : str or None
+        Of the frames in it.
+    names, colours : tuple of str
+        Of the channels; their colours as RRGGBB.
     attributes : mapping
         What else the format keeps, JSON-able.
     """
@@ -60,7 +62,9 @@ class StackMetadata:
     general: Metadata = field(default_factory=Metadata)
     scale: Mapping[str, float] = field(default_factory=dict)
     unit: str | None = None
+    time_unit: str | None = None
     names: tuple[str, ...] = ()
+    colours: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -112,6 +116,8 @@ class Stack(abc.ABC):
     dtype : numpy.dtype
     source : pathlib.Path or None
         The file that it is in.
+    others : tuple of pathlib.Path
+        Further files that have planes of it.
     metadata : StackMetadata
     """
 
@@ -119,6 +125,7 @@ class Stack(abc.ABC):
     shape: tuple[int, ...]
     dtype: np.dtype
     source: Path | None = None
+    others: tuple[Path, ...] = ()
     metadata: StackMetadata
 
     @abc.abstractmethod

@@ -18,6 +18,7 @@ from zeroshot.images.files import check_output
 from zeroshot.images.fits import write_fits
 from zeroshot.images.kinds import STACK_SUFFIXES, SUFFIXES
 from zeroshot.images.metadata import PROVENANCE_MARK, PROVENANCE_TIFF_TAG, provenance_text
+from zeroshot.images.ome import XML_UNITS, as_signed
 from zeroshot.images.stack import StackMetadata, StackOutput
 from zeroshot.images.tiff import XMP_TAG
 from zeroshot.images.writing import ImageNotWrittenError
@@ -29,8 +30,6 @@ _IMAGEJ_TYPES, _IMAGEJ_ORDER = ("uint8", "uint16", "float32"), "TZCYXS"
 #: What tifffile works out by itself of a hyperstack.
 _IMAGEJ_DERIVED = ("ImageJ", "images", "channels", "slices", "frames", "hyperstack")
 _WHITE_IS_ZERO = 0
-#: What OME-XML calls the units that OME-Zarr writes out.
-_OME_UNITS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "meter": "m", "angstrom": "Å"}
 _KINDS = {**SUFFIXES, **STACK_SUFFIXES}
 _INCH = 2
 
@@ -172,11 +171,19 @@ def _ome_values(
     for axis, factor in factors.items():
         if metadata.scale.get(axis):
             values[f"PhysicalSize{axis}"] = metadata.scale[axis] / factor
-            values[f"PhysicalSize{axis}Unit"] = _OME_UNITS.get(metadata.unit or "", metadata.unit or "µm")
+            values[f"PhysicalSize{axis}Unit"] = XML_UNITS.get(metadata.unit or "", metadata.unit or "µm")
     if metadata.scale.get("T"):
         values["TimeIncrement"] = metadata.scale["T"]
-    if "C" in axes and len(metadata.names) == shape[axes.index("C")]:
-        values["Channel"] = {"Name": list(metadata.names)}
+        if metadata.time_unit:
+            values["TimeIncrementUnit"] = XML_UNITS.get(metadata.time_unit, metadata.time_unit)
+    channels: dict[str, list[Any]] = {
+        "Name": list(metadata.names),
+        "Color": [as_signed(colour or "FFFFFF") for colour in metadata.colours],
+    }
+    count = shape[axes.index("C")] if "C" in axes else None
+    told = {name: each for name, each in channels.items() if len(each) == count}
+    if told:
+        values["Channel"] = told
     return values
 
 

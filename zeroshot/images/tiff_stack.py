@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 import re
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from zeroshot.images.axes import SAMPLES, canonical, checked_axes
 from zeroshot.images.errors import ImageError
 from zeroshot.images.exif import DESCRIPTION
 from zeroshot.images.metadata import Metadata, clean_xmp
+from zeroshot.images.ome import other_files, values_of_xml
 from zeroshot.images.stack import ArrayStack, Index, Stack, StackMetadata, errors_of_file
 from zeroshot.images.tiff import (
     BLACK_IS_ZERO,
@@ -58,11 +58,13 @@ def tiff_stack(path: Path, axes: str | None) -> Stack | None:
     ImageError
         Where its pages are of different sizes, or of a kind that is not read plane by plane.
     """
-    with path.open("rb") as file:
-        data: Any = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if axes is None and not _holds_several(data):
+    data = _mapped(path)
+    others = _others(data, path)
+    if axes is None and not others and not _holds_several(data):
         return None
-    _require_sound(data)
+    files = {path.name: data} | {other.name: _mapped(other) for other in others}
+    for each in files.values():
+        _require_sound(each)
     with tifffile.TiffFile(path) as opened:
         series = [one for one in opened.series if not one.keyframe.is_reduced] or list(opened.series)
         if len(series) > 1:
@@ -71,7 +73,21 @@ def tiff_stack(path: Path, axes: str | None) -> Stack | None:
                 f"holds {len(series)} pictures of different sizes or types ({sizes}{' …' if len(series) > 3 else ''}); "
                 "save those to restore as files of their own"
             )
-        return _TiffStack(path, data, opened, series[0], axes).settled()
+        return _TiffStack(path, files, opened, series[0], axes).settled()
+
+
+def _mapped(path: Path) -> Any:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _others(data: Any, path: Path) -> tuple[Path, ...]:
+    """The other files of an OME-TIFF that has planes in several."""
+    for place in directories(data):
+        text = directory_at(data, place).content(DESCRIPTION) or b""
+        is_ome = text.rstrip(b"\0 \n").endswith(b"OME>")
+        return other_files(text.rstrip(b"\0").decode("utf-8", "replace"), path) if is_ome else ()
+    return ()
 
 
 def _require_sound(data: Any) -> None:
@@ -117,28 +133,26 @@ def _holds_several(data: Any) -> bool:
 class _TiffStack(Stack):
     """The planes of a series, each decoded from its page, or mapped where all lie one behind the other."""
 
-    def __init__(self, path: Path, data: Any, opened: Any, series: Any, axes: str | None) -> None:
+    def __init__(self, path: Path, files: dict[str, Any], opened: Any, series: Any, axes: str | None) -> None:
         keyframe = series.keyframe
         self._check(keyframe)
-        elsewhere = {page.parent.filehandle.name for page in series.pages if page is not None} - {
-            opened.filehandle.name
-        }
-        if elsewhere:
-            others = ", ".join(sorted(elsewhere)[:3])
-            raise ImageError(
-                f"has planes in other files ({others}), which are not read along; join them into one"
-            )
         self._path, self.source = path, path.absolute()
+        self.others = tuple(path.absolute().with_name(name) for name in files if name != path.name)
         self.dtype = np.dtype(series.dtype).newbyteorder("=")
-        self.metadata = _metadata(data, opened, keyframe, series)
-        self._data, self._order, self._offset = data, opened.byteorder, series.dataoffset
+        home = files[keyframe.parent.filehandle.name]
+        self.metadata = _metadata(home, opened, keyframe, series)
+        self._data, self._order = files[path.name], opened.byteorder
+        self._offset = None if self.others else series.dataoffset
         self.shape = tuple(map(int, series.shape))
         self._given = checked_axes(axes or _cleaned(series.axes, self.shape), self.shape)
         self._samples = int(keyframe.samplesperpixel)
         if self._offset is None:
             # One that is missing has no place: tifffile calls it a blank plane.
-            self._places = [None if page is None else int(page.offset) for page in series.pages]
-            self._keyframe = directory_at(data, int(keyframe.offset))
+            self._places = [
+                None if page is None else (files[page.parent.filehandle.name], int(page.offset))
+                for page in series.pages
+            ]
+            self._keyframe = directory_at(home, int(keyframe.offset))
             if series.axes.endswith("S") and not self._given.endswith("S"):
                 # Samples that are no colours: each is a plane.
                 self._given = self._given[:-3] + self._given[-1] + self._given[-3:-1]
@@ -194,7 +208,8 @@ class _TiffStack(Stack):
         shape = key.number(257, 0), key.number(256, 0)
         if place is None:
             return np.zeros((*shape, samples), self.dtype)
-        directory = directory_at(self._data, place)
+        data, offset = place
+        directory = directory_at(data, offset)
         page = Page(
             directory=directory,
             height=directory.number(257, 0),
@@ -209,7 +224,7 @@ class _TiffStack(Stack):
         if (page.height, page.width, page.samples, page.dtype) != (*shape, samples, self.dtype):
             raise ImageError(f"is damaged: page {number + 1} is not like the others")
         segments, places, sizes = segments_of(page)
-        return segments.samples(self._data, places, sizes)
+        return segments.samples(data, places, sizes)
 
 
 def _cleaned(axes: str, shape: tuple[int, ...]) -> str:
@@ -236,31 +251,14 @@ def _metadata(data: Any, opened: Any, keyframe: Any, series: Any) -> StackMetada
     imagej = dict(opened.imagej_metadata) if opened.is_imagej and opened.imagej_metadata else None
     plain = series.kind in ("uniform", "generic") and imagej is None
     ome = opened.ome_metadata if opened.is_ome else None
-    scale, unit, names = ({}, None, ()) if ome is None else _values_of_ome(ome)
     return StackMetadata(
         ome=ome,
-        scale=scale,
-        unit=unit,
-        names=names,
+        **({} if ome is None else values_of_xml(ome)),
         imagej=imagej,
         description=_text(directory, DESCRIPTION) or "" if plain else None,
         general=general,
         attributes=kept,
     )
-
-
-def _values_of_ome(text: str) -> tuple[dict[str, float], str | None, tuple[str, ...]]:
-    """Lengths of a pixel by axis, their unit, and the names of the channels, for formats that are no OME-TIFF."""
-    try:
-        pixels = ElementTree.fromstring(text.encode()).find(".//{*}Image/{*}Pixels")
-    except ElementTree.ParseError:
-        pixels = None
-    if pixels is None:
-        return {}, None, ()
-    lengths = {axis: pixels.get(f"PhysicalSize{axis}") for axis in "XYZ"}
-    scale = {axis: float(length) for axis, length in lengths.items() if length}
-    names = tuple(one.get("Name") or "" for one in pixels.findall("{*}Channel"))
-    return scale, pixels.get("PhysicalSizeXUnit", "µm"), names if any(names) else ()
 
 
 def _text(directory: Directory, tag: int) -> str | None:

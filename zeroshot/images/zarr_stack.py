@@ -18,6 +18,7 @@ import numpy as np
 from zeroshot.files import NotWrittenError, partial_name, patiently
 from zeroshot.images.errors import ImageError
 from zeroshot.images.extras import imported
+from zeroshot.images.ome import ZARR_UNITS, in_common_unit, omero_block, values_of_omero
 from zeroshot.images.stack import ArrayStack, Index, Stack, StackMetadata, StackOutput
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError, Wording
 
@@ -54,14 +55,25 @@ def zarr_stack(path: Path, axes: str | None) -> Stack:
         raise ImageError(f"has no array {level['path']!r}, which its description names")
     told = described[0].get("axes") or list(_NAMES.get(array.ndim, "").lower())
     letters = "".join(str(one["name"] if isinstance(one, Mapping) else one)[:1].upper() for one in told)
+    units = {
+        str(one["name"])[:1].upper(): one.get("unit")
+        for one in told
+        if isinstance(one, Mapping) and "name" in one
+    }
+    scale, unit = in_common_unit(_scale(level, letters), units)
+    omero = attributes.get("ome", attributes).get("omero") or {}
     metadata = StackMetadata(
-        scale=_scale(level, letters),
-        unit=next(
-            (one.get("unit") for one in told if isinstance(one, Mapping) and one.get("name") == "x"), None
-        ),
-        names=_names(attributes.get("ome", attributes)),
+        scale=scale,
+        unit=unit,
+        time_unit=units.get("T"),
+        **values_of_omero(omero),
         attributes={
-            "zarr": {name: value for name, value in attributes.items() if name not in ("ome", "multiscales")}
+            "zarr": {
+                name: value
+                for name, value in attributes.items()
+                if name not in ("ome", "multiscales", "omero")
+            },
+            "omero": omero,
         },
     )
     return ArrayStack(array, axes or letters, path.absolute(), metadata)
@@ -74,10 +86,6 @@ def _scale(level: Mapping[str, Any], axes: str) -> dict[str, float]:
                 axis: float(length) for axis, length in zip(axes, one["scale"], strict=True) if axis != "C"
             }
     return {}
-
-
-def _names(attributes: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(str(one.get("label", "")) for one in attributes.get("omero", {}).get("channels", ()))
 
 
 # --- writing -------------------------------------------------------------------------------------------------
@@ -124,7 +132,7 @@ def create_store(store: Path, output: StackOutput) -> str:
     if bare:
         zarr.create_array(store=str(store), zarr_format=2, attributes={**kept, **provenance}, **options)
         return target
-    described = _multiscales(target, metadata, output.enlarged, output.path.stem)
+    described = _multiscales(target, sizes.get("C", 0), metadata, output.enlarged, output.path.stem)
     group = zarr.open_group(
         str(store), mode="w", zarr_format=2, attributes={**kept, **described, **provenance}
     )
@@ -167,25 +175,24 @@ def _ngff_axes(axes: str, path: Path) -> str:
 
 
 def _multiscales(
-    axes: str, metadata: StackMetadata, enlarged: tuple[float, float], name: str
+    axes: str, channels: int, metadata: StackMetadata, enlarged: tuple[float, float], name: str
 ) -> dict[str, Any]:
     factors = {"X": enlarged[0], "Y": enlarged[1]}
     told = []
     for axis in axes:
         one: dict[str, Any] = {"name": axis.lower(), **({"type": _TYPES[axis]} if axis in _TYPES else {})}
-        if _TYPES.get(axis) == "space" and metadata.unit:
-            one["unit"] = {"µm": "micrometer", "um": "micrometer", "nm": "nanometer"}.get(
-                metadata.unit, metadata.unit
-            )
+        unit = {"space": metadata.unit, "time": metadata.time_unit}.get(_TYPES.get(axis, ""))
+        if unit:
+            one["unit"] = ZARR_UNITS.get(unit, unit)
         told.append(one)
     scale = [metadata.scale.get(axis, 1.0) / factors.get(axis, 1.0) for axis in axes]
     level = {"path": _LEVEL, "coordinateTransformations": [{"type": "scale", "scale": scale}]}
     described: dict[str, Any] = {
         "multiscales": [{"version": "0.4", "name": name, "axes": told, "datasets": [level]}]
     }
-    if metadata.names:
-        described["omero"] = {"channels": [{"label": label} for label in metadata.names]}
-    return described
+    kept = metadata.attributes.get("omero", {})
+    omero = omero_block(kept, metadata.names, metadata.colours, channels)
+    return described | ({"omero": omero} if omero else {})
 
 
 def put_in_place(partial: Path, path: Path, overwrite: bool) -> None:

@@ -72,11 +72,11 @@ def sharpness_of(image: torch.Tensor, sigma: float) -> Sharpness:
     Parameters
     ----------
     image : torch.Tensor
-        (C, H, W).
+        (C, H, W), or (N, C, H, W), tiles of a picture.
     sigma : float
         The level of its noise: what that makes of slopes is none.
     """
-    plane = full_range_luma(image[None]) if len(image) == 3 else image[None]
+    plane = _luma(image)
     if min(plane.shape[-2:]) < _LEAST_SIDE:
         return Sharpness(0.0, None)
     for again in _REBLURS:
@@ -98,11 +98,11 @@ def edge_radius(image: torch.Tensor, sigma: float) -> float | None:
     Parameters
     ----------
     image : torch.Tensor
-        (C, H, W).
+        (C, H, W), or (N, C, H, W), tiles of a picture.
     sigma : float
         The level of its noise.
     """
-    plane = full_range_luma(image[None]) if len(image) == 3 else image[None]
+    plane = _luma(image)
     if min(plane.shape[-2:]) < _LEAST_SIDE:
         return None
     least, width = max(ABOVE_NOISE * sigma * math.sqrt(2), LEAST_SLOPE), None
@@ -123,8 +123,14 @@ def edge_radius(image: torch.Tensor, sigma: float) -> float | None:
     return width
 
 
+def _luma(image: torch.Tensor) -> torch.Tensor:
+    """The brightness of a picture, or of its tiles, (N, 1, H, W)."""
+    image = image if image.ndim == 4 else image[None]
+    return full_range_luma(image) if image.shape[1] == 3 else image
+
+
 def _widths(plane: torch.Tensor, again: float, sigma: float) -> torch.Tensor:
-    """The widths of the steepest edges of a plane (1, 1, H, W), from another blur."""
+    """The widths of the steepest edges of planes (N, 1, H, W), from another blur."""
     found = edges(plane, again, sigma)
     return found.widths[_strongest(found.slopes, plane.numel())]
 

@@ -18,20 +18,25 @@ class Impulses(Finding):
     Attributes
     ----------
     count : int
-        Of pixels that have one in any channel.
+        Of pixels that have one in any channel; of a large picture, what a sample of it tells of all.
     share : float
         Of all pixels.
+    sampled : bool
+        Whether it is from a sample.
     """
 
     topic: ClassVar[str] = "impulses"
     count: int
     share: float
+    sampled: bool = False
 
     @property
     def sentence(self) -> str:
         if self.count == 0:
             return ""
-        return f"{self.count} pixels ({self.share:.2g} of all) are impulses: salt and pepper, or hot or dead pixels"
+        about = "about " if self.sampled else ""
+        kinds = "salt and pepper, or hot or dead pixels"
+        return f"{about}{self.count} pixels ({self.share:.2g} of all) are impulses: {kinds}"
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,11 @@ class Stripes(Finding):
         return " and ".join(parts) + ": stripes" if parts else ""
 
 
-def impulses_of(found: torch.Tensor) -> Impulses:
-    """The finding for a mask (C, H, W) of outliers."""
+def impulses_of(found: torch.Tensor, sampled: float = 1.0) -> Impulses:
+    """The finding for a mask (C, H, W) of outliers, which is so large a share of the picture."""
     pixels = found.any(dim=0)
-    return Impulses(1.0, int(pixels.sum()), float(pixels.float().mean()))
+    count = round(int(pixels.sum()) / sampled)
+    return Impulses(1.0, count, float(pixels.float().mean()), sampled < 1)
 
 
 def stripes_of(found: StripeComponent) -> Stripes:

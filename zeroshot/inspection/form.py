@@ -14,6 +14,8 @@ from zeroshot.inspection.finding import Finding
 
 #: The share of the pixels that must be clipped to be worth a word.
 _LEAST_CLIPPED = 0.005
+#: So many values are looked up in a table.
+_MOST_VALUES = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _bits_used(picture: Picture) -> int | None:
     if dtype == torch.bool:
         return 1
     low, high = picture.form.value_range
-    values = np.unique(np.rint(picture.colours[0].double().numpy() * (high - low) + low).astype(np.int64))
+    values = _values(picture.colours[0], low, high)
     depth = np.iinfo(str(dtype).removeprefix("torch.")).bits
     for bits in range(1, depth):
         # Stretched so that white is white, or shifted to the upper end, or left at the lower.
@@ -126,3 +128,14 @@ def _bits_used(picture: Picture) -> int | None:
         ):
             return bits if len(values) > 2 else max(1, math.ceil(math.log2(max(len(values), 2))))
     return depth
+
+
+def _values(colours: torch.Tensor, low: float, high: float) -> np.ndarray:
+    """The whole values that the samples have, in ascending order."""
+    least, most = (round(low + float(extreme) * (high - low)) for extreme in colours.aminmax())
+    if most - least >= _MOST_VALUES:
+        return np.unique(np.rint(colours.double().numpy() * (high - low) + low).astype(np.int64))
+    # So many that floats of 32 bits tell them apart: a table is much quicker than sorting.
+    held = torch.zeros(most - least + 1, dtype=torch.bool)
+    held[(colours * (high - low) + (low - least)).round_().long().flatten().clamp_(0, most - least)] = True
+    return held.nonzero()[:, 0].numpy() + least

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from zeroshot.inspection.finding import Finding
 from zeroshot.inspection.form import Form, form_of
 from zeroshot.inspection.noise import Noise, noise_of
 from zeroshot.inspection.resampling import Demosaicking, Resampling, demosaicking_of, resampling_of
+from zeroshot.inspection.sample import lines_of, sample_of, stripes_of_sample
 from zeroshot.noise import Beside, NoiseModel, all_and_clear_outliers, estimate_noise, stripe_component
 from zeroshot.spelling import flag
 
@@ -180,11 +182,17 @@ class Inspection:
         return plotted(self)
 
 
-def inspect(image: Any, *, value_range: tuple[float, float] | None = None) -> Inspection:
+def inspect(
+    image: Any,
+    *,
+    value_range: tuple[float, float] | None = None,
+    between_steps: Callable[[], object] | None = None,
+) -> Inspection:
     """Look a picture over: its noise, impulses, stripes, compression, scaling and sharpness.
 
     Nothing is told that is not clear; every finding has its confidence. Values of 16 bits that need at most 14 of
-    them are taken for counts of so many bits, the largest of which is white.
+    them are taken for counts of so many bits, the largest of which is white. Pictures of more than two megapixels are
+    seen through 16 tiles of 256 × 256 pixels, spread evenly, and their stripes through bands of whole rows and columns.
 
     Parameters
     ----------
@@ -192,6 +200,8 @@ def inspect(image: Any, *, value_range: tuple[float, float] | None = None) -> In
         One picture.
     value_range : tuple of float, optional
         The values of black and white, as for :func:`zeroshot.solve`.
+    between_steps : callable, optional
+        Called between the steps, of a second or two each; what it raises ends the inspection.
 
     Returns
     -------
@@ -221,33 +231,44 @@ def inspect(image: Any, *, value_range: tuple[float, float] | None = None) -> In
         picture = images.load(image, value_range=counts)
     if picture.colours.shape[0] != 1:
         raise ValueError(f"inspect takes one picture at a time, got a batch of {picture.colours.shape[0]}")
-    colours = picture.colours
-    seen = None if picture.visible is None else picture.visible[0, 0]
+    proceed = between_steps or (lambda: None)
+    proceed()
+    whole, seen = picture.colours, None if picture.visible is None else picture.visible[0, 0]
+    sample = sample_of(whole, seen)
+    colours, seen_here = (whole, seen) if sample is None else (sample.colours, sample.seen)
     standing_out, spoiled = all_and_clear_outliers(colours)
-    if seen is not None:
-        spoiled &= seen
-    sound = ~spoiled.any(dim=1)[0] if seen is None else seen & ~spoiled.any(dim=1)[0]
-    stripes = stripe_component(colours[0], "auto", sound)
+    proceed()
+    if seen_here is not None:
+        spoiled &= seen_here
+    sound = ~spoiled.any(dim=1)[0] if seen_here is None else seen_here & ~spoiled.any(dim=1)[0]
+    if sample is None:
+        stripes = stripe_component(colours[0], "auto", sound)
+    else:
+        stripes = stripes_of_sample(sample, whole[0], seen)
+    proceed()
     level = colours - stripes.total
     known = None if bool(sound.all()) else sound[None, None].to(colours)
     untouched = known is None and not stripes
     beside = Beside(standing_out, [stripes]) if untouched else None
     compression = compression_of(picture)
+    proceed()
     # Traces are those of the pixels as they are: what was subtracted or hidden leaves others.
     traced = compression.quality is not None if untouched else None
     model = estimate_noise(level, known, compressed=picture.lossy or traced, beside=beside)
+    proceed()
     noise = noise_of(level[0], model, None if known is None else sound)
     plain = level[0] if known is None else _filled(level, known)
+    proceed()
     return Inspection(
         name="" if picture.source is None else str(image),
         form=form_of(picture, _orientation(picture)),
         noise=noise,
-        impulses=impulses_of(spoiled[0]),
+        impulses=impulses_of(spoiled[0], 1.0 if sample is None else sample.share),
         stripes=stripes_of(stripes),
         compression=compression,
-        resampling=resampling_of(plain),
+        resampling=resampling_of(plain) if sample is None else resampling_of(*lines_of(whole[0])),
         demosaicking=demosaicking_of(plain),
-        sharpness=sharpness_of(plain, model.sigma),
+        sharpness=sharpness_of(plain if sample is None else sample.tiles(plain), model.sigma),
         noise_model=model,
     )
 

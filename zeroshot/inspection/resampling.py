@@ -70,7 +70,7 @@ class Demosaicking(Finding):
         return "" if self.first is None else "it was demosaicked and not scaled since"
 
 
-def resampling_of(image: torch.Tensor) -> Resampling:
+def resampling_of(image: torch.Tensor, columns: torch.Tensor | None = None) -> Resampling:
     """Look for periods in the mean magnitude of the second differences (Gallagher 2005), along rows and columns.
 
     What is interpolated at a place between two pixels depends on that place, and so does its variance. Both directions
@@ -80,12 +80,15 @@ def resampling_of(image: torch.Tensor) -> Resampling:
     Parameters
     ----------
     image : torch.Tensor
-        (C, H, W).
+        (C, H, W), or some of its rows.
+    columns : torch.Tensor, optional
+        Some of its columns, where it is not all of them that are looked at.
     """
-    plane = (full_range_luma(image[None])[0, 0] if len(image) == 3 else image[0]).double().cpu().numpy()
-    if min(plane.shape) < _LEAST_SIDE:
+    rows, down = _luma(image), None if columns is None else _luma(columns)
+    down = rows if down is None else down
+    if min(rows.shape[1], down.shape[0]) < _LEAST_SIDE:
         return Resampling(0.0, None, ())
-    spectra = [_peaks(plane), _peaks(plane.T)]
+    spectra = [_peaks(rows), _peaks(down.T)]
     common = _in_common(*spectra)
     if common is None:
         return Resampling(1.0, None, ())
@@ -93,6 +96,11 @@ def resampling_of(image: torch.Tensor) -> Resampling:
     factors = [1 / (1 - frequency), 1 / frequency]
     confidence = float(min(1.0, strength / (2 * _LEAST_PEAK)))
     return Resampling(confidence, frequency, tuple(sorted(round(one, 3) for one in factors)))
+
+
+def _luma(image: torch.Tensor) -> np.ndarray:
+    plane = full_range_luma(image[None])[0, 0] if len(image) == 3 else image[0]
+    return plane.double().cpu().numpy()
 
 
 def _peaks(plane: np.ndarray) -> list[tuple[float, float]]:

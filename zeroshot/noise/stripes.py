@@ -8,6 +8,7 @@ height, and what the bands have in common is the stripe.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,7 +85,11 @@ class StripeComponent:
 
 
 def stripe_component(
-    image: torch.Tensor, direction: Direction = "auto", known: torch.Tensor | None = None
+    image: torch.Tensor,
+    direction: Direction = "auto",
+    known: torch.Tensor | None = None,
+    *,
+    looked_for: Sequence[Literal["rows", "columns"]] = ("columns", "rows"),
 ) -> StripeComponent:
     """The rows' and columns' own offsets in an image.
 
@@ -109,6 +114,8 @@ def stripe_component(
         whatever is found.
     known : torch.Tensor, optional
         (H, W) or (C, H, W), boolean: the pixels that count.
+    looked_for : sequence of str
+        What "auto" and "both" look for.
 
     Returns
     -------
@@ -124,7 +131,7 @@ def stripe_component(
     usable = _unclipped(image) if known is None else _unclipped(image) & known
     found = {"columns": torch.zeros_like(image), "rows": torch.zeros_like(image)}
     least = LEAST_AGREEMENT if direction == "auto" else 0.0
-    wanted = ("columns", "rows") if direction in ("auto", "both") else (direction,)
+    wanted = looked_for if direction in ("auto", "both") else (direction,)
     for channel, plane in enumerate(image):
         seen = plane.masked_fill(~usable[channel], torch.nan)
         for name in wanted:
