@@ -74,8 +74,8 @@ def test_chunks_and_tiles_are_as_the_whole(prior, monkeypatch):
     told = {"prior": prior, "settings": settings.get(prior)}
     whole = as_volume(noisy, tile=None, **told)
     assert "chunk" not in whole.provenance["volume"]
-    monkeypatch.setattr("zeroshot.volumes.allowed_memory", lambda device: 2**26 + 48 * 36 * 19 * 44)
-    monkeypatch.setattr("zeroshot.priors.self_similarity.nonlocal_volume.LEAST_BYTES", 2**26)
+    for_36_planes = {"nlm": 2_000_000 + 2**26, "tv": 2_200_000, "wavelet": 11_500_000}
+    monkeypatch.setattr("zeroshot.volumes.allowed_memory", lambda device: for_36_planes[prior])
     cut = as_volume(noisy, tile=40, **told)
     planes, rows, columns = cut.provenance["volume"]["chunk"]
     assert planes < 44

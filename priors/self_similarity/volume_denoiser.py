@@ -61,7 +61,7 @@ def collaborative(**settings: Any) -> SimilarityVolumeDenoiser:
 
 
 def nonlocal_means(**settings: Any) -> SimilarityVolumeDenoiser:
-    """Non-local means with these settings of :func:`~zeroshot.priors.self_similarity.nonlocal_volume.average_volume`."""
+    """Non-local means with settings of :func:`~zeroshot.priors.self_similarity.nonlocal_volume.average_volume`."""
     room = nonlocal_volume.BYTES_PER_VALUE + _BOTH, nonlocal_volume.LEAST_BYTES
     return SimilarityVolumeDenoiser(
         nonlocal_volume.average_volume, nonlocal_volume.reach, settings, *room, nonlocal_volume.STEP

@@ -43,7 +43,7 @@ class VolumeTotalVariation(VolumeDenoiser):
     block: int
     spacing: float
 
-    bytes_per_value = 48
+    bytes_per_value = 40
 
     def reach(self, sigma: float) -> Reach:
         """Some pixels more the stronger the noise; what is flat goes on beyond a cut."""
