@@ -6,44 +6,17 @@ it: exact where the level is one of those, for every denoiser and any map, at th
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
 
 from zeroshot.estimate import Estimate
+from zeroshot.noise.level_maps import level_weight, levels_of
 from zeroshot.prior import Run
 from zeroshot.problem import Problem
 
 if TYPE_CHECKING:
     from zeroshot.priors.denoiser import Denoiser
-
-#: The ratio of neighbouring levels is at most this, and the lowest at least this share of the highest.
-RATIO, LEAST_SHARE = 1.5, 1 / 32
-
-
-def levels_of(sigma_map: torch.Tensor) -> list[float]:
-    """The levels to denoise at, ascending in equal ratios; the weakest noise is none, and needs no run."""
-    highest = float(sigma_map.max())
-    if highest == 0:
-        return []
-    lowest = max(float(sigma_map.min()), LEAST_SHARE * highest)
-    steps = math.ceil(math.log(highest / lowest) / math.log(RATIO) - 1e-6)
-    if steps == 0:
-        return [highest]
-    return [lowest * (highest / lowest) ** (index / steps) for index in range(steps + 1)]
-
-
-def level_weight(sigma_map: torch.Tensor, levels: list[float], index: int) -> torch.Tensor:
-    """How much level number `index` of :func:`levels_of` counts at each pixel; -1 is the level 0."""
-    knots = [0.0, *levels]
-    place = index + 1
-    weight = torch.ones_like(sigma_map)
-    if place > 0:
-        weight = torch.minimum(weight, (sigma_map - knots[place - 1]) / (knots[place] - knots[place - 1]))
-    if place + 1 < len(knots):
-        weight = torch.minimum(weight, (knots[place + 1] - sigma_map) / (knots[place + 1] - knots[place]))
-    return weight.clamp(min=0)
 
 
 class SigmaMapRun(Run):

@@ -28,10 +28,10 @@ from zeroshot.depth import Depth, standing_for
 from zeroshot.images.stack import Index, Stack
 from zeroshot.loop import INTERRUPTED
 from zeroshot.noise import contrasts
+from zeroshot.noise.level_maps import level_weight, levels_of
 from zeroshot.planes import Plane, PlaneOptions, as_stored, plane_of, restored_planes
 from zeroshot.polling import polling
 from zeroshot.prior import configured_prior
-from zeroshot.priors.sigma_maps import level_weight, levels_of
 from zeroshot.request import Posed, Request
 from zeroshot.restoration import Restoration
 from zeroshot.survey import Survey

@@ -18,6 +18,7 @@ from zeroshot.patches.borders import reflected
 from zeroshot.patches.running_sums import running_sums
 from zeroshot.priors.denoising import DenoisingPrior
 from zeroshot.priors.filters.pixel_pairs import Pair, pairs_within, strip_height
+from zeroshot.volume_denoiser import VolumeDenoiser
 
 Aggregation = Literal["pixelwise", "patchwise"]
 
@@ -87,6 +88,14 @@ class NonlocalMeans(DenoisingPrior):
     def passes(self, sigma: float) -> int:
         """One."""
         return 1
+
+    def volume_denoiser(self, spacing: float = 1.0) -> VolumeDenoiser:
+        """Non-local means of cubes; sides and h are its own for volumes where none are given."""
+        from zeroshot.priors.self_similarity.volume_denoiser import nonlocal_means
+
+        return nonlocal_means(
+            patch=self.patch, window=self.window, strength=self.strength, aggregation=self.aggregation
+        )
 
     def repeated(self) -> NonlocalMeans:
         """The same with the smaller of the published windows, a third of the larger one's time."""

@@ -10,6 +10,8 @@ import torch
 from zeroshot.solvers.rof_volume import Kind, VolumeRudinOsherFatemi
 from zeroshot.volume_denoiser import Reach, VolumeDenoiser
 
+#: λ σ where the search for λ begins.
+_FIRST_GUESS = 0.35
 #: Relative error of the residual at which λ has been found, the relative change of λ and the gap beside it.
 _RESIDUAL_WITHIN, _REST, _MODERATE_GAP = 0.01, 0.02, 0.03
 #: The most that λ may become, in units of the first guess.
@@ -41,7 +43,7 @@ class VolumeTotalVariation(VolumeDenoiser):
     block: int
     spacing: float
 
-    bytes_per_value = 48
+    bytes_per_value = 40
 
     def reach(self, sigma: float) -> Reach:
         """Some pixels more the stronger the noise; what is flat goes on beyond a cut."""
@@ -51,7 +53,7 @@ class VolumeTotalVariation(VolumeDenoiser):
         """With the λ whose residual on the samples is the one that is wanted."""
         if self.weight is not None:
             return self
-        solver = self._solver(samples, sigma, self.discrepancy / sigma)
+        solver = self._solver(samples, sigma, _FIRST_GUESS / sigma)
         solver.largest_weight = _MOST_OF_FIRST * solver.weight
         wanted = self.discrepancy * sigma
         for _ in range(0, self.iterations // 2, self.block):

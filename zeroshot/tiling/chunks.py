@@ -10,7 +10,6 @@ import torch
 
 from zeroshot.operators.window import Locality
 from zeroshot.tiling.grid import Axis
-from zeroshot.tiling.tiles import LEAST_TILE
 from zeroshot.volume_denoiser import Reach
 
 #: Half the planes and half the pixels over which neighbouring boxes pass into each other.
@@ -162,7 +161,7 @@ def laid_out(
     """
     depth, height, width = shape
     if tile == "auto":
-        sides = [None, *(side for side in _TILES if side < max(height, width))]
+        sides: list[int | None] = [None, *(side for side in _TILES if side < max(height, width))]
     else:
         sides = [None if tile is None else int(tile)]
     fitting = []
@@ -180,10 +179,8 @@ def laid_out(
     if fitting:
         return min(fitting, key=lambda one: one.work)
     least = min(depth, _least(reach))
-    side = min(LEAST_TILE + 2 * reach.pixels, height), min(LEAST_TILE + 2 * reach.pixels, width)
-    if tile != "auto":
-        side = (height, width) if tile is None else (min(int(tile), height), min(int(tile), width))
-    needed = room.needed(least, *side)
+    smallest = sides[-1] or max(height, width)
+    needed = room.needed(least, min(smallest, height), min(smallest, width))
     raise ValueError(
         f"{least} planes of {height} × {width} pixels at a time take about {needed / 2**30:.3g} GiB of memory, and "
         f"{room.allowed / 2**30:.3g} GiB are allowed; take a part of the stack, another prior, or other tiles"

@@ -28,6 +28,7 @@ from zeroshot.priors.self_similarity.bm3d.shrinkage import (
     WienerOfCorrelated,
 )
 from zeroshot.priors.self_similarity.bm3d.transforms import of_patches, spline_wavelet_transform
+from zeroshot.volume_denoiser import VolumeDenoiser
 
 Colour = Literal["opponent", "separate"]
 #: What λ and μ are multiplied by where the variances are exact: those of white noise make up for variances that take
@@ -99,6 +100,19 @@ class BlockMatching3D(DenoisingPrior):
         require_number(self, "prefilter")
         require_choice(self, "refinement", ("wiener", "none"))
         require_choice(self, "colour", get_args(Colour))
+
+    def volume_denoiser(self, spacing: float = 1.0) -> VolumeDenoiser:
+        """BM4D: cubes in place of patches. λ and μ² are its own where they are those of planes."""
+        from zeroshot.priors.self_similarity.volume_denoiser import collaborative
+
+        if self.colour != "opponent" or self.prefilter:
+            raise ValueError("colour and prefilter are settings for planes: BM4D of volumes has neither")
+        own = {
+            name: getattr(self, name)
+            for name in ("threshold", "attenuation")
+            if getattr(self, name) != getattr(BlockMatching3D, name)
+        }
+        return collaborative(profile=self.profile, refinement=self.refinement, **own)
 
     def repeated(self) -> BlockMatching3D:
         """The fast profile."""

@@ -1,14 +1,14 @@
 """Collaborative filtering of volumes, see :mod:`~zeroshot.priors.self_similarity.bm3d.collaborative`.
 
-A volume is worked on in blocks of reference cubes and what their searches reach, at most about 2¹⁸ cubes. A table of
-one takes 256 bytes (64 coefficients) a cube, 64 MiB a block; at a time there are a table of noisy cubes, one of the
-pilot, one of sums and a temporary one, or those of the matching.
+A volume is worked on in blocks of reference cubes and what their searches reach. A table of the coefficients of all
+cubes in it takes at most about 64 MiB; at a time there are a table of noisy cubes, one of the pilot, one of sums and a
+temporary one, or those of the matching.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -22,8 +22,8 @@ from zeroshot.priors.self_similarity.bm3d.shrinkage import CorrelatedShrinkage
 from zeroshot.priors.self_similarity.bm3d.transforms import haar_transform
 from zeroshot.priors.self_similarity.bm3d.volume_profiles import VolumeStage
 
-#: Cubes that are cut out at a time.
-BLOCK = 2**18
+#: Coefficients of all cubes that are cut out at a time.
+BLOCK = 2**24
 #: Cubes of groups that are shrunk at a time: on a CPU as many as stay in its cache.
 CHUNK = {"cpu": 2**13}
 LARGE_CHUNK = 2**19
@@ -48,10 +48,8 @@ class CubeTransform:
     window: torch.Tensor
 
     @classmethod
-    def separable(
-        cls, lines: tuple[torch.Tensor, torch.Tensor, torch.Tensor], beta: float, like: torch.Tensor
-    ) -> CubeTransform:
-        """`lines` along planes, rows and columns, and a Kaiser window of shape `beta`."""
+    def separable(cls, lines: Sequence[torch.Tensor], beta: float, like: torch.Tensor) -> CubeTransform:
+        """The three `lines` along planes, rows and columns, and a Kaiser window of shape `beta`."""
         forward = torch.kron(torch.kron(lines[0], lines[1]), lines[2])
         sides = [
             torch.kaiser_window(len(line), periodic=False, beta=beta, dtype=torch.float64) for line in lines
@@ -95,46 +93,54 @@ def filter_channels(
         (C, D, H, W).
     """
     shape: Triple = (noisy.shape[1], noisy.shape[2], noisy.shape[3])
-    corners = cube_corners_shape(shape, stage.cube)
     guide = noisy[0] if pilot is None else pilot[0]
     sums, weights = torch.zeros_like(noisy), torch.zeros_like(noisy)
-    for block in _blocks(corners, stage):
+    for block in _blocks(cube_corners_shape(shape, stage.cube), stage):
         where = block.voxels(stage.cube)
-        reached = block.corners
-        size = (
-            reached[0] + stage.cube[0] - 1,
-            reached[1] + stage.cube[1] - 1,
-            reached[2] + stage.cube[2] - 1,
-        )
-        levels = variance if variance.numel() == 1 else variance[where]
-        noise = voxel_rows(levels.expand(size), stage.cube).mean(dim=1) if levels.numel() > 1 else None
-        matches = match_cubes(
-            voxel_rows(guide[where], stage.cube),
-            reached,
-            stage.group,
-            stage.stride,
-            stage.radius,
-            block.inner_references,
-        )
-        allowed: torch.Tensor | float = limit
-        if pilot is None:
-            mine = variance.view(1) if noise is None else noise[matches.corners[:, 0]]
-            allowed = (limit + 2 * mine)[:, None]
-        groups = list(_groups(matches, allowed))
+        noise = variance.flatten()
+        if len(noise) > 1:
+            noise = voxel_rows(variance[where], stage.cube).mean(dim=1)
+        # A pilot has no noise by which its cubes would differ.
+        groups = _groups_of_block(guide[where], block, stage, limit, noise if pilot is None else None)
         for channel in range(len(noisy)):
-            average = CubeAverage(size, transform.window, transform.backward, noisy)
-            table = voxel_rows(noisy[channel][where], stage.cube) @ transform.forward.T
-            pilots = (
-                None if pilot is None else voxel_rows(pilot[channel][where], stage.cube) @ transform.forward.T
-            )
-            for chosen in groups:
-                _shrink_groups(
-                    table, pilots, chosen, shrinkage, average, variance.view(1) if noise is None else noise
-                )
-            total, weight = average.totals()
+            guided = None if pilot is None else pilot[channel][where]
+            total, weight = _filter_block(noisy[channel][where], guided, groups, transform, shrinkage, noise)
             sums[channel][where] += total
             weights[channel][where] += weight
     return sums.div_(weights)
+
+
+def _groups_of_block(
+    guide: torch.Tensor, block: _Block, stage: VolumeStage, limit: float, noise: torch.Tensor | None
+) -> list[torch.Tensor]:
+    """Corners of the groups of a block, (size, groups) in each; `noise` is the variance, of all or by corner."""
+    rows = voxel_rows(guide, stage.cube)
+    matches = match_cubes(
+        rows, block.corners, stage.group, stage.stride, stage.radius, block.inner_references
+    )
+    allowed = torch.tensor(limit).to(guide)
+    if noise is not None:
+        allowed = allowed + 2 * (noise if len(noise) == 1 else noise[matches.corners[:, 0]])[:, None]
+    return list(_groups(matches, allowed))
+
+
+def _filter_block(
+    noisy: torch.Tensor,
+    pilot: torch.Tensor | None,
+    groups: list[torch.Tensor],
+    transform: CubeTransform,
+    shrinkage: CorrelatedShrinkage,
+    noise: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The sums of the weighted cubes of all groups and those of the weights, (D, H, W)."""
+    shape: Triple = (noisy.shape[0], noisy.shape[1], noisy.shape[2])
+    size: Triple = (transform.window.shape[0], transform.window.shape[1], transform.window.shape[2])
+    table = voxel_rows(noisy, size) @ transform.forward.T
+    pilots = None if pilot is None else voxel_rows(pilot, size) @ transform.forward.T
+    average = CubeAverage(shape, transform.window, transform.backward, noisy)
+    for corners in groups:
+        _shrink_groups(table, pilots, corners, shrinkage, average, noise)
+    return average.totals()
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,7 @@ def _blocks(corners: Triple, stage: VolumeStage) -> Iterator[_Block]:
     def reach(axis: int) -> int:
         return min(shares[axis] * stage.stride[axis] + 2 * stage.radius[axis], corners[axis])
 
-    while math.prod(map(reach, range(3))) > BLOCK:
+    while math.prod(map(reach, range(3))) * math.prod(stage.cube) > BLOCK:
         # Halving the axis of most references adds the fewest cubes that are cut out more than once.
         longest = max(range(3), key=lambda axis: shares[axis])
         if shares[longest] <= 4:
@@ -195,7 +201,7 @@ def _bounds(references: torch.Tensor, count: int, radius: int) -> tuple[int, int
     return first, max(min(int(references[-1]) + radius + 1, count), window)
 
 
-def _groups(matches: Matches, allowed: torch.Tensor | float) -> Iterator[torch.Tensor]:
+def _groups(matches: Matches, allowed: torch.Tensor) -> Iterator[torch.Tensor]:
     """Corners of groups of one size, (size, groups): the largest power of two of cubes that match."""
     found = (matches.distances <= allowed).sum(dim=1)
     chunk = CHUNK.get(matches.corners.device.type, LARGE_CHUNK)

@@ -26,8 +26,8 @@ THRESHOLD, ATTENUATION = 2.7, 0.75
 BYTES_PER_VALUE, LEAST_BYTES = 24, 450 * 2**20
 #: So many make no difference to the settings.
 MANY_PLANES = 1000
-#: Reference cubes lie so far apart: parts of a volume that begin at multiples of it have those of the whole.
-STEP = 3
+#: Parts of a volume that begin at multiples of it have the reference cubes of the whole.
+STEP = 6
 
 
 @torch.no_grad()
@@ -68,20 +68,12 @@ def filter_volume(
     first, second = volume_stages(profile, float(variance.mean().sqrt()), shape[0])
     first, second = first.fitted(shape), second.fitted(shape)
     scale = len(noisy) / 255**2
-    transform = CubeTransform.separable(
-        tuple(map(_wavelets, first.cube)),
-        first.beta,
-        noisy,  # type: ignore[arg-type]  # of three
-    )
+    transform = CubeTransform.separable(list(map(_wavelets, first.cube)), first.beta, noisy)
     shrinkage = HardThresholdOfCorrelated(THRESHOLD if threshold is None else threshold)
     estimate = filter_channels(noisy, None, first, transform, shrinkage, variance, scale * first.difference)
     if refinement == "none":
         return estimate
-    transform = CubeTransform.separable(
-        tuple(map(cosine_matrix, second.cube)),
-        second.beta,
-        noisy,  # type: ignore[arg-type]
-    )
+    transform = CubeTransform.separable(list(map(cosine_matrix, second.cube)), second.beta, noisy)
     wiener = WienerOfCorrelated(ATTENUATION if attenuation is None else attenuation)
     return filter_channels(noisy, estimate, second, transform, wiener, variance, scale * second.difference)
 
@@ -93,13 +85,17 @@ def reach(
     threshold: float | None = None,
     attenuation: float | None = None,
     refinement: Literal["wiener", "none"] = "wiener",
+    depth: int = MANY_PLANES,
 ) -> tuple[int, int]:
-    """How far a value reaches in planes, and in rows and columns, but for what is lost in rounding an image."""
-    passes = volume_stages(profile, sigma, MANY_PLANES)[: 1 if refinement == "none" else 2]
+    """How far a value reaches in planes, and in rows and columns of a volume of `depth` planes.
+
+    It is felt beyond that, by way of cubes that are in groups of groups, but by less than 0.001.
+    """
+    passes = volume_stages(profile, sigma, depth)[: 1 if refinement == "none" else 2]
     planes, rows = (sum(one.radius[axis] + one.cube[axis] - 1 for one in passes) for axis in (0, 1))
     return planes, rows
 
 
 def _wavelets(side: int) -> torch.Tensor:
-    """Spline wavelets where there are such, for powers of two; else cosines."""
+    """Spline wavelets for powers of two, as they do for the patches of an image; else cosines."""
     return spline_wavelet_transform(side) if side & (side - 1) == 0 else cosine_matrix(side)

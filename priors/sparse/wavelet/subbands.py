@@ -126,7 +126,9 @@ def _sure(band: torch.Tensor, noise: float, axes: int = 2) -> torch.Tensor:
     number = torch.arange(1, count + 1, device=band.device, dtype=squares.dtype)
     below = squares.cumsum(dim=-1, dtype=widest(band.device)).to(squares)
     risk = below + squares * (count - number) - 2 * noise**2 * number
-    best = squares.gather(-1, risk.argmin(dim=-1, keepdim=True)).sqrt()[(..., *(None,) * (axes - 1))]
+    best = (
+        squares.gather(-1, risk.argmin(dim=-1, keepdim=True)).sqrt().view(*band.shape[:-axes], *(1,) * axes)
+    )
     # No threshold at all has the risk n σ², which is 0 in the units above.
-    best = torch.where(risk.amin(dim=-1)[(..., *(None,) * axes)] < 0, best, 0.0)
+    best = torch.where(risk.amin(dim=-1).view(best.shape) < 0, best, 0.0)
     return best.clamp(max=_universal(band, noise, axes).item())

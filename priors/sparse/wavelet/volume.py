@@ -94,7 +94,7 @@ class VolumeWavelet(VolumeDenoiser):
     refinement: str
     shifts: int
 
-    bytes_per_value = 120
+    bytes_per_value = 400
 
     def reach(self, sigma: float) -> Reach:
         """Half the filters of the levels that matter; the coarsest ones carry little noise."""
