@@ -2,8 +2,8 @@
 
 Eight volumes with white Gaussian noise from a fixed seed. Four are made in code: heads of nested ellipsoids with folds
 and texture, of cubic voxels and of planes two pixels apart; and cells with filaments under a microscope, whose planes
-are 2.5 pixels apart, with two seeds. Three are what a camera sees that drifts over a picture of ../shared, comes nearer, or
-turns, and one are frames of a road. With ``--channels`` pictures in colour are taken for stacks of three channels with
+are 2.5 pixels apart, with two seeds. Three are what a camera sees that drifts over a picture of ../shared, comes
+nearer, or turns, and one are frames of a road. With ``--channels`` pictures in colour are taken for stacks of three channels with
 independent noise, and denoised channel by channel, after a rotation to their principal axes, and as colours. Seconds
 are those of one thread.
 """

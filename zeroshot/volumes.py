@@ -75,8 +75,7 @@ def restored(
         Where the smallest chunk does not fit into the memory, before any work.
     """
     if depth is None or stack.lengths[stack.counted.index(depth.axis)] == 1:
-        told = {"hidden": hidden, "skipped": skipped, "last": last}
-        yield from restored_planes(stack, request, options, survey, **told)
+        yield from restored_planes(stack, request, options, survey, hidden=hidden, skipped=skipped, last=last)
         return
     at = stack.counted.index(depth.axis)
     before, length, after = stack.lengths[:at], stack.lengths[at], stack.lengths[at + 1 :]
