@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,10 @@ os.environ["COLUMNS"] = "80"
 os.environ.pop("ZEROSHOT_TRACEBACK", None)
 # Nobody's own defaults.
 os.environ["ZEROSHOT_CONFIG"] = ""
+
+# A shell lets what it starts in the background ignore Ctrl-C, which tests press.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest.register_assert_rewrite("tests.contract")
 

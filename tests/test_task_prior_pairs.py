@@ -173,13 +173,17 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "pixel2pixel": {"iterations": 100, "crop": 48},
 }
 
+#: Those of many iterations for many tasks.
+CONVEX = ("tv", "huber_tv", "nltv", "wavelet")
+
 
 def picture_for(prior: str, photograph: torch.Tensor) -> torch.Tensor:
     """A crop of a photograph; for the completion of a matrix a tartan, since no photograph has a low rank."""
     if prior == "dip":
         return photograph
     if prior != "completion":
-        return photograph[..., :64, :64].contiguous()
+        side = 48 if prior in CONVEX else 64
+        return photograph[..., :side, :side].contiguous()
     threads = torch.sin(torch.arange(64) * torch.tensor([[0.9], [0.4]])) / 4
     return (0.5 + threads[0][:, None] + threads[1][None, :]).expand(1, 3, -1, -1).contiguous()
 

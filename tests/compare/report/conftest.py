@@ -17,9 +17,9 @@ from zeroshot.compare.records import Cell, CurvePoint, Table
 
 SIGMA = 25 / 255
 PHOTOGRAPHS = {
-    "astronaut.png": lambda: data.astronaut()[20:148, 150:310],
-    "cat <&> \"quoted\" 'ñ 猫'.png": lambda: data.chelsea()[60:188, 130:290],
-    "camera $x_1$": lambda: data.camera()[60:188, 170:330],
+    "astronaut.png": lambda: data.astronaut()[20:108, 170:282],
+    "cat <&> \"quoted\" 'ñ 猫'.png": lambda: data.chelsea()[60:148, 150:262],
+    "camera $x_1$": lambda: data.camera()[60:148, 190:302],
 }
 METHODS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "none": lambda y: y,
