@@ -1,11 +1,8 @@
 """Denoising of volumes, plane by plane and in three dimensions: ``python -m benchmarks.volumes``.
 
-Eight volumes with white Gaussian noise from a fixed seed. Four are made in code: heads of nested ellipsoids with folds
-and texture, of cubic voxels and of planes two pixels apart; and cells with filaments under a microscope, whose planes
-are 2.5 pixels apart, with two seeds. Three are what a camera sees that drifts over a picture of ../shared, comes
-nearer, or turns, and one are frames of a road. With ``--channels`` pictures in colour are taken for stacks of three channels with
-independent noise, and denoised channel by channel, after a rotation to their principal axes, and as colours. Seconds
-are those of one thread.
+Volumes that are made in code (:mod:`benchmarks.made_volumes`) get white Gaussian noise from a fixed seed. With
+``--channels`` pictures in colour are taken for stacks of three channels with independent noise, and denoised channel by
+channel, after a rotation to their principal axes, and as colours. Seconds are those of one thread.
 """
 
 from __future__ import annotations
@@ -16,148 +13,24 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch.nn import functional
 
 from zeroshot.loop import Loop
 from zeroshot.operators import Identity
 from zeroshot.prior import configured_prior
 from zeroshot.problem import Problem
 
+from .made_volumes import made_volumes
+from .sets import SHARED
 from .table import Table, show
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 PRIORS = ("bm3d", "nlm", "tv", "wavelet")
 #: How many pixels the planes of a volume are apart, where that is more than one.
-SPACING = {"head 2": 2.0, "cells 1": 2.5, "cells 2": 2.5}
-Shape = tuple[int, int, int]
-
-
-# --- volumes -------------------------------------------------------------------------------------------------
-
-
-def blurred(volume: torch.Tensor, widths: tuple[float, float, float]) -> torch.Tensor:
-    """Convolved with a Gaussian of these standard deviations along the axes, periodically."""
-    for axis, width in enumerate(widths):
-        frequencies = torch.fft.fftfreq(volume.shape[axis])
-        response = torch.exp(-2 * (math.pi * frequencies * width) ** 2)
-        shape = [-1 if one == axis else 1 for one in range(3)]
-        volume = torch.fft.ifft(torch.fft.fft(volume, dim=axis) * response.view(shape), dim=axis).real
-    return volume
-
-
-def texture(shape: Shape, widths: tuple[float, float, float], generator: torch.Generator) -> torch.Tensor:
-    """Smooth noise of standard deviation 1."""
-    field = blurred(torch.randn(shape, generator=generator), widths)
-    return field / field.std()
-
-
-def head(shape: Shape, seed: int, spacing: float) -> torch.Tensor:
-    """Skull, folded cortex, white matter, ventricle and some lesions, as in images of magnetic resonance."""
-    generator = torch.Generator().manual_seed(seed)
-    depth, height, width = shape
-    z, y, x = torch.meshgrid(
-        (torch.arange(depth) - depth / 2 + 0.5) * spacing / (width / 2),
-        (torch.arange(height) - height / 2 + 0.5) / (height / 2),
-        (torch.arange(width) - width / 2 + 0.5) / (width / 2),
-        indexing="ij",
-    )
-    radius = (x**2 / 0.85**2 + y**2 / 0.95**2 + z**2 / 0.95**2).sqrt()
-    folds = texture(shape, (3 / spacing, 3, 3), generator)
-    volume = torch.zeros(shape)
-    volume[radius < 1] = 0.75
-    volume[radius < 0.92] = 0.12
-    volume[radius < 0.86 + 0.03 * folds] = 0.45
-    volume[radius + 0.1 * folds < 0.62] = 0.65
-    volume[(x.abs() - 0.15) ** 2 / 0.08**2 + (y + 0.05) ** 2 / 0.3**2 + z**2 / 0.3**2 < 1] = 0.15
-    for _ in range(12):
-        centre = (torch.rand(3, generator=generator) - 0.5) * 1.1
-        axes = 0.03 + 0.09 * torch.rand(3, generator=generator)
-        value = 0.2 + 0.6 * float(torch.rand(1, generator=generator))
-        distance = sum(((one - c) / a) ** 2 for one, c, a in zip((x, y, z), centre, axes, strict=True))
-        volume[distance < 1] = value
-    fine = texture(shape, (1.2 / spacing, 1.2, 1.2), generator)
-    coarse = texture(shape, (6 / spacing, 6, 6), generator)
-    volume += (0.02 * fine + 0.03 * coarse) * (volume > 0.05)
-    return blurred(volume, (0.5 / spacing, 0.5, 0.5)).clamp(0, 1)
-
-
-def cells(shape: Shape, seed: int, spacing: float) -> torch.Tensor:
-    """Cells with texture and thin filaments on dark ground, blurred as by an objective."""
-    chance = np.random.default_rng(seed)
-    generator = torch.Generator().manual_seed(seed)
-    volume = torch.zeros(shape)
-    z, y, x = torch.meshgrid(
-        *(
-            step * torch.arange(size, dtype=torch.float32)
-            for step, size in zip((spacing, 1, 1), shape, strict=True)
-        ),
-        indexing="ij",
-    )
-    size = np.array([shape[0] * spacing, *shape[1:]])
-    for _ in range(14):
-        centre, axes = chance.random(3) * size, chance.uniform(6, 14, 3)
-        distance = sum(((one - c) / a) ** 2 for one, c, a in zip((z, y, x), centre, axes, strict=True))
-        volume[distance < 1] = chance.uniform(0.35, 0.65)
-    volume += 0.06 * (volume > 0) * texture(shape, (1, 2, 2), generator)
-    for _ in range(20):
-        place, direction = chance.random(3) * size, chance.normal(size=3) * [0.5, 1, 1]
-        for _ in range(120):
-            direction = direction + chance.normal(size=3) * [0.12, 0.25, 0.25]
-            direction /= np.linalg.norm(direction)
-            place = place + 0.8 * direction
-            at = np.round(place / [spacing, 1, 1]).astype(int)
-            if (at >= 0).all() and (at < shape).all():
-                volume[tuple(at)] = 0.9
-    volume = blurred(volume, (0.8, 1, 1))
-    return (0.04 + 0.9 * volume / volume.max()).clamp(0, 1)
-
-
-def seen(picture: str, shape: Shape, drift: tuple[float, float], zoom: float, turn: float) -> torch.Tensor:
-    """What a camera sees that moves over a picture: pixels, shares and degrees from plane to plane."""
-    grey = np.asarray(Image.open(DATA / picture).convert("L"), np.float32) / 255
-    image = torch.from_numpy(grey)[None, None]
-    height, width = image.shape[-2:]
-    depth, rows, columns = shape
-    y, x = torch.meshgrid(
-        torch.arange(rows) - rows / 2 + 0.5, torch.arange(columns) - columns / 2 + 0.5, indexing="ij"
-    )
-    planes = []
-    for number in range(depth):
-        at = number - (depth - 1) / 2
-        scale, angle = (1 + zoom) ** at, math.radians(turn * at)
-        across = scale * (math.cos(angle) * x + math.sin(angle) * y) + width / 2 + drift[1] * at
-        down = scale * (math.cos(angle) * y - math.sin(angle) * x) + height / 2 + drift[0] * at
-        grid = torch.stack([2 * across / width - 1, 2 * down / height - 1], dim=-1)[None].float()
-        planes.append(functional.grid_sample(image, grid, "bicubic", "reflection", align_corners=False)[0, 0])
-    return torch.stack(planes).clamp(0, 1)
-
-
-def frames(folder: str, shape: Shape) -> torch.Tensor:
-    """The middle of consecutive frames."""
-    files = sorted((DATA / "video" / folder).glob("*.png"))[: shape[0]]
-    whole = np.stack([np.asarray(Image.open(file).convert("L"), np.float32) / 255 for file in files])
-    top, left = ((size - wanted) // 2 for size, wanted in zip(whole.shape[1:], shape[1:], strict=True))
-    return torch.from_numpy(whole[:, top : top + shape[1], left : left + shape[2]])
-
-
-def volumes(shape: Shape) -> dict[str, Callable[[], torch.Tensor]]:
-    """Name ↦ what makes the volume, (D, H, W) in [0, 1]."""
-    return {
-        "head 1": lambda: head(shape, 1, 1.0),
-        "head 2": lambda: head(shape, 2, SPACING["head 2"]),
-        "cells 1": lambda: cells(shape, 3, SPACING["cells 1"]),
-        "cells 2": lambda: cells(shape, 4, SPACING["cells 2"]),
-        "drift": lambda: seen("set12/barbara.png", shape, (0.4, 0.7), 0.0, 0.0),
-        "zoom": lambda: seen("kodak_full/kodim05.png", shape, (0.0, 0.3), 0.01, 0.0),
-        "turn": lambda: seen("inpaint11/man.png", shape, (0.2, 0.2), 0.003, 1.0),
-        "road": lambda: frames("highway", shape),
-    }
+SPACING = {"head, thick slices": 2.0, "cells": 2.5}
 
 
 # --- methods -------------------------------------------------------------------------------------------------
@@ -198,7 +71,9 @@ def noised(truth: torch.Tensor, sigma: float) -> torch.Tensor:
 def measured_volumes(given: argparse.Namespace) -> None:
     """The table of all priors, the mean over the volumes, and one of every volume."""
     shape = (given.depth, given.side, given.side)
-    known = {name: make for name, make in volumes(shape).items() if not given.only or name in given.only}
+    known = {
+        name: one for name, one in made_volumes(*shape[:2]).items() if not given.only or name in given.only
+    }
     methods = [f"{prior} {how}" for prior in given.priors for how in METHODS]
     for level in given.sigma:
         sigma = level / 255
@@ -211,8 +86,7 @@ def measured_volumes(given: argparse.Namespace) -> None:
         )
         figures: dict[str, dict[str, dict[str, float]]] = {}
         noise = {}
-        for name, make in known.items():
-            truth = make()
+        for name, truth in known.items():
             noisy = noised(truth, sigma)
             noise[name] = psnr(noisy.clamp(0, 1), truth)
             for prior in given.priors:
@@ -253,7 +127,7 @@ def _measured(
 def pictures(side: int) -> Iterator[tuple[str, torch.Tensor]]:
     """The middle of pictures in colour, (3, H, W)."""
     for folder in ("mcmaster", "kodak_full"):
-        for file in sorted((DATA / folder).glob("*.png")) + sorted((DATA / folder).glob("*.tif")):
+        for file in sorted((SHARED / folder).glob("*.png")) + sorted((SHARED / folder).glob("*.tif")):
             colours = np.asarray(Image.open(file).convert("RGB"), np.float32) / 255
             top, left = ((size - side) // 2 for size in colours.shape[:2])
             part = colours[top : top + side, left : left + side]

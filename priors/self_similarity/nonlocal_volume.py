@@ -312,8 +312,8 @@ def _average_voxels(pairs: _CubePairs) -> torch.Tensor:
         weights = pairs.weights(pair)
         for mine, other in ((pair.here, pair.there), (pair.there, pair.here)):
             _add(total, largest, mine, weights)
-            into, of = (slice(None), *mine), (slice(None), *other)
-            sums[into].addcmul_(weights, values[of])
+            at, seen = (slice(None), *mine), (slice(None), *other)
+            sums[at].addcmul_(weights, values[seen])
     own = largest.clamp_(min=LEAST_OWN_WEIGHT)
     return sums.addcmul_(own, values).div_(total.add_(own))
 
