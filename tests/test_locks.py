@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import threading
@@ -137,3 +138,20 @@ def test_a_file_system_without_locks_locks_nothing(tmp_path: Path, monkeypatch: 
     with locked(tmp_path / "o.png"), locked(tmp_path / "o.png"):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_where_no_lock_can_be_made_it_is_the_folder_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    opened = os.open
+
+    def refusing(path: Path, flags: int, *more: int) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(number, os.strerror(number))
+        return opened(path, flags, *more)
+
+    monkeypatch.setattr(os, "open", refusing)
+    with pytest.raises(OSError) as caught, locked(tmp_path / "o.png"):
+        pass
+    assert str(caught.value) == f"the folder {tmp_path} cannot be written to: {os.strerror(number)}"

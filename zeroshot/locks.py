@@ -109,16 +109,25 @@ def _open(lock: Path) -> int:
     except PermissionError as refused:  # of another user, who was killed
         try:
             descriptor = os.open(lock, os.O_RDONLY | flags)
+        except FileNotFoundError:
+            raise _unwritable(lock, refused) from None
         except OSError:
-            raise OSError(f"{lock}: cannot be made: {refused.strerror}") from None
+            raise OSError(f"{lock} is of another user, and cannot be opened: {refused.strerror}") from None
     except OSError as error:
         if lock.is_symlink():
             raise OSError(f"{lock} is a symbolic link where a lock should be: remove it") from None
-        raise OSError(f"{lock}: cannot be made: {error.strerror or error}") from None
+        if os.path.lexists(lock):
+            raise OSError(f"{lock} is no file where a lock should be: remove it") from None
+        raise _unwritable(lock, error) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(f"{lock} is no file where a lock should be: remove it")
     return descriptor
+
+
+def _unwritable(lock: Path, error: OSError) -> OSError:
+    """Nobody has asked for a lock: what cannot be written to is the folder."""
+    return OSError(f"the folder {lock.parent} cannot be written to: {error.strerror or error}")
 
 
 def _lock(descriptor: int) -> bool:

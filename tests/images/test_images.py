@@ -505,6 +505,7 @@ def test_a_file_that_appears_during_the_work_is_kept(tmp_path, grey, monkeypatch
     ("name", "message"),
     [
         ("a.gif", "the suffix '.gif' names no known format; use one of .png"),
+        ("a.gif", r"\.zarr \(for stacks\)"),
         ("a", "a: has no suffix; use one of .png"),
         ("no/a.png", "does not exist"),
     ],

@@ -213,6 +213,6 @@ def outputs_in(folder: Path, inputs: list[Path]) -> list[tuple[Path, Path]]:
     twice = sorted({name for name in names if alike.count(same_name(name)) > 1})
     if twice:
         raise ValueError(f"two inputs would be written to the same output: {', '.join(twice)}")
-    if folder.suffix.lower() in images.SUFFIXES and not folder.is_dir():
+    if folder.suffix.lower() in (*images.SUFFIXES, *STACK_SUFFIXES) and not folder.is_dir():
         raise ValueError(f"several images need a folder as output, got {folder}")
     return [(path, folder / written_name(path)) for path in inputs]

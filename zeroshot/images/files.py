@@ -11,7 +11,7 @@ from typing import Any
 from zeroshot import file_names
 from zeroshot.images.decoding import library_errors
 from zeroshot.images.errors import ImageError
-from zeroshot.images.kinds import SUFFIXES, is_zarr, read_bytes
+from zeroshot.images.kinds import STACK_SUFFIXES, SUFFIXES, is_zarr, read_bytes
 from zeroshot.images.metadata import find_provenance
 from zeroshot.spelling import CHOOSE_ANOTHER
 
@@ -44,7 +44,9 @@ def check_output(
     path = Path(path)
     if path.suffix.lower() not in suffixes:
         fault = f"the suffix {path.suffix!r} names no known format" if path.suffix else "has no suffix"
-        raise ImageError(f"{path}: {fault}; use one of {', '.join(suffixes)}")
+        named = [*suffixes, *(STACK_SUFFIXES if suffixes == SUFFIXES.keys() else ())]
+        stacks = " (for stacks)" if len(named) > len(suffixes) else ""
+        raise ImageError(f"{path}: {fault}; use one of {', '.join(named)}{stacks}")
     if fault := file_names.refusal(path):
         raise ImageError(f"{path}: {fault}")
     folder = path.parent
