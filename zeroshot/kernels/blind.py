@@ -94,6 +94,7 @@ def blur_kernel(
     plane = (full_range_luma(image) if image.shape[1] == 3 else image[:, :1])[0, 0].float().cpu()
     clipped = saturated(image.cpu())
     shown = torch.ones_like(plane) if known is None else known.cpu()[0, 0].to(plane)
+    plane = _extended(plane, shown)
     if clipped is not None:
         shown = shown * ~clipped[0].any(dim=0)
     region = telling_region(plane, shown, _LARGEST_REGION)
@@ -104,34 +105,39 @@ def blur_kernel(
     widths = directional_widths(plane[None, None], estimate_sigma(image, known), told)
     noise, evidence = estimate_sigma(plane[None, None], told), _evidence(widths)
     is_doubtful = not widths.is_blurred
-    if is_doubtful and (kind == "lens" or widths.is_sharp or float(plane.std()) <= _LEAST_CONTRAST * noise):
+    seen = plane[shown > 0]
+    varied = len(seen) > 1 and float(seen.std()) > _LEAST_CONTRAST * noise
+    if is_doubtful and (kind == "lens" or widths.is_sharp or not varied):
         return _nothing(evidence)
     covariance = widths.gaussian() if widths.found else None
     if kind == "lens":
         assert covariance is not None  # a blur that edges show
         return _lens(covariance, len(widths.found) / len(widths.widths), evidence)
-    kernel = impulse(1)
+    found = []
     for side in _SIDES:
-        kernel = _estimated(plane, shown, side, noise)
-        if _extent(kernel) < _FILLED * side or 2 * side > min(plane.shape) - 1:
+        found.append(_estimated(plane, shown, side, noise))
+        if _extent(found[-1]) < _FILLED * side or 2 * side > min(plane.shape) - 1:
             break
-    evidence["spread"] = round(spread(kernel), 3)
     lens = None if covariance is None else torch.from_numpy(gaussian_of(covariance)).float()
-    sparsity = _sparsities(plane, shown, noise, max(len(kernel), 0 if lens is None else len(lens)))
+    margin = max(len(kernel) for kernel in [*found, *([] if lens is None else [lens])])
+    sparsity = _sparsities(plane, shown, noise, margin)
+    # What fills the smaller side may be a long path, or specks that a larger side only has more of.
+    kernel = min(found, key=sparsity) if len(found) > 1 else found[0]
     free = sparsity(kernel)
+    evidence["spread"] = round(spread(kernel), 3)
     if is_doubtful:
         evidence["sparsity"] = round(free / sparsity(impulse(1)), 4)
         if evidence["sparsity"] > _SPARSER_THAN_BLURRED:
             return _nothing(evidence, min(1.0, 0.5 + _SURE * (evidence["sparsity"] - _SPARSER_THAN_BLURRED)))
-    margin = 0.0
+    above = 0.0
     if kind is None and covariance is not None and lens is not None:
         width = math.sqrt(float(np.trace(covariance)) / 2)
         score = free / sparsity(lens) - _WIDER * math.log(max(spread(kernel), 0.1) / width)
         evidence["sparsity_with_lens"] = round(score, 4)
-        margin = score - _SPARSER
-        if margin > 0:
-            return _lens(covariance, min(1.0, 0.5 + _SURE * margin), evidence)
-    sure = min(1.0, 0.5 + _SURE * abs(margin))
+        above = score - _SPARSER
+        if above > 0:
+            return _lens(covariance, min(1.0, 0.5 + _SURE * above), evidence)
+    sure = min(1.0, 0.5 + _SURE * abs(above))
     shape = nearest_shape(kernel, kind)
     if kind is None and not shape.is_convincing:
         # Texture adds specks to the kernel, which are no part of its shape.
@@ -144,6 +150,15 @@ def blur_kernel(
     return KernelEstimate(
         trimmed(kernel).double().numpy(), "free", {}, sure * _connected_share(kernel), evidence
     )
+
+
+def _extended(plane: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """The plane with the nearest known pixel wherever none is: what is hidden there must not begin the estimate."""
+    holes = known.numpy() == 0
+    if not holes.any() or holes.all():
+        return plane
+    rows, columns = ndimage.distance_transform_edt(holes, return_distances=False, return_indices=True)
+    return plane[torch.from_numpy(rows).long(), torch.from_numpy(columns).long()]
 
 
 def _evidence(widths: DirectionalWidths) -> dict[str, float]:
