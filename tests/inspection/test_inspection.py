@@ -126,6 +126,19 @@ def test_a_jpeg_and_its_traces(tmp_path) -> None:
     assert traces.commands[0] == f"zeroshot jpeg {copy} --quality auto"
 
 
+def test_noise_from_before_a_jpeg_compression_is_told_beside_it(tmp_path) -> None:
+    scene = sample("astronaut")[:256, 100:420]
+    for name, sigma in (("clean.jpg", 0), ("noisy.jpg", 25)):
+        pixels = noisy_pixels(scene, sigma) if sigma else scene
+        Image.fromarray(pixels).save(tmp_path / name, quality=60)
+    noisy, clean = (zeroshot.inspect(tmp_path / name) for name in ("noisy.jpg", "clean.jpg"))
+    # 25 in each channel are 16.7 in the brightness.
+    assert noisy.noise.before_jpeg == pytest.approx(17, rel=0.25)
+    assert "grey levels in the brightness before the compression" in str(noisy)
+    assert noisy.commands[0].startswith("zeroshot jpeg")
+    assert clean.noise.before_jpeg is None
+
+
 def test_batches_are_refused() -> None:
     with pytest.raises(ValueError, match="one picture at a time, got a batch of 2"):
         zeroshot.inspect(torch.rand(2, 1, 32, 32))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from zeroshot.inspection.damage import Impulses, Stripes, impulses_of, stripes_o
 from zeroshot.inspection.finding import Finding
 from zeroshot.inspection.form import Form, form_of
 from zeroshot.inspection.noise import Noise, noise_of
+from zeroshot.inspection.noise_before import noise_before_jpeg
 from zeroshot.inspection.resampling import Demosaicking, Resampling, demosaicking_of, resampling_of
 from zeroshot.inspection.sample import lines_of, sample_of, stripes_of_sample
 from zeroshot.noise import Beside, NoiseModel, all_and_clear_outliers, estimate_noise, stripe_component
@@ -107,8 +108,7 @@ class Inspection:
         steps: list[Remedy] = []
         if self.compression.is_visible and self.compression.confidence >= CLEAR:
             steps.append(Remedy("jpeg", {} if self.compression.is_file else {"quality": "auto"}))
-        strongest = max(self.noise.dark, self.noise.middle, self.noise.bright)
-        noisy = strongest >= _WORTH_DENOISING and self.noise.confidence >= CLEAR
+        noisy = _is_noisy(self.noise)
         if not steps and self.stripes.sentence:
             steps.append(Remedy("destripe", {} if noisy else {"sigma": "0"}))
         elif not steps and (noisy or self.noise.coarse is not None or self.impulses.count):
@@ -257,6 +257,9 @@ def inspect(
     model = estimate_noise(level, known, compressed=picture.lossy or traced, beside=beside)
     proceed()
     noise = noise_of(level[0], model, None if known is None else sound)
+    if compression.quality is not None and untouched and not _is_noisy(noise):
+        before = noise_before_jpeg(whole[0], compression.grid)
+        noise = noise if before is None else replace(noise, before_jpeg=before, confidence=1.0, reason="")
     plain = level[0] if known is None else _filled(level, known)
     proceed()
     return Inspection(
@@ -271,6 +274,12 @@ def inspect(
         sharpness=sharpness_of(plain if sample is None else sample.tiles(plain), model.sigma),
         noise_model=model,
     )
+
+
+def _is_noisy(noise: Noise) -> bool:
+    """Whether it is worth taking away."""
+    strongest = max(noise.dark, noise.middle, noise.bright)
+    return strongest >= _WORTH_DENOISING and noise.confidence >= CLEAR
 
 
 def _filled(level: Any, known: Any) -> Any:

@@ -35,6 +35,8 @@ class Noise(Finding):
         Its level over a few pixels, where that is larger and the spectrum is not known.
     reason : str
         Why the confidence is low.
+    before_jpeg : float or None
+        Its level in the brightness before a JPEG compression that has taken its fine part.
     """
 
     topic: ClassVar[str] = "noise"
@@ -44,10 +46,13 @@ class Noise(Finding):
     correlation_length: float
     coarse: float | None = None
     reason: str = ""
+    before_jpeg: float | None = None
 
     @property
     def sentence(self) -> str:
         levels = (self.dark, self.middle, self.bright)
+        if self.before_jpeg is not None:
+            return f"noise of about {grey(self.before_jpeg / 255)} grey levels in the brightness before the compression"
         if max(levels) <= 255 * _NONE and self.coarse is None:
             return "no noise but that of rounding"
         told = [grey(level / 255) for level in levels]
