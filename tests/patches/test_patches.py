@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
 from tests.pictures import seeded, uniform
 from zeroshot.patches import (
@@ -15,6 +16,7 @@ from zeroshot.patches import (
     matching,
     overlap_add,
     patch_coefficients,
+    patch_sums,
     patches_at,
     pixel_rows,
     sum_of_patches,
@@ -235,3 +237,18 @@ def test_numbers_that_do_not_fit_are_refused(settings: dict) -> None:
 def test_features_must_fill_whole_rows() -> None:
     with pytest.raises(ValueError, match="99 patches do not fill rows of 10"):
         match_blocks(uniform(99, 4), 10, 4)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("at_once", [1, 1 << 20])
+def test_patches_add_up_as_pytorch_folds_them(
+    stride: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zeroshot.patches.blocks._NUMBERS_AT_ONCE", at_once)
+    height, width, size, channels = 13, 18, 4, 2
+    corners = corner_grid(height, width, size, stride)
+    patches = torch.randn(len(corners), channels * size**2, generator=torch.Generator().manual_seed(0))
+    everywhere = torch.zeros((height - size + 1) * (width - size + 1), patches.shape[1])
+    everywhere[corners] = patches
+    folded = functional.fold(everywhere.T[None], (height, width), size)[0]
+    assert torch.equal(patch_sums(patches, height, width, size, stride), folded)

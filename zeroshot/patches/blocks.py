@@ -11,6 +11,9 @@ import math
 import torch
 from torch.nn import functional
 
+#: Numbers in the patches of a band that are added up together: few enough for the cache.
+_NUMBERS_AT_ONCE = 1 << 20
+
 
 def corners_shape(height: int, width: int, size: int) -> tuple[int, int]:
     """The rows and columns of corners at which a `size` × `size` patch fits into the image.
@@ -126,6 +129,52 @@ def sum_of_patches(
 def _convolves(values: torch.Tensor) -> bool:
     """Whether convolutions are quicker than matrix products; on a GPU they may also round to ten bits."""
     return values.device.type == "cpu" and values.dtype == torch.float32
+
+
+def patch_sums(patches: torch.Tensor, height: int, width: int, size: int, stride: int = 1) -> torch.Tensor:
+    """The sums of overlapping patches, each in its place; what :func:`pixel_rows` cuts out is put back.
+
+    Patches are added place by place within the patch, band by band from the bottom: in the order in which
+    :func:`torch.nn.functional.fold` adds them, to the same result, without a copy of all of them.
+
+    Parameters
+    ----------
+    patches : torch.Tensor
+        (P, C · size²), for the corners of ``corner_grid(height, width, size, stride)``.
+    height, width : int
+        Of the image.
+    size : int
+        Side of a patch.
+    stride : int
+        Distance between patches.
+
+    Returns
+    -------
+    torch.Tensor
+        (C, height, width).
+    """
+    rows, columns = corners_shape(height, width, size)
+    down, along = grid_steps(rows, stride).tolist(), grid_steps(columns, stride).tolist()
+    total = patches.new_zeros(patches.shape[1] // size**2, height, width)
+    grid = patches.view(len(down), len(along), -1)
+    regular_rows, regular_columns = -(-rows // stride), -(-columns // stride)
+    share = max(1, _NUMBERS_AT_ONCE // (len(along) * patches.shape[1]))
+    bands = [range(first, min(first + share, regular_rows)) for first in range(0, regular_rows, share)]
+    if regular_rows < len(down):
+        bands.append(range(regular_rows, len(down)))
+    for band in reversed(bands):
+        planes = grid[band.start : band.stop].flatten(0, 1).T.contiguous()
+        planes = planes.view(-1, size, size, len(band), len(along))
+        for i in range(size):
+            top = down[band.start] + i
+            lines = total[:, top : top + (len(band) - 1) * stride + 1 : stride]
+            for j in range(size):
+                lines[..., j : j + (regular_columns - 1) * stride + 1 : stride] += planes[
+                    :, i, j, :, :regular_columns
+                ]
+                if regular_columns < len(along):
+                    lines[..., along[-1] + j] += planes[:, i, j, :, -1]
+    return total
 
 
 def patches_at(image: torch.Tensor, corners: torch.Tensor, size: int) -> torch.Tensor:

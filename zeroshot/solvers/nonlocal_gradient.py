@@ -13,6 +13,8 @@ from zeroshot.precision import exact_sum
 from zeroshot.solvers.finite_differences import Coupling, weight_chroma_
 from zeroshot.solvers.penalties import Fields, Penalty
 
+#: Where the pixels beside a pixel lie, as rows and columns.
+_SIDES = ((0, 1), (1, 0), (0, -1), (-1, 0))
 #: Pixels whose patches are compared at a time, which bounds the memory that takes.
 _PIXELS_AT_ONCE = 2**18
 
@@ -24,7 +26,7 @@ class PixelGraph:
     Attributes
     ----------
     neighbours : torch.Tensor
-        (N, K, H·W) int32, flat positions.
+        (N, K, H·W) int32, flat positions; the last four are the pixels beside it: right, below, left, above.
     lengths : torch.Tensor
         (N, K, H·W), √w: what the difference to the neighbour is multiplied by.
     """
@@ -91,7 +93,7 @@ def _beside(padded: torch.Tensor, height: int, width: int, patch: int) -> tuple[
     """
     place = torch.arange(height * width, device=padded.device).view(height, width)
     places, distances = [], []
-    for down, along in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+    for down, along in _SIDES:
         rows = (torch.arange(height, device=padded.device) + down).clamp(0, height - 1)
         columns = (torch.arange(width, device=padded.device) + along).clamp(0, width - 1)
         places.append(place[rows][:, columns].flatten())
@@ -129,7 +131,7 @@ class NonlocalPenalty(Penalty):
         self._shape = tuple(like.shape)
         self._chroma = chroma if like.shape[1] > 1 else 1.0
         count, channels, height, width = like.shape
-        self._flat = [neighbours.flatten() for neighbours in graph.neighbours]
+        self._similar = [neighbours[: -len(_SIDES)].flatten() for neighbours in graph.neighbours]
         self._transformed = like.new_empty((count, channels, height * width))
         self._differences = like.new_empty((count, channels, graph.lengths.shape[1], height * width))
         self._weighted = torch.empty_like(self._differences)
@@ -149,11 +151,22 @@ class NonlocalPenalty(Penalty):
     def differences(self, x: torch.Tensor) -> torch.Tensor:
         """√w_ij (x_j − x_i), (N, C, K, H·W), in a buffer."""
         planes = x.flatten(2)
-        for n, flat in enumerate(self._flat):
+        for n, similar in enumerate(self._similar):
             for plane, out in zip(planes[n], self._differences[n], strict=True):
-                torch.index_select(plane, 0, flat, out=out.view(-1))
-                out.sub_(plane).mul_(self._graph.lengths[n])
+                gathered = out[: -len(_SIDES)]
+                torch.index_select(plane, 0, similar, out=gathered.view(-1))
+                gathered.sub_(plane)
+                image = plane.view(self._shape[-2:])
+                for side, difference in zip(_SIDES, self._beside(out), strict=True):
+                    here, there = _shifted(side)
+                    difference.zero_()
+                    torch.sub(image[there], image[here], out=difference[here])
+                out.mul_(self._graph.lengths[n])
         return self._differences
+
+    def _beside(self, field: torch.Tensor) -> torch.Tensor:
+        """The images of a field (K, H·W) that belong to the pixels beside each, (4, H, W)."""
+        return field[-len(_SIDES) :].view(-1, *self._shape[-2:])
 
     def adjoint(self, p: Fields, out: torch.Tensor) -> Fields:
         weight_chroma_(self.inflow(p[0], out), self._chroma)
@@ -162,11 +175,15 @@ class NonlocalPenalty(Penalty):
     def inflow(self, p: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
         """The adjoint of `differences`."""
         planes = out.view(*self._shape[:2], -1)
-        for n, flat in enumerate(self._flat):
+        for n, similar in enumerate(self._similar):
             for field, weighted, plane in zip(p[n], self._weighted[n], planes[n], strict=True):
                 torch.mul(field, self._graph.lengths[n], out=weighted)
                 torch.sum(weighted, dim=0, out=plane).neg_()
-                plane.index_add_(0, flat, weighted.view(-1))
+                plane.index_add_(0, similar, weighted[: -len(_SIDES)].view(-1))
+                image = plane.view(self._shape[-2:])
+                for side, flow in zip(_SIDES, self._beside(weighted), strict=True):
+                    here, there = _shifted(side)
+                    image[there] += flow[here]
         return out
 
     def _squared_norms(self, z: torch.Tensor) -> torch.Tensor:
@@ -185,6 +202,14 @@ class NonlocalPenalty(Penalty):
 
     def value(self, z: Fields) -> float:
         return exact_sum(self._squared_norms(z[0]).sqrt())
+
+
+def _shifted(side: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """The pixels that have one beside them on that side, and these."""
+    first, second, whole = slice(None, -1), slice(1, None), slice(None)
+    parts = {0: (whole, whole), 1: (first, second), -1: (second, first)}
+    (here_down, there_down), (here_along, there_along) = parts[side[0]], parts[side[1]]
+    return (here_down, here_along), (there_down, there_along)
 
 
 class _Differences:

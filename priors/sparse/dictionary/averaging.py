@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from zeroshot.patches import corner_grid, corners_shape
+from zeroshot.patches import corner_grid, corners_shape, patch_sums
 from zeroshot.priors.sparse.dictionary.matching_pursuit import (
     SparseCodes,
     matching_pursuit,
@@ -167,4 +167,4 @@ def _folded(patches: torch.Tensor, chosen: torch.Tensor, size: int, shape: torch
     count = (shape[1] - size + 1) * (shape[2] - size + 1)
     if len(chosen) < count:
         patches = patches.new_zeros(count, patches.shape[1]).index_copy_(0, chosen, patches)
-    return functional.fold(patches.T[None], tuple(shape[1:]), size)[0]
+    return patch_sums(patches, shape[1], shape[2], size)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from zeroshot.patches import Matches, corner_grid, corners_shape, match_blocks, pixel_rows
+from zeroshot.patches import Matches, corner_grid, corners_shape, match_blocks, patch_sums, pixel_rows
 from zeroshot.priors.sparse.ncsr.dictionaries import Dictionaries, high_pass
 from zeroshot.solvers.thresholds import soft
 
 #: What a pixel of distance in place adds to the difference of two patches, in units of the image's standard
 #: deviation: next to nothing, but it decides between patches that are equal but for rounding.
 PLACE = 4e-3
-#: Elements of the largest intermediate array of the variances: 64 MiB of float32.
-CHUNK = 2**24
+#: Elements of the largest intermediate array of the variances: 4 MiB of float32, few enough for the cache.
+CHUNK = 2**20
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Centralisation:
         high_pass_sigma: float,
     ) -> None:
         height, width = image.shape[-2:]
-        self.size, self._shape = size, (height, width)
+        self.size, self._stride, self._shape = size, stride, (height, width)
         corners = corner_grid(height, width, size, stride).to(image.device)
         self._corners = None if stride == 1 else corners
         self._similar = similar
@@ -167,11 +167,7 @@ class Centralisation:
 
     def _spread(self, patches: torch.Tensor) -> torch.Tensor:
         """The sum of the references' patches (P, D) in their places."""
-        if self._corners is not None:
-            height, width = self._shape
-            every = (height - self.size + 1) * (width - self.size + 1)
-            patches = patches.new_zeros(every, patches.shape[1]).index_copy_(0, self._corners, patches)
-        return functional.fold(patches.T[None], self._shape, self.size)[0]
+        return patch_sums(patches, *self._shape, self.size, self._stride)
 
 
 def _apply(matrices: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
