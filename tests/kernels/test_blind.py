@@ -18,8 +18,13 @@ from zeroshot.kernels.kernel_fit import (
 )
 from zeroshot.kernels.periodic import Canvas, differences, transposed_differences
 from zeroshot.kernels.shapes import nearest_shape
-from zeroshot.kernels.sharp_image import restored_sparsity
-from zeroshot.metrics import kernel_similarity
+from zeroshot.kernels.sharp_image import (
+    SmallVariation,
+    restored_sparsity,
+    small_slopes,
+    small_variation,
+)
+from zeroshot.metrics import kernel_similarity, psnr
 from zeroshot.operators import Blur, kernels
 
 
@@ -100,6 +105,32 @@ def test_the_fit_recovers_a_kernel_from_the_sharp_image():
     found = pruned(fitted_kernel(differences(canvas.image), y, 15, 0.0, 400), 0.01, 0.01)
     assert kernel_similarity(found.numpy(), truth.numpy()).value > 0.97
     assert 0 < float((gradient != 0).float().mean()) < 0.5
+
+
+def test_the_image_goes_on_beyond_the_border():
+    kernel = np.pad(kernels.motion(25, 0), ((12, 12), (0, 0)))
+    y = blurred(kernel)[0, 0]
+    truth = scene()[..., 12:-12, 12:-12]
+    canvas = Canvas.around(y, torch.ones_like(y), 13)
+    weights = torch.from_numpy(kernel).float()
+
+    def quality(x: torch.Tensor) -> float:
+        return psnr(x[None, None, : y.shape[0], : y.shape[1]].clamp(0, 1), truth)
+
+    whole, again = SmallVariation(canvas, 5e-4), SmallVariation(canvas, 5e-4)
+    image, measurement = whole(weights, 40)
+    assert quality(image) > quality(small_variation(canvas, weights, 5e-4)[0]) + 1
+    assert measurement[: y.shape[0], : y.shape[1]].equal(y)
+    again(weights, 30)
+    torch.testing.assert_close(again(weights, 10)[0], image)
+
+
+def test_a_kernel_with_a_fringe_makes_more_small_slopes():
+    y = blurred(shaken())[0, 0]
+    canvas = Canvas.around(y, torch.ones_like(y), 9)
+    truth = torch.from_numpy(shaken()).float()
+    fringed = 0.7 * truth + 0.3 / truth.numel()
+    assert small_slopes(canvas, truth) < 0.99 * small_slopes(canvas, fringed)
 
 
 def test_differences_and_their_adjoint():

@@ -2,13 +2,16 @@
 
 ``min over x of ‖k ∗ x − y‖² + λ Σ φ(|∇x|)`` with φ the count of gradients that are not zero, which keeps nothing but
 the strong edges, or their magnitude, which keeps the heights of the edges as well. Both alternate between a shrinkage
-of the gradients and a division in the Fourier domain, with a growing weight β that ties the two.
+of the gradients and a division in the Fourier domain, with a growing weight β that ties the two. What lies beyond the
+border comes in by and by, and not far where the kernel is large; :class:`SmallVariation` finds it as well.
 
 References
 ----------
 L. Xu, S. Zheng, J. Jia: Unnatural L0 sparse representation for natural image deblurring, CVPR 2013.
 Y. Wang, J. Yang, W. Yin, Y. Zhang: A new alternating minimization algorithm for total variation image
 reconstruction, SIAM Journal on Imaging Sciences 1 (2008).
+M. S. C. Almeida, M. A. T. Figueiredo: Deconvolving images with unknown boundaries using the alternating direction
+method of multipliers, IEEE Transactions on Image Processing 22 (2013).
 """
 
 from __future__ import annotations
@@ -23,6 +26,11 @@ from zeroshot.kernels.periodic import Canvas, differences, transposed_difference
 VARIATION_WEIGHT = 1e-3
 #: The largest weight of the splitting for counted gradients.
 _LARGEST_WEIGHT = 1e5
+#: How strongly the gradients, and the blurred image, are tied to what stands for them. The weaker the second, the
+#: sooner what lies beyond the border is found.
+_GRADIENT_TIE, _BLURRED_TIE = 0.02, 0.05
+#: Above which slope an edge counts no more, and the iterations for the image that is judged by it.
+_SMALL_SLOPE, _JUDGED_ITERATIONS = 0.03, 35
 
 
 def few_edges(canvas: Canvas, kernel: torch.Tensor, weight: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -41,10 +49,76 @@ def small_variation(canvas: Canvas, kernel: torch.Tensor, weight: float) -> tupl
     """The image of small total variation, and the measurement with what it predicts where nothing was measured."""
 
     def shrunk(gradient: torch.Tensor, beta: float) -> torch.Tensor:
-        magnitude = gradient.square().sum(dim=0).sqrt().clamp(min=1e-8)
-        return gradient * ((magnitude - weight / beta).clamp(min=0) / magnitude)
+        return _shortened(gradient, weight / beta)
 
     return _split(canvas, kernel, (weight * 2**power for power in range(2, 14)), shrunk)
+
+
+class SmallVariation:
+    """The image of small total variation that one kernel after another makes of a measurement, with an unknown border.
+
+    ``min over x of ½ ‖m (k ∗ x − y)‖² + λ Σ |∇x|``, m being 1 where y was measured, by the alternating direction method
+    of multipliers with ``v = k ∗ x`` and ``g = ∇x``:
+
+    - ``v = (m y + ρ (k ∗ x + p)) / (m + ρ)`` and ``g = shrink(∇x + q, λ / τ)``, the magnitude shortened,
+    - ``p = p + k ∗ x − v`` and ``q = q + ∇x − g``,
+    - ``x = (ρ kᵀ ∗ (v − p) + τ ∇ᵀ(g − q)) / (ρ |k̂|² + τ |∂̂|²)`` in the Fourier domain.
+
+    All of it is kept from call to call, so that few iterations do for a kernel that is like the one before.
+
+    Parameters
+    ----------
+    canvas : Canvas
+        With a margin of at least half the kernels.
+    weight : float
+        λ.
+    """
+
+    def __init__(self, canvas: Canvas, weight: float) -> None:
+        self.canvas, self.weight = canvas, weight
+        self._x = canvas.image
+        self._multiplier = torch.zeros_like(self._x)
+        self._multipliers = self._x.new_zeros(2, *self._x.shape)
+
+    def __call__(self, kernel: torch.Tensor, iterations: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The image, and the measurement with what it predicts where nothing was measured.
+
+        Parameters
+        ----------
+        kernel : torch.Tensor
+            (n, n), of sum 1.
+        iterations : int
+            Of the method, each of them four transforms of the size of the canvas.
+        """
+        canvas, x, p, q = self.canvas, self._x, self._multiplier, self._multipliers
+        transfer = canvas.transfer(kernel)
+        conjugate = _BLURRED_TIE * transfer.conj()
+        power = _BLURRED_TIE * transfer.abs().square() + _GRADIENT_TIE * canvas.gradient_power()
+        prediction = canvas.from_spectrum(transfer * torch.fft.rfft2(x))
+        for _ in range(iterations):
+            free = prediction + p
+            v = torch.where(
+                canvas.measured > 0, (canvas.image + _BLURRED_TIE * free) / (1 + _BLURRED_TIE), free
+            )
+            slopes = differences(x) + q
+            g = _shortened(slopes, self.weight / _GRADIENT_TIE)
+            p, q = free - v, slopes - g
+            told = conjugate * torch.fft.rfft2(v - p)
+            spectrum = (told + _GRADIENT_TIE * torch.fft.rfft2(transposed_differences(g - q))) / power
+            x, prediction = canvas.from_spectrum(spectrum), canvas.from_spectrum(transfer * spectrum)
+        self._x, self._multiplier, self._multipliers = x, p, q
+        return x, canvas.filled(prediction)
+
+
+def small_slopes(canvas: Canvas, kernel: torch.Tensor, weight: float = VARIATION_WEIGHT) -> float:
+    """``Σ min(|∇x|, s)`` over the measured part of the image that is restored with a kernel, s being 0.03.
+
+    The less the better: what rings and what is left unsharp have many small slopes, and the height of an edge does not
+    matter.
+    """
+    x, _ = SmallVariation(canvas, weight)(kernel, _JUDGED_ITERATIONS)
+    slopes = differences(x).square().sum(dim=0).sqrt().clamp(max=_SMALL_SLOPE)
+    return float((slopes * canvas.measured).sum())
 
 
 def restored_sparsity(
@@ -77,6 +151,12 @@ def restored_sparsity(
     x, _ = small_variation(canvas, kernel, weight)
     slopes = differences(x).square().sum(dim=0).sqrt() * canvas.measured
     return float(slopes.sum() / slopes.square().sum().sqrt())
+
+
+def _shortened(gradient: torch.Tensor, length: float) -> torch.Tensor:
+    """The gradient (2, H, W) with its magnitude less by `length`, or 0."""
+    magnitude = gradient.square().sum(dim=0).sqrt().clamp(min=1e-8)
+    return gradient * ((magnitude - length).clamp(min=0) / magnitude)
 
 
 def _split(
