@@ -10,6 +10,7 @@ With ``--joint`` the kernel that was found is where ``selfdeblur`` begins, which
 The seconds are those of the processor for finding the kernel, and for finding it and restoring.
 
     python -m benchmarks.blind [--parts levin,photographs,sharp] [--images 4] [--kernels 4] [--prior default] [--joint]
+    python -m benchmarks.blind --parts photographs --images 8 --kernels 3 --prior tv --only "kodim01 k0,kodim13 k8"
 """
 
 from __future__ import annotations
@@ -108,6 +109,9 @@ def photographs(arguments: Any) -> None:
         # Every picture gets its share of the twelve, so that few pictures see them all.
         chosen = [(index * arguments.kernels + step) % len(weights) for step in range(arguments.kernels)]
         for which in chosen:
+            name = f"{path.stem} k{which}"
+            if arguments.only and name not in arguments.only.split(","):
+                continue
             kernel = np.asarray(weights[which], np.float64)
             blur = Blur(kernel / kernel.sum(), "valid")
             generator = torch.Generator().manual_seed(which)
@@ -116,7 +120,7 @@ def photographs(arguments: Any) -> None:
             margin = kernel.shape[0] // 2
             inner = truth[..., margin:-margin, margin:-margin]
             pixels = (255 * blurred[0].permute(1, 2, 0)).round().byte().numpy()
-            table.append(compared(f"{path.stem} k{which}", pixels, kernel, inner, arguments))
+            table.append(compared(name, pixels, kernel, inner, arguments))
     report("Kodak with noise of 1 %", table)
 
 
@@ -146,6 +150,7 @@ def main() -> None:
     add("--parts", default=",".join(PARTS), help="comma-separated")
     add("--images", type=int, default=4, help="pictures of each set")
     add("--kernels", type=int, default=4, help="kernels for each picture")
+    add("--only", metavar="NAMES", help='of the photographs these alone, such as "kodim13 k8,kodim15 k9"')
     add("--prior", default="default", help="what restores; 'default' is that of the task")
     add("--joint", action="store_true", help="fit kernel and image together, from the kernel that was found")
     add("--threads", type=int, help="CPU threads (default: all cores)")

@@ -7,7 +7,7 @@ import torch
 
 from zeroshot.images import load
 from zeroshot.kernels import blur_kernel
-from zeroshot.kernels.edge_widths import directional_widths, gaussian_of
+from zeroshot.kernels.edge_widths import DirectionalWidths, directional_widths, gaussian_of
 from zeroshot.kernels.kernel_fit import (
     StrongEdges,
     centred,
@@ -131,6 +131,30 @@ def test_a_kernel_with_a_fringe_makes_more_small_slopes():
     truth = torch.from_numpy(shaken()).float()
     fringed = 0.7 * truth + 0.3 / truth.numel()
     assert small_slopes(canvas, truth) < 0.99 * small_slopes(canvas, fringed)
+
+
+def test_noise_does_not_break_a_smooth_path_into_dots():
+    truth = torch.from_numpy(shaken()).float()
+    canvas = Canvas.around(scene()[0, 0], torch.ones(200, 200), 15)
+    y = canvas.from_spectrum(torch.fft.rfft2(canvas.image) * canvas.transfer(truth))
+    y = y + 0.05 * torch.randn(y.shape, generator=torch.Generator().manual_seed(0))
+    gradient = StrongEdges()(differences(canvas.image), 15)
+
+    def roughness(smoothness: float) -> float:
+        kernel = fitted_kernel(gradient, y, 15, 0.0, 200, smoothness)
+        return float(differences(kernel / kernel.sum()).square().sum())
+
+    assert roughness(100.0) < 0.7 * roughness(0.0)
+
+
+def test_edges_may_be_neither_sharp_nor_surely_blurred():
+    sharp, between, blurry = (DirectionalWidths((width,) * 6) for width in (0.45, 0.6, 0.8))
+    assert sharp.is_sharp
+    assert not sharp.is_blurred
+    assert not between.is_sharp
+    assert not between.is_blurred
+    assert blurry.is_blurred
+    assert not DirectionalWidths((np.nan,) * 6).is_sharp
 
 
 def test_differences_and_their_adjoint():

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from tests.pictures import as_image, grey, sample, seeded
 from zeroshot.noise import noise_behind_blur
-from zeroshot.operators import Blur
+from zeroshot.operators import Blur, kernels
 
 
 def bent(turned: float = 0.0) -> torch.Tensor:
@@ -43,6 +43,15 @@ def test_what_the_kernel_gets_wrong_counts_and_most_of_all_where_it_is_strongest
     assert wrong.misfit > 2 * right.misfit
     assert wrong.sigma > 1.5 * right.sigma
     assert wrong.strongest > 1.5 * wrong.sigma
+
+
+def test_a_line_that_is_turned_does_not_make_noise_of_the_picture() -> None:
+    line, turned = (torch.from_numpy(kernels.motion(21, angle)).float() for angle in (0, 8))
+    found = noise_behind_blur(blurred(1 / 255, line), turned)
+    assert found is not None
+    # Two kernels without overlap differ by √2 ‖k‖ in the root mean square over the frequencies.
+    assert found.misfit <= 1.001 * float(2**0.5 * turned.norm())
+    assert 1 < 255 * found.sigma < 8
 
 
 def test_it_does_not_depend_on_the_scale_of_the_values() -> None:

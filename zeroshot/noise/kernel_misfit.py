@@ -26,6 +26,8 @@ _LEAST = (0.2 / 255) ** 2
 #: A spectrum whose directions differ much from each other costs this, times the squares of its coefficients.
 _RIDGE = 1e-3
 _ITERATIONS = 60
+#: The largest ε², in times of ‖k‖²: the squared distance of two kernels without overlap, by Parseval's theorem.
+_LARGEST_MISFIT = 2.0
 
 
 @dataclass(frozen=True)
@@ -91,16 +93,21 @@ def noise_behind_blur(
     observed = sum((_spectrum(part, window) for part in parts), torch.zeros(())) / len(parts)
     if float(observed.max()) <= _LEAST:
         return None
-    return _Model(observed, _smoothed_power(kernel, window), size).fitted()
+    # Two kernels of that energy differ by no more over all frequencies, and what differs more explains nothing.
+    largest = _LARGEST_MISFIT * float(kernel.square().sum())
+    return _Model(observed, _smoothed_power(kernel, window), size, largest).fitted()
 
 
 class _Model:
     """The logarithm of Whittle's likelihood, and what its maximum says."""
 
-    def __init__(self, observed: torch.Tensor, power: torch.Tensor, size: tuple[int, int]) -> None:
+    def __init__(
+        self, observed: torch.Tensor, power: torch.Tensor, size: tuple[int, int], largest: float
+    ) -> None:
         down = torch.fft.fftfreq(size[0], dtype=torch.float64)[:, None].expand_as(observed)
         right = torch.fft.rfftfreq(size[1], dtype=torch.float64).expand_as(observed)
         radius = (down.square() + right.square()).sqrt()
+        self._largest = math.log(largest)
         used = radius > _LEAST_PERIODS / min(size)
         self._observed, self._power = observed[used], power[used]
         # A frequency of the half plane stands for its mirror image as well.
@@ -116,7 +123,7 @@ class _Model:
     def _parts(self, unknowns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """S, ε² and σ²."""
         sharp = (unknowns[:-2] @ self._features).clamp(-40, 20).exp()
-        return sharp, unknowns[-2].clamp(-25, 2).exp(), unknowns[-1].clamp(-25, 2).exp() + _LEAST
+        return sharp, unknowns[-2].clamp(-25, self._largest).exp(), unknowns[-1].clamp(-25, 2).exp() + _LEAST
 
     def _objective(self, unknowns: torch.Tensor) -> torch.Tensor:
         sharp, misfit, noise = self._parts(unknowns)
