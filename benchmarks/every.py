@@ -55,6 +55,9 @@ class Benchmark(NamedTuple):
 BENCHMARKS = {
     "operators": Benchmark("benchmarks.operators", "", "--size 256", "milliseconds of the operators"),
     "speed": Benchmark("benchmarks.speed", "", "--repeats 1", "tv, nlm and bm3d beside other packages"),
+    "volumes": Benchmark(
+        "benchmarks.volume_filters", "", "--depth 12 --side 48 --sigmas 25", "bm4d and nlm in volumes and by planes"
+    ),
     "stopping": Benchmark("benchmarks.stopping", "", "", "what stopping rules cost"),
     "noise": Benchmark(
         "benchmarks.noise_estimate",

@@ -23,14 +23,18 @@ from zeroshot.priors.self_similarity.nonlocal_means import (
     Aggregation,
 )
 
-#: (largest σ of 255, side of a cube, side of the window, h/σ).
-SETTINGS = ((30, 3, 7, 0.40), (math.inf, 5, 7, 0.35))
+#: (largest σ of 255, sides of a cube, side of the window, h/σ), see ``benchmarks/volume_filters.py``.
+SETTINGS: tuple[tuple[float, Triple, int, float], ...] = (
+    (15, (1, 5, 5), 7, 0.60),
+    (35, (3, 5, 5), 7, 0.50),
+    (math.inf, (3, 7, 7), 7, 0.40),
+)
 #: Voxels of a block.
 BLOCK_VOXELS = {"cpu": 1 << 17}
 LARGE_BLOCK_VOXELS = 1 << 24
 
 #: Peak of memory per value, beside the volume and the result, and whatever its size.
-BYTES_PER_VALUE, LEAST_BYTES = 24, 64 * 2**20
+BYTES_PER_VALUE, LEAST_BYTES = 32, 64 * 2**20
 #: The result is that of the whole volume wherever a part of it begins.
 STEP = 1
 
@@ -78,17 +82,12 @@ def average_volume(
     levels = sigma if isinstance(sigma, torch.Tensor) else torch.tensor(sigma)
     variance = levels.to(noisy).square()
     mean = float(variance.mean().sqrt())
-    depth = noisy.shape[1]
-    default = _settings_at(mean, depth, noisy.shape[0])
-    side = default.patch if patch is None else patch
-    across = (default.window if window is None else window) // 2
-    deep = (default.planes if window is None else window) // 2
-    relative = default.strength if strength is None else strength
-    radius: Triple = tuple(  # type: ignore[assignment]  # of three
-        min(reach, length - 1) for reach, length in zip((deep, across, across), noisy.shape[1:], strict=True)
+    chosen = _settings_at(mean, noisy.shape[1], len(noisy)).with_(patch, window, strength)
+    radius, margin = (
+        tuple(min(side // 2, length - 1) for side, length in zip(sides, noisy.shape[1:], strict=True))
+        for sides in (chosen.window, chosen.cube)
     )
-    margin: Triple = tuple(min(side // 2, length - 1) for length in noisy.shape[1:])  # type: ignore[assignment]
-    pairs = _CubePairs(noisy, margin, radius, variance, relative)
+    pairs = _CubePairs(noisy, margin, radius, variance, chosen.strength)
     return _average_cubes(pairs) if aggregation == "patchwise" else _average_voxels(pairs)
 
 
@@ -99,33 +98,45 @@ def reach(
     window: int | None = None,
     strength: float | None = None,
     aggregation: Aggregation = "patchwise",
+    depth: int = MANY_PLANES,
 ) -> tuple[int, int]:
-    """How far a value reaches in planes, and in rows and columns, exactly; see :func:`average_volume`."""
-    default = _settings_at(sigma, MANY_PLANES, 1)
-    margin = 2 * ((default.patch if patch is None else patch) // 2)
-    half = (default.window if window is None else window) // 2
-    return half + margin, half + margin
+    """How far a value reaches in planes, and in rows and columns of a volume of `depth` planes; it is felt no further.
+
+    The others are those of :func:`average_volume`.
+    """
+    chosen = _settings_at(sigma, depth, 1).with_(patch, window, strength)
+    planes, rows, _ = (
+        side // 2 + 2 * (part // 2) for side, part in zip(chosen.window, chosen.cube, strict=True)
+    )
+    return planes, rows
 
 
 @dataclass(frozen=True)
 class _Settings:
-    """Sides of a cube and, along rows and columns and then along planes, of the window; and h/σ."""
+    """Sides of a cube and of the window along planes, rows and columns, and h/σ."""
 
-    patch: int
-    window: int
-    planes: int
+    cube: Triple
+    window: Triple
     strength: float
+
+    def with_(self, patch: int | None, window: int | None, strength: float | None) -> _Settings:
+        """The same with what is given put in place of it."""
+        return _Settings(
+            self.cube if patch is None else (patch, patch, patch),
+            self.window if window is None else (window, window, window),
+            self.strength if strength is None else strength,
+        )
 
 
 def _settings_at(sigma: float, depth: int, channels: int) -> _Settings:
     """What suits a noise level; the fewer planes there are the wider the window, of a single one that of an image."""
-    table = GREY_SETTINGS if channels == 1 else COLOUR_SETTINGS
     if depth == 1:
-        chosen = next(row for row in table if 255 * sigma <= row[0] * (1 + 1e-6))
-        return _Settings(chosen[1], chosen[2], 1, chosen[3])
-    _, patch, window, strength = next(row for row in SETTINGS if 255 * sigma <= row[0] * (1 + 1e-6))
-    reach = math.isqrt(window**3 // min(window, depth)) // 2
-    return _Settings(patch, 2 * reach + 1, window, strength)
+        table = GREY_SETTINGS if channels == 1 else COLOUR_SETTINGS
+        _, side, across, strength = next(row for row in table if 255 * sigma <= row[0] * (1 + 1e-6))
+        return _Settings((1, side, side), (1, across, across), strength)
+    _, cube, window, strength = next(row for row in SETTINGS if 255 * sigma <= row[0] * (1 + 1e-6))
+    across = math.isqrt(window**3 // min(window, depth)) // 2 * 2 + 1
+    return _Settings(cube, (window, across, across), strength)
 
 
 @dataclass(frozen=True)
@@ -187,13 +198,20 @@ class _CubePairs:
     """
 
     def __init__(
-        self, volume: torch.Tensor, margin: Triple, radius: Triple, variance: torch.Tensor, strength: float
+        self,
+        volume: torch.Tensor,
+        margin: tuple[int, ...],
+        radius: tuple[int, ...],
+        variance: torch.Tensor,
+        strength: float,
     ) -> None:
-        self.margin, self._radius, self._strength = margin, radius, strength
+        self.margin: Triple = (margin[0], margin[1], margin[2])
+        self._radius: Triple = (radius[0], radius[1], radius[2])
+        self._strength = strength
         self.patch: Triple = (2 * margin[0] + 1, 2 * margin[1] + 1, 2 * margin[2] + 1)
         self.channels = volume.shape[0]
         self.shape: Triple = (volume.shape[1], volume.shape[2], volume.shape[3])
-        self.padded = _reflected(volume, margin)
+        self.padded = _reflected(volume, self.margin)
         self.block = _block(self.shape, volume.device)
         frame = [side + 4 * more for side, more in zip(self.block, margin, strict=True)]
         self._scratch = list(volume.new_empty(6, math.prod(frame)))

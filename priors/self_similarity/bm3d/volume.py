@@ -89,7 +89,8 @@ def reach(
 ) -> tuple[int, int]:
     """How far a value reaches in planes, and in rows and columns of a volume of `depth` planes.
 
-    It is felt beyond that, by way of cubes that are in groups of groups, but by less than 0.001.
+    It is felt beyond that, by way of groups of cubes that are in groups of others, but hardly: in volumes with noise of
+    25/255 it made a difference of 0.0015 there, root mean square.
     """
     passes = volume_stages(profile, sigma, depth)[: 1 if refinement == "none" else 2]
     planes, rows = (sum(one.radius[axis] + one.cube[axis] - 1 for one in passes) for axis in (0, 1))
