@@ -76,7 +76,7 @@ def test_chunks_and_tiles_are_as_the_whole(prior, monkeypatch):
     told = {"prior": prior, "settings": settings.get(prior), **PLAIN}
     whole = as_volume(noisy, tile=None, **told)
     assert "chunk" not in whole.provenance["volume"]
-    for_36_planes = {"nlm": 2_000_000 + 2**26, "tv": 2_200_000, "wavelet": 11_500_000}
+    for_36_planes = {"nlm": 1_500_000 + 2**26, "tv": 2_200_000, "wavelet": 11_500_000}
     monkeypatch.setattr("zeroshot.volumes.allowed_memory", lambda device: for_36_planes[prior])
     cut = as_volume(noisy, tile=40, **told)
     planes, rows, columns = cut.provenance["volume"]["chunk"]

@@ -43,7 +43,7 @@ from zeroshot.volume_denoiser import VolumeDenoiser
 #: What all chunks have in common is found on at most so many parts along each axis, of so many planes and pixels.
 _PARTS, _PLANES, _SIDE = 3, 12, 64
 #: Bytes for each value of a plane of a chunk, beside those of the denoiser: as it was read, posed, stabilised and done.
-_OF_A_PLANE = 40
+_OF_A_PLANE = 28
 _DONE = "the volume is denoised"
 _LATE = "the time was up before its turn, so that this is the first estimate"
 

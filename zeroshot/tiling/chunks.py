@@ -178,7 +178,7 @@ def laid_out(
             fitting.append(Chunks(down, rows, columns))
     if fitting:
         return min(fitting, key=lambda one: one.work)
-    least = min(depth, _least(reach))
+    least = min(depth, _least(reach.planes, _RAMP[0], step))
     smallest = sides[-1] or max(height, width)
     needed = room.needed(least, min(smallest, height), min(smallest, width))
     raise ValueError(
@@ -187,16 +187,15 @@ def laid_out(
     )
 
 
-def _least(reach: Reach) -> int:
-    """The planes of the smallest chunk that there is."""
-    return 2 * (reach.planes + _RAMP[0]) + 4
+def _least(reach: int, ramp: int, step: int) -> int:
+    """The shortest intervals that advance by some planes or pixels, wherever they may begin."""
+    return 2 * (reach + ramp) + max(step, 4) + step
 
 
 def _axis(total: int, length: int | None, reach: int, step: int, ramp: int) -> Axis | None:
     """Intervals over an axis, None where they do not advance."""
     if length is None or length >= total:
         return Axis.covering(total, total, 0, Locality())
-    overlap = 2 * (reach + ramp)
-    if length - step < overlap + max(step, 4):
+    if length < _least(reach, ramp, step):
         return None
-    return Axis.covering(total, length, overlap, Locality(align=step, reach=reach))
+    return Axis.covering(total, length, 2 * (reach + ramp), Locality(align=step, reach=reach))
