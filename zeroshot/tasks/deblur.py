@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass, replace
@@ -59,7 +60,10 @@ class BlurKernel(OptionType):
             self._check_shape(name, value)
 
     def parse(self, name: str, word: str) -> str:
-        self.check(name, word)
+        with contextlib.suppress(
+            NoFileError
+        ):  # whether a file is there is told with the pictures, by `check`
+            self.check(name, word)
         return word
 
     def _check_shape(self, name: str, text: str) -> None:
