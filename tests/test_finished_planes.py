@@ -247,3 +247,14 @@ def test_volumes_that_were_cut_go_on_to_the_bytes_of_those_that_were_not(
     restore_stack(source, "denoise", cut, "tv", checkpoint=kept, resume=True, **volumes)
     assert not kept.exists()
     assert cut.read_bytes() == whole.read_bytes()
+
+
+def test_planes_whose_turn_never_came_are_not_kept(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, hurried, unhurried, whole = (source.with_name(name) for name in ("kept", "1.tif", "2.tif", "3.tif"))
+    told: dict[str, Any] = {"sigma": 30, "settings": {"iterations": 30}}
+    with monkeypatch.context() as patched:
+        patched.setattr(FinishedPlanes, "remove", lambda self: None)  # killed before it was complete
+        restore_stack(source, "denoise", hurried, "tv", checkpoint=kept, seconds=1e-6, **told)
+    restore_stack(source, "denoise", unhurried, "tv", checkpoint=kept, resume=True, **told)
+    restore_stack(source, "denoise", whole, "tv", **told)
+    assert np.array_equal(tifffile.imread(unhurried), tifffile.imread(whole))

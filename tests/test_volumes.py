@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 import zeroshot
 from tests.cli.commands import run as run_command
+from zeroshot import volumes
 from zeroshot.depth import depth_spacing
 from zeroshot.images.stack import ArrayStack, StackMetadata, stack_of
 from zeroshot.tiling import chunks
@@ -77,7 +79,7 @@ def test_chunks_and_tiles_are_as_the_whole(prior, monkeypatch):
     whole = as_volume(noisy, tile=None, **told)
     assert "chunk" not in whole.provenance["volume"]
     for_36_planes = {"nlm": 1_500_000 + 2**26, "tv": 2_200_000, "wavelet": 11_500_000}
-    monkeypatch.setattr("zeroshot.volumes.allowed_memory", lambda device: for_36_planes[prior])
+    monkeypatch.setattr("zeroshot.volumes.memory_for_chunks", lambda device: for_36_planes[prior])
     cut = as_volume(noisy, tile=40, **told)
     planes, rows, columns = cut.provenance["volume"]["chunk"]
     assert planes < 44
@@ -180,7 +182,7 @@ def test_the_spacing_is_that_of_the_file(tmp_path):
 
 def test_the_memory_of_a_chunk_is_asked_for_before_any_work(monkeypatch):
     noisy = noisy_bytes(balls())
-    monkeypatch.setattr("zeroshot.volumes.allowed_memory", lambda device: 10_000)
+    monkeypatch.setattr("zeroshot.volumes.memory_for_chunks", lambda device: 10_000)
     with pytest.raises(ValueError, match="GiB are allowed; take a part of the stack"):
         as_volume(noisy, prior="tv")
     assert allowed_memory.__module__ == "zeroshot.tiling.planning"
@@ -194,7 +196,7 @@ def test_what_is_done_is_kept_and_the_rest_is_as_it_was(event, reason, monkeypat
     from zeroshot.priors.total_variation.volume import VolumeTotalVariation
 
     noisy = noisy_bytes(balls(64, 12))
-    monkeypatch.setattr("zeroshot.volumes.allowed_memory", lambda device: 100 * 12 * 12 * 40)
+    monkeypatch.setattr("zeroshot.volumes.memory_for_chunks", lambda device: 100 * 12 * 12 * 40)
     calls, original = [], VolumeTotalVariation.__call__
 
     def second_time_never(self, volume, sigma):
@@ -246,3 +248,28 @@ def test_other_tasks_and_single_pictures_are_refused():
         zeroshot.sr(noisy, 2, axes="ZYX", prior="tv", volume="Z")
     with pytest.raises(ValueError, match="goes with a stack"):
         zeroshot.denoise(noisy[0], prior="tv", volume="Z")
+
+
+def test_channels_of_unlike_noise_have_the_same_chunks(monkeypatch):
+    draws = np.random.default_rng(0)
+    clean = np.linspace(0, 1, 50)[:, None, None] + np.zeros((50, 40, 40))
+    channels = [clean + draws.normal(0, level, clean.shape) for level in (0.01, 0.3)]
+    stack = np.stack(channels, axis=1).astype(np.float32)
+    monkeypatch.setattr("zeroshot.volumes.memory_for_chunks", lambda device: 2**26 + 3000 * 2**10)
+    result = zeroshot.denoise(stack, prior="nlm", axes="ZCYX", volume="Z", progress=False)
+    assert result.provenance["volume"]["chunk"][0] < 50
+    for channel, level in enumerate((0.01, 0.3)):
+        assert np.std(result.image[:, channel] - clean) < 0.9 * level
+
+
+def test_the_memory_of_chunks_is_a_power_of_two(monkeypatch):
+    monkeypatch.setattr("zeroshot.volumes.allowed_memory", lambda device: 5 * 2**30)
+    assert volumes.memory_for_chunks(torch.device("cpu")) == 2**32
+
+
+def test_a_file_that_does_not_name_its_planes_is_to_be_told(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "plain.tif", noisy_bytes(balls(3, 16)), photometric="minisblack", metadata=None
+    )
+    with pytest.raises(ValueError, match="volume needs axes='ZYX': the file does not say"):
+        zeroshot.denoise(tmp_path / "plain.tif", prior="tv", volume="Z", progress=False)

@@ -65,6 +65,13 @@ def depth_of(
     named = Argument("volume")
     known = [one for one in stack.counted if one != "C"]
     letter = volume.upper() if isinstance(volume, str) else volume
+    if letter in ("Z", "T") and set(known) & set("QI"):
+        raise OptionError(
+            named,
+            " needs ",
+            Argument("axes", "ZYX"),
+            f": the file does not say what its planes are ({stack.axes})",
+        )
     if letter not in known:
         which = " or ".join(map(repr, known)) or "an axis that counts planes, of which it has none"
         raise OptionError(

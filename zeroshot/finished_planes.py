@@ -26,6 +26,7 @@ from zeroshot.planes import Course, Outcome, Plane
 from zeroshot.provenance import described
 from zeroshot.registry import __version__
 from zeroshot.request import Request
+from zeroshot.restoration import Restoration
 from zeroshot.state_files import StateFileError, state_in, write_state
 from zeroshot.survey import Survey
 
@@ -121,7 +122,7 @@ class FinishedPlanes:
             yield plane
 
     def add(self, plane: Plane) -> None:
-        """Keep a plane, unless it was cut short, or one before it could not be kept.
+        """Keep a plane, unless it was cut short or not begun, or one before it could not be kept.
 
         The file is made in any case: an output that it lies beside is not complete.
         """
@@ -130,7 +131,9 @@ class FinishedPlanes:
         self._is_complete = False
         with self._tolerated():
             file = self._file or self._begun()
-            if plane.restoration.interrupted:
+            ended = plane.restoration
+            # What has made no step is left as it was, for want of time: another run has more.
+            if ended.interrupted or (isinstance(ended, Restoration) and not ended.iterations):
                 return
             file.seek(self._end)
             file.truncate()

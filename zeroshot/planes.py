@@ -20,6 +20,7 @@ from tqdm import tqdm
 from zeroshot import images
 from zeroshot.deadline import GRACE, Deadline, seconds_left
 from zeroshot.estimate import History
+from zeroshot.images.files import check_not_input
 from zeroshot.images.stack import ArrayStack, Index, Stack
 from zeroshot.images.stack_writing import save_planes
 from zeroshot.inspection import describe
@@ -68,6 +69,8 @@ class StackRestoration(Restoration):
         An existing file is kept unless `overwrite` is True; the file that the input was read from always is.
         """
         assert self.source is not None
+        for other in self.source.others:
+            check_not_input(path, other)
         held = ArrayStack(self.stack, self.axes)
         save_planes(
             (held.plane(index) for index in held.indices()),

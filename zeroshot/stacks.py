@@ -29,7 +29,7 @@ from zeroshot.survey import Survey, say_channels, surveyed
 from zeroshot.tasks import task_named
 from zeroshot.terminal import is_terminal
 from zeroshot.tiling.planning import Tiling
-from zeroshot.volumes import restored
+from zeroshot.volumes import memory_for_chunks, restored
 from zeroshot.watch import Watch
 
 
@@ -144,9 +144,9 @@ def restore_stack(
         survey = surveyed(stack, task, options, value_range)
         finished = None
         if kept_in is not None:
-            run = fingerprint(stack, request, options, survey) | {
-                "volume": None if depth is None else [depth.axis, depth.spacing]
-            }
+            memory = f"{memory_for_chunks(request.device) / 2**30:g} GiB"
+            run = fingerprint(stack, request, options, survey)
+            run["volume"] = None if depth is None else [depth.axis, depth.spacing, memory]
             finished = held.enter_context(FinishedPlanes(kept_in, run, resume=resume))
         say_channels(stack, survey)
         course = Course(survey, stack)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ from zeroshot.survey import Survey
 from zeroshot.tasks import make_problem
 from zeroshot.tiling.chunks import Box, Chunks, Room, laid_out
 from zeroshot.tiling.planning import allowed_memory
-from zeroshot.volume_denoiser import VolumeDenoiser
+from zeroshot.volume_denoiser import Reach, VolumeDenoiser
 
 #: What all chunks have in common is found on at most so many parts along each axis, of so many planes and pixels.
 _PARTS, _PLANES, _SIDE = 3, 12, 64
@@ -86,10 +86,15 @@ def restored(
     with tqdm(
         total=stack.count, initial=done_before, desc=request.task, unit="plane", disable=hidden, leave=False
     ) as bar:
+        chunks: Chunks | None = None
         for outer in itertools.islice(itertools.product(*map(range, before)), whole, None):
             inner = list(itertools.product(*map(range, after)))
             volumes = [_Volume(work, (outer, each), length) for each in inner]
-            for chunk in range(volumes[0].chunks.count):
+            # One for all, whatever their noise: planes of all of them alternate.
+            chunks = chunks or _chunks_for(volumes, work)
+            for one in volumes:
+                one.chunks = chunks
+            for chunk in range(chunks.count):
                 # Planes of all channels alternate in the order of the axes.
                 done = [one.restored(chunk, bar) for one in volumes]
                 for row in zip(*done, strict=True):
@@ -98,6 +103,18 @@ def restored(
                             left_out -= 1
                         else:
                             yield plane
+
+
+def memory_for_chunks(device: torch.device) -> int:
+    """The bytes that a chunk may take: a power of two, so that a run that goes on another day has the same chunks."""
+    return 1 << (max(allowed_memory(device), 1).bit_length() - 1)
+
+
+def _chunks_for(volumes: Sequence[_Volume], work: _Work) -> Chunks:
+    """The chunks of volumes of one shape, cut where none of them feels it."""
+    reach = Reach(max(one.reach.planes for one in volumes), max(one.reach.pixels for one in volumes))
+    first = volumes[0]
+    return laid_out(first.shape, reach, first.step, first.room, work.request.tiling.tile)
 
 
 @dataclass
@@ -173,7 +190,14 @@ class _Volume:
     Attributes
     ----------
     chunks : Chunks
+        What is done at a time; set from outside, the same for all volumes of a stack.
+    reach : Reach
+        How far a cut is felt.
+    room : Room
+        What a chunk may take.
     """
+
+    chunks: Chunks
 
     def __init__(self, work: _Work, place: tuple[Index, Index], length: int) -> None:
         self._work, self._place = work, place
@@ -185,16 +209,16 @@ class _Volume:
         given = first.posed.prior.volume_denoiser(work.depth.spacing)
         assert given is not None
         channels = first.noisy.shape[0]
-        room = Room(
-            allowed_memory(self._device),
+        self.room = Room(
+            memory_for_chunks(self._device),
             given.least_bytes,
             given.bytes_per_value * channels,
             _OF_A_PLANE * channels * height * width * work.waiting,
         )
         shape = (length, height, width)
-        # A reach that depends on the level is that of the first plane, as told, for all volumes of a stack.
-        reach = given.reach(max(first.level, 1e-6))
-        self.chunks: Chunks = laid_out(shape, reach, given.step, room, work.request.tiling.tile)
+        self.shape, self.step = shape, given.step
+        # That of the level of the first plane, as told.
+        self.reach = given.reach(max(first.level, 1e-6))
         self._measure(given, shape)
 
     def _at(self, number: int) -> _Held:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import zeroshot
 from tests.app.client import ENDLESS, App, noisy, png, until
 from tests.cli.commands import run as run_command
 from zeroshot import images
@@ -364,3 +365,18 @@ def test_without_the_extra_the_error_names_it(
     assert code == 2
     assert "pip install 'zeroshot-restore[app]'" in errors
     assert errors.count("\n") == 1
+
+
+def test_counts_of_a_given_range_are_given_away_as_the_command_line_writes_them(tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    counts = (np.clip(0.5 + draws.normal(0, 0.05, (16, 16)), 0, 1) * 4095).astype(np.uint16)
+    Image.fromarray(counts).save(tmp_path / "counts.png")
+    restored = zeroshot.denoise(tmp_path / "counts.png", prior="dct", sigma=0.05, value_range=(0, 4095))
+    restored.save(tmp_path / "out.png")
+    restored.save(tmp_path / "written.jpg")
+    downloads.keep_depth(restored, tmp_path)
+    downloads.write(tmp_path, "out.png", "jpeg")
+    (given,) = (tmp_path / "downloads" / "jpeg").iterdir()
+    pages, commands = (np.asarray(Image.open(one), int) for one in (given, tmp_path / "written.jpg"))
+    # Its counts are whole numbers, which the command line has not rounded to.
+    assert np.abs(pages - commands).max() <= 2

@@ -129,11 +129,17 @@ def _deep(folder: Path) -> Any:
 
 
 def _read(path: Path, provenance: dict[str, Any] | None) -> Picture:
-    """The result; of floats on the range that it was restored on, which the values alone do not tell."""
+    """The result on the range that it was restored on, which its values alone do not tell: floats, and counts."""
+    import torch
+
     from zeroshot import images
 
     picture = images.load(path)
     told = (provenance or {}).get("value_range")
-    if not picture.form.dtype.is_floating_point or not told:
+    if not told:
+        return picture
+    # Sixteen bits of a float or of an 8-bit picture have all of their range; ranges of those end below it.
+    are_counts = picture.form.dtype == torch.uint16 and told[0] >= 0 and 255 < told[1] <= 65535
+    if not (picture.form.dtype.is_floating_point or are_counts):
         return picture
     return images.load(path, value_range=(float(told[0]), float(told[1])))

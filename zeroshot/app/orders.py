@@ -237,7 +237,7 @@ class Order:
         words += [] if self.tile == "auto" else ["--tile", str(self.tile or "none")]
         words += [] if self.samples == 1 else ["--samples", str(self.samples)]
         if self.value_range is not None:
-            words.append("--range={:g},{:g}".format(*self.value_range))
+            words.append("--range={:.15g},{:.15g}".format(*self.value_range))
         return _typed(words)
 
     def as_python(self, picture: str) -> str:

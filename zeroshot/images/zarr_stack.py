@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -202,7 +203,8 @@ def put_in_place(partial: Path, path: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise OutputExistsError(f"{path}: exists already", CHOOSE_ANOTHER)
-    replaced = partial_name(path)
+    # Not the name of a partial file: those are removed when a run begins.
+    replaced = path.with_name(f".zeroshot-{secrets.token_hex(8)}.old")
     patiently(os.rename, path, replaced)
     try:
         patiently(os.rename, partial, path)

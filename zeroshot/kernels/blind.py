@@ -52,6 +52,8 @@ _FILLED = 0.85
 _LARGEST_REGION = 400
 _LEAST_SIDE = 48
 #: One level of the pyramid is as large as the next times this; how often the estimates take turns in each.
+#: How many values of the picture for each weight are needed where no edge tells of a blur.
+_VALUES_FOR_A_WEIGHT = 10
 _STEP, _TURNS = math.sqrt(0.5), 5
 #: The weight of a gradient that is not zero, by which factor it falls from turn to turn, and how far.
 _EDGE_WEIGHT, _EDGE_LOWERING, _LEAST_EDGE_WEIGHT = 4e-3, 1.03, 1e-4
@@ -117,7 +119,8 @@ def blur_kernel(
     is_doubtful = not widths.is_blurred
     seen = plane[shown > 0]
     varied = len(seen) > 1 and float(seen.std()) > _LEAST_CONTRAST * noise
-    if is_doubtful and (kind == "lens" or widths.is_sharp or not varied):
+    is_small = plane.numel() < _VALUES_FOR_A_WEIGHT * _SIDES[0] ** 2
+    if is_doubtful and (kind == "lens" or widths.is_sharp or not varied or is_small):
         return _nothing(evidence)
     covariance = widths.gaussian() if widths.found else None
     if kind == "lens":
