@@ -108,13 +108,7 @@ class Checkpoint(Listener):
         found, content = state.get("fingerprint"), state.get("content")
         if not isinstance(found, dict) or not isinstance(content, dict):
             raise self._refused("lacks a part")
-        difference = first_difference(found, self.fingerprint)
-        if difference is not None:
-            name, there, here = difference
-            raise CheckpointError(
-                f"checkpoint {self.path} belongs to another run: its {name} is {there}, here it is {here}",
-                REMEDY,
-            )
+        require_same_run(self.path, found, self.fingerprint)
         return content
 
     def continue_with(self, loop: Loop, content: dict[str, Any]) -> None:
@@ -207,6 +201,22 @@ def require_alike(state: Any, model: Any, place: str = "state") -> None:
             require_alike(one, other, f"{place}[{index}]")
     elif type(state) is not type(model) and not (type(state) in numbers and type(model) in numbers):
         raise ValueError(f"{place} is {type(state).__name__}, not {type(model).__name__}")
+
+
+def require_same_run(path: Path, recorded: dict[str, Any], own: dict[str, Any]) -> None:
+    """Refuse the file of another run.
+
+    Raises
+    ------
+    CheckpointError
+        With the first difference between what the file says of its run and this one.
+    """
+    difference = first_difference(recorded, own)
+    if difference is not None:
+        name, there, here = difference
+        raise CheckpointError(
+            f"checkpoint {path} belongs to another run: its {name} is {there}, here it is {here}", REMEDY
+        )
 
 
 def first_difference(found: dict[str, Any], wanted: dict[str, Any]) -> tuple[str, Any, Any] | None:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
-from zeroshot.checkpoint import REMEDY, CheckpointError, first_difference
+from zeroshot.checkpoint import REMEDY, CheckpointError, require_same_run
 from zeroshot.files import Tolerance
 from zeroshot.images.stack import Index, Stack
 from zeroshot.planes import Course, Outcome, Plane
@@ -89,13 +89,7 @@ class FinishedPlanes:
             begun = _next_state(file)
             if begun is None:
                 raise CheckpointError(f"checkpoint {self.path} is cut off or damaged", REMEDY)
-            difference = first_difference(begun, self._run)
-            if difference is not None:
-                name, there, here = difference
-                raise CheckpointError(
-                    f"checkpoint {self.path} belongs to another run: its {name} is {there}, here it is {here}",
-                    REMEDY,
-                )
+            require_same_run(self.path, begun, self._run)
         except BaseException:
             file.close()
             raise

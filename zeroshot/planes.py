@@ -24,9 +24,8 @@ from zeroshot.images.files import check_not_input
 from zeroshot.images.stack import ArrayStack, Index, Stack
 from zeroshot.images.stack_writing import save_planes
 from zeroshot.inspection import describe
-from zeroshot.loop import INTERRUPTED
 from zeroshot.notes import note
-from zeroshot.request import Request
+from zeroshot.request import LATE, NOT_ITS_TURN, Request
 from zeroshot.restoration import Restoration
 from zeroshot.survey import MOST_TOLD, Channel, Survey, picture_of
 from zeroshot.tasks import make_problem
@@ -188,14 +187,12 @@ def restored_planes(
             if stopped:
                 restoration = posed.untouched(stopped)
             elif remaining <= 0:
-                restoration = posed.untouched(
-                    "the time was up before its turn, so that this is the first estimate"
-                )
+                restoration = posed.untouched(LATE)
             else:
                 share = None if remaining == math.inf else Deadline(remaining / left, grace=GRACE)
                 restoration = posed.restored(share)
             if restoration.interrupted:
-                stopped = f"{INTERRUPTED} before its turn"
+                stopped = NOT_ITS_TURN
             last = Plane(index, as_stored(restoration.image, plane), restoration)
             yield from (_like(one, last) for one in waiting)
             waiting.clear()

@@ -28,6 +28,10 @@ from zeroshot.stopping import StoppingRule
 from zeroshot.tiling.planning import Tiling, description, is_tiled
 from zeroshot.watch import Watch
 
+#: Why an image was not begun: for want of time, or after Ctrl-C.
+LATE = "the time was up before its turn, so that this is the first estimate"
+NOT_ITS_TURN = f"{INTERRUPTED} before its turn"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -259,9 +263,9 @@ def restored_in_turn(parts: list[Posed]) -> list[Restoration]:
     for index, part in enumerate(parts):
         left = seconds_left()
         if done and done[-1].interrupted:
-            done.append(part.untouched(f"{INTERRUPTED} before its turn"))
+            done.append(part.untouched(NOT_ITS_TURN))
         elif left <= 0:
-            done.append(part.untouched("the time was up before its turn, so that this is the first estimate"))
+            done.append(part.untouched(LATE))
         else:
             share = None if left == math.inf else Deadline(left / (len(parts) - index), grace=GRACE)
             done.append(part.restored(share))

@@ -26,13 +26,12 @@ from zeroshot.colour import from_opponent, to_opponent
 from zeroshot.deadline import OutOfTime, seconds_left
 from zeroshot.depth import Depth, standing_for
 from zeroshot.images.stack import Index, Stack
-from zeroshot.loop import INTERRUPTED
 from zeroshot.noise import contrasts
 from zeroshot.noise.level_maps import level_weight, levels_of
 from zeroshot.planes import Plane, PlaneOptions, as_stored, plane_of, restored_planes
 from zeroshot.polling import polling
 from zeroshot.prior import configured_prior
-from zeroshot.request import Posed, Request
+from zeroshot.request import LATE, NOT_ITS_TURN, Posed, Request
 from zeroshot.restoration import Restoration
 from zeroshot.survey import Survey
 from zeroshot.tasks import make_problem
@@ -45,7 +44,6 @@ _PARTS, _PLANES, _SIDE = 3, 12, 64
 #: Bytes for each value of a plane of a chunk, beside those of the denoiser: as it was read, posed, stabilised and done.
 _OF_A_PLANE = 28
 _DONE = "the volume is denoised"
-_LATE = "the time was up before its turn, so that this is the first estimate"
 
 
 def restored(
@@ -86,12 +84,11 @@ def restored(
     with tqdm(
         total=stack.count, initial=done_before, desc=request.task, unit="plane", disable=hidden, leave=False
     ) as bar:
-        chunks: Chunks | None = None
         for outer in itertools.islice(itertools.product(*map(range, before)), whole, None):
             inner = list(itertools.product(*map(range, after)))
             volumes = [_Volume(work, (outer, each), length) for each in inner]
-            # One for all, whatever their noise: planes of all of them alternate.
-            chunks = chunks or _chunks_for(volumes, work)
+            # One for all that alternate, whatever their noise, and none of before: a run that goes on skips that.
+            chunks = _chunks_for(volumes, work)
             for one in volumes:
                 one.chunks = chunks
             for chunk in range(chunks.count):
@@ -264,15 +261,15 @@ class _Volume:
         began = time.monotonic()
         work, finished = self._work, self.chunks.finished(chunk)
         if not work.ended and seconds_left() <= 0:
-            work.ended = _LATE
+            work.ended = LATE
         if not work.ended:
             try:
                 with polling():
                     self._denoise(chunk, bar)
             except OutOfTime:
-                work.ended = _LATE
+                work.ended = LATE
             except KeyboardInterrupt:
-                work.ended = f"{INTERRUPTED} before its turn"
+                work.ended = NOT_ITS_TURN
         seconds = (time.monotonic() - began) / max(len(finished), 1)
         planes = [self._finished(number, seconds) for number in finished]
         bar.update(len(finished))

@@ -211,7 +211,7 @@ def _average_pixels(pairs: _Pairs) -> torch.Tensor:
     for pair in pairs:
         weights = pairs.weights(pair)
         for mine, other in ((pair.here, pair.there), (pair.there, pair.here)):
-            _add(total, largest, mine, weights)
+            add_weights(total, largest, mine, weights)
             sums[:, mine[0], mine[1]].addcmul_(weights, values[:, other[0], other[1]])
     own = largest.clamp_(min=LEAST_OWN_WEIGHT)
     return sums.addcmul_(own, values).div_(total.add_(own))
@@ -226,8 +226,8 @@ def _average_patches(pairs: _Pairs) -> torch.Tensor:
     total, largest = (pairs.padded.new_zeros(pairs.height, pairs.width) for _ in range(2))
     for pair in pairs:
         weights = pairs.weights(pair)
-        _add(total, largest, pair.here, weights)
-        _add(total, largest, pair.there, weights)
+        add_weights(total, largest, pair.here, weights)
+        add_weights(total, largest, pair.there, weights)
     own = largest.clamp_(min=LEAST_OWN_WEIGHT)
     shares = total.add_(own).reciprocal_()
     sums = torch.zeros_like(pairs.padded)
@@ -241,19 +241,20 @@ def _average_patches(pairs: _Pairs) -> torch.Tensor:
         sums[here].addcmul_(pairs.spread(weights, shares[pair.here]), pairs.padded[there])
         sums[there].addcmul_(pairs.spread(weights, shares[pair.there]), pairs.padded[here])
     inside = sums[:, pairs.margin :, pairs.margin :][:, : pairs.height, : pairs.width]
-    down, along = (_patches_over(size, pairs.margin, sums) for size in (pairs.height, pairs.width))
+    down, along = (patches_over(size, pairs.margin, sums) for size in (pairs.height, pairs.width))
     return inside / (down[:, None] * along)
 
 
-def _add(
-    total: torch.Tensor, largest: torch.Tensor, places: tuple[slice, slice], weights: torch.Tensor
+def add_weights(
+    total: torch.Tensor, largest: torch.Tensor, places: tuple[slice, ...], weights: torch.Tensor
 ) -> None:
+    """Add weights at some places to their totals, and keep the largest of each place."""
     total[places].add_(weights)
     view = largest[places]
     torch.maximum(view, weights, out=view)
 
 
-def _patches_over(size: int, margin: int, like: torch.Tensor) -> torch.Tensor:
-    """How many patches with their centre on a line of `size` pixels hold each of them."""
+def patches_over(size: int, margin: int, like: torch.Tensor) -> torch.Tensor:
+    """How many patches with their centre on a line of `size` pixels hold each of them, as `like` (size,)."""
     places = torch.arange(size, device=like.device)
     return ((places + margin).clamp(max=size - 1) - (places - margin).clamp(min=0) + 1).to(like)

@@ -21,6 +21,8 @@ from zeroshot.priors.self_similarity.nonlocal_means import (
     LEAST_EXPONENT,
     LEAST_OWN_WEIGHT,
     Aggregation,
+    add_weights,
+    patches_over,
 )
 
 #: (largest σ of 255, sides of a cube, side of the window, h/σ), see ``benchmarks/volume_filters.py``.
@@ -329,7 +331,7 @@ def _average_voxels(pairs: _CubePairs) -> torch.Tensor:
     for pair in pairs:
         weights = pairs.weights(pair)
         for mine, other in ((pair.here, pair.there), (pair.there, pair.here)):
-            _add(total, largest, mine, weights)
+            add_weights(total, largest, mine, weights)
             at, seen = (slice(None), *mine), (slice(None), *other)
             sums[at].addcmul_(weights, values[seen])
     own = largest.clamp_(min=LEAST_OWN_WEIGHT)
@@ -345,8 +347,8 @@ def _average_cubes(pairs: _CubePairs) -> torch.Tensor:
     total, largest = (pairs.padded.new_zeros(pairs.shape) for _ in range(2))
     for pair in pairs:
         weights = pairs.weights(pair)
-        _add(total, largest, pair.here, weights)
-        _add(total, largest, pair.there, weights)
+        add_weights(total, largest, pair.here, weights)
+        add_weights(total, largest, pair.there, weights)
     own = largest.clamp_(min=LEAST_OWN_WEIGHT)
     shares = total.add_(own).reciprocal_()
     sums = torch.zeros_like(pairs.padded)
@@ -368,18 +370,6 @@ def _average_cubes(pairs: _CubePairs) -> torch.Tensor:
         slice(more, more + side) for more, side in zip(pairs.margin, pairs.shape, strict=True)
     )
     deep, down, along = (
-        _cubes_over(side, more, sums) for side, more in zip(pairs.shape, pairs.margin, strict=True)
+        patches_over(side, more, sums) for side, more in zip(pairs.shape, pairs.margin, strict=True)
     )
     return sums[:, planes, rows, columns] / (deep[:, None, None] * down[:, None] * along)
-
-
-def _add(total: torch.Tensor, largest: torch.Tensor, places: Box, weights: torch.Tensor) -> None:
-    total[places].add_(weights)
-    view = largest[places]
-    torch.maximum(view, weights, out=view)
-
-
-def _cubes_over(size: int, margin: int, like: torch.Tensor) -> torch.Tensor:
-    """How many cubes with their centre on a line of `size` voxels hold each of them."""
-    places = torch.arange(size, device=like.device)
-    return ((places + margin).clamp(max=size - 1) - (places - margin).clamp(min=0) + 1).to(like)

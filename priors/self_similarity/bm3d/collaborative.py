@@ -152,7 +152,7 @@ def filter_planes(
             matches = _matches(grouping, strip, stage, columns)
         else:
             matches = memory[0].matches(memory[1], grouping, strip, stage, columns)
-        groups = list(_groups(matches, grouping.limit))
+        groups = list(groups_of_one_size(matches, grouping.limit))
         for channel in range(channels):
             average = PatchAverage(
                 1,
@@ -167,7 +167,9 @@ def filter_planes(
             table = patch_coefficients(noisy[channel, across], forward)
             guide = None if pilot is None else patch_coefficients(pilot[channel, across], forward)
             for corners in groups:
-                noise = None if variances is None else variances[channel].of_groups(corners, columns)
+                noise = (
+                    None if variances is None else variances[channel].of_groups(corners, columns)
+                )
                 _shrink_groups(table, guide, corners, shrinkage, average, noise)
             total, weight = average.totals()
             sums[channel, across] += total[0]
@@ -209,8 +211,11 @@ def _matches(grouping: Grouping, strip: _Strip, stage: Stage, columns: int) -> M
     )
 
 
-def _groups(matches: Matches, limit: float) -> Iterator[torch.Tensor]:
-    """Corners of groups of one size, (size, groups): the largest power of two of patches that match."""
+def groups_of_one_size(matches: Matches, limit: float | torch.Tensor) -> Iterator[torch.Tensor]:
+    """Corners of groups of one size, (size, groups): the largest power of two of patches or cubes that match.
+
+    `limit` is the largest distance, of all references or (references, 1).
+    """
     found = (matches.distances <= limit).sum(dim=1)
     chunk = CHUNK.get(matches.corners.device.type, LARGE_CHUNK)
     size = matches.corners.shape[1]

@@ -17,16 +17,13 @@ import torch
 from zeroshot.patches.blocks import grid_steps
 from zeroshot.patches.cube_matching import match_cubes
 from zeroshot.patches.cubes import CubeAverage, Triple, cube_corners_shape, voxel_rows
-from zeroshot.patches.matching import Matches
+from zeroshot.priors.self_similarity.bm3d.collaborative import groups_of_one_size
 from zeroshot.priors.self_similarity.bm3d.shrinkage import CorrelatedShrinkage
 from zeroshot.priors.self_similarity.bm3d.transforms import haar_transform
 from zeroshot.priors.self_similarity.bm3d.volume_profiles import VolumeStage
 
 #: Coefficients of all cubes that are cut out at a time.
 BLOCK = 2**24
-#: Cubes of groups that are shrunk at a time: on a CPU as many as stay in its cache.
-CHUNK = {"cpu": 2**13}
-LARGE_CHUNK = 2**19
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,7 @@ def _groups_of_block(
     allowed = torch.tensor(limit).to(guide)
     if noise is not None:
         allowed = allowed + 2 * (noise if len(noise) == 1 else noise[matches.corners[:, 0]])[:, None]
-    return list(_groups(matches, allowed))
+    return list(groups_of_one_size(matches, allowed))
 
 
 def _filter_block(
@@ -199,19 +196,6 @@ def _bounds(references: torch.Tensor, count: int, radius: int) -> tuple[int, int
     window = min(2 * radius + 1, count)
     first = min(max(int(references[0]) - radius, 0), count - window)
     return first, max(min(int(references[-1]) + radius + 1, count), window)
-
-
-def _groups(matches: Matches, allowed: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Corners of groups of one size, (size, groups): the largest power of two of cubes that match."""
-    found = (matches.distances <= allowed).sum(dim=1)
-    chunk = CHUNK.get(matches.corners.device.type, LARGE_CHUNK)
-    size = matches.corners.shape[1]
-    while size:
-        chosen = ((found >= size) & (found < 2 * size)).nonzero()[:, 0]
-        for part in chosen.split(max(1, chunk // size)):
-            if len(part):
-                yield matches.corners[part, :size].T.contiguous()
-        size //= 2
 
 
 def _shrink_groups(
