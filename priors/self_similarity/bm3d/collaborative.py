@@ -167,9 +167,7 @@ def filter_planes(
             table = patch_coefficients(noisy[channel, across], forward)
             guide = None if pilot is None else patch_coefficients(pilot[channel, across], forward)
             for corners in groups:
-                noise = (
-                    None if variances is None else variances[channel].of_groups(corners, columns)
-                )
+                noise = None if variances is None else variances[channel].of_groups(corners, columns)
                 _shrink_groups(table, guide, corners, shrinkage, average, noise)
             total, weight = average.totals()
             sums[channel, across] += total[0]
