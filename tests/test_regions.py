@@ -15,6 +15,7 @@ import pytest
 from tests.cli.commands import run
 from zeroshot import regions as engine
 from zeroshot.cli import regions as command
+from zeroshot.images import decoding
 from zeroshot.images.stack import ArrayStack
 from zeroshot.regions import Windows
 
@@ -113,6 +114,17 @@ def test_several_processes_and_a_run_that_was_cut_give_the_same(
     assert done == [(1, 2)]
     first, second = (zarr.open_array(str(path), mode="r")[...] for path in (whole, cut))
     assert np.array_equal(first, second)
+
+
+def test_planes_are_larger_than_any_picture_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 100 * 100)
+    source, output = tmp_path / "big.zarr", tmp_path / "out.zarr"
+    store(source)
+    words = ["denoise", source, "-o", output, "--prior", "domain_transform", "--quiet"]
+    assert run(words, capsys) == (0, "", "")
+    assert zarr.open_array(str(output)).shape == (150, 200)
 
 
 def test_what_does_not_go_by_parts_is_refused_in_one_line(

@@ -111,7 +111,7 @@ def windows_of(source: Path, axes: str | None = None) -> Windows | None:
     ImageError
         In one line, where it cannot be read.
     """
-    stack = stack_of(source, axes)
+    stack = stack_of(source, axes, in_parts=True)
     if not isinstance(stack, ArrayStack):
         return None
     return Windows(stack)

@@ -165,8 +165,8 @@ class Stack(abc.ABC):
         """The planes, in the order of the axes."""
         return itertools.product(*map(range, self.lengths))
 
-    def require_usable(self) -> None:
-        """Refuse what cannot be restored plane by plane.
+    def require_usable(self, *, in_parts: bool = False) -> None:
+        """Refuse what cannot be restored plane by plane, or part by part where planes are read so.
 
         Raises
         ------
@@ -176,7 +176,8 @@ class Stack(abc.ABC):
         if self.dtype.name not in DTYPES:
             raise ImageError(f"holds {self.dtype.name} samples; a stack has those of {', '.join(DTYPES)}")
         height, width = self.plane_shape[:2]
-        check_size(width, height)
+        if not in_parts or not height * width:
+            check_size(width, height)
 
 
 class ArrayStack(Stack):
@@ -218,7 +219,7 @@ class ArrayStack(Stack):
         return np.ascontiguousarray(restored.transpose([axes.index(one) for one in order])), "".join(order)
 
 
-def stack_of(image: Any, axes: str | None = None) -> Stack | None:
+def stack_of(image: Any, axes: str | None = None, *, in_parts: bool = False) -> Stack | None:
     """The stack that an image is, or None where it is one picture.
 
     Parameters
@@ -227,6 +228,8 @@ def stack_of(image: Any, axes: str | None = None) -> Stack | None:
         A file may be a stack by itself, an array is one where its axes are named.
     axes : str, optional
         A letter for each axis, in place of what a file says of itself.
+    in_parts : bool
+        Whether its planes are read part by part, so that they may have any size.
 
     Raises
     ------
@@ -240,7 +243,7 @@ def stack_of(image: Any, axes: str | None = None) -> Stack | None:
             with errors_of_file(path):
                 stack = reader(path, axes)
                 if stack is not None:
-                    stack.require_usable()
+                    stack.require_usable(in_parts=in_parts)
                     return stack
         if axes is not None:
             raise ImageError(f"{path}: is one picture, no stack with axes")
@@ -250,7 +253,7 @@ def stack_of(image: Any, axes: str | None = None) -> Stack | None:
     if not hasattr(image, "shape") or not hasattr(image, "dtype"):
         raise ImageError(f"axes go with an array, a tensor or a file, not with {type(image).__name__}")
     stack = ArrayStack(image.detach().cpu().numpy() if hasattr(image, "detach") else np.asarray(image), axes)
-    stack.require_usable()
+    stack.require_usable(in_parts=in_parts)
     return stack
 
 
