@@ -205,7 +205,7 @@ def _pooch() -> Any:
     try:
         import pooch
     except ImportError as error:
-        raise ImportError("named weights need pooch: pip install 'zeroshot-restore[generators]'") from error
+        raise ImportError('named weights need pooch: pip install "zeroshot-restore[generators]"') from error
     return pooch
 
 

@@ -158,7 +158,7 @@ class Restoration:
         try:
             from zeroshot.plotting import plotted
         except ImportError as error:
-            raise ImportError("plotting needs matplotlib: pip install 'zeroshot-restore[plot]'") from error
+            raise ImportError('plotting needs matplotlib: pip install "zeroshot-restore[plot]"') from error
         shown = self.parts[:_MOST_COLUMNS] or (self,)
         return plotted([one.history for one in shown], [one.stopped_by for one in shown])
 

@@ -147,9 +147,13 @@ def picture_of(plane: np.ndarray, channel: Channel) -> images.Picture:
 
 
 def say_channels(stack: Stack, survey: Survey) -> None:
-    """Tell the user of how many planes the stack is, and what black and white are taken to be."""
+    """Tell the user of how many planes the stack is, which are missing, and what black and white are taken to be."""
     shape = " × ".join(map(str, stack.shape))
     name = "" if stack.source is None else f"{stack.source.name}: "
+    if stack.missing:
+        note(
+            f"{name}{stack.missing} of {counted(stack.count, 'plane')} are not in the file, and are taken for 0"
+        )
     ranges = [f"{low:.6g} to {high:.6g}" for low, high in (one.value_range for one in survey.channels)]
     told = (
         ranges[0]

@@ -30,7 +30,7 @@ def _safetensors() -> Any:
         import safetensors.torch
     except ImportError as error:
         raise ImportError(
-            "reading .safetensors needs safetensors: pip install 'zeroshot-restore[generators]'"
+            'reading .safetensors needs safetensors: pip install "zeroshot-restore[generators]"'
         ) from error
     return safetensors
 

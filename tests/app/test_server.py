@@ -363,7 +363,7 @@ def test_without_the_extra_the_error_names_it(
     monkeypatch.delitem(sys.modules, "zeroshot.app.server", raising=False)
     code, _, errors = run_command(["app", "--no-browser"], capsys)
     assert code == 2
-    assert "pip install 'zeroshot-restore[app]'" in errors
+    assert 'pip install "zeroshot-restore[app]"' in errors
     assert errors.count("\n") == 1
 
 

@@ -1,4 +1,4 @@
-"""What is looked at first: a picture that was brought is shown before one that was shown is inspected."""
+"""What is looked at first: a picture that was brought is shown before one that was shown is inspected; downloads."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from zeroshot.app import engine, workbench
+from zeroshot.app import downloads, engine, workbench
 from zeroshot.app.engine import Message
+from zeroshot.app.entries import RunEntry
 from zeroshot.app.workbench import Workbench
 
 
@@ -98,3 +100,27 @@ def test_an_inspection_ends_between_two_steps(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(inspection, "estimate_noise", lambda *_args, **_options: steps.append("noise"))
     assert engine._answer(job, lambda message: None, stopped) == {"kind": "done", "put_off": True}
     assert steps == ["compression"]
+
+
+def test_a_file_that_two_ask_for_at_once_is_written_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(workbench, "Worker", Worker)
+    (tmp_path / "photo.png").write_bytes(b"x")
+    run = SimpleNamespace(folder=tmp_path, output="photo.png", result={"kind": "done"})
+
+    async def asked() -> None:
+        bench = Workbench()
+        bench.runs["1"] = cast(RunEntry, run)
+        looker: Any = bench._looker
+        both = [asyncio.create_task(bench.download("1", "tiff")) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        path = downloads.place(tmp_path, "photo.png", "tiff")
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"y")
+        looker.report({"kind": "done"})
+        assert await asyncio.wait_for(asyncio.gather(*both), 10) == [path, path]
+        assert [job["format"] for job in looker.jobs] == ["tiff"]
+        bench.close()
+
+    asyncio.run(asked())

@@ -120,7 +120,7 @@ def test_mistakes_are_told_in_one_line(
     monkeypatch.setitem(sys.modules, "distributed", None)
     code, _, err = run([*words, "local"], capsys)
     assert code == 2
-    assert "pip install 'zeroshot-restore[cluster]'" in err
+    assert 'pip install "zeroshot-restore[cluster]"' in err
 
 
 def noisy_folder(folder: Path, count: int, side: int) -> Path:

@@ -71,4 +71,4 @@ def test_without_argcomplete_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "argcomplete", None)
     code, _, err = run(["completion", "bash"], capsys)
     assert code == 2
-    assert "pip install 'zeroshot-restore[completion]'" in err
+    assert 'pip install "zeroshot-restore[completion]"' in err

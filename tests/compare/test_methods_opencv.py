@@ -126,5 +126,5 @@ def test_what_is_no_graph_is_said_in_one_line(tmp_path):
 def test_an_opencv_without_the_module_names_the_extra(tmp_path, monkeypatch):
     (tmp_path / "espcn_x4.pb").write_bytes(b"graph")
     monkeypatch.delattr(cv2, "dnn_superres")
-    with pytest.raises(ImportError, match=r"no dnn_superres.*pip install 'zeroshot-restore\[opencv\]'"):
+    with pytest.raises(ImportError, match=r'no dnn_superres.*pip install "zeroshot-restore\[opencv\]"'):
         method_from(f"opencv:{tmp_path}/espcn_x4.pb")

@@ -129,7 +129,7 @@ def test_a_missing_library_names_its_extra(kind, package, extra, tmp_path, monke
     file = tmp_path / "FSRCNN_x4.pb"
     file.write_bytes(b"weights")
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=rf"pip install 'zeroshot-restore\[{extra}\]'"):
+    with pytest.raises(ImportError, match=rf'pip install "zeroshot-restore\[{extra}\]"'):
         method_from(f"{kind}:{file}")
 
 

@@ -106,7 +106,7 @@ def test_without_a_plug_in_the_extra_is_named(tmp_path, monkeypatch, name, modul
     monkeypatch.setitem(sys.modules, module, None)
     (tmp_path / name).write_bytes(head + bytes(60))
     package = module.replace("_", "-")
-    with pytest.raises(ImageError, match=rf"needs {package}: pip install 'zeroshot-restore\[formats\]'"):
+    with pytest.raises(ImageError, match=rf'needs {package}: pip install "zeroshot-restore\[formats\]"'):
         zeroshot.denoise(tmp_path / name)
     with pytest.raises(ImageError, match=rf"needs {package}"):
         save(load(SCENE), tmp_path / f"out{tmp_path.joinpath(name).suffix}")

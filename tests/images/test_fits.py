@@ -146,5 +146,5 @@ def test_what_cannot_be_restored_is_one_line(tmp_path, make, reason):
 def test_without_astropy_the_extra_is_named(sky, tmp_path, monkeypatch):
     fits.writeto(tmp_path / "a.fits", sky[1])
     monkeypatch.setitem(__import__("sys").modules, "astropy.io.fits", None)
-    with pytest.raises(ImageError, match=r"FITS needs astropy: pip install 'zeroshot-restore\[fits\]'"):
+    with pytest.raises(ImageError, match=r'FITS needs astropy: pip install "zeroshot-restore\[fits\]"'):
         zeroshot.denoise(tmp_path / "a.fits", prior="dct")

@@ -46,7 +46,7 @@ def test_heic_without_a_plug_in_names_what_is_needed(tmp_path, brand, monkeypatc
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / "a.png").write_bytes(b"\0\0\0\x1cftyp" + brand + bytes(40))
     with pytest.raises(
-        ImageError, match=r"HEIC image needs pillow-heif: pip install 'zeroshot-restore\[formats\]'"
+        ImageError, match=r'HEIC image needs pillow-heif: pip install "zeroshot-restore\[formats\]"'
     ):
         load(tmp_path / "a.png")
 

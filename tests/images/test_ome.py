@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
+import zeroshot
 from tests.cli.commands import run
 from zeroshot.images import ImageError
 from zeroshot.images.ome import as_signed, values_of_xml
@@ -150,3 +152,18 @@ def test_channels_and_lengths_of_a_store_stay_and_go_into_a_tiff_file(tmp_path: 
 
 def test_colours_as_numbers_with_a_sign() -> None:
     assert (as_signed("FFFFFF"), as_signed("FF0000"), as_signed("0000FF")) == (-1, -16776961, 65535)
+
+
+def test_planes_that_the_file_does_not_hold_are_counted_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "cut.ome.tif"
+    tifffile.imwrite(path, COUNTS[:, 0], photometric="minisblack", metadata={"axes": "ZYX"})
+    with tifffile.TiffFile(path) as opened:
+        text = opened.ome_metadata
+    text = re.sub(r"<TiffData.*?/>|<TiffData.*</TiffData>", "", text, flags=re.DOTALL)
+    text = text.replace("</Pixels>", '<TiffData IFD="0" PlaneCount="2"/></Pixels>')
+    tifffile.imwrite(path, COUNTS[:2, 0], photometric="minisblack", metadata=None, description=text.encode())
+    stack = stack_of(path)
+    assert stack is not None
+    assert (stack.count, stack.missing) == (3, 1)
+    with pytest.warns(UserWarning, match="1 of 3 planes are not in the file, and are taken for 0"):
+        zeroshot.denoise(path, sigma=1, prior="dct", progress=False)

@@ -190,5 +190,5 @@ def test_a_raw_photograph_is_no_picture_yet(noisy_dng):
 
 def test_without_rawpy_the_extra_is_named(noisy_dng, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "rawpy", None)
-    with pytest.raises(ImageError, match=r"needs rawpy: pip install 'zeroshot-restore\[raw\]'"):
+    with pytest.raises(ImageError, match=r'needs rawpy: pip install "zeroshot-restore\[raw\]"'):
         zeroshot.denoise(noisy_dng)

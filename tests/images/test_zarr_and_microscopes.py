@@ -108,7 +108,7 @@ def test_without_zarr_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "zarr", None)
     (tmp_path / "a.zarr").mkdir()
     (tmp_path / "a.zarr" / ".zarray").write_text("{}")
-    with pytest.raises(ImageError, match=r"Zarr needs zarr: pip install 'zeroshot-restore\[zarr\]'"):
+    with pytest.raises(ImageError, match=r'Zarr needs zarr: pip install "zeroshot-restore\[zarr\]"'):
         stack_of(tmp_path / "a.zarr")
 
 
@@ -132,5 +132,5 @@ def test_a_czi_is_read_plane_by_plane_and_written_as_ome_tiff(tmp_path, capsys):
 def test_without_its_reader_the_extra_is_named(tmp_path, monkeypatch, suffix):
     monkeypatch.setitem(sys.modules, f"bioio_{suffix[1:]}", None)
     (tmp_path / f"a{suffix}").write_bytes(bytes(100))
-    with pytest.raises(ImageError, match=r"needs bioio-\w+: pip install 'zeroshot-restore\[microscopes\]'"):
+    with pytest.raises(ImageError, match=r'needs bioio-\w+: pip install "zeroshot-restore\[microscopes\]"'):
         stack_of(tmp_path / f"a{suffix}")

@@ -82,7 +82,7 @@ def test_a_border_that_leaves_nothing_is_refused() -> None:
 @pytest.mark.parametrize("name", ["lpips", "dists", "pi", "lpips_border4"])
 def test_a_missing_extra_is_named_at_once(name: str, no_package: None) -> None:
     with pytest.raises(
-        ImportError, match=r"needs the package pyiqa; pip install 'zeroshot-restore\[perceptual-metrics\]'"
+        ImportError, match=r'needs the package pyiqa; pip install "zeroshot-restore\[perceptual-metrics\]"'
     ):
         metric(name)
 

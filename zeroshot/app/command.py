@@ -19,7 +19,7 @@ def add_parser(commands: Any) -> None:
         description="Restore pictures on a page in the browser: drop one, see what is wrong with it, paint holes or "
         "colours, watch it being restored, stop and go on, compare before and after. The page is for this machine "
         "alone, opens with the address that is printed, fetches nothing, and keeps nothing when it is ended by Ctrl-C. "
-        "It needs the extra app: pip install 'zeroshot-restore[app]'.",
+        'It needs the extra app: pip install "zeroshot-restore[app]".',
         examples=("zeroshot app", "zeroshot app --port 8000 --no-browser"),
     )
     wanted = f"a whole number from 0 to {_MOST_PORT}"
@@ -51,6 +51,6 @@ def run(options: argparse.Namespace) -> int:
         if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
             raise
         raise ImportError(
-            "the page needs Starlette and uvicorn: pip install 'zeroshot-restore[app]'"
+            'the page needs Starlette and uvicorn: pip install "zeroshot-restore[app]"'
         ) from None
     return serve(options.port, opens_browser=not options.no_browser)

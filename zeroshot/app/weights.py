@@ -27,7 +27,7 @@ def are_needed(prior: str) -> bool:
 def lacking() -> str:
     """Why priors that need weights cannot run here, to be read on from their name; "" where they can."""
     if find_spec("pooch") is None:
-        return "needs weights, and named weights need pooch: pip install 'zeroshot-restore[generators]'"
+        return 'needs weights, and named weights need pooch: pip install "zeroshot-restore[generators]"'
     if not installed():
         return "needs weights, and none are installed: 'zeroshot weights list' lists them, 'fetch NAME' brings them"
     return ""

@@ -49,6 +49,7 @@ class Workbench:
         self._numbers = itertools.count(1)
         self._loop = asyncio.get_running_loop()
         self._at_work: RunEntry | None = None
+        self._writing = asyncio.Lock()
         # What the looker was asked for, in that order: to look at a picture, or (None) to write a download.
         self._looking: list[tuple[PictureEntry | None, asyncio.Future[None]]] = []
         self._looker = Worker(
@@ -366,13 +367,14 @@ class Workbench:
         if not format:
             return path
         path = downloads.place(run.folder, run.output, format)
-        if not path.is_file():
-            written: asyncio.Future[None] = self._loop.create_future()
-            self._looking.append((None, written))
-            self._looker.begin(
-                {"job": "write", "folder": str(run.folder), "output": run.output, "format": format}
-            )
-            await written
+        async with self._writing:  # who asks for the same file at the same time gets that one
+            if not path.is_file():
+                written: asyncio.Future[None] = self._loop.create_future()
+                self._looking.append((None, written))
+                self._looker.begin(
+                    {"job": "write", "folder": str(run.folder), "output": run.output, "format": format}
+                )
+                await written
         return path
 
     def shown(self, folder: Path) -> Path:

@@ -177,7 +177,7 @@ def _distributed() -> Any:
     try:
         import distributed
     except ImportError as error:
-        raise ImportError("--scheduler needs Dask: pip install 'zeroshot-restore[cluster]'") from error
+        raise ImportError('--scheduler needs Dask: pip install "zeroshot-restore[cluster]"') from error
     return distributed
 
 

@@ -93,6 +93,6 @@ def _argcomplete() -> Any:
         import argcomplete
     except ImportError as error:
         raise ImportError(
-            "completion needs argcomplete: pip install 'zeroshot-restore[completion]'"
+            'completion needs argcomplete: pip install "zeroshot-restore[completion]"'
         ) from error
     return argcomplete

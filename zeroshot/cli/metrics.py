@@ -139,7 +139,7 @@ def listing() -> str:
     for name, metric in METRICS.items():
         if "_border" in name:
             continue
-        need = f" (needs pip install 'zeroshot-restore[{metric.extra}]')" if metric.extra else ""
+        need = f' (needs pip install "zeroshot-restore[{metric.extra}]")' if metric.extra else ""
         rows.append([name, f"{metric.better} is better", metric.meaning + need])
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, (9, 16, 0), strict=True)) for row in rows

@@ -306,11 +306,9 @@ def _restore_stack(options: argparse.Namespace, source: Path, output: Path, *, o
         facts |= {"seconds": round(written.seconds, 3), "stopped_by": written.stopped_by}
         say(json.dumps({"input": str(source), "output": str(output), **facts}, ensure_ascii=False))
     elif not options.quiet:
-        size, count = " × ".join(map(str, written.shape)), counted(written.iterations, "iteration")
+        size = " × ".join(map(str, written.shape))
         noise = f", {written.noise_in_words}" if written.noise_in_words else ""
-        say(
-            f"{output}: {size} ({written.axes}), {count} in {written.seconds:.1f} s{noise}; {written.stopped_by}"
-        )
+        say(f"{output}: {size} ({written.axes}) in {written.seconds:.1f} s{noise}; {written.stopped_by}")
     return 0
 
 

@@ -28,4 +28,4 @@ def imported(module: str, extra: str, what: str) -> Any:
         return importlib.import_module(module)
     except ImportError:
         package = module.partition(".")[0].replace("_", "-")
-        raise ImageError(f"{what} needs {package}: pip install 'zeroshot-restore[{extra}]'") from None
+        raise ImageError(f'{what} needs {package}: pip install "zeroshot-restore[{extra}]"') from None

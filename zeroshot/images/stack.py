@@ -118,6 +118,8 @@ class Stack(abc.ABC):
         The file that it is in.
     others : tuple of pathlib.Path
         Further files that have planes of it.
+    missing : int
+        How many planes the file announces and does not hold; they are 0.
     metadata : StackMetadata
     """
 
@@ -126,6 +128,7 @@ class Stack(abc.ABC):
     dtype: np.dtype
     source: Path | None = None
     others: tuple[Path, ...] = ()
+    missing: int = 0
     metadata: StackMetadata
 
     @abc.abstractmethod

@@ -152,6 +152,7 @@ class _TiffStack(Stack):
                 None if page is None else (files[page.parent.filehandle.name], int(page.offset))
                 for page in series.pages
             ]
+            self.missing = self._places.count(None)
             self._keyframe = directory_at(home, int(keyframe.offset))
             if series.axes.endswith("S") and not self._given.endswith("S"):
                 # Samples that are no colours: each is a plane.

@@ -177,7 +177,7 @@ class Inspection:
             from zeroshot.inspection.plot import plotted
         except ImportError as error:
             raise ImportError(
-                f"plots need matplotlib: pip install 'zeroshot-restore[plot]' ({error})"
+                f'plots need matplotlib: pip install "zeroshot-restore[plot]" ({error})'
             ) from None
         return plotted(self)
 

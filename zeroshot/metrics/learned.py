@@ -81,4 +81,4 @@ def _model(name: str, device: str) -> Any:
 
 
 def _absent(what: str) -> str:
-    return f"this metric {what}; pip install 'zeroshot-restore[{EXTRA}]'"
+    return f'this metric {what}; pip install "zeroshot-restore[{EXTRA}]"'

@@ -240,7 +240,7 @@ def test_without_matplotlib_the_page_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     page = Page(write_report(small_table({}, {}, None), tmp_path).read_text(encoding="utf-8"))
-    assert "pip install 'zeroshot-restore[plot]'" in page.text
+    assert 'pip install "zeroshot-restore[plot]"' in page.text
     assert "30.00" in page.text
     assert not (tmp_path / "plots").exists()
 

@@ -210,7 +210,7 @@ def existing_file(file: str | Path) -> Path:
 def missing(package: str, extra: str) -> ImportError:
     """The error for a package that is not installed."""
     return ImportError(
-        f"this needs {package}, which is not installed: pip install 'zeroshot-restore[{extra}]'"
+        f'this needs {package}, which is not installed: pip install "zeroshot-restore[{extra}]"'
     )
 
 

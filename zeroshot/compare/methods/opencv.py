@@ -128,7 +128,7 @@ def _library() -> Any:
     if not hasattr(library, "dnn_superres"):
         raise ImportError(
             f"this OpenCV ({library.__version__}) has no dnn_superres, a contributed module: "
-            "pip uninstall opencv-python opencv-python-headless, then pip install 'zeroshot-restore[opencv]'"
+            'pip uninstall opencv-python opencv-python-headless, then pip install "zeroshot-restore[opencv]"'
         )
     return library
 

@@ -67,7 +67,7 @@ def require_matplotlib() -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
-        raise ImportError("plots need matplotlib: pip install 'zeroshot-restore[plot]'") from error
+        raise ImportError('plots need matplotlib: pip install "zeroshot-restore[plot]"') from error
 
 
 def image_plot(table: Table, image: str, folder: Path) -> Plot | None:
