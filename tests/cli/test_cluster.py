@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,6 +123,25 @@ def test_mistakes_are_told_in_one_line(
     code, _, err = run([*words, "local"], capsys)
     assert code == 2
     assert 'pip install "zeroshot-restore[cluster]"' in err
+
+
+def test_workers_here_keep_the_memory_that_they_will_ask_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    import dask
+
+    told: list[dict[str, int]] = []
+
+    @contextmanager
+    def local(**_: Any) -> Iterator[None]:
+        told.append(dict(dask.config.get("distributed.nanny.pre-spawn-environ")))
+        yield
+
+    before = dict(dask.config.get("distributed.nanny.pre-spawn-environ"))
+    monkeypatch.setattr(distributed, "LocalCluster", local)
+    with command_cluster._local(distributed, 2):
+        pass
+    assert told[0]["MALLOC_TRIM_THRESHOLD_"] > before["MALLOC_TRIM_THRESHOLD_"]
+    assert set(before) <= set(told[0])
+    assert dask.config.get("distributed.nanny.pre-spawn-environ") == before
 
 
 def noisy_folder(folder: Path, count: int, side: int) -> Path:

@@ -34,6 +34,9 @@ _LOCAL = "local"
 _SECONDS_TO_CONNECT = 10
 #: Images that are handed to the cluster ahead, for each of its workers: a worker that is done has its next one there.
 _AHEAD = 3
+#: Dask has its workers give memory back at once, and then each large tensor costs pages that are cleared anew, for more
+#: than half of the processor's time. These are the bounds that the C library comes to by itself in other processes.
+_ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": 2**28, "MALLOC_MMAP_THRESHOLD_": 2**25}
 
 
 @dataclass(frozen=True)
@@ -184,15 +187,21 @@ def _distributed() -> Any:
 @contextmanager
 def _local(distributed: Any, count: int) -> Iterator[Any]:
     """A cluster of processes here, each with its share of the memory that is free."""
+    import dask
+
     free = available_memory()
-    with distributed.LocalCluster(
-        n_workers=count,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address=None,
-        memory_limit="auto" if free is None else free // count,
-        silence_logs=logging.CRITICAL,
-    ) as cluster:
+    told = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in _ALLOCATOR.items()}
+    with (
+        dask.config.set(told),
+        distributed.LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            memory_limit="auto" if free is None else free // count,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+    ):
         yield cluster
 
 
