@@ -60,6 +60,7 @@ napoleon_use_rtype = False
 napoleon_use_ivar = True
 napoleon_custom_sections = []
 
+html_show_copyright = False  # LICENSE says whose it is
 html_theme = "furo"
 html_title = "zeroshot"
 html_static_path = ["_static"]

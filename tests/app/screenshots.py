@@ -18,7 +18,7 @@ from tests.browser import started
 
 
 def main(folder: Path) -> None:
-    """Write empty.png, page.png, done.png, dark.png and phone.png."""
+    """Write empty.png, page.png, done.png, advanced.png, dark.png and phone.png."""
     with tempfile.TemporaryDirectory() as temporary, started() as browser:
         app = App(Path(temporary))
         page = Page(browser, app)
@@ -48,6 +48,10 @@ def main(folder: Path) -> None:
         page.state("done")
         page.js("document.querySelector('#panel').scrollTop = 0")
         shoot("done")
+        for part in ("more", "beside", "tune", "advanced"):
+            page.js(f"document.querySelector('#{part}').open = true")
+        page.js("document.querySelector('#advanced').scrollIntoView({block: 'end'})")
+        shoot("advanced")
         page.open(1280, "dark")
         shoot("dark")
         page.open(380, "light")
