@@ -190,7 +190,7 @@ def test_a_worker_killed_in_the_midst_of_an_image_costs_no_image_and_no_byte(tmp
 
         killer = threading.Thread(target=kill_one)
         killer.start()
-        _, err = command.communicate(timeout=300)
+        _, err = command.communicate(timeout=900)
         killer.join()
     assert command.returncode == 0, err
     assert sorted(path.name for path in done.iterdir()) == ["0.png", "1.png", "2.png"]
