@@ -18,6 +18,7 @@ import torch
 
 from zeroshot.checks import is_number
 from zeroshot.data_terms import Gaussian, Poisson
+from zeroshot.images import Picture
 from zeroshot.images.stack import Index, Stack
 from zeroshot.noise import NoiseModel
 from zeroshot.notes import note
@@ -211,9 +212,11 @@ class Whitened:
     noise: NoiseModel | None
 
 
-def whitened(problem: Problem) -> Whitened | None:
-    """A measured grey plane with noise of level 1; None where it is not all measured, or has no such noise."""
-    if not problem.is_denoising or problem.sigma_map is not None or tuple(problem.y.shape[:2]) != (1, 1):
+def whitened(problem: Problem, picture: Picture) -> Whitened | None:
+    """A measured grey plane with noise of level 1; None where it is not all known, or has no such noise."""
+    if picture.visible is not None or not problem.is_denoising:
+        return None
+    if problem.sigma_map is not None or tuple(problem.y.shape[:2]) != (1, 1):
         return None
     values, level = problem.stabilised()
     noise = problem.coloured_noise()
@@ -241,7 +244,8 @@ def _sampled(
             if is_empty(plane, None):
                 continue
             told = own.of(index, found)
-            seen = whitened(make_problem(task, picture_of(plane, found), told)[0])
+            picture = picture_of(plane, found)
+            seen = whitened(make_problem(task, picture, told)[0], picture)
             if seen is not None:
                 planes[channel] = seen.values * strength
         parts.append(planes)

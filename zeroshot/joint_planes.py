@@ -102,7 +102,7 @@ class JointPlanes:
                 return None
             picture = picture_of(plane, channel)
             problem, inner, options = make_problem(self._request.task, picture, told)
-            white = whitened(problem)
+            white = whitened(problem, picture)
             if white is None:
                 return None
             posed.append(self._request.posed(picture, problem, inner, options))
