@@ -35,9 +35,13 @@ from zeroshot.words import counted
 CHOICES = ("auto", "joint", "separate")
 #: The tasks whose planes are what is sought and noise, and nothing else.
 TASKS = ("denoise",)
+#: The most values of all channels of a place, which take some 24 bytes each.
+LARGEST_PLACE = 2**27
 #: So many parts of the stack are looked at, of so many rows and columns; and where in a plane each of them lies.
 _PARTS, _SIDE = 6, 256
 _PLACES = ((0.5, 0.5), (0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.0))
+#: The most values of detail that axes are found on, of blocks spread over these parts.
+_MOST_DETAIL = 3_000_000
 _APART = "nothing is to be gained by denoising them together"
 
 
@@ -117,6 +121,8 @@ def _hindrance(
         return (f"goes with channels of grey planes, not of colours ({stack.axes})",)
     if request.task not in TASKS:
         return (f"goes with task {' and '.join(map(repr, TASKS))}, not {request.task!r}",)
+    if stack.channels * math.prod(stack.plane_shape) > LARGEST_PLACE:
+        return (f"holds all channels of a place, here more than {LARGEST_PLACE / 1e6:.0f} million values",)
     term = options.get("data_term", "gaussian")
     known = term in ("gaussian", "poisson") if isinstance(term, str) else isinstance(term, Gaussian | Poisson)
     if not known:
@@ -254,8 +260,9 @@ def _sampled(
     whole = [planes for planes in parts if all(one in planes for one in shown)]
     if len(shown) < 2 or not whole:
         return shown, None
-    detail = [detail_of(torch.stack([planes[one] for one in shown])) for planes in whole]
-    return shown, torch.cat(detail, dim=2)
+    detail = torch.cat([detail_of(torch.stack([planes[one] for one in shown])) for planes in whole], dim=2)
+    step = math.ceil(detail.numel() / _MOST_DETAIL)
+    return shown, detail[..., ::step]
 
 
 def _places(stack: Stack) -> list[tuple[Index, slice, slice]]:

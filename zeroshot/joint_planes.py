@@ -107,11 +107,12 @@ class JointPlanes:
                 return None
             posed.append(self._request.posed(picture, problem, inner, options))
             seen.append(white)
-        axes = self._found.axes
-        turned = torch.einsum("kc,chw->khw", axes, torch.stack([one.values for one in seen]).double())
-        denoised, runs = torch.empty_like(turned), []
-        for number, values in enumerate(turned):
-            run, denoised[number] = self._axis(values, _noise_along(axes[number], seen), left - number)
+        axes = self._found.axes.float()
+        planes = torch.stack([one.values for one in seen])
+        denoised, runs = torch.empty_like(planes), []
+        for number, axis in enumerate(axes):
+            values = torch.einsum("c,chw->hw", axis, planes)
+            run, denoised[number] = self._axis(values, _noise_along(axis, seen), left - number)
             if run.interrupted or run.stopped_by == LATE:
                 return {
                     index: one.untouched(run.stopped_by) for index, one in zip(indices, posed, strict=True)
@@ -128,7 +129,7 @@ class JointPlanes:
         """What becomes of an axis (H, W), denoised as a picture between its least and its largest value."""
         low = float(values.min())
         width = float(values.max()) - low or 1.0
-        scaled = ((values - low) / width).float()
+        scaled = ((values - low) / width).clamp(0, 1)
         picture = images.load(scaled.numpy())
         problem = Problem(
             scaled[None, None],
@@ -143,7 +144,7 @@ class JointPlanes:
             run = posed.untouched(LATE)
         else:
             run = posed.restored(None if remaining == math.inf else Deadline(remaining / left, grace=GRACE))
-        return run, run.picture.colours[0, 0].double() * width + low
+        return run, run.picture.colours[0, 0] * width + low
 
 
 def _noise_along(axis: torch.Tensor, seen: Sequence[Whitened]) -> NoiseModel:
@@ -164,6 +165,6 @@ def _answer(
     posed: Posed, seen: Whitened, values: torch.Tensor, run: Restoration, seconds: float
 ) -> Restoration:
     """A plane turned back, on the scale of its picture."""
-    image = posed.problem.unstabilised((values * seen.level).float()[None, None]).clamp(0, 1)
+    image = posed.problem.unstabilised((values * seen.level)[None, None]).clamp(0, 1)
     how = {name: run.provenance[name] for name in ("prior", "settings", "stopping")}
     return posed.answered(image, run.stopped_by, seconds, run.iterations, **how)

@@ -27,7 +27,7 @@ BLOCK = 8
 #: The thresholds that are tried, in units of the noise.
 _THRESHOLDS = tuple(0.5 * step for step in range(1, 11))
 #: What a channel may be expected to lose, and what channels must be expected to gain in the mean, in dB.
-MOST_LOST, LEAST_GAINED = 0.0, 0.3
+MOST_LOST, LEAST_GAINED = 0.05, 0.3
 #: So many blocks are needed to tell.
 LEAST_BLOCKS = 64
 
@@ -113,8 +113,8 @@ def principal_axes(detail: torch.Tensor) -> torch.Tensor:
 def axes_of(detail: torch.Tensor, *, always: bool = False) -> ChannelAxes | None:
     """The channels that gain by being denoised together; None where that is not to be expected of any.
 
-    All are turned to their principal axes; as long as one is expected to lose by that, it is left out. Those that
-    neither gain nor help are left out as well.
+    All are turned to their principal axes; as long as some are expected to lose by that, those that lose most are left
+    out. Those that neither gain nor help are left out as well.
 
     Parameters
     ----------
@@ -135,7 +135,8 @@ def axes_of(detail: torch.Tensor, *, always: bool = False) -> ChannelAxes | None
         worst = min(found.gains)
         if worst >= -MOST_LOST:
             break
-        members.pop(found.gains.index(worst))
+        # Those that lose much less may do so because of the others.
+        members = [one for one, gain in zip(members, found.gains, strict=True) if gain > worst / 2]
         found = None
     if found is None:
         return None
