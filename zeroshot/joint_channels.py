@@ -34,7 +34,7 @@ from zeroshot.words import counted
 #: What channels may be asked to be.
 CHOICES = ("auto", "joint", "separate")
 #: The tasks whose planes are what is sought and noise, and nothing else.
-TASKS = ("denoise",)
+TASKS = ("denoise", "destripe")
 #: The most values of all channels of a place, which take some 24 bytes each.
 LARGEST_PLACE = 2**27
 #: So many parts of the stack are looked at, of so many rows and columns; and where in a plane each of them lies.
@@ -120,7 +120,7 @@ def _hindrance(
     if len(stack.plane_shape) == 3:
         return (f"goes with channels of grey planes, not of colours ({stack.axes})",)
     if request.task not in TASKS:
-        return (f"goes with task {' and '.join(map(repr, TASKS))}, not {request.task!r}",)
+        return (f"goes with the tasks {' and '.join(map(repr, TASKS))}, not {request.task!r}",)
     if stack.channels * math.prod(stack.plane_shape) > LARGEST_PLACE:
         return (f"holds all channels of a place, here more than {LARGEST_PLACE / 1e6:.0f} million values",)
     term = options.get("data_term", "gaussian")

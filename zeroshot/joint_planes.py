@@ -136,7 +136,7 @@ class JointPlanes:
             Identity(),
             sigma=noise.sigma / width,
             noise=noise.scaled(1 / width),
-            task=self._request.task,
+            task="denoise",
         )
         posed = self._request.posed(picture, problem, picture, {})
         remaining = seconds_left()

@@ -136,8 +136,9 @@ def solve(
         With `volume`: how many pixels two planes are apart. By default what the file says of the lengths of its
         voxels, else 1. Total variation weighs by it.
     channels : {"auto", "joint", "separate"}
-        Of a stack with an axis C, in denoising: whether channels that show the same are denoised together, along their
-        principal axes (:mod:`zeroshot.joint_channels`). "auto" does so with those that are expected to gain by it.
+        Of a stack with an axis C, in denoising and destriping: whether channels that show the same are denoised
+        together, along their principal axes (:mod:`zeroshot.joint_channels`). "auto" does so with those that are
+        expected to gain by it.
     rendering : {"srgb", "linear"}
         What is made of a raw photograph, which "demosaic" and "denoise" take as it is (:mod:`zeroshot.raw`): sRGB by
         the camera's matrix, or its own colours, linear in the light. The result has 16 bits.
