@@ -20,7 +20,7 @@ from zeroshot.patches.channel_axes import ChannelAxes, axes_of, detail_of, expec
 from zeroshot.plane_order import in_order
 from zeroshot.stacks import restore_stack
 
-SIZE = 72
+SIZE = 64
 #: Looking for impulses and stripes takes longer than small planes do.
 TOLD = {"prior": "dct", "outliers": "none", "stripes": "none", "progress": False}
 
@@ -53,6 +53,13 @@ def related(seed=0, count=1):
 
 
 LEVELS = (20, 10, 3)
+#: What is told need not be estimated, but is one level for all channels.
+EVEN, KNOWN = (10, 10, 10), {**TOLD, "sigma": 10}
+
+
+def alike(count):
+    """As :func:`related`, at one scale."""
+    return related(count=count) / np.array([1, 0.5, 0.2])[:, None, None]
 
 
 def test_channels_that_share_their_detail_gain_each():
@@ -170,25 +177,25 @@ def test_strength_and_grain_mean_what_they_mean_alone():
 
 
 def test_planes_with_unknown_pixels_and_empty_ones_go_by_themselves():
-    clean = related(count=3)
-    seen = noisy(clean, LEVELS)
+    clean = alike(3)
+    seen = noisy(clean, EVEN)
     seen[1, 0, 10:14, 20:30] = np.nan
     seen[2, 1] = np.nan
     with pytest.warns(
         UserWarning, match="5 planes with unknown values or other noise were denoised by themselves"
     ):
-        auto = zeroshot.denoise(seen, axes="ZCYX", channels="auto", **TOLD)
-    apart = zeroshot.denoise(seen, axes="ZCYX", channels="separate", **TOLD)
+        auto = zeroshot.denoise(seen, axes="ZCYX", channels="auto", **KNOWN)
+    apart = zeroshot.denoise(seen, axes="ZCYX", channels="separate", **KNOWN)
     assert auto.provenance["stack"]["joint"]["together"] == [0, 1, 2]
     np.testing.assert_array_equal(auto.image[1:], apart.image[1:])
     assert (errors(auto.image[0], clean[0]) < 0.95 * errors(apart.image[0], clean[0])).all()
 
 
 def test_the_order_of_the_axes_changes_nothing():
-    clean = related(count=2)
-    seen = noisy(clean, LEVELS)
-    innermost = zeroshot.denoise(seen, axes="ZCYX", **TOLD)
-    outermost = zeroshot.denoise(np.moveaxis(seen, 1, 0), axes="CZYX", **TOLD)
+    clean = alike(2)
+    seen = noisy(clean, EVEN)
+    innermost = zeroshot.denoise(seen, axes="ZCYX", **KNOWN)
+    outermost = zeroshot.denoise(np.moveaxis(seen, 1, 0), axes="CZYX", **KNOWN)
     assert innermost.axes, outermost.axes == ("ZCYX", "CZYX")
     np.testing.assert_array_equal(np.moveaxis(outermost.image, 0, 1), innermost.image)
 
@@ -206,28 +213,28 @@ def killed_after(monkeypatch, number):
     return lambda: monkeypatch.setattr(stacks, "restored", restored)
 
 
-@pytest.mark.parametrize(("axes", "done"), [("ZCYX", 4), ("CZYX", 4), ("CZYX", 7)])
+@pytest.mark.parametrize(("axes", "done"), [("ZCYX", 4), ("CZYX", 4)])
 def test_from_file_to_file_it_is_the_same_and_a_run_that_was_cut_goes_on(tmp_path, monkeypatch, axes, done):
     source, whole, cut, kept = (
         tmp_path / name for name in ("in.ome.tif", "whole.ome.tif", "cut.ome.tif", "kept")
     )
-    seen = noisy(related(count=3), LEVELS)
+    seen = noisy(alike(2), EVEN)
     seen = seen if axes == "ZCYX" else np.moveaxis(seen, 1, 0)
     tifffile.imwrite(source, seen, photometric="minisblack", ome=True, metadata={"axes": axes})
-    written = restore_stack(source, "denoise", whole, **TOLD)
+    written = restore_stack(source, "denoise", whole, **KNOWN)
     assert written.axes == axes
     assert "channels 0 to 2 together (expected to gain" in written.channels_in_words
-    held = zeroshot.denoise(seen, axes=axes, **TOLD)
+    held = zeroshot.denoise(seen, axes=axes, **KNOWN)
     np.testing.assert_array_equal(tifffile.imread(whole), held.image)
     assert zeroshot.images.read_provenance(whole)["stack"] == held.provenance["stack"]
     leave = killed_after(monkeypatch, done)
     with pytest.raises(KeyboardInterrupt):
-        restore_stack(source, "denoise", cut, checkpoint=kept, **TOLD)
+        restore_stack(source, "denoise", cut, checkpoint=kept, **KNOWN)
     leave()
     assert {path.name for path in tmp_path.iterdir()} == {"in.ome.tif", "whole.ome.tif", "kept"}
     with pytest.raises(ValueError, match=r"belongs to another run: its stack\.joint"):
-        restore_stack(source, "denoise", cut, channels="separate", checkpoint=kept, resume=True, **TOLD)
-    restore_stack(source, "denoise", cut, checkpoint=kept, resume=True, **TOLD)
+        restore_stack(source, "denoise", cut, channels="separate", checkpoint=kept, resume=True, **KNOWN)
+    restore_stack(source, "denoise", cut, checkpoint=kept, resume=True, **KNOWN)
     assert cut.read_bytes() == whole.read_bytes()
 
 
@@ -250,7 +257,7 @@ def test_the_command_line_says_what_was_done(tmp_path, capsys):
 
 
 def test_ctrl_c_leaves_a_place_as_it_was(monkeypatch):
-    seen = noisy(related(count=2), LEVELS)
+    seen = noisy(alike(2), EVEN)
     complete, count = Loop.complete, iter(range(100))
 
     def pressing(self):
@@ -259,7 +266,7 @@ def test_ctrl_c_leaves_a_place_as_it_was(monkeypatch):
         return complete(self)
 
     monkeypatch.setattr(Loop, "complete", pressing)
-    result = zeroshot.denoise(seen, axes="ZCYX", **TOLD)
+    result = zeroshot.denoise(seen, axes="ZCYX", **KNOWN)
     assert result.interrupted
     assert (result.image[0] != seen[0]).any()
     np.testing.assert_allclose(result.image[1], seen[1], rtol=1e-5, atol=1e-3)
