@@ -68,6 +68,12 @@ def cases(side: int) -> Iterator[tuple[str, str, Callable[[], Case]]]:
             yield f"colours, σ {told}", name, lambda truth=truth, levels=levels: _with_noise(truth, levels)
     for name, truth in coloured:
         yield "colours, photons, saturated", name, lambda truth=truth: _saturated(truth)
+    for name, truth in coloured:
+        yield (
+            "colours, noise half shared",
+            name,
+            lambda truth=truth: _with_noise(truth, (25, 25, 25), shared=0.5),
+        )
     grey = _grey(side)
     for number in range(len(grey)):
         chosen = np.stack([grey[(number + step) % len(grey)] for step in range(3)])
@@ -89,8 +95,10 @@ def cases(side: int) -> Iterator[tuple[str, str, Callable[[], Case]]]:
             )
 
 
-def _with_noise(truth: np.ndarray, levels: Sequence[float]) -> Case:
-    noise = np.reshape(levels, (-1, 1, 1)) * np.random.default_rng(0).normal(size=truth.shape)
+def _with_noise(truth: np.ndarray, levels: Sequence[float], shared: float = 0.0) -> Case:
+    chance = np.random.default_rng(0)
+    own, common = chance.normal(size=truth.shape), chance.normal(size=truth.shape[1:])
+    noise = np.reshape(levels, (-1, 1, 1)) * ((1 - shared) ** 0.5 * own + shared**0.5 * common)
     return Case(truth, (truth + noise).astype(np.float32), [(level**2, 0.0) for level in levels])
 
 

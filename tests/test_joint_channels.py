@@ -16,7 +16,14 @@ from zeroshot.images.stack import ArrayStack
 from zeroshot.joint_channels import JointChannels, _sampled
 from zeroshot.joint_planes import in_turn
 from zeroshot.loop import Loop
-from zeroshot.patches.channel_axes import ChannelAxes, axes_of, detail_of, expected_errors, principal_axes
+from zeroshot.patches.channel_axes import (
+    ChannelAxes,
+    axes_of,
+    detail_of,
+    expected_errors,
+    has_independent_noise,
+    principal_axes,
+)
 from zeroshot.plane_order import in_order
 from zeroshot.stacks import restore_stack
 
@@ -148,6 +155,18 @@ def test_photons_are_made_even_first_and_gains_do_not_matter():
     assert auto.image.dtype == np.uint16
     assert (errors(auto, clean) < 0.95 * errors(apart, clean)).all()
     np.testing.assert_allclose(auto.image.mean(axis=(1, 2)), counts.mean(axis=(1, 2)), rtol=0.03)
+
+
+def test_noise_that_channels_share_is_known_by_its_levels_along_the_axes():
+    chance = torch.Generator().manual_seed(3)
+    clean = torch.from_numpy(np.concatenate(list(related(count=3)), axis=1) / np.reshape(LEVELS, (3, 1, 1)))
+    own, shared = (
+        torch.randn((count, *clean.shape[1:]), generator=chance, dtype=torch.float64) for count in (3, 1)
+    )
+    assert axes_of(detail_of(clean + own)).together == (0, 1, 2)
+    assert axes_of(detail_of(clean + 0.5**0.5 * (own + shared))) is None
+    weak = detail_of(0.7 * own)  # noise that is told too strong is as independent
+    assert has_independent_noise(weak, ChannelAxes((0, 1, 2), principal_axes(weak), (1.0, 1.0, 1.0)))
 
 
 def test_what_is_left_of_stripes_is_denoised_together():

@@ -42,7 +42,7 @@ _PARTS, _SIDE = 6, 256
 _PLACES = ((0.5, 0.5), (0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.0))
 #: The most values of detail that axes are found on, of blocks spread over these parts.
 _MOST_DETAIL = 3_000_000
-_APART = "nothing is to be gained by denoising them together"
+_APART = "nothing is to be gained by denoising them together, or their noise is not independent"
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,10 @@ _THRESHOLDS = tuple(0.5 * step for step in range(1, 11))
 MOST_LOST, LEAST_GAINED = 0.05, 0.3
 #: So many blocks are needed to tell.
 LEAST_BLOCKS = 64
+#: The noise along an axis is not independent of the others where it is weaker than this share of that of the channels.
+_LEAST_LEVEL = 0.85
+#: From this frequency on, down and along, there is little but noise.
+_FINEST = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +149,28 @@ def axes_of(detail: torch.Tensor, *, always: bool = False) -> ChannelAxes | None
         fewer = _together(detail, alone, needed)
         if min(fewer.gains) >= -MOST_LOST and sum(fewer.gains) >= sum(found.gains) - LEAST_GAINED / 2:
             found = fewer
-    return found if found.mean_gain >= LEAST_GAINED else None
+    return found if found.mean_gain >= LEAST_GAINED and has_independent_noise(detail, found) else None
+
+
+def noise_levels(detail: torch.Tensor) -> torch.Tensor:
+    """The noise of planes, (C,): the median of the finest detail over that of a normal distribution of variance 1.
+
+    What is in the picture makes it larger, but not smaller.
+    """
+    frequencies = torch.arange(1, BLOCK**2)
+    finest = (frequencies // BLOCK >= _FINEST) & (frequencies % BLOCK >= _FINEST)
+    return detail[:, finest].abs().flatten(1).median(dim=1).values / 0.6745
+
+
+def has_independent_noise(detail: torch.Tensor, found: ChannelAxes) -> bool:
+    """Whether the noise along all axes is as strong as that of the channels, which it is if theirs is independent.
+
+    Noise that channels share, such as that of the colours of a demosaicked photograph, is strong along some axes and
+    weak along others, of which a denoiser told one level for all would know nothing.
+    """
+    chosen = detail[list(found.together)]
+    along = noise_levels(torch.einsum("kc,cbn->kbn", found.axes, chosen))
+    return float(along.min()) >= _LEAST_LEVEL * min(1.0, float(noise_levels(chosen).min()))
 
 
 def _together(detail: torch.Tensor, alone: torch.Tensor, members: list[int]) -> ChannelAxes:
