@@ -34,6 +34,8 @@ LEAST_BLOCKS = 64
 _LEAST_LEVEL = 0.85
 #: From this frequency on, down and along, there is little but noise.
 _FINEST = 5
+#: The mean square of nine values of level 1 is less than this one time in five: the quantile of χ² over 9.
+_QUIET = 5.380 / 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,13 +155,14 @@ def axes_of(detail: torch.Tensor, *, always: bool = False) -> ChannelAxes | None
 
 
 def noise_levels(detail: torch.Tensor) -> torch.Tensor:
-    """The noise of planes, (C,): the median of the finest detail over that of a normal distribution of variance 1.
+    """The noise of planes, (C,), by the finest detail of the quiet blocks, of which one in five is quieter.
 
     What is in the picture makes it larger, but not smaller.
     """
     frequencies = torch.arange(1, BLOCK**2)
     finest = (frequencies // BLOCK >= _FINEST) & (frequencies % BLOCK >= _FINEST)
-    return detail[:, finest].abs().flatten(1).median(dim=1).values / 0.6745
+    energies = detail[:, finest].square().mean(dim=1)
+    return (energies.quantile(0.2, dim=1) / _QUIET).sqrt()
 
 
 def has_independent_noise(detail: torch.Tensor, found: ChannelAxes) -> bool:
