@@ -1,7 +1,7 @@
 """Planes of a stack that are done, kept beside the output: a run that was cut goes on from them.
 
 The file begins with a line that names it; then come records, each its length in 8 bytes, least first, and a state with
-its checksum (:mod:`zeroshot.state_files`): first what makes the run this run, then the planes in their order. Records
+its checksum (:mod:`zeroshot.state_files`): first what makes the run this run, then the planes as they are done. Records
 are only ever added, so that a kill at any moment costs no more than the last one; reading ends at the first that is cut
 off or damaged.
 """
@@ -21,20 +21,19 @@ import torch
 
 from zeroshot.checkpoint import REMEDY, CheckpointError, require_same_run
 from zeroshot.files import Tolerance
-from zeroshot.images.stack import Index, Stack
+from zeroshot.images.stack import Index
 from zeroshot.planes import Course, Outcome, Plane
 from zeroshot.provenance import described
 from zeroshot.registry import __version__
 from zeroshot.request import Request
 from zeroshot.restoration import Restoration
 from zeroshot.state_files import StateFileError, state_in, write_state
-from zeroshot.survey import Survey
 
 _MARK = b"zeroshot planes 1\n"
 _LENGTH = struct.Struct("<Q")
 
 
-def fingerprint(stack: Stack, request: Request, options: dict[str, Any], survey: Survey) -> dict[str, Any]:
+def fingerprint(request: Request, options: dict[str, Any], course: Course) -> dict[str, Any]:
     """What makes a run over a stack this run, as JSON can hold it."""
     told = {
         "zeroshot": __version__,
@@ -47,7 +46,7 @@ def fingerprint(stack: Stack, request: Request, options: dict[str, Any], survey:
         "tiling": repr(request.tiling),
         "device": str(request.device),
         "threads": torch.get_num_threads(),
-        **Course(survey, stack).planned(),
+        **course.planned(),
     }
     return json.loads(json.dumps(told))
 

@@ -24,12 +24,14 @@ from zeroshot.images.files import check_not_input
 from zeroshot.images.stack import ArrayStack, Index, Stack
 from zeroshot.images.stack_writing import save_planes
 from zeroshot.inspection import describe
+from zeroshot.joint_channels import JointChannels, say_apart
+from zeroshot.joint_planes import JointPlanes, in_turn
 from zeroshot.notes import note
+from zeroshot.plane_options import PlaneOptions, is_empty
 from zeroshot.request import LATE, NOT_ITS_TURN, Request
 from zeroshot.restoration import Restoration
-from zeroshot.survey import MOST_TOLD, Channel, Survey, picture_of
+from zeroshot.survey import MOST_TOLD, Survey, picture_of
 from zeroshot.tasks import make_problem
-from zeroshot.tasks.options import ShareOfRange
 from zeroshot.words import counted
 
 
@@ -141,8 +143,9 @@ def restored_planes(
     hidden: bool,
     skipped: int = 0,
     last: Plane | None = None,
+    joint: JointChannels | None = None,
 ) -> Iterator[Plane]:
-    """Each plane in the order of the axes; those that are left after Ctrl-C, or without time, as they were.
+    """Each plane :func:`in_turn`; those that are left after Ctrl-C, or without time, as they were.
 
     So are those without a single value, and those that a mask of their own hides; a note names them.
 
@@ -159,8 +162,13 @@ def restored_planes(
         So many of the first planes are left out.
     last : Plane, optional
         The last of these.
+    joint : JointChannels, optional
+        Which channels are denoised together.
     """
     own = PlaneOptions(stack, options)
+    together = None
+    if joint is not None and joint.found is not None:
+        together = JointPlanes(stack, request, own, survey, joint.found)
     empty: list[Index] = []
     waiting: list[Plane] = []
     left = stack.count - skipped
@@ -168,11 +176,11 @@ def restored_planes(
     with tqdm(
         total=stack.count, initial=skipped, desc=request.task, unit="plane", disable=hidden, leave=False
     ) as bar:
-        for index in itertools.islice(stack.indices(), skipped, None):
+        for index in itertools.islice(in_turn(stack, joint), skipped, None):
             channel = survey.channels[stack.channel_of(index)]
             plane = stack.plane(index)
             told = own.of(index, channel)
-            if _is_empty(plane, told.get("mask")):
+            if is_empty(plane, told.get("mask")):
                 empty.append(index)
                 waiting.append(Plane(index, plane, _PASSED))
                 if last is not None:  # which tells what results are like
@@ -181,16 +189,21 @@ def restored_planes(
                 left -= 1
                 bar.update()
                 continue
-            picture = picture_of(plane, channel)
-            posed = request.posed(picture, *make_problem(request.task, picture, told))
+            restoration = None if together is None else together.held(index)
             remaining = seconds_left()
-            if stopped:
-                restoration = posed.untouched(stopped)
-            elif remaining <= 0:
-                restoration = posed.untouched(LATE)
-            else:
-                share = None if remaining == math.inf else Deadline(remaining / left, grace=GRACE)
-                restoration = posed.restored(share)
+            if together is not None and restoration is None and not stopped and remaining > 0:
+                restoration = together.restored(index, left)
+            if restoration is None:
+                picture = picture_of(plane, channel)
+                posed = request.posed(picture, *make_problem(request.task, picture, told))
+                remaining = seconds_left()
+                if stopped:
+                    restoration = posed.untouched(stopped)
+                elif remaining <= 0:
+                    restoration = posed.untouched(LATE)
+                else:
+                    share = None if remaining == math.inf else Deadline(remaining / left, grace=GRACE)
+                    restoration = posed.restored(share)
             if restoration.interrupted:
                 stopped = NOT_ITS_TURN
             last = Plane(index, as_stored(restoration.image, plane), restoration)
@@ -201,6 +214,8 @@ def restored_planes(
             bar.update()
     if waiting:
         raise images.ImageError("no plane has a value that is a number and known")
+    if together is not None:
+        say_apart(together.apart)
     if empty:
         named = ", ".join(map(str, empty[:MOST_TOLD])) + (" …" if len(empty) > MOST_TOLD else "")
         note(f"{counted(len(empty), 'plane')} without any known value stay as they are: {named}")
@@ -208,16 +223,6 @@ def restored_planes(
 
 #: How a plane came about that has nothing to restore; the rest of the provenance is that of another one.
 _PASSED = Outcome(0, 0.0, "no known value", None, {})
-
-
-def _is_empty(plane: np.ndarray, mask: Any) -> bool:
-    """Whether a plane has no number, or a mask of its own size hides them all."""
-    if plane.dtype.kind == "f" and not np.isfinite(plane).any():
-        return True
-    if isinstance(mask, np.ndarray):
-        return mask.shape[:2] == plane.shape[:2] and not mask.any()
-    has_alpha = plane.ndim == 3 and plane.shape[2] == 4
-    return isinstance(mask, str) and mask == "alpha" and has_alpha and not plane[..., 3].any()
 
 
 def _like(empty: Plane, restored: Plane) -> Plane:
@@ -230,50 +235,6 @@ def _like(empty: Plane, restored: Plane) -> Plane:
         pixels = np.repeat(pixels[..., None], shape[2], axis=2)
     provenance = restored.restoration.provenance
     return Plane(empty.index, pixels, replace(_PASSED, provenance=provenance))
-
-
-def plane_of(
-    stack: Stack, index: Index, survey: Survey, options: PlaneOptions
-) -> tuple[np.ndarray, images.Picture, dict[str, Any]]:
-    """A plane as it is stored, as a picture, and the options of the task for it.
-
-    Raises
-    ------
-    ImageError
-        Where none of its values is a number.
-    """
-    channel = survey.channels[stack.channel_of(index)]
-    plane = stack.plane(index)
-    if plane.dtype.kind == "f" and not np.isfinite(plane).any():
-        raise images.ImageError(
-            f"plane {index} has no value that is a number, and a volume needs some in each; leave volume=… out"
-        )
-    return plane, picture_of(plane, channel), options.of(index, channel)
-
-
-class PlaneOptions:
-    """The options of the task for each plane: arrays with the shape of the stack are cut like it."""
-
-    def __init__(self, stack: Stack, options: dict[str, Any]) -> None:
-        given = stack.given_axes if isinstance(stack, ArrayStack) else stack.axes
-        lengths = dict(zip(stack.axes, stack.shape, strict=True))
-        # Masks have no samples of their own.
-        shapes = {tuple(lengths[one] for one in axes): axes for axes in (given.replace("S", ""), given)}
-        self._options = options
-        self._own = {
-            name: ArrayStack(value, shapes[tuple(value.shape)])
-            for name, value in options.items()
-            if isinstance(value, np.ndarray) and value.ndim > 2 and tuple(value.shape) in shapes
-        }
-
-    def of(self, index: Index, channel: Channel) -> dict[str, Any]:
-        """Those of one plane, with the noise of its channel."""
-        options = {**self._options, **{name: each.plane(index) for name, each in self._own.items()}}
-        if channel.noise is None:
-            return options
-        if options.get("data_term", "gaussian") == "gaussian":
-            return {**options, "noise": channel.noise}
-        return {**options, "sigma": ShareOfRange(channel.noise.sigma)}
 
 
 def as_stored(values: np.ndarray, plane: np.ndarray) -> np.ndarray:
@@ -302,6 +263,7 @@ class Course:
 
     survey: Survey
     stack: Stack
+    joint: JointChannels | None = None
     iterations: int = 0
     seconds: float = 0.0
     interrupted: bool = False
@@ -357,11 +319,19 @@ class Course:
                 told["noise"] = describe(channel.noise)
                 told["sigma"] = channel.noise.sigma * channel.width
             channels.append(told)
-        described = {"axes": self.stack.axes, "shape": list(self.stack.shape), "channels": channels}
+        described: dict[str, Any] = {
+            "axes": self.stack.axes,
+            "shape": list(self.stack.shape),
+            "channels": channels,
+        }
+        if self.joint is not None:
+            described["joint"] = self.joint.described()
         return {"stack": described, "input_sha256": self.survey.sha256}
 
 
-def restored_stack(stack: Stack, survey: Survey, planes: Iterable[Plane]) -> StackRestoration:
+def restored_stack(
+    stack: Stack, survey: Survey, planes: Iterable[Plane], joint: JointChannels | None = None
+) -> StackRestoration:
     """A stack restored as an array with the axes of the input.
 
     Parameters
@@ -369,12 +339,15 @@ def restored_stack(stack: Stack, survey: Survey, planes: Iterable[Plane]) -> Sta
     stack : Stack
     survey : Survey
     planes : iterable of Plane
-        All of them, in the order of the axes.
+        All of them, in any order.
+    joint : JointChannels, optional
+        Which channels were denoised together.
     """
-    course, restored = Course(survey, stack), []
+    course, found = Course(survey, stack, joint), {}
     for plane in planes:
         course.add(plane)
-        restored.append(plane.pixels)
+        found[plane.index] = plane.pixels
+    restored = [found[index] for index in stack.indices()]
     axes = stack.counted + ("YXS" if restored[0].ndim == 3 else "YX")
     whole = np.stack(restored).reshape(*stack.lengths, *restored[0].shape)
     if isinstance(stack, ArrayStack):

@@ -181,7 +181,9 @@ class Posed:
         removed = problem.y - image if known is None else (problem.y - image) * known
         return (image + float(grain) * removed).clamp(0, 1)
 
-    def answered(self, image: torch.Tensor, reason: str, seconds: float, **found: Any) -> Restoration:
+    def answered(
+        self, image: torch.Tensor, reason: str, seconds: float, iterations: int = 1, **found: Any
+    ) -> Restoration:
         """The restoration with an image that was found together with those of other planes.
 
         Parameters
@@ -192,12 +194,14 @@ class Posed:
             Why the run ended.
         seconds : float
             How long it took.
+        iterations : int
+            How many steps were made for this plane.
         **found
             What the provenance says beside it.
         """
         ended = {
             "stopped_by": reason,
-            "iterations": 1,
+            "iterations": iterations,
             "seconds_allowed": self.request.seconds,
         }
         restoration = self._as_restoration(self._with_grain(image), self.provenance() | ended | found)

@@ -21,6 +21,7 @@ from zeroshot.depth import depth_of
 from zeroshot.images.raw import is_raw, read_raw
 from zeroshot.images.stack import stack_of
 from zeroshot.images.value_range import say_range
+from zeroshot.joint_channels import check_channels, joint_channels, say_joint
 from zeroshot.memory import keep_large_allocations
 from zeroshot.operators.operator import Operator
 from zeroshot.planes import restored_stack
@@ -66,6 +67,7 @@ def solve(
     axes: str | None = None,
     volume: str | None = None,
     spacing: float | None = None,
+    channels: str = "auto",
     rendering: str = "srgb",
     **options: Any,
 ) -> Restoration:
@@ -133,6 +135,10 @@ def solve(
     spacing : float, optional
         With `volume`: how many pixels two planes are apart. By default what the file says of the lengths of its
         voxels, else 1. Total variation weighs by it.
+    channels : {"auto", "joint", "separate"}
+        Of a stack with an axis C, in denoising and destriping: whether channels that show the same are denoised
+        together, along their principal axes (:mod:`zeroshot.joint_channels`). "auto" does so with those that are
+        expected to gain by it.
     rendering : {"srgb", "linear"}
         What is made of a raw photograph, which "demosaic" and "denoise" take as it is (:mod:`zeroshot.raw`): sRGB by
         the camera's matrix, or its own colours, linear in the light. The result has 16 bits.
@@ -186,12 +192,19 @@ def solve(
             hidden = progress is False or (progress is None and not is_terminal(sys.stderr))
             silent = replace(request, watch=Watch(callbacks=callbacks, progress=False))
             depth = depth_of(stack, volume, spacing, silent, options)
+            apart = check_channels(stack, channels, silent, options, volumes=depth is not None)
             survey = surveyed(stack, task, options, value_range)
+            joint = joint_channels(stack, channels, apart, silent, options, survey)
             say_channels(stack, survey)
-            planes = restored(stack, silent, options, survey, depth, hidden=hidden)
-            return restored_stack(stack, survey, planes)
-        for name, value in (("volume", volume), ("spacing", spacing)):
-            if value is not None:
+            say_joint(joint)
+            planes = restored(stack, silent, options, survey, depth, hidden=hidden, joint=joint)
+            return restored_stack(stack, survey, planes, joint)
+        for name, value, default in (
+            ("volume", volume, None),
+            ("spacing", spacing, None),
+            ("channels", channels, "auto"),
+        ):
+            if value != default:
                 raise OptionError(
                     Argument(name, ...), " goes with a stack, whose axes ", Argument("axes", ...), " names"
                 )

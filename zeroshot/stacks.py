@@ -19,9 +19,12 @@ from zeroshot.depth import Depth, depth_of
 from zeroshot.finished_planes import FinishedPlanes, fingerprint, recorded_threads
 from zeroshot.images import ImageError
 from zeroshot.images.files import check_not_input
-from zeroshot.images.stack import Stack, stack_of
+from zeroshot.images.stack import Index, Stack, stack_of
 from zeroshot.images.stack_writing import check_stack_output, save_planes
+from zeroshot.joint_channels import JointChannels, check_channels, joint_channels, say_joint
+from zeroshot.joint_planes import in_turn
 from zeroshot.locks import locked
+from zeroshot.plane_order import in_order
 from zeroshot.planes import Course, Plane, enlargement, noise_of_channels
 from zeroshot.request import Request
 from zeroshot.solve import resolve_device
@@ -51,6 +54,8 @@ class WrittenStack:
         The level of the noise of each channel, as :attr:`zeroshot.Restoration.sigma` has it.
     noise_in_words : str
         The noise of the channels, where it was estimated.
+    channels_in_words : str
+        Which channels were denoised together, or that none were; empty for a stack that has none.
     stopped_by : str
         Why the runs ended.
     interrupted : bool
@@ -64,6 +69,7 @@ class WrittenStack:
     prior: str
     sigmas: tuple[float | None, ...]
     noise_in_words: str
+    channels_in_words: str
     stopped_by: str
     interrupted: bool
 
@@ -85,6 +91,7 @@ def restore_stack(
     samples: int = 1,
     volume: str | None = None,
     spacing: float | None = None,
+    channels: str = "auto",
     overwrite: bool = False,
     progress: bool | None = None,
     checkpoint: str | Path | None = None,
@@ -101,7 +108,9 @@ def restore_stack(
     ----------
     image : path
         A file that is a stack.
-    task, prior, axes, settings, seconds, seed, device, value_range, tile, overlap, samples, volume, spacing, **options
+    task, prior, axes, settings, seconds, seed, device, value_range, tile, overlap, samples
+        As for :func:`zeroshot.solve`.
+    volume, spacing, channels, **options
         As for :func:`zeroshot.solve`.
     progress : bool, optional
         As for :func:`zeroshot.solve`.
@@ -139,27 +148,30 @@ def restore_stack(
         for other in stack.others:
             check_not_input(path, other)
         depth = depth_of(stack, volume, spacing, request, options)
+        apart = check_channels(stack, channels, request, options, volumes=depth is not None)
         if kept_in is not None:
             held.enter_context(locked(kept_in))
         survey = surveyed(stack, task, options, value_range)
+        joint = joint_channels(stack, channels, apart, request, options, survey)
         finished = None
         if kept_in is not None:
             memory = f"{memory_for_chunks(request.device) / 2**30:g} GiB"
-            run = fingerprint(stack, request, options, survey)
+            run = fingerprint(request, options, Course(survey, stack, joint))
             run["volume"] = None if depth is None else [depth.axis, depth.spacing, memory]
             finished = held.enter_context(FinishedPlanes(kept_in, run, resume=resume))
         say_channels(stack, survey)
-        course = Course(survey, stack)
+        say_joint(joint)
+        course = Course(survey, stack, joint)
         hidden = progress is False or (progress is None and not is_terminal(sys.stderr))
-        planes = _planes(finished, stack, request, options, survey, depth, hidden=hidden)
+        planes = _planes(finished, stack, request, options, survey, depth, joint, hidden=hidden)
         first = next(planes)
         course.add(first)
 
-        def pixels() -> Iterator[np.ndarray]:
-            yield first.pixels
+        def pixels() -> Iterator[tuple[Index, np.ndarray]]:
+            yield first.index, first.pixels
             for plane in planes:
                 course.add(plane)
-                yield plane.pixels
+                yield plane.index, plane.pixels
 
         written = stack.counted + ("YXS" if first.pixels.ndim == 3 else "YX")
         shape = (*stack.lengths, *first.pixels.shape)
@@ -168,7 +180,7 @@ def restore_stack(
             name: one for name, one in course.provenance().items() if name not in ("iterations", "stopped_by")
         }
         save_planes(
-            pixels(),
+            in_order(pixels(), stack.indices(), Path(path).parent),
             written,
             shape,
             first.pixels.dtype,
@@ -191,6 +203,7 @@ def restore_stack(
         str(known["prior"]),
         tuple(course.sigmas.get(channel) for channel in range(stack.channels)),
         noise,
+        "" if joint is None else joint.in_words,
         course.stopped_by,
         course.interrupted,
     )
@@ -203,16 +216,19 @@ def _planes(
     options: dict[str, Any],
     survey: Survey,
     depth: Depth | None,
+    joint: JointChannels | None,
     *,
     hidden: bool,
 ) -> Iterator[Plane]:
     """The planes that an earlier run has finished, then the others, each of which is kept when it is done."""
     count, last = 0, None
     if finished is not None:
-        for last in finished.kept(stack.indices()):
+        for last in finished.kept(in_turn(stack, joint)):
             count += 1
             yield last
-    planes = restored(stack, request, options, survey, depth, hidden=hidden, skipped=count, last=last)
+    planes = restored(
+        stack, request, options, survey, depth, hidden=hidden, skipped=count, last=last, joint=joint
+    )
     for plane in planes:
         if finished is not None:
             finished.add(plane)

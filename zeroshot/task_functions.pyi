@@ -44,6 +44,7 @@ def denoise(
     axes: str | None = None,
     volume: str | None = None,
     spacing: float | None = None,
+    channels: str = "auto",
     rendering: str = "srgb",
 ) -> Restoration: ...
 def destripe(
@@ -75,6 +76,7 @@ def destripe(
     axes: str | None = None,
     volume: str | None = None,
     spacing: float | None = None,
+    channels: str = "auto",
     rendering: str = "srgb",
 ) -> Restoration: ...
 def inpaint(
@@ -106,6 +108,7 @@ def inpaint(
     axes: str | None = None,
     volume: str | None = None,
     spacing: float | None = None,
+    channels: str = "auto",
     rendering: str = "srgb",
 ) -> Restoration: ...
 def sr(
@@ -138,6 +141,7 @@ def sr(
     axes: str | None = None,
     volume: str | None = None,
     spacing: float | None = None,
+    channels: str = "auto",
     rendering: str = "srgb",
 ) -> Restoration: ...
 def colorize(
@@ -169,6 +173,7 @@ def colorize(
     axes: str | None = None,
     volume: str | None = None,
     spacing: float | None = None,
+    channels: str = "auto",
     rendering: str = "srgb",
 ) -> Restoration: ...
 def demosaic(
@@ -199,6 +204,7 @@ def demosaic(
     axes: str | None = None,
     volume: str | None = None,
     spacing: float | None = None,
+    channels: str = "auto",
     rendering: str = "srgb",
 ) -> Restoration: ...
 def deblur(
@@ -230,6 +236,7 @@ def deblur(
     axes: str | None = None,
     volume: str | None = None,
     spacing: float | None = None,
+    channels: str = "auto",
     rendering: str = "srgb",
 ) -> Restoration: ...
 def sharpen(
@@ -261,6 +268,7 @@ def sharpen(
     axes: str | None = None,
     volume: str | None = None,
     spacing: float | None = None,
+    channels: str = "auto",
     rendering: str = "srgb",
 ) -> Restoration: ...
 def jpeg(
@@ -291,6 +299,7 @@ def jpeg(
     axes: str | None = None,
     volume: str | None = None,
     spacing: float | None = None,
+    channels: str = "auto",
     rendering: str = "srgb",
 ) -> Restoration: ...
 def restore(
@@ -321,5 +330,6 @@ def restore(
     axes: str | None = None,
     volume: str | None = None,
     spacing: float | None = None,
+    channels: str = "auto",
     rendering: str = "srgb",
 ) -> Restoration: ...

@@ -26,9 +26,11 @@ from zeroshot.colour import from_opponent, to_opponent
 from zeroshot.deadline import OutOfTime, seconds_left
 from zeroshot.depth import Depth, standing_for
 from zeroshot.images.stack import Index, Stack
+from zeroshot.joint_channels import JointChannels
 from zeroshot.noise import contrasts
 from zeroshot.noise.level_maps import level_weight, levels_of
-from zeroshot.planes import Plane, PlaneOptions, as_stored, plane_of, restored_planes
+from zeroshot.plane_options import PlaneOptions, plane_of
+from zeroshot.planes import Plane, as_stored, restored_planes
 from zeroshot.polling import polling
 from zeroshot.prior import configured_prior
 from zeroshot.request import LATE, NOT_ITS_TURN, Posed, Request
@@ -56,12 +58,13 @@ def restored(
     hidden: bool,
     skipped: int = 0,
     last: Plane | None = None,
+    joint: JointChannels | None = None,
 ) -> Iterator[Plane]:
-    """Each plane in the order of the axes; those that are left after Ctrl-C, or without time, as they were.
+    """Each plane, :func:`~zeroshot.joint_planes.in_turn`; those left after Ctrl-C, or without time, as they were.
 
     Parameters
     ----------
-    stack, request, options, survey, hidden, skipped, last
+    stack, request, options, survey, hidden, skipped, last, joint
         As for :func:`zeroshot.planes.restored_planes`. Planes that are left out are worked on again where a volume
         has others behind them, which depend on them.
     depth : Depth or None
@@ -73,7 +76,9 @@ def restored(
         Where the smallest chunk does not fit into the memory, before any work.
     """
     if depth is None or stack.lengths[stack.counted.index(depth.axis)] == 1:
-        yield from restored_planes(stack, request, options, survey, hidden=hidden, skipped=skipped, last=last)
+        yield from restored_planes(
+            stack, request, options, survey, hidden=hidden, skipped=skipped, last=last, joint=joint
+        )
         return
     at = stack.counted.index(depth.axis)
     before, length, after = stack.lengths[:at], stack.lengths[at], stack.lengths[at + 1 :]

@@ -215,6 +215,8 @@ def _add_run_options(command: Parser, task: Task) -> None:
         help="of a stack: denoise the planes along this axis, Z or T, together (bm3d, nlm, tv, wavelet)")  # fmt: skip
     expert("--spacing", type=values.positive("a positive number of pixels"), metavar="PIXELS",
         help="with --volume: how far planes are apart (default: what the file says, else 1)")  # fmt: skip
+    expert("--channels", choices=["auto", "joint", "separate"], default="auto",
+        help="of a stack: denoise its channels together (default auto: where that is better)")  # fmt: skip
     expert("--linear", action="store_true",
         help="of a raw photograph: write the camera's colours, linear in the light, instead of sRGB")  # fmt: skip
     expert("--tile", type=values.tile, default="auto", metavar="PIXELS",

@@ -20,9 +20,12 @@ from zeroshot.words import counted
 def goes_by_regions(options: argparse.Namespace) -> bool:
     """Whether the input is a Zarr store whose planes are too large, or that several processes are to share.
 
-    One that is restored as a volume is not: it is cut into boxes by one process.
+    One that is restored as a volume is not: it is cut into boxes by one process. Nor is one whose channels are to be
+    joint: parts know nothing of those of other channels.
     """
-    if len(options.inputs) != 1 or not is_zarr(options.inputs[0]) or options.volume is not None:
+    if len(options.inputs) != 1 or not is_zarr(options.inputs[0]):
+        return False
+    if options.volume is not None or options.channels == "joint":
         return False
     from zeroshot.regions import LOCAL_TASKS, is_large, windows_of
 

@@ -236,6 +236,7 @@ def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int
         rendering="linear" if options.linear else "srgb",
         volume=options.volume,
         spacing=options.spacing,
+        channels=options.channels,
         **_told(options),
     )
     with interruption():  # Ctrl-C comes too late now to lose the work
@@ -291,7 +292,7 @@ def _restore_stack(options: argparse.Namespace, source: Path, output: Path, *, o
     checkpoint = files.checkpoint_of(output)
     told = {**_told(options), "axes": options.axes, "samples": options.samples}
     told |= {"checkpoint": checkpoint, "resume": options.resume}
-    told |= {"volume": options.volume, "spacing": options.spacing}
+    told |= {"volume": options.volume, "spacing": options.spacing, "channels": options.channels}
     written = restore_stack(source, options.command, output, options.prior, overwrite=overwrite, **told)
     if written.interrupted:
         can_resume = checkpoint.exists() and not options.is_piped
@@ -303,12 +304,14 @@ def _restore_stack(options: argparse.Namespace, source: Path, output: Path, *, o
         facts: dict[str, Any] = {"task": options.command, "prior": written.prior, "sigma": written.sigmas}
         facts |= {"shape": written.shape, "axes": written.axes}
         facts |= {"iterations": written.iterations, "noise": written.noise_in_words}
+        facts |= {"channels": written.channels_in_words} if written.channels_in_words else {}
         facts |= {"seconds": round(written.seconds, 3), "stopped_by": written.stopped_by}
         say(json.dumps({"input": str(source), "output": str(output), **facts}, ensure_ascii=False))
     elif not options.quiet:
         size = " × ".join(map(str, written.shape))
         noise = f", {written.noise_in_words}" if written.noise_in_words else ""
-        say(f"{output}: {size} ({written.axes}) in {written.seconds:.1f} s{noise}; {written.stopped_by}")
+        how = f", {written.channels_in_words}" if written.channels_in_words else ""
+        say(f"{output}: {size} ({written.axes}) in {written.seconds:.1f} s{noise}{how}; {written.stopped_by}")
     return 0
 
 

@@ -1,0 +1,285 @@
+"""Whether the channels of a stack are denoised together, and which: found before the first plane is restored.
+
+What the channels of a place have in common is found in all of them. With their noise brought to one level they are
+turned to their principal axes, each of which is denoised as a plane is, and turned back (Lee, Woodyatt and Berman 1990
+turn spectral bands in that way). It is done where an unbiased estimate of the error says that it is better, made on
+some parts of the stack (:mod:`zeroshot.patches.channel_axes`): channels that show different things stay apart.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from zeroshot.checks import is_number
+from zeroshot.data_terms import Gaussian, Poisson
+from zeroshot.images import Picture
+from zeroshot.images.stack import Index, Stack
+from zeroshot.noise import NoiseModel
+from zeroshot.notes import note
+from zeroshot.patches.channel_axes import ChannelAxes, axes_of, detail_of
+from zeroshot.plane_options import PlaneOptions, is_empty
+from zeroshot.problem import Problem
+from zeroshot.request import Request
+from zeroshot.spelling import Argument, OptionError, OptionWarning, Part
+from zeroshot.survey import Survey, picture_of
+from zeroshot.tasks import make_problem
+from zeroshot.words import counted
+
+#: What channels may be asked to be.
+CHOICES = ("auto", "joint", "separate")
+#: The tasks whose planes are what is sought and noise, and nothing else.
+TASKS = ("denoise", "destripe")
+#: The most values of all channels of a place, which take some 24 bytes each.
+LARGEST_PLACE = 2**27
+#: So many parts of the stack are looked at, of so many rows and columns; and where in a plane each of them lies.
+_PARTS, _SIDE = 6, 256
+_PLACES = ((0.5, 0.5), (0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.0))
+#: The most values of detail that axes are found on, of blocks spread over these parts.
+_MOST_DETAIL = 3_000_000
+_APART = "nothing is to be gained by denoising them together, or their noise is not independent"
+
+
+@dataclass(frozen=True, eq=False)
+class JointChannels:
+    """What was found of the channels of a stack.
+
+    Attributes
+    ----------
+    found : ChannelAxes or None
+        Those that are denoised together; None: each by itself.
+    reason : str
+        Why each by itself; empty where some are denoised together.
+    """
+
+    found: ChannelAxes | None
+    reason: str = ""
+
+    def described(self) -> dict[str, Any]:
+        """For the provenance, JSON-able."""
+        if self.found is None:
+            return {"together": [], "reason": self.reason}
+        return {
+            "together": list(self.found.together),
+            "axes": self.found.axes.tolist(),
+            "expected_gain": [round(gain, 3) for gain in self.found.gains],
+        }
+
+    @property
+    def in_words(self) -> str:
+        """How the channels were restored, with what that is expected to gain."""
+        if self.found is None:
+            return "each channel by itself"
+        return f"{_named(self.found.together)} together (expected to gain {self.found.mean_gain:.1f} dB)"
+
+
+def check_channels(
+    stack: Stack, channels: Any, request: Request, options: dict[str, Any], *, volumes: bool
+) -> str | None:
+    """Why channels are restored each by itself whatever they show; None where they may be denoised together.
+
+    Parameters
+    ----------
+    stack : Stack
+    channels : {"auto", "joint", "separate"}
+    request : Request
+    options : dict
+        Of the task.
+    volumes : bool
+        Whether planes are restored as volumes.
+
+    Raises
+    ------
+    OptionError
+        In one line, where it is no such word, or they were asked to be together and cannot be.
+    """
+    if channels not in CHOICES:
+        raise OptionError(
+            Argument("channels"), f" must be one of {', '.join(map(repr, CHOICES))}, got {channels!r}"
+        )
+    if channels == "separate":
+        return "that was asked for"
+    hindrance = _hindrance(stack, request, options, volumes=volumes)
+    if hindrance is None:
+        return None
+    if channels == "joint":
+        raise OptionError(Argument("channels", "joint"), " ", *hindrance)
+    return "".join(map(str, hindrance))
+
+
+def _hindrance(
+    stack: Stack, request: Request, options: dict[str, Any], *, volumes: bool
+) -> tuple[Part, ...] | None:
+    if stack.channels == 1:
+        return (f"goes with a stack of several channels, an axis C, not with {stack.axes}",)
+    if len(stack.plane_shape) == 3:
+        return (f"goes with channels of grey planes, not of colours ({stack.axes})",)
+    if request.task not in TASKS:
+        return (f"goes with the tasks {' and '.join(map(repr, TASKS))}, not {request.task!r}",)
+    if stack.channels * math.prod(stack.plane_shape) > LARGEST_PLACE:
+        return (f"holds all channels of a place, here more than {LARGEST_PLACE / 1e6:.0f} million values",)
+    term = options.get("data_term", "gaussian")
+    known = term in ("gaussian", "poisson") if isinstance(term, str) else isinstance(term, Gaussian | Poisson)
+    if not known:
+        return ("goes with ", Argument("data_term", "gaussian"), " and 'poisson'")
+    sigma = options.get("sigma")
+    if sigma is not None and not is_number(sigma):
+        return ("takes noise of one level in each channel, not an image of levels",)
+    if volumes:
+        return ("is done plane by plane: leave out ", Argument("volume", ...))
+    if request.watch.callbacks:
+        return ("has no image of a plane to watch: leave out callbacks=…",)
+    return None
+
+
+def joint_channels(
+    stack: Stack,
+    channels: str,
+    hindrance: str | None,
+    request: Request,
+    options: dict[str, Any],
+    survey: Survey,
+) -> JointChannels | None:
+    """What is to be done with the channels; None for a stack that has none.
+
+    Parameters
+    ----------
+    stack : Stack
+    channels : {"auto", "joint", "separate"}
+        "joint" turns all of them whose noise is known, whatever that is expected to gain.
+    hindrance : str or None
+        What :func:`check_channels` has said.
+    request, options, survey
+        As for :func:`zeroshot.planes.restored_planes`.
+
+    Raises
+    ------
+    OptionError
+        Where they were asked to be together, and the stack has no part to find their axes on.
+    """
+    if stack.channels == 1:
+        return None
+    if hindrance is not None:
+        return JointChannels(None, hindrance)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what there is to say of the noise is said of the planes
+        numbers, detail = _sampled(stack, options, survey, request.task)
+    found = None if detail is None else axes_of(detail, always=channels == "joint")
+    if found is None and channels == "joint":
+        what = "too few pixels of two channels are known, and noisy, to find what they have in common"
+        raise OptionError(Argument("channels", "joint"), f": {what}")
+    if found is None:
+        return JointChannels(None, _APART)
+    together = tuple(numbers[one] for one in found.together)
+    return JointChannels(ChannelAxes(together, found.axes, found.gains))
+
+
+def say_joint(joint: JointChannels | None) -> None:
+    """Tell the user of channels that are denoised together."""
+    if joint is not None and joint.found is not None:
+        told = (
+            f"{_named(joint.found.together)} are denoised together, which is expected to gain "
+            f"{joint.found.mean_gain:.1f} dB; "
+        )
+        note(OptionWarning(told, Argument("channels", "separate"), " keeps them apart"))
+
+
+def _named(channels: tuple[int, ...]) -> str:
+    first, last = channels[0], channels[-1]
+    if last - first + 1 == len(channels) > 2:
+        return f"channels {first} to {last}"
+    return f"channels {', '.join(map(str, channels[:-1]))} and {last}"
+
+
+# --- planes with noise of level 1 ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Whitened:
+    """A plane whose noise has the level 1 everywhere.
+
+    Attributes
+    ----------
+    values : torch.Tensor
+        (H, W).
+    level : float
+        By what they were divided.
+    noise : NoiseModel or None
+        What the noise was before that, where it is not white.
+    """
+
+    values: torch.Tensor
+    level: float
+    noise: NoiseModel | None
+
+
+def whitened(problem: Problem, picture: Picture) -> Whitened | None:
+    """A measured grey plane with noise of level 1; None where it is not all known, or has no such noise."""
+    if picture.visible is not None or not problem.is_denoising:
+        return None
+    if problem.sigma_map is not None or tuple(problem.y.shape[:2]) != (1, 1):
+        return None
+    values, level = problem.stabilised()
+    noise = problem.coloured_noise()
+    if noise is not None:
+        level = noise.sigma
+        if noise.rows or noise.columns or noise.impulses:
+            return None
+    if not level > 0:
+        return None
+    return Whitened(values[0, 0] / level, level, noise)
+
+
+def _sampled(
+    stack: Stack, options: dict[str, Any], survey: Survey, task: str
+) -> tuple[list[int], torch.Tensor | None]:
+    """Which channels have noise that is known, and the detail of some parts of the stack in these."""
+    own, parts, at = PlaneOptions(stack, options), [], stack.counted.index("C")
+    strength = float(options.get("strength") or 1.0)
+    channels = list(range(stack.channels))
+    for place, rows, columns in _places(stack):
+        planes: dict[int, torch.Tensor] = {}
+        for channel in channels:
+            index = (*place[:at], channel, *place[at:])
+            plane, found = stack.plane(index)[rows, columns], survey.channels[channel]
+            if is_empty(plane, None):
+                continue
+            told = own.of(index, found)
+            picture = picture_of(plane, found)
+            seen = whitened(make_problem(task, picture, told)[0], picture)
+            if seen is not None:
+                planes[channel] = seen.values * strength
+        parts.append(planes)
+    # What a channel shows in none of the parts is known of none of it; a part in which others are unknown is left out.
+    shown = [one for one in channels if any(one in planes for planes in parts)]
+    whole = [planes for planes in parts if all(one in planes for one in shown)]
+    if len(shown) < 2 or not whole:
+        return shown, None
+    detail = torch.cat([detail_of(torch.stack([planes[one] for one in shown])) for planes in whole], dim=2)
+    step = math.ceil(detail.numel() / _MOST_DETAIL)
+    return shown, detail[..., ::step]
+
+
+def _places(stack: Stack) -> list[tuple[Index, slice, slice]]:
+    """The parts that are looked at: where along the axes other than C, and which rows and columns."""
+    others = [length for axis, length in zip(stack.counted, stack.lengths, strict=True) if axis != "C"]
+    count = math.prod(others)
+    height, width = stack.plane_shape[:2]
+    chosen: dict[tuple[Index, int, int], tuple[Index, slice, slice]] = {}
+    for number, (down, along) in enumerate(_PLACES[:_PARTS]):
+        which = int((number + 0.5) * count / _PARTS)
+        place = next(itertools.islice(itertools.product(*map(range, others)), which, None))
+        top, left = int(down * max(0, height - _SIDE)), int(along * max(0, width - _SIDE))
+        chosen[(place, top, left)] = (place, slice(top, top + _SIDE), slice(left, left + _SIDE))
+    return list(chosen.values())
+
+
+def say_apart(count: int) -> None:
+    """Tell the user of planes that were restored by themselves though others of their channels were not."""
+    if count:
+        note(f"{counted(count, 'plane')} with unknown values or other noise were denoised by themselves")
