@@ -54,7 +54,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """Look no more for what can be thrown away among all that was collected, which stays until the end."""
-    gc.collect()
     gc.freeze()
 
 
