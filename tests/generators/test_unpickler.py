@@ -241,7 +241,7 @@ def test_every_byte_of_a_real_file_may_be_wrong(shared):
     content = bytearray((shared / "oracles" / "generators" / "stylegan3r_32.pkl").read_bytes())
     draw = np.random.default_rng(0)
     refused = 0
-    for _ in range(150):
+    for _ in range(60):
         bent = bytearray(content)
         for place in draw.integers(0, 6000, size=3):
             bent[place] = draw.integers(256)
@@ -249,4 +249,4 @@ def test_every_byte_of_a_real_file_may_be_wrong(shared):
             read_pickle(bytes(bent))
         except UnsafePickleError:
             refused += 1
-    assert refused > 30
+    assert refused > 12
