@@ -67,11 +67,20 @@ format: $(VENV)/.installed-dev
 
 # One thread a process: two processes of two threads each would fight over two cores. Files in their order, which ends
 # with quick ones: by the number of their tests, those of few long tests would come last, and one process wait for them.
-test: lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+# The checks of `make lint` are made meanwhile, and what they say comes last.
+test: $(VENV)/.installed-dev
+	$(MAKE) --no-print-directory lint >$(VENV)/lint.txt 2>&1 & lint=$$!; trap "kill $$lint 2>/dev/null" EXIT; \
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder; tests=$$?; \
+	wait $$lint; lint=$$?; cat $(VENV)/lint.txt; trap - EXIT; \
+	test $$tests = 0 || echo "make test: tests have failed"; \
+	test $$lint = 0 || echo "make test: what make lint checks has failed"; \
+	test $$tests$$lint = 00
 
 test-slow: lint
 	$(BIN)/pytest -q -m slow
+
+# Every process that a test starts would compile the package anew, and each of pytest's own all tests.
+test test-slow test-random: export PYTHONDONTWRITEBYTECODE :=
 
 # Three random orders (SEED=7 for others): on one process, on two, and with another process keeping a core busy.
 SEED ?= 1

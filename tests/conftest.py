@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import random
@@ -49,6 +50,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             return random.Random(f"{seed} {name}").random()
 
         items.sort(key=lambda item: (drawn(str(item.path)), str(item.path), drawn(item.nodeid)))
+
+
+def pytest_collection_finish() -> None:
+    """Look no more for what can be thrown away among all that was collected, which stays until the end."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="package")

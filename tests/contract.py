@@ -318,7 +318,7 @@ class PriorContract:
 
     # --- what a change of the measurement does ---
 
-    @pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
+    @pytest.mark.parametrize("level", [0.0, 0.3, pytest.param(1.0, marks=pytest.mark.slow)])
     def test_a_constant_image_stays_what_it_is(self, case: PriorCase, level: float) -> None:
         if case.constant_tolerance is None:
             return
@@ -329,7 +329,7 @@ class PriorContract:
         image = case.run(problem).image
         torch.testing.assert_close(image, truth, rtol=0, atol=case.constant_tolerance)
 
-    @pytest.mark.parametrize("scale", [1 / 16, 0.5])
+    @pytest.mark.parametrize("scale", [1 / 16, pytest.param(0.5, marks=pytest.mark.slow)])
     def test_scaling_a_measurement_and_its_noise_scales_the_result(
         self, case: PriorCase, scale: float
     ) -> None:

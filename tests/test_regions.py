@@ -88,7 +88,7 @@ def test_several_processes_and_a_run_that_was_cut_give_the_same(
     source = tmp_path / "big.zarr"
     store(source, (2, 70, 130))
     whole, cut = tmp_path / "whole.zarr", tmp_path / "cut.zarr"
-    words = ["denoise", source, "--axes", "CYX", "--prior", "tv", "--quiet"]
+    words = ["denoise", source, "--axes", "CYX", "--prior", "tv", "--quiet", "--set", "iterations=30"]
     assert run([*words, "-o", whole], capsys)[0] == 0
     restore = engine.Regions.restore
 

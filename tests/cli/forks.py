@@ -7,6 +7,7 @@ a shell starts; what a command does before it has loaded anything is tested by f
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -27,9 +28,13 @@ _LOADED = (
     "zeroshot.cli.parser",
     "zeroshot.cli.restore",
     "zeroshot.solve",
+    "zeroshot.operators.jpeg_compression",
+    "zeroshot.priors.self_similarity.bm3d.bm3d",
     "zeroshot.priors.sparse.dct",
     "zeroshot.priors.total_variation.tv",
     "zeroshot.priors.untrained.deep_image_prior",
+    "zeroshot.tasks.cleaning",
+    "zeroshot.tasks.posing",
 )
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
@@ -142,6 +147,7 @@ def main() -> int:
     """Serve until nobody asks any more; in a fork, the exit code of the command."""
     for name in _LOADED:
         importlib.import_module(name)
+    gc.freeze()  # or each fork would touch, and so copy, all that is shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the test
     order = _next_order(socket.socket(fileno=int(sys.argv[1])))
     if order is None:

@@ -25,24 +25,41 @@ from zeroshot.cli.batch import over_images
 from zeroshot.cli.cluster import Cluster
 
 distributed = pytest.importorskip("distributed", reason="clusters need the extra cluster")
+from distributed.utils import get_mp_context  # noqa: E402
 
 # Sockets and loops of Dask's are closed after the test, when they are collected.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def cluster() -> Iterator[Any]:
     """A scheduler with two workers, which the tests of this file share."""
     import dask
 
-    # A worker that dies three times with an image has died of it; once is enough for a test.
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
-        distributed.LocalCluster(
+    settings = {
+        # A worker that dies three times with an image has died of it; once is enough for a test.
+        "distributed.scheduler.allowed-failures": 1,
+        # Workers, and those that come for the ones that died, are forks of a process that has loaded all of it.
+        "distributed.worker.multiprocessing-method": "forkserver",
+    }
+    with dask.config.set(settings):
+        get_mp_context().set_forkserver_preload(
+            ["distributed", "torch", "zeroshot.cli.cluster", "zeroshot.solve"]
+        )
+        with distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
-        ) as workers,
-    ):
-        yield workers.scheduler_address
+        ) as workers:
+            yield workers
+
+
+@pytest.fixture
+def address(cluster: Any) -> str:
+    """That of the scheduler, when others have come for the workers that a test before has killed."""
+    end = time.monotonic() + 120
+    while len(cluster.scheduler.workers) < 2:
+        assert time.monotonic() < end, "no worker has come for one that died"
+        time.sleep(0.02)
+    return cluster.scheduler_address
 
 
 def over(address: str, folder: Path, names: list[str]) -> int:

@@ -24,7 +24,8 @@ from tests.fuzz.judging import Case, command, quiet
 _RUNS = {
     "tv": ["denoise", "--prior", "tv", "--sigma", "10", "--set", "iterations=12"],
     "wavelet": ["sr", "--prior", "wavelet", "--scale", "2", "--set", "iterations=8"],
-    "pnp": ["deblur", "--prior", "pnp", "--kernel", "gaussian=1", "--sigma", "5", "--set", "iterations=8"],
+    "pnp": ["deblur", "--prior", "pnp", "--kernel", "gaussian=1", "--sigma", "5", "--set", "iterations=8",
+        "--set", "denoiser=dct"],
     "dip": ["denoise", "--prior", "dip", "--sigma", "10", "--set", "iterations=8", "--set", "channels=4",
         "--set", "guide=none"],
     "samples": ["denoise", "--prior", "dip", "--sigma", "10", "--set", "iterations=4", "--set", "channels=4",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 import os
 import pickle
 import resource
 import struct
 import subprocess
-import sys
 import zipfile
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -185,15 +186,23 @@ def test_doubling_references_stay_small():
         found = found[0]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a process that may crash")
 def test_deep_nesting_is_refused_or_read_but_never_crashes():
     content = b"\x80\x04" + b"(" * 50_000 + b"t" * 50_000 + b"."
-    script = (
-        "import sys; from zeroshot.generators.formats import UnsafePickleError, read_pickle\n"
-        "try:\n    read_pickle(sys.stdin.buffer.read())\nexcept UnsafePickleError as error:\n    print(error)\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", script], input=content, capture_output=True, check=False)
-    assert ended.returncode == 0, ended.stderr.decode()[-500:]
-    assert b"nests its objects too deeply" in ended.stdout
+    answers, answer = multiprocessing.Pipe(duplex=False)
+    child = multiprocessing.get_context("fork").Process(target=refuse, args=(content, answer))
+    child.start()
+    answer.close()
+    assert "nests its objects too deeply" in answers.recv()
+    child.join()
+    assert child.exitcode == 0
+
+
+def refuse(content: bytes, answer: Connection) -> None:
+    try:
+        read_pickle(content)
+    except UnsafePickleError as error:
+        answer.send(str(error))
 
 
 @pytest.mark.parametrize("dtype", [object, np.dtype([("a", "f4")]), "S5", "U5", "M8[s]"])
@@ -241,7 +250,7 @@ def test_every_byte_of_a_real_file_may_be_wrong(shared):
     content = bytearray((shared / "oracles" / "generators" / "stylegan3r_32.pkl").read_bytes())
     draw = np.random.default_rng(0)
     refused = 0
-    for _ in range(150):
+    for _ in range(60):
         bent = bytearray(content)
         for place in draw.integers(0, 6000, size=3):
             bent[place] = draw.integers(256)
@@ -249,4 +258,4 @@ def test_every_byte_of_a_real_file_may_be_wrong(shared):
             read_pickle(bytes(bent))
         except UnsafePickleError:
             refused += 1
-    assert refused > 30
+    assert refused > 12

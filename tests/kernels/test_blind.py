@@ -58,7 +58,7 @@ def test_a_path_is_found():
     assert found.kernel.sum() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("sigma", [1.2, 2.0])
+@pytest.mark.parametrize("sigma", [pytest.param(1.2, marks=pytest.mark.slow), 2.0])
 def test_a_lens_is_found(sigma):
     truth = np.outer(kernels.gaussian(sigma), kernels.gaussian(sigma))
     found = blur_kernel(blurred(truth))

@@ -83,7 +83,7 @@ SETTINGS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "selfdeblur": (
         "selfdeblur",
         "deblur",
-        {"channels": (6, 6), "hidden": 20, "iterations": 6, "warm_up": 1, "finish": "tv"},
+        {"channels": (6, 6), "hidden": 20, "iterations": 6, "warm_up": 1, "finish": "wavelet"},
     ),
     "unsupervised_wiener": ("unsupervised_wiener", "deblur", {}),
     "wiener": ("wiener", "deblur", {}),
