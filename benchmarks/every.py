@@ -58,6 +58,9 @@ BENCHMARKS = {
     "volumes": Benchmark(
         "benchmarks.volume_filters", "", "--depth 12 --side 48 --sigmas 25", "bm4d and nlm in volumes and by planes"
     ),
+    "channels": Benchmark(
+        "benchmarks.channels", "--priors wavelet", "--priors wavelet --step 12", "channels of stacks, joint and apart"
+    ),
     "stopping": Benchmark("benchmarks.stopping", "", "", "what stopping rules cost"),
     "noise": Benchmark(
         "benchmarks.noise_estimate",
