@@ -21,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-FAST = "--prior tv --quiet"
+FAST = "--prior tv --set iterations=20 --quiet"
 
 
 @pytest.mark.parametrize(

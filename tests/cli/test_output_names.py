@@ -13,7 +13,7 @@ import zeroshot
 from tests.cli.commands import run
 from zeroshot.cli.output_names import folder_beside, output_beside, outputs_beside
 
-FAST = ["--prior", "tv", "--quiet"]
+FAST = ["--prior", "tv", "--set", "iterations=20", "--quiet"]
 
 
 @pytest.fixture

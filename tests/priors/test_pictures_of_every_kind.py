@@ -33,6 +33,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "dip": {"iterations": 150, "channels": 32, "scales": 4},
     "ksvd": {"sweeps": 4, "training": 8000},
     "gsr": {"iterations": 10},
+    "tgv": {"iterations": 400},
 }
 #: Those whose time goes with the number of channels.
 OF_PATCHES = ("gsr", "ksvd", "ncsr", "nnm", "red", "wnnm")
@@ -175,9 +176,8 @@ def test_arrays_of_two_or_four_channels_are_restored_in_what_is_measured(channel
     "name",
     [
         "bm3d",
-        "tv",
         "wavelet",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("ncsr", "gsr", "wnnm", "red")),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("tv", "ncsr", "gsr", "wnnm", "red")),
     ],
 )
 @pytest.mark.parametrize("scale", [2, *(pytest.param(scale, marks=pytest.mark.slow) for scale in (3, 4))])
@@ -185,11 +185,11 @@ def test_arrays_of_two_or_four_channels_are_restored_in_what_is_measured(channel
     "level", [1.0, *(pytest.param(level, marks=pytest.mark.slow) for level in (0.8, 0.1))]
 )
 def test_flat_areas_stay_flat_when_enlarged(name: str, scale: int, level: float) -> None:
-    picture = torch.full((1, 1, 48, 48), level)
-    picture[..., 4:20, 4:20] = 0.4
+    picture = torch.full((1, 1, 36, 36), level)
+    picture[..., 4:12, 4:12] = 0.4
     picture[..., :4, :] = 0
     problem = Problem(picture, Downsample(scale), sigma=0.0, task="sr")
-    flat = solved(problem, name)[..., 32 * scale :, 32 * scale :]
+    flat = solved(problem, name)[..., 24 * scale :, 24 * scale :]
     # The wavelets ring a little, as wide as they are.
     assert (flat - level).abs().max() <= (2.5 if name == "wavelet" else 1.0) / 255
 
@@ -217,7 +217,7 @@ def test_noise_on_known_pixels_goes_as_well(name: str) -> None:
 
 
 def test_red_sharpens_as_before() -> None:
-    truth = crop("camera")
+    truth = crop("camera")[..., :64, :64]
     blurred = with_noise(Blur.gaussian(1.5)(truth), 2 / 255)
     problem = Problem(blurred, Blur.gaussian(1.5), sigma=2 / 255, task="deblur")
     assert decibels(solved(problem, "red"), truth) >= decibels(problem.initial(), truth) + 2
@@ -236,7 +236,7 @@ def test_red_sharpens_as_before() -> None:
 @pytest.mark.parametrize("channels", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_known_pixels_of_inpainting_come_back_to_the_bit(name: str, channels: int) -> None:
     random = np.random.default_rng(0)
-    image = random.random((24, 26, channels)).astype(np.float32)
+    image = random.random((16, 18, channels)).astype(np.float32)
     known = random.random(image.shape[:2]) < 0.6
     settings = {**QUICK.get(name, {}), **({"iterations": 5} if name == "dip" else {})}
     result = zeroshot.solve(image, "inpaint", name, mask=known, settings=settings, progress=False)
