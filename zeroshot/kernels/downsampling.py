@@ -33,8 +33,9 @@ LONGEST = 4.2
 ROUND = 1.12
 #: How probable bicubic is before the picture is seen.
 BICUBIC = 0.5
-#: By how much a nat of the spectrum counts: pictures depart from the power law in many neighbouring waves at once.
-TEMPER = 0.035
+#: By how much a nat of a spectrum counts, divided by √n where it is the mean of n periodograms: pictures depart from
+#: the power law in many neighbouring waves at once, and in windows of the same scene alike.
+TEMPER = 0.07
 #: A kernel is right where it loses less than that, in dB; the confidence is the probability that it is.
 TOLERATED = 0.5
 #: A wave is heard above the noise where its power is that many times its own.
@@ -111,7 +112,7 @@ def gaussian_kernel(covariance: np.ndarray, scale: int) -> np.ndarray:
     return weights / weights.sum()
 
 
-class _Gaussian(NamedTuple):
+class Gaussian(NamedTuple):
     """Standard deviations along its axes in small pixels, and the angle of the long one downwards from right."""
 
     across: float
@@ -125,19 +126,19 @@ class _Gaussian(NamedTuple):
         axes = np.array([[-sine, cosine], [cosine, sine]])
         return (axes * np.square([self.across, self.along])) @ axes.T
 
-    def neighbours(self, step: float) -> list[_Gaussian]:
+    def neighbours(self, step: float) -> list[Gaussian]:
         """Itself and those whose axes are longer and shorter by a factor and turned."""
         steps = (-step, 0.0, step)
         # An angle in radians counts as a relative difference of the axes.
         return [
-            _Gaussian(self.across * math.exp(first), self.along * math.exp(second), self.turn + 2.5 * third)
+            Gaussian(self.across * math.exp(first), self.along * math.exp(second), self.turn + 2.5 * third)
             for first in steps
             for second in steps
             for third in steps
         ]
 
 
-class _Belief(NamedTuple):
+class Belief(NamedTuple):
     """The kernels that may have been, what they do to each frequency, and how probable each is."""
 
     loss: RestorationLoss
@@ -149,7 +150,7 @@ class _Belief(NamedTuple):
         """The loss that is expected of kernels of these responses, in dB."""
         return self.loss.decibels(used, self.responses) @ self.probabilities
 
-    def best(self) -> tuple[_Gaussian, float]:
+    def best(self) -> tuple[Gaussian, float]:
         """The Gaussian by which the least is lost, and how much that is."""
         candidates = _family()
         best, least = candidates[0], math.inf
@@ -160,23 +161,23 @@ class _Belief(NamedTuple):
         return best, least
 
 
-def _family() -> list[_Gaussian]:
+def _family() -> list[Gaussian]:
     """The Gaussians that are weighed: round ones, then long ones at all angles."""
     long = (
-        _Gaussian(across, along, math.pi * turn / ANGLES)
+        Gaussian(across, along, math.pi * turn / ANGLES)
         for index, along in enumerate(WIDTHS)
         for across in WIDTHS[:index]
         if along <= LONGEST * across
         for turn in range(ANGLES)
     )
-    return [*(_Gaussian(width, width) for width in WIDTHS), *long]
+    return [*(Gaussian(width, width) for width in WIDTHS), *long]
 
 
-def _covariances(gaussians: list[_Gaussian]) -> np.ndarray:
+def _covariances(gaussians: list[Gaussian]) -> np.ndarray:
     return np.stack([gaussian.covariance for gaussian in gaussians])
 
 
-def _prior(gaussians: list[_Gaussian]) -> np.ndarray:
+def _prior(gaussians: list[Gaussian]) -> np.ndarray:
     """Their probabilities where the axes have any standard deviation alike, on the grid of its logarithms."""
     weights = [
         gaussian.across * gaussian.along * (1 if gaussian.across == gaussian.along else 2 / ANGLES)
@@ -185,22 +186,22 @@ def _prior(gaussians: list[_Gaussian]) -> np.ndarray:
     return np.array(weights) / sum(weights)
 
 
-def _belief(spectrum: Spectrum, scale: int) -> _Belief:
+def _belief(spectrum: Spectrum, scale: int) -> Belief:
     """What the spectrum says of bicubic and of the Gaussians."""
     family, loss = _family(), RestorationLoss(scale)
     covariances = _covariances(family)
     transfers = [spectrum.waves.log_bicubic(scale), spectrum.waves.log_gaussians(covariances)]
     misfits, exponents = spectrum.misfits(np.concatenate(transfers), scale)
     prior = np.concatenate([[BICUBIC], (1 - BICUBIC) * _prior(family)])
-    nats = np.log(prior) - TEMPER * misfits
+    nats = np.log(prior) - TEMPER / math.sqrt(spectrum.averaged) * misfits
     likely = nats > nats.max() + math.log(_NEGLIGIBLE)
     probabilities = np.exp(nats[likely] - nats.max())
     responses = np.concatenate([loss.bicubic(), loss.gaussians(covariances)])[likely]
     exponent = float(exponents[nats.argmax()])
-    return _Belief(loss, responses, probabilities / probabilities.sum(), exponent)
+    return Belief(loss, responses, probabilities / probabilities.sum(), exponent)
 
 
-def _chosen(belief: _Belief, scale: int, heard: int) -> KernelEstimate:
+def _chosen(belief: Belief, scale: int, heard: int) -> KernelEstimate:
     best, least = belief.best()
     of_bicubic = float(belief.expected(belief.loss.bicubic())[0])
     across, along = sorted((scale * best.across, scale * best.along))

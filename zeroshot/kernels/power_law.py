@@ -29,7 +29,7 @@ from zeroshot.operators import kernels
 #: The exponent α of natural scenes, and how far that of a picture may be from it for the price of half a nat.
 EXPONENT, EXPONENT_SPREAD = 2.15, 0.06
 #: Variance, in pixels of the large image, by which lenses blur along either axis: that of edges as sharp as they get.
-LENS_VARIANCE = 0.25
+LENS_VARIANCE = 0.1
 #: Directions that have a power of their own.
 DIRECTIONS = 12
 #: Below that many radians a pixel the spectrum is that of the window and of what the picture shows.
