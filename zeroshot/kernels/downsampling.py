@@ -33,9 +33,14 @@ LONGEST = 4.2
 ROUND = 1.12
 #: How probable bicubic is before the picture is seen.
 BICUBIC = 0.5
+#: Variances in pixels² of the large image by which the scene may have been softer than lenses make it where it was
+#: bicubic, one as probable as another: what is soft under bicubic looks like what is sharp under a Gaussian.
+SOFTNESS = (0.0, 0.4, 0.8, 1.2)
 #: By how much a nat of a spectrum counts, divided by √n where it is the mean of n periodograms: pictures depart from
 #: the power law in many neighbouring waves at once, and in windows of the same scene alike.
 TEMPER = 0.07
+#: How many dB a Gaussian must be expected to lose less than bicubic, by which most small pictures are made.
+LEAST_GAIN = 0.05
 #: A kernel is right where it loses less than that, in dB; the confidence is the probability that it is.
 TOLERATED = 0.5
 #: A wave is heard above the noise where its power is that many times its own.
@@ -52,7 +57,7 @@ def downsampling_kernel(y: torch.Tensor, scale: int, sigma: float | None = None)
 
     It minimises the loss that is expected, ``Σ_K p(K | y) 10 log₁₀ (E(K̂, K) / E(K, K))`` dB, over the Gaussians K̂ and
     bicubic, E being the squared error of a restoration. Bicubic, the kind "none", is what is left where the picture
-    tells too little, or where no Gaussian is expected to lose less.
+    tells too little, or where no Gaussian is expected to lose clearly less.
 
     Parameters
     ----------
@@ -190,13 +195,16 @@ def _belief(spectrum: Spectrum, scale: int) -> Belief:
     """What the spectrum says of bicubic and of the Gaussians."""
     family, loss = _family(), RestorationLoss(scale)
     covariances = _covariances(family)
-    transfers = [spectrum.waves.log_bicubic(scale), spectrum.waves.log_gaussians(covariances)]
+    waves = spectrum.waves
+    squared = (waves.across**2 + waves.down**2) / scale**2
+    as_bicubic = [waves.log_bicubic(scale) - softness * squared for softness in SOFTNESS]
+    transfers = [*as_bicubic, waves.log_gaussians(covariances)]
     misfits, exponents = spectrum.misfits(np.concatenate(transfers), scale)
-    prior = np.concatenate([[BICUBIC], (1 - BICUBIC) * _prior(family)])
+    prior = np.concatenate([np.full(len(SOFTNESS), BICUBIC / len(SOFTNESS)), (1 - BICUBIC) * _prior(family)])
     nats = np.log(prior) - TEMPER / math.sqrt(spectrum.averaged) * misfits
     likely = nats > nats.max() + math.log(_NEGLIGIBLE)
     probabilities = np.exp(nats[likely] - nats.max())
-    responses = np.concatenate([loss.bicubic(), loss.gaussians(covariances)])[likely]
+    responses = np.concatenate([loss.bicubic()] * len(SOFTNESS) + [loss.gaussians(covariances)])[likely]
     exponent = float(exponents[nats.argmax()])
     return Belief(loss, responses, probabilities / probabilities.sum(), exponent)
 
@@ -215,11 +223,11 @@ def _chosen(belief: Belief, scale: int, heard: int) -> KernelEstimate:
         "exponent": belief.exponent,
         "waves": float(heard),
     }
-    covariance = best.covariance
-    used = belief.loss.bicubic() if of_bicubic <= least else belief.loss.gaussians(covariance[None])
+    covariance, takes_bicubic = best.covariance, of_bicubic < least + LEAST_GAIN
+    used = belief.loss.bicubic() if takes_bicubic else belief.loss.gaussians(covariance[None])
     right = belief.loss.decibels(used, belief.responses)[0] < TOLERATED
     confidence = float(belief.probabilities[right].sum())
-    if of_bicubic <= least:
+    if takes_bicubic:
         return _bicubic(scale, confidence, evidence)
     if along < ROUND * across:
         width = math.sqrt(along * across)
