@@ -33,9 +33,9 @@ LONGEST = 4.2
 ROUND = 1.12
 #: How probable bicubic is before the picture is seen.
 BICUBIC = 0.5
-#: Variances in pixels² of the large image by which the scene may have been softer than lenses make it where it was
+#: Variances in pixels² of the small picture by which the scene may have been softer than lenses make it where it was
 #: bicubic, one as probable as another: what is soft under bicubic looks like what is sharp under a Gaussian.
-SOFTNESS = (0.0, 0.4, 0.8, 1.2)
+SOFTNESS = (0.0, 0.025, 0.05, 0.075)
 #: By how much a nat of a spectrum counts, divided by √n where it is the mean of n periodograms: pictures depart from
 #: the power law in many neighbouring waves at once, and in windows of the same scene alike.
 TEMPER = 0.07
@@ -196,7 +196,7 @@ def _belief(spectrum: Spectrum, scale: int) -> Belief:
     family, loss = _family(), RestorationLoss(scale)
     covariances = _covariances(family)
     waves = spectrum.waves
-    squared = (waves.across**2 + waves.down**2) / scale**2
+    squared = waves.across**2 + waves.down**2
     as_bicubic = [waves.log_bicubic(scale) - softness * squared for softness in SOFTNESS]
     transfers = [*as_bicubic, waves.log_gaussians(covariances)]
     misfits, exponents = spectrum.misfits(np.concatenate(transfers), scale)
