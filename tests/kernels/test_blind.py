@@ -13,6 +13,7 @@ from zeroshot.kernels.kernel_fit import (
     centred,
     fitted_kernel,
     impulse,
+    mean_kernel,
     pruned,
     spread,
 )
@@ -163,6 +164,17 @@ def test_differences_and_their_adjoint():
     assert float((differences(x) * p).sum()) == pytest.approx(
         float((x * transposed_differences(p)).sum()), rel=1e-4
     )
+
+
+def test_the_mean_of_kernels_does_not_see_where_they_are():
+    path = torch.from_numpy(shaken()).float()
+    path = torch.nn.functional.pad(path, (4, 4, 4, 4))
+    moved = path.roll((2, -1), (0, 1))
+    centre = mean_kernel([path], [3.0])
+    assert float(centre.sum()) == pytest.approx(1)
+    assert torch.allclose(mean_kernel([path, moved], [1.0, 0.5]), centre, atol=1e-7)
+    wide = torch.full_like(path, 1 / path.numel())
+    assert torch.allclose(mean_kernel([wide, path], [0.0, 2.0]), centre, atol=1e-7)
 
 
 def test_pruned_kernels_lose_specks_and_stand_in_the_middle():

@@ -27,6 +27,7 @@ from zeroshot.kernels.kernel_fit import (
     StrongEdges,
     fitted_kernel,
     impulse,
+    mean_kernel,
     pruned,
     spread,
     trimmed,
@@ -58,9 +59,16 @@ _STEP, _TURNS = math.sqrt(0.5), 5
 #: The weight of a gradient that is not zero, by which factor it falls from turn to turn, and how far.
 _EDGE_WEIGHT, _EDGE_LOWERING, _LEAST_EDGE_WEIGHT = 4e-3, 1.03, 1e-4
 #: Below which share of the largest a weight of the kernel is none after each of the last turns, with an image of small
-#: total variation: two ways, of which the second keeps away a fringe of weak weights, which feeds itself, and costs
+#: total variation: three ways, of which the last keeps away a fringe of weak weights, which feeds itself, and costs
 #: long thin kernels their ends.
-_LAST_LEAST_WEIGHTS = ((0.02,) * 6, (0.1, 0.1, 0.08, 0.06, 0.05, 0.04))
+_LAST_LEAST_WEIGHTS = (
+    (0.02,) * 6,
+    (0.05, 0.05, 0.05, 0.04, 0.04, 0.03),
+    (0.1, 0.1, 0.08, 0.06, 0.05, 0.04),
+)
+#: By how much more small slopes than the least, as a share of these, a kernel counts 1/e as much in the mean of the
+#: ways.
+_AS_PLAUSIBLE = 0.003
 #: The iterations for the image in the first of these turns and in the others.
 _FIRST_ITERATIONS, _ITERATIONS = 25, 12
 #: The weight of the square of the kernel in an image of so many pixels: of the coarse turns, and of the last ones.
@@ -248,7 +256,11 @@ def _estimated(plane: torch.Tensor, known: torch.Tensor, side: int, sigma: float
     ridges = _LAST_RIDGE * share, _SMOOTHNESS * sigma**2 * share
     candidates = [_refined(canvas, kernel, ridges, shares) for shares in _LAST_LEAST_WEIGHTS]
     weight = max(VARIATION_WEIGHT, _VARIATION_OF_NOISE * sigma)
-    return min(candidates, key=lambda found: small_slopes(canvas, found, weight))
+    slopes = [small_slopes(canvas, found, weight) for found in candidates]
+    # What is all but as good errs differently, and the picture cannot tell which of them is right.
+    least = min(slopes)
+    width = _AS_PLAUSIBLE * max(least, 1e-9)
+    return mean_kernel(candidates, [math.exp((least - one) / width) for one in slopes])
 
 
 def _refined(

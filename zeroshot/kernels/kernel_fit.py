@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -142,6 +143,30 @@ def pruned(kernel: torch.Tensor, least: float, smallest_part: float) -> torch.Te
         if share < min(smallest_part, max(shares)):
             kernel[torch.from_numpy(labels == label)] = 0
     return centred(kernel / kernel.sum())
+
+
+def mean_kernel(kernels: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+    """The weighted mean of kernels of one side, of sum 1 and centred.
+
+    Each is first moved by whole pixels to where it correlates best with the one of the largest weight: a shift of the
+    kernel is a shift of the image, which the measurement does not tell.
+
+    Parameters
+    ----------
+    kernels : sequence of torch.Tensor
+        Each (n, n), of sum 1.
+    weights : sequence of float
+        Not negative, and one above 0.
+    """
+    first = kernels[max(range(len(kernels)), key=weights.__getitem__)]
+    side = len(first)
+    size = (2 * side, 2 * side)
+    spectrum, total = torch.fft.rfft2(first, s=size), torch.zeros_like(first)
+    for kernel, weight in zip(kernels, weights, strict=True):
+        likeness = torch.fft.irfft2(spectrum * torch.fft.rfft2(kernel, s=size).conj(), s=size)
+        down, right = divmod(int(likeness.argmax()), 2 * side)
+        total += weight * kernel.roll((down, right), (0, 1))
+    return centred(total / total.sum())
 
 
 def centred(kernel: torch.Tensor) -> torch.Tensor:
