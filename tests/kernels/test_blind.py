@@ -38,7 +38,7 @@ def scene(name: str = "camera", side: int = 200) -> torch.Tensor:
 
 def blurred(kernel: np.ndarray, noise: float = 0.005, image: torch.Tensor | None = None) -> torch.Tensor:
     """A picture of which nothing beyond the border is known."""
-    y = Blur(kernel, "valid")(scene() if image is None else image)
+    y = Blur(kernel, "valid")(scene(side=150) if image is None else image)
     return (y + noise * torch.randn(y.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
 
 
@@ -110,7 +110,7 @@ def test_the_fit_recovers_a_kernel_from_the_sharp_image():
 
 def test_the_image_goes_on_beyond_the_border():
     kernel = np.pad(kernels.motion(25, 0), ((12, 12), (0, 0)))
-    y = blurred(kernel)[0, 0]
+    y = blurred(kernel, image=scene())[0, 0]
     truth = scene()[..., 12:-12, 12:-12]
     canvas = Canvas.around(y, torch.ones_like(y), 13)
     weights = torch.from_numpy(kernel).float()
