@@ -158,7 +158,7 @@ def mean_kernel(kernels: Sequence[torch.Tensor], weights: Sequence[float]) -> to
     weights : sequence of float
         Not negative, and one above 0.
     """
-    first = kernels[max(range(len(kernels)), key=weights.__getitem__)]
+    first = kernels[max(range(len(kernels)), key=lambda index: weights[index])]
     side = len(first)
     size = (2 * side, 2 * side)
     spectrum, total = torch.fft.rfft2(first, s=size), torch.zeros_like(first)
