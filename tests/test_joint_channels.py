@@ -26,6 +26,7 @@ from zeroshot.patches.channel_axes import (
 )
 from zeroshot.plane_order import in_order
 from zeroshot.stacks import restore_stack
+from zeroshot.survey import surveyed
 
 SIZE = 64
 #: Looking for impulses and stripes takes longer than small planes do.
@@ -80,7 +81,7 @@ def test_channels_that_share_their_detail_gain_each():
     told = found["auto"].provenance["stack"]["joint"]
     assert told["together"] == [0, 1, 2]
     axes = np.array(told["axes"])
-    np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(axes @ axes.T, np.eye(3), atol=1e-7)
     assert min(told["expected_gain"]) > 0.3
     assert found["separate"].provenance["stack"]["joint"] == {"together": [], "reason": "that was asked for"}
 
@@ -256,6 +257,40 @@ def test_from_file_to_file_it_is_the_same_and_a_run_that_was_cut_goes_on(tmp_pat
     assert cut.read_bytes() == whole.read_bytes()
 
 
+def test_a_run_that_was_cut_within_its_last_place_goes_on_under_a_deadline(tmp_path, monkeypatch):
+    source, cut, kept = (tmp_path / name for name in ("in.ome.tif", "cut.ome.tif", "kept"))
+    tifffile.imwrite(
+        source, noisy(alike(1)[0], EVEN), photometric="minisblack", ome=True, metadata={"axes": "CYX"}
+    )
+    leave = killed_after(monkeypatch, 2)
+    with pytest.raises(KeyboardInterrupt):
+        restore_stack(source, "denoise", cut, checkpoint=kept, seconds=60, **KNOWN)
+    leave()
+    written = restore_stack(source, "denoise", cut, checkpoint=kept, resume=True, seconds=60, **KNOWN)
+    assert "together" in written.channels_in_words
+    assert not kept.exists()
+
+
+@pytest.mark.parametrize("side", [1, 7])
+def test_channels_too_small_to_compare_stay_apart(side):
+    seen = noisy(alike(1)[0], EVEN)[:, :side]
+    result = zeroshot.denoise(seen, axes="CYX", **KNOWN)
+    assert result.image.shape == seen.shape
+    assert result.provenance["stack"]["joint"]["together"] == []
+
+
+def test_many_channels_are_looked_at_on_many_blocks():
+    count = 120
+    clean = np.repeat(texture(0)[None], count, axis=0)
+    stack = ArrayStack(noisy(np.tile(clean, (1, 3, 3)), [0.1] * count), "CYX")
+    options = {"sigma": 0.1, "outliers": "none", "stripes": "none"}
+    survey = surveyed(stack, "denoise", options, (0.0, 1.0))
+    shown, detail = _sampled(stack, options, survey, "denoise")
+    assert len(shown) == count
+    assert detail.shape[2] >= 4 * count
+    assert detail.untyped_storage().nbytes() == 8 * detail.numel()
+
+
 def test_the_command_line_says_what_was_done(tmp_path, capsys):
     path = tmp_path / "in.ome.tif"
     tifffile.imwrite(
@@ -274,8 +309,9 @@ def test_the_command_line_says_what_was_done(tmp_path, capsys):
     assert "together" not in err
 
 
-def test_ctrl_c_leaves_a_place_as_it_was(monkeypatch):
-    seen = noisy(alike(2), EVEN)
+def test_ctrl_c_leaves_the_axes_that_are_not_done_as_they_were(monkeypatch):
+    clean = alike(2)
+    seen = noisy(clean, EVEN)
     complete, count = Loop.complete, iter(range(100))
 
     def pressing(self):
@@ -286,8 +322,13 @@ def test_ctrl_c_leaves_a_place_as_it_was(monkeypatch):
     monkeypatch.setattr(Loop, "complete", pressing)
     result = zeroshot.denoise(seen, axes="ZCYX", **KNOWN)
     assert result.interrupted
-    assert (result.image[0] != seen[0]).any()
-    np.testing.assert_allclose(result.image[1], seen[1], rtol=1e-5, atol=1e-3)
+    before, after = errors(seen, clean), errors(result.image, clean)
+    # The first axis has most of what the channels show, and was done.
+    assert after[1].mean() < 0.9 * before[1].mean()
+    axes = np.array(result.provenance["stack"]["joint"]["axes"])
+    changed = np.abs(np.einsum("kc,chw->khw", axes, result.image[1] - seen[1])).mean(axis=(1, 2))
+    assert changed[0] > 1
+    assert changed[2] < 0.1 * changed[0]
 
 
 @pytest.mark.parametrize(

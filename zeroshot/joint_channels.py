@@ -22,7 +22,7 @@ from zeroshot.images import Picture
 from zeroshot.images.stack import Index, Stack
 from zeroshot.noise import NoiseModel
 from zeroshot.notes import note
-from zeroshot.patches.channel_axes import ChannelAxes, axes_of, detail_of
+from zeroshot.patches.channel_axes import BLOCK, ChannelAxes, axes_of, detail_of
 from zeroshot.plane_options import PlaneOptions, is_empty
 from zeroshot.problem import Problem
 from zeroshot.request import Request
@@ -42,6 +42,11 @@ _PARTS, _SIDE = 6, 256
 _PLACES = ((0.5, 0.5), (0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.0))
 #: The most values of detail that axes are found on, of blocks spread over these parts.
 _MOST_DETAIL = 3_000_000
+#: So many times as many blocks as channels are looked at in any case: axes that were found on few blocks make the noise
+#: along the last of them look weak.
+_LEAST_SHARE = 8
+#: With more channels finding the axes takes gigabytes.
+_MOST_CHANNELS = 256
 _APART = "nothing is to be gained by denoising them together, or their noise is not independent"
 
 
@@ -66,7 +71,7 @@ class JointChannels:
             return {"together": [], "reason": self.reason}
         return {
             "together": list(self.found.together),
-            "axes": self.found.axes.tolist(),
+            "axes": [[round(weight, 8) for weight in axis] for axis in self.found.axes.tolist()],
             "expected_gain": [round(gain, 3) for gain in self.found.gains],
         }
 
@@ -119,6 +124,8 @@ def _hindrance(
         return (f"goes with a stack of several channels, an axis C, not with {stack.axes}",)
     if len(stack.plane_shape) == 3:
         return (f"goes with channels of grey planes, not of colours ({stack.axes})",)
+    if stack.channels > _MOST_CHANNELS:
+        return (f"goes with at most {_MOST_CHANNELS} channels, not {stack.channels}",)
     if request.task not in TASKS:
         return (f"goes with the tasks {' and '.join(map(repr, TASKS))}, not {request.task!r}",)
     if stack.channels * math.prod(stack.plane_shape) > LARGEST_PLACE:
@@ -260,9 +267,15 @@ def _sampled(
     whole = [planes for planes in parts if all(one in planes for one in shown)]
     if len(shown) < 2 or not whole:
         return shown, None
-    detail = torch.cat([detail_of(torch.stack([planes[one] for one in shown])) for planes in whole], dim=2)
-    step = math.ceil(detail.numel() / _MOST_DETAIL)
-    return shown, detail[..., ::step]
+    most = max(_MOST_DETAIL, _LEAST_SHARE * len(shown) ** 2 * (BLOCK**2 - 1)) // len(whole)
+    return shown, torch.cat([_thinned([planes[one] for one in shown], most) for planes in whole], dim=2)
+
+
+def _thinned(planes: list[torch.Tensor], most: int) -> torch.Tensor:
+    """The detail of blocks spread over planes, at most so many values."""
+    detail = detail_of(torch.stack(planes))
+    step = max(1, math.ceil(detail.numel() / most))
+    return detail[..., ::step].clone()
 
 
 def _places(stack: Stack) -> list[tuple[Index, slice, slice]]:

@@ -109,19 +109,24 @@ class JointPlanes:
             seen.append(white)
         axes = self._found.axes.float()
         planes = torch.stack([one.values for one in seen])
-        denoised, runs = torch.empty_like(planes), []
+        # Axes that are not come to keep their noise: the first of them have most of what the channels show.
+        denoised, runs = torch.einsum("kc,chw->khw", axes, planes), []
+        broken_off = ""
         for number, axis in enumerate(axes):
-            values = torch.einsum("c,chw->hw", axis, planes)
-            run, denoised[number] = self._axis(values, _noise_along(axis, seen), left - number)
-            if run.interrupted or run.stopped_by == LATE:
-                return {
-                    index: one.untouched(run.stopped_by) for index, one in zip(indices, posed, strict=True)
-                }
+            # After a resumption more axes may be left than planes.
+            sharing = max(left, len(axes)) - number
+            run, denoised[number] = self._axis(denoised[number], _noise_along(axis, seen), sharing)
             runs.append(run)
+            if run.interrupted or run.stopped_by == LATE:
+                broken_off = run.stopped_by
+                break
+        if len(runs) == 1 and broken_off and not runs[0].iterations:
+            return {index: one.untouched(broken_off) for index, one in zip(indices, posed, strict=True)}
+        runs += runs[-1:] * (len(axes) - len(runs))
         back = torch.einsum("kc,khw->chw", axes, denoised)
         seconds = (time.monotonic() - began) / len(indices)
         return {
-            index: _answer(one, white, values, run, seconds)
+            index: _answer(one, white, values, run, broken_off or run.stopped_by, seconds)
             for index, one, white, values, run in zip(indices, posed, seen, back, runs, strict=True)
         }
 
@@ -162,9 +167,9 @@ def _noise_along(axis: torch.Tensor, seen: Sequence[Whitened]) -> NoiseModel:
 
 
 def _answer(
-    posed: Posed, seen: Whitened, values: torch.Tensor, run: Restoration, seconds: float
+    posed: Posed, seen: Whitened, values: torch.Tensor, run: Restoration, stopped_by: str, seconds: float
 ) -> Restoration:
     """A plane turned back, on the scale of its picture."""
     image = posed.problem.unstabilised((values * seen.level)[None, None]).clamp(0, 1)
     how = {name: run.provenance[name] for name in ("prior", "settings", "stopping")}
-    return posed.answered(image, run.stopped_by, seconds, run.iterations, **how)
+    return posed.answered(image, stopped_by, seconds, run.iterations, **how)

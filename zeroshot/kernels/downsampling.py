@@ -1,63 +1,71 @@
 """The kernel with which a small picture came about, found from the small picture itself.
 
-The spectrum of the picture says how probable each Gaussian is, and bicubic, see :mod:`zeroshot.kernels.power_law`. A
-small picture leaves several. What is taken of them is the one by which a restoration is expected to lose the least,
-see :mod:`zeroshot.kernels.expected_loss`: where in doubt a narrow one, since a kernel that is too wide makes a
-restoration ring.
+Natural scenes look alike at all scales: along each direction θ their power falls as ``S(f, θ) = g(θ) f^−α``, α near 2,
+with edges as sharp as a lens allows. A picture ``y = (k ∗ x)↓s + n`` has the spectrum
+
+    S_y(ω) = Σ_m |K(ω + 2π m)|² S(ω + 2π m) + σ²,
+
+over the frequencies that are folded onto one another, in units of the small pixel. What departs from the power law
+along each direction tells how wide the kernel is in that direction.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
+from scipy.optimize import minimize
+from scipy.special import polygamma, psi
 
 from zeroshot.colour import LUMA_WEIGHTS, full_range_luma
 from zeroshot.kernels.estimate import KernelEstimate
-from zeroshot.kernels.expected_loss import RestorationLoss
-from zeroshot.kernels.power_law import WINDOW_SIDE, Spectrum, Waves, periodogram
 from zeroshot.noise import estimate_sigma
 from zeroshot.noise.estimate import QUANTISATION
 from zeroshot.operators import kernels
 
+#: The exponent α of natural scenes, and how far that of a picture may be from it for the price of half a nat.
+EXPONENT, EXPONENT_SPREAD = 2.15, 0.06
+#: Variance, in pixels of the large image, by which lenses blur along either axis: that of edges as sharp as they get.
+LENS_VARIANCE = 0.25
+#: Directions that have a power of their own.
+DIRECTIONS = 12
+#: Below that many radians a pixel the spectrum is that of the window and of what the picture shows.
+LOWEST_FREQUENCY = 0.3
+#: Of larger pictures the spectrum is the mean over windows of that side, those with the most power.
+WINDOW_SIDE, MOST_WINDOWS = 64, 9
+#: Log-spectra scatter more than those of Gaussian processes: the degrees of freedom of the loss.
+DEGREES_OF_FREEDOM = 2.0
 #: Pictures of a shorter side, or with fewer waves above the noise, tell nothing of a kernel.
 LEAST_SIDE, LEAST_WAVES = 24, 150
-#: Standard deviations along the axes of the Gaussians that are weighed, in small pixels, and the angles of long ones.
-WIDTHS, ANGLES = (0.2, 0.25, 0.31, 0.38, 0.47, 0.58, 0.72, 0.9, 1.12), 6
-#: How many times as long as wide they are at most.
-LONGEST = 4.2
+#: Below that confidence bicubic is the better guess.
+LEAST_CONFIDENCE = 0.3
+#: Standard deviations along the axes of a kernel, in small pixels, that are told apart from more and from less.
+NARROWEST, WIDEST = 0.12, 2.0
 #: A kernel whose axes differ by less is round.
 ROUND = 1.12
-#: How probable bicubic is before the picture is seen.
-BICUBIC = 0.5
-#: Variances in pixels² of the small picture by which the scene may have been softer than lenses make it where it was
-#: bicubic, one as probable as another: what is soft under bicubic looks like what is sharp under a Gaussian.
-SOFTNESS = (0.0, 0.025, 0.05, 0.075)
-#: By how much a nat of a spectrum counts, divided by √n where it is the mean of n periodograms: pictures depart from
-#: the power law in many neighbouring waves at once, and in windows of the same scene alike.
-TEMPER = 0.07
-#: How many dB a Gaussian must be expected to lose less than bicubic, by which most small pictures are made.
-LEAST_GAIN = 0.05
-#: A kernel is right where it loses less than that, in dB; the confidence is the probability that it is.
-TOLERATED = 0.5
+#: By how much more probable a Gaussian must be than bicubic, in nats a wave of a single window; the wider kernel also
+#: passes for a softer picture, the more so the larger the scale. That of n windows says √n times as much.
+LEAST_GAIN, LEAST_GAIN_OF_HALVES = 0.06, 0.035
+#: The relative uncertainty of the width of a kernel of confidence ½.
+HALF_CONFIDENCE = 0.1
 #: A wave is heard above the noise where its power is that many times its own.
 _ABOVE_NOISE = 4
-#: By how much the logarithms of the axes differ from one Gaussian to the next in the first round of the search about
-#: the best one, and in how many rounds it is halved.
-_STEP, _ROUNDS = 0.1, 3
-#: Kernels that are less probable than the most probable one by that factor are left out of account.
-_NEGLIGIBLE = 1e-3
+#: What is folded from further off is weaker by the power law than what it is added to.
+_FOLDS = 1
+#: The standard deviation, in small pixels, from which the search begins, and how long it takes at most.
+_START, _ITERATIONS = 0.5, 100
 
 
 def downsampling_kernel(y: torch.Tensor, scale: int, sigma: float | None = None) -> KernelEstimate:
     """The Gaussian, round or not, with which a picture was made small.
 
-    It minimises the loss that is expected, ``Σ_K p(K | y) 10 log₁₀ (E(K̂, K) / E(K, K))`` dB, over the Gaussians K̂ and
-    bicubic, E being the squared error of a restoration. Bicubic, the kind "none", is what is left where the picture
-    tells too little, or where no Gaussian is expected to lose clearly less.
+    Its axes, the exponent and the power along each direction are those under which the logarithm of the periodogram is
+    the most probable, with Student's t for its scatter. Bicubic, the kind "none", is what is left where the picture
+    tells too little, or fits bicubic as well.
 
     Parameters
     ----------
@@ -71,16 +79,16 @@ def downsampling_kernel(y: torch.Tensor, scale: int, sigma: float | None = None)
     Returns
     -------
     KernelEstimate
-        As :class:`zeroshot.operators.Downsample` takes it, of even size for an even scale. Its confidence is the
-        probability that it loses less than half a dB. Its evidence holds, of the best Gaussian, the standard
-        deviations "along" and "across" in pixels of the large image, the "angle" of the first in degrees
-        counter-clockwise from right and the "loss" that is expected in dB, beside "loss_of_bicubic", the "exponent"
-        of the power law and the number of "waves" above the noise.
+        As :class:`zeroshot.operators.Downsample` takes it, of even size for an even scale. Its evidence holds the
+        standard deviations "along" and "across" in pixels of the large image, the "angle" of the first in degrees
+        counter-clockwise from right, the "exponent", and "gain", by how much more probable it is than bicubic.
 
     References
     ----------
     T. Michaeli, M. Irani: Nonparametric blind super-resolution, ICCV 2013, for the kernel that the recurrence of a
-    scene across its scales implies. J. O. Berger: Statistical decision theory and Bayesian analysis, 1985.
+    scene across its scales implies. D. J. Field: Relations between the statistics of natural images and the response
+    properties of cortical cells, JOSA A 4 (1987), for the power law. P. Whittle: Estimation and information in
+    stationary time series, Arkiv för Matematik 2 (1953).
     """
     if min(y.shape[-2:]) < LEAST_SIDE:
         return _bicubic(scale)
@@ -88,14 +96,14 @@ def downsampling_kernel(y: torch.Tensor, scale: int, sigma: float | None = None)
     weights = LUMA_WEIGHTS["bt601"] if y.shape[1] == 3 else (1.0,)
     noise = max(level, QUANTISATION) ** 2 * sum(weight**2 for weight in weights)
     plane = (full_range_luma(y) if y.shape[1] == 3 else y[:, :1])[0, 0].double().cpu().numpy()
-    power, averaged = periodogram(plane)
+    power, windows = _periodogram(plane)
     height, width = (min(side, WINDOW_SIDE) for side in plane.shape)
-    waves = Waves.of(height, width, scale)
-    spectrum = Spectrum(waves, power[waves.kept], averaged, noise)
-    heard = int((spectrum.power > _ABOVE_NOISE * noise).sum())
+    waves = _Waves.of(height, width, scale)
+    measured = torch.from_numpy(power[waves.kept])
+    heard = int((measured > _ABOVE_NOISE * noise).sum())
     if heard < LEAST_WAVES:
         return _bicubic(scale, evidence={"waves": float(heard)})
-    return _chosen(_belief(spectrum, scale), scale, heard)
+    return _fitted(_Fit(waves, measured, windows, noise, scale), heard)
 
 
 def gaussian_kernel(covariance: np.ndarray, scale: int) -> np.ndarray:
@@ -118,125 +126,178 @@ def gaussian_kernel(covariance: np.ndarray, scale: int) -> np.ndarray:
     return weights / weights.sum()
 
 
-class Gaussian(NamedTuple):
-    """Standard deviations along its axes in small pixels, and the angle of the long one downwards from right."""
+@dataclass(frozen=True, eq=False)
+class _Waves:
+    """The frequencies of a periodogram that are looked at, each with those that are folded onto it: (aliases, waves).
 
-    across: float
-    along: float
-    turn: float = 0.0
+    In radians a pixel of the small picture. `direction` is 1 at the one of the directions that each has, (aliases,
+    waves, directions); `kept` says which of the periodogram they are.
+    """
+
+    across: torch.Tensor
+    down: torch.Tensor
+    inside: torch.Tensor
+    log_radius: torch.Tensor
+    direction: torch.Tensor
+    kept: np.ndarray
+
+    @classmethod
+    def of(cls, height: int, width: int, scale: int) -> _Waves:
+        v, u = 2 * np.pi * np.fft.fftfreq(height)[:, None], 2 * np.pi * np.fft.rfftfreq(width)[None]
+        # The mirror images in the first column say nothing new.
+        kept = (np.hypot(v, u) > LOWEST_FREQUENCY) & ~((u == 0) & (v < 0))
+        folds = 2 * np.pi * np.arange(-_FOLDS, _FOLDS + 1)
+        down = np.broadcast_to(v, kept.shape)[kept] + np.repeat(folds, len(folds))[:, None]
+        across = np.broadcast_to(u, kept.shape)[kept] + np.tile(folds, len(folds))[:, None]
+        limit = np.pi * scale + 1e-9
+        inside = (np.abs(down) <= limit) & (np.abs(across) <= limit)
+        turn = np.arctan2(down, across) % np.pi / np.pi
+        # One-hot: the gradient of a product is quicker than that of a choice by index.
+        direction = np.eye(DIRECTIONS)[np.minimum((turn * DIRECTIONS).astype(int), DIRECTIONS - 1)]
+        log_radius = np.log(np.maximum(np.hypot(down, across), 1e-3))
+        return cls(
+            torch.from_numpy(across),
+            torch.from_numpy(down),
+            torch.from_numpy(inside.astype(np.float64)),
+            torch.from_numpy(log_radius),
+            torch.from_numpy(direction),
+            kept,
+        )
+
+    def model(self, exponent: torch.Tensor, gains: torch.Tensor, log_transfer: torch.Tensor) -> torch.Tensor:
+        """The power of the picture at each wave, under the logarithm of |K|² at all that are folded onto it."""
+        return (
+            self.inside * torch.exp(self.direction @ gains - exponent * self.log_radius + log_transfer)
+        ).sum(dim=0)
+
+    def log_gaussian(self, root: torch.Tensor, lens: float) -> torch.Tensor:
+        """The logarithm of |K|² of a Gaussian of covariance R Rᵀ, R = (r₀, 0; r₁, r₂), and of a lens."""
+        first, second = root[0] * self.across + root[1] * self.down, root[2] * self.down
+        return -(first**2 + second**2) - lens * (self.across**2 + self.down**2)
+
+    def log_bicubic(self, scale: int, lens: float) -> torch.Tensor:
+        """The logarithm of |K|² of bicubic shrinking, and of a lens."""
+        taps = kernels.bicubic(scale)
+        place = torch.from_numpy((np.arange(len(taps)) - (len(taps) - 1) / 2) / scale)
+        weights = torch.from_numpy(taps)
+
+        def response(frequency: torch.Tensor) -> torch.Tensor:
+            return torch.einsum("k,kan->an", weights, torch.cos(place[:, None, None] * frequency))
+
+        magnitude = (response(self.across) * response(self.down)).abs().clamp(min=1e-6)
+        return 2 * magnitude.log() - lens * (self.across**2 + self.down**2)
+
+
+def _periodogram(plane: np.ndarray) -> tuple[np.ndarray, int]:
+    """The power of a plane under Hann's window, the mean over windows of a large one, and how many these are."""
+    sides = [min(side, WINDOW_SIDE) for side in plane.shape]
+    tops, lefts = (
+        range(0, whole - side + 1, WINDOW_SIDE // 2) for whole, side in zip(plane.shape, sides, strict=True)
+    )
+    parts = [plane[top : top + sides[0], left : left + sides[1]] for top in tops for left in lefts]
+    chosen = sorted(parts, key=_variation, reverse=True)[:MOST_WINDOWS]
+    return np.mean([_power(part) for part in chosen], axis=0), len(chosen)
+
+
+def _variation(plane: np.ndarray) -> float:
+    return float(np.square(np.diff(plane, axis=0)).mean() + np.square(np.diff(plane, axis=1)).mean())
+
+
+def _power(plane: np.ndarray) -> np.ndarray:
+    down, across = (np.hanning(side + 2)[1:-1] for side in plane.shape)
+    window = down[:, None] * across
+    mean = (plane * window).sum() / window.sum()
+    return np.abs(np.fft.rfft2((plane - mean) * window)) ** 2 / np.square(window).sum()
+
+
+@dataclass(eq=False)
+class _Fit:
+    """The negative log-probability of a periodogram under a power law, a kernel and white noise."""
+
+    waves: _Waves
+    measured: torch.Tensor
+    windows: int
+    noise: float
+    scale: int
 
     @property
-    def covariance(self) -> np.ndarray:
-        """(2, 2), across and down."""
-        cosine, sine = math.cos(self.turn), math.sin(self.turn)
-        axes = np.array([[-sine, cosine], [cosine, sine]])
-        return (axes * np.square([self.across, self.along])) @ axes.T
+    def lens(self) -> float:
+        """The variance of a lens in pixels² of the small picture."""
+        return LENS_VARIANCE / self.scale**2
 
-    def neighbours(self, step: float) -> list[Gaussian]:
-        """Itself and those whose axes are longer and shorter by a factor and turned."""
-        steps = (-step, 0.0, step)
-        # An angle in radians counts as a relative difference of the axes.
-        return [
-            Gaussian(self.across * math.exp(first), self.along * math.exp(second), self.turn + 2.5 * third)
-            for first in steps
-            for second in steps
-            for third in steps
-        ]
+    def loss(self, law: torch.Tensor, log_transfer: torch.Tensor) -> torch.Tensor:
+        """Of the exponent and the logarithm of the power along each direction, (1 + directions,)."""
+        exponent, gains = law[0], law[1:]
+        predicted = self.waves.model(exponent, gains, log_transfer) + self.noise
+        # The mean and the variance of the logarithm of a mean of exponentially distributed numbers.
+        mean, variance = psi(self.windows) - math.log(self.windows), float(polygamma(1, self.windows))
+        off = (self.measured + 1e-15).log() - predicted.log() - mean
+        scatter = torch.log1p(off.square() / (DEGREES_OF_FREEDOM * variance))
+        # Neighbouring directions differ by a factor of e for the price of half a nat.
+        roughness = (gains - gains.roll(1)).square().sum() / 2
+        prior = ((exponent - EXPONENT) / EXPONENT_SPREAD).square() / 2 + roughness
+        return (DEGREES_OF_FREEDOM + 1) / 2 * scatter.sum() + prior
 
+    def gaussian(self, parameters: torch.Tensor) -> torch.Tensor:
+        """The loss under a Gaussian, whose root (3,) comes before the law."""
+        return self.loss(parameters[3:], self.waves.log_gaussian(parameters[:3], self.lens))
 
-class Belief(NamedTuple):
-    """The kernels that may have been, what they do to each frequency, and how probable each is."""
+    def bicubic(self, law: torch.Tensor) -> torch.Tensor:
+        return self.loss(law, self._log_bicubic)
 
-    loss: RestorationLoss
-    responses: np.ndarray
-    probabilities: np.ndarray
-    exponent: float
+    @cached_property
+    def _log_bicubic(self) -> torch.Tensor:
+        return self.waves.log_bicubic(self.scale, self.lens)
 
-    def expected(self, used: np.ndarray) -> np.ndarray:
-        """The loss that is expected of kernels of these responses, in dB."""
-        return self.loss.decibels(used, self.responses) @ self.probabilities
-
-    def best(self) -> tuple[Gaussian, float]:
-        """The Gaussian by which the least is lost, and how much that is."""
-        candidates = _family()
-        best, least = candidates[0], math.inf
-        for halvings in range(_ROUNDS + 1):
-            expected = self.expected(self.loss.gaussians(_covariances(candidates)))
-            best, least = candidates[int(expected.argmin())], float(expected.min())
-            candidates = best.neighbours(_STEP / 2**halvings)
-        return best, least
+    def begun(self) -> list[float]:
+        """A law that fits on the whole."""
+        slope = EXPONENT * self.waves.log_radius[len(self.waves.log_radius) // 2]
+        return [EXPONENT] + [float((self.measured.log() + slope).median())] * DIRECTIONS
 
 
-def _family() -> list[Gaussian]:
-    """The Gaussians that are weighed: round ones, then long ones at all angles."""
-    long = (
-        Gaussian(across, along, math.pi * turn / ANGLES)
-        for index, along in enumerate(WIDTHS)
-        for across in WIDTHS[:index]
-        if along <= LONGEST * across
-        for turn in range(ANGLES)
-    )
-    return [*(Gaussian(width, width) for width in WIDTHS), *long]
+def _minimum(loss: Callable[[torch.Tensor], torch.Tensor], begin: list[float]) -> tuple[np.ndarray, float]:
+    def with_gradient(point: np.ndarray) -> tuple[float, np.ndarray]:
+        parameters = torch.tensor(point, dtype=torch.float64, requires_grad=True)
+        value = loss(parameters)
+        value.backward()
+        assert parameters.grad is not None
+        return value.item(), parameters.grad.numpy()
+
+    found = minimize(with_gradient, begin, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
+    return found.x, float(found.fun)
 
 
-def _covariances(gaussians: list[Gaussian]) -> np.ndarray:
-    return np.stack([gaussian.covariance for gaussian in gaussians])
-
-
-def _prior(gaussians: list[Gaussian]) -> np.ndarray:
-    """Their probabilities where the axes have any standard deviation alike, on the grid of its logarithms."""
-    weights = [
-        gaussian.across * gaussian.along * (1 if gaussian.across == gaussian.along else 2 / ANGLES)
-        for gaussian in gaussians
-    ]
-    return np.array(weights) / sum(weights)
-
-
-def _belief(spectrum: Spectrum, scale: int) -> Belief:
-    """What the spectrum says of bicubic and of the Gaussians."""
-    family, loss = _family(), RestorationLoss(scale)
-    covariances = _covariances(family)
-    waves = spectrum.waves
-    squared = waves.across**2 + waves.down**2
-    as_bicubic = [waves.log_bicubic(scale) - softness * squared for softness in SOFTNESS]
-    transfers = [*as_bicubic, waves.log_gaussians(covariances)]
-    misfits, exponents = spectrum.misfits(np.concatenate(transfers), scale)
-    prior = np.concatenate([np.full(len(SOFTNESS), BICUBIC / len(SOFTNESS)), (1 - BICUBIC) * _prior(family)])
-    nats = np.log(prior) - TEMPER / math.sqrt(spectrum.averaged) * misfits
-    likely = nats > nats.max() + math.log(_NEGLIGIBLE)
-    probabilities = np.exp(nats[likely] - nats.max())
-    responses = np.concatenate([loss.bicubic()] * len(SOFTNESS) + [loss.gaussians(covariances)])[likely]
-    exponent = float(exponents[nats.argmax()])
-    return Belief(loss, responses, probabilities / probabilities.sum(), exponent)
-
-
-def _chosen(belief: Belief, scale: int, heard: int) -> KernelEstimate:
-    best, least = belief.best()
-    of_bicubic = float(belief.expected(belief.loss.bicubic())[0])
-    across, along = sorted((scale * best.across, scale * best.along))
-    turn = best.turn if best.along >= best.across else best.turn + math.pi / 2
+def _fitted(fit: _Fit, heard: int) -> KernelEstimate:
+    point, loss = _minimum(fit.gaussian, [_START, 0.0, _START, *fit.begun()])
+    _, as_bicubic = _minimum(fit.bicubic, fit.begun())
+    gain = (as_bicubic - loss) / len(fit.measured) / math.sqrt(fit.windows)
+    hessian = torch.autograd.functional.hessian(fit.gaussian, torch.from_numpy(point)).numpy()
+    spread = np.linalg.pinv(hessian, hermitian=True)[:3, :3]
+    uncertain = math.sqrt(max(float(np.trace(spread)), 0.0)) / float(np.linalg.norm(point[:3]))
+    confidence = 1 / (1 + (uncertain / HALF_CONFIDENCE) ** 2)
+    root = np.array([[point[0], 0.0], [point[1], point[2]]])
+    variances, axes = np.linalg.eigh(root @ root.T)
+    across, along = np.clip(np.sqrt(variances), NARROWEST, WIDEST) * fit.scale
+    angle = math.degrees(math.atan2(-axes[1, 1], axes[0, 1])) % 180
     evidence = {
-        "along": along,
-        "across": across,
-        "angle": math.degrees(-turn) % 180,
-        "loss": least,
-        "loss_of_bicubic": of_bicubic,
-        "exponent": belief.exponent,
+        "along": float(along),
+        "across": float(across),
+        "angle": angle,
+        "exponent": float(point[3]),
+        "gain": gain,
         "waves": float(heard),
     }
-    covariance, takes_bicubic = best.covariance, of_bicubic < least + LEAST_GAIN
-    used = belief.loss.bicubic() if takes_bicubic else belief.loss.gaussians(covariance[None])
-    right = belief.loss.decibels(used, belief.responses)[0] < TOLERATED
-    confidence = float(belief.probabilities[right].sum())
-    if takes_bicubic:
-        return _bicubic(scale, confidence, evidence)
+    least = LEAST_GAIN_OF_HALVES if fit.scale == 2 else LEAST_GAIN
+    if gain < least or confidence < LEAST_CONFIDENCE:
+        return _bicubic(fit.scale, confidence, evidence)
     if along < ROUND * across:
         width = math.sqrt(along * across)
-        weights = kernels.gaussian(width, scale)
+        weights = kernels.gaussian(width, fit.scale)
         return KernelEstimate(
             np.outer(weights, weights), "gaussian", {"gaussian": width}, confidence, evidence
         )
-    return KernelEstimate(gaussian_kernel(covariance * scale**2, scale), "free", {}, confidence, evidence)
+    covariance = (axes * np.square([across, along])) @ axes.T
+    return KernelEstimate(gaussian_kernel(covariance, fit.scale), "free", {}, confidence, evidence)
 
 
 def _bicubic(
