@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -195,3 +196,22 @@ def test_counts_of_few_bits_in_16_are_measured_on_their_own_range() -> None:
         zeroshot.denoise(counts, prior="tv", sigma=0.01)
     # What fills its range is measured on it.
     assert zeroshot.inspect(CAMERA[:96, :96].astype(np.uint16) * 257).form.value_range == (0, 65535)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
+def test_of_a_stack_the_plane_in_the_middle_is_looked_at(tmp_path: Path, dtype: type) -> None:
+    clean = sample("camera")[:96, :96] * 10.0 - (300 if dtype is not np.uint16 else 0)
+    planes = np.stack([clean + np.random.default_rng(seed).normal(0, 100, clean.shape) for seed in range(3)])
+    planes[0] = planes[2] = 0
+    if dtype is np.uint16:
+        planes = planes.clip(0, 4095)
+    planes = planes.astype(dtype)
+    if dtype is np.float32:
+        planes[1, 5, 5] = np.nan
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, planes, photometric="minisblack")
+    with pytest.warns(UserWarning, match=r"3 planes \(.YX\), of which the one at . 1 is looked at"):
+        found = zeroshot.inspect(path)
+    white = 4095 if dtype is np.uint16 else np.nanmax(planes[1]) - np.nanmin(planes[1])
+    assert found.noise.middle == pytest.approx(100 / white * 255, rel=0.25)
+    assert found.commands == [f"zeroshot denoise {path}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from zeroshot import images
+from zeroshot.images.stack import Stack, stack_of
 from zeroshot.images.value_range import counts_of_fewer_bits
 from zeroshot.inspection.blur import Sharpness, sharpness_of
 from zeroshot.inspection.compression import Compression, compression_of
@@ -23,7 +25,9 @@ from zeroshot.inspection.noise_before import noise_before_jpeg
 from zeroshot.inspection.resampling import Demosaicking, Resampling, demosaicking_of, resampling_of
 from zeroshot.inspection.sample import lines_of, sample_of, stripes_of_sample
 from zeroshot.noise import Beside, NoiseModel, all_and_clear_outliers, estimate_noise, stripe_component
+from zeroshot.notes import note
 from zeroshot.spelling import flag
+from zeroshot.words import counted
 
 #: Findings are told from that confidence on.
 CLEAR = 0.5
@@ -197,9 +201,10 @@ def inspect(
     Parameters
     ----------
     image : path, PIL image, numpy array or torch tensor
-        One picture.
+        One picture; of a file that is a stack the plane in the middle, which a note names.
     value_range : tuple of float, optional
-        The values of black and white, as for :func:`zeroshot.solve`.
+        The values of black and white, as for :func:`zeroshot.solve`; of a plane of a stack without unsigned counts its
+        least and its largest value where they are left out.
     between_steps : callable, optional
         Called between the steps, of a second or two each; what it raises ends the inspection.
 
@@ -225,7 +230,11 @@ def inspect(
     >>> found.commands
     ['zeroshot denoise photo.png']
     """
-    picture = images.load(image, value_range=value_range)
+    name = str(image) if isinstance(image, str | os.PathLike) else ""
+    stack = stack_of(image) if name else None
+    if stack is not None:
+        image, value_range = _plane_of(stack, value_range)
+    picture = images.load(image, value_range=value_range, nan="refused" if stack is None else "unknown")
     counts = counts_of_fewer_bits(picture)
     if counts is not None:
         picture = images.load(image, value_range=counts)
@@ -263,7 +272,7 @@ def inspect(
     plain = level[0] if known is None else _filled(level, known)
     proceed()
     return Inspection(
-        name="" if picture.source is None else str(image),
+        name=name,
         form=form_of(picture, _orientation(picture)),
         noise=noise,
         impulses=impulses_of(spoiled[0], 1.0 if sample is None else sample.share),
@@ -274,6 +283,28 @@ def inspect(
         sharpness=sharpness_of(plain if sample is None else sample.tiles(plain), model.sigma),
         noise_model=model,
     )
+
+
+def _plane_of(
+    stack: Stack, value_range: tuple[float, float] | None
+) -> tuple[np.ndarray, tuple[float, float] | None]:
+    """The plane in the middle of a stack, and its range."""
+    index = tuple(length // 2 for length in stack.lengths)
+    plane = stack.plane(index)
+    place = ", ".join(f"{axis} {number}" for axis, number in zip(stack.counted, index, strict=True))
+    if place:
+        note(f"{counted(stack.count, 'plane')} ({stack.axes}), of which the one at {place} is looked at")
+    if plane.dtype.kind == "u" and plane.dtype.itemsize <= 2:
+        # Not said in the command: the range of a stack is found over all of its planes.
+        value_range = value_range or counts_of_fewer_bits(images.load(plane))
+        if value_range is None:
+            return plane, None
+    plane = plane.astype(np.float32 if plane.dtype.itemsize <= 2 else np.float64)
+    known = plane[np.isfinite(plane)]
+    if value_range is None and known.size:
+        low = float(known.min())
+        value_range = low, max(float(known.max()), np.nextafter(low, np.inf))
+    return plane, value_range
 
 
 def _is_noisy(noise: Noise) -> bool:
