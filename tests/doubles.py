@@ -1,18 +1,21 @@
-"""What stands in for the real thing in tests: a quick prior, a clock, a term without its proximal map, Ctrl-C."""
+"""What stands in for real things in tests: a quick prior, a clock, a term without its proximal map, Ctrl-C, a kill."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import pytest
 import torch
 
 from tests.pictures import seeded
+from zeroshot import stacks
 from zeroshot.data_terms import Huber
 from zeroshot.estimate import Estimate
+from zeroshot.planes import Plane
 from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
 from zeroshot.stopping import MaxIterations, StoppingRule
@@ -142,3 +145,17 @@ def interrupt_at(iteration: int) -> Callable[[Estimate, Run], None]:
             os.kill(os.getpid(), signal.SIGINT)
 
     return press
+
+
+def killed_after(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[], None]:
+    """End a run without warning after so many planes; a function that lets runs go on again."""
+    restored = stacks.restored
+
+    def dying(*arguments: Any, **options: Any) -> Iterator[Plane]:
+        for count, plane in enumerate(restored(*arguments, **options)):
+            if count == number:
+                raise KeyboardInterrupt
+            yield plane
+
+    monkeypatch.setattr(stacks, "restored", dying)
+    return lambda: monkeypatch.setattr(stacks, "restored", restored)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 from tests.cli.commands import run
-from zeroshot import stacks
+from tests.doubles import killed_after
 from zeroshot.files import PARTIALS
 from zeroshot.finished_planes import FinishedPlanes
 from zeroshot.loop import Loop
@@ -56,20 +56,6 @@ def pressed_at(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[], Non
 
     monkeypatch.setattr(Loop, "complete", pressing)
     return lambda: monkeypatch.setattr(Loop, "complete", complete)
-
-
-def killed_after(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[], None]:
-    """End a run without warning after so many planes; a function that lets runs go on again."""
-    restored = stacks.restored
-
-    def dying(*arguments: Any, **options: Any) -> Iterator[Plane]:
-        for count, plane in enumerate(restored(*arguments, **options)):
-            if count == number:
-                raise KeyboardInterrupt
-            yield plane
-
-    monkeypatch.setattr(stacks, "restored", dying)
-    return lambda: monkeypatch.setattr(stacks, "restored", restored)
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".zarr"])

@@ -11,7 +11,7 @@ import torch
 
 import zeroshot
 from tests.cli.commands import run as run_command
-from zeroshot import stacks
+from tests.doubles import killed_after
 from zeroshot.images.stack import ArrayStack
 from zeroshot.joint_channels import JointChannels, _sampled
 from zeroshot.joint_planes import in_turn
@@ -215,21 +215,8 @@ def test_the_order_of_the_axes_changes_nothing():
     seen = noisy(clean, EVEN)
     innermost = zeroshot.denoise(seen, axes="ZCYX", **KNOWN)
     outermost = zeroshot.denoise(np.moveaxis(seen, 1, 0), axes="CZYX", **KNOWN)
-    assert innermost.axes, outermost.axes == ("ZCYX", "CZYX")
+    assert (innermost.axes, outermost.axes) == ("ZCYX", "CZYX")
     np.testing.assert_array_equal(np.moveaxis(outermost.image, 0, 1), innermost.image)
-
-
-def killed_after(monkeypatch, number):
-    restored = stacks.restored
-
-    def dying(*arguments, **options):
-        for count, plane in enumerate(restored(*arguments, **options)):
-            if count == number:
-                raise KeyboardInterrupt
-            yield plane
-
-    monkeypatch.setattr(stacks, "restored", dying)
-    return lambda: monkeypatch.setattr(stacks, "restored", restored)
 
 
 @pytest.mark.parametrize(("axes", "done"), [("ZCYX", 4), ("CZYX", 4)])
