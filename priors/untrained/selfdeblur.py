@@ -34,9 +34,10 @@ class SelfDeblur(Prior):
     what is clipped, hidden or held out is not looked at. It ends where the kernel has settled.
 
     Grey values of at most `part` × `part` pixels, those with the most edges, are fitted; the whole picture is then
-    restored by another prior: with the kernel that it began with or, where it makes clearly sparser gradients (see
-    :func:`zeroshot.kernels.sharp_image.restored_sparsity`), with the new one. Kernels that are all but equally good
-    cannot be told apart by the picture alone.
+    restored by another prior with the new kernel. Where that was all of the picture, the result is the mean of this and
+    of what the hourglass has drawn on average since no noise is added: both err, and not in the same places. Colours are
+    those of the other prior. A kernel with which the picture's gradients are much less sparse than with the first (see
+    :func:`zeroshot.kernels.sharp_image.restored_sparsity`) is not believed, and the first stands.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The run of SelfDeblur: a step of the two networks, when they have settled, and the picture with their kernel."""
+"""The run of SelfDeblur: a step of the two networks, when they have settled, and the picture of both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zeroshot.colour import full_range_luma
 from zeroshot.deadline import seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.kernels import KernelEstimate
-from zeroshot.kernels.kernel_fit import pruned, trimmed
+from zeroshot.kernels.kernel_fit import displacement, pruned, trimmed
 from zeroshot.kernels.periodic import Canvas
 from zeroshot.kernels.region import telling_region
 from zeroshot.kernels.sharp_image import VARIATION_WEIGHT, restored_sparsity, small_variation
@@ -40,8 +40,10 @@ _QUIET, _INTERVAL = 0.7, 25
 _LEAST_WEIGHT = 1e-3
 #: Weights below this share of the largest, and parts with less of the sum than this, are none in the end.
 _PRUNED, _SMALLEST_PART = 0.02, 0.02
-#: What share of the sparsity with the first kernel is clearly less, so that the new kernel is believed to be better.
-_CLEARLY_LESS = 0.985
+#: Above what share of the sparsity with the first kernel the new one is not believed: its image is blurred or rings.
+_CLEARLY_MORE = 1.1
+#: Of how many steps the network's image is the mean, at least, and what it then counts for beside the restored one.
+_FEWEST_DRAWN, _SHARE_OF_NETWORK = 20, 0.5
 #: How much of the time that is left the picture with the first kernel may take, and that with the new one.
 _BEGINNING_SHARE, _END_SHARE = 0.3, 0.9
 
@@ -59,6 +61,8 @@ class SelfDeblurRun(Run):
         "noise_generator",
         "average",
         "earlier",
+        "drawn",
+        "steps_drawn",
         "image",
         "found",
         "done",
@@ -113,6 +117,8 @@ class SelfDeblurRun(Run):
         self.kernel_optimiser = Adam(self.kernel_network.parameters(), lr=prior.kernel_learning_rate)
 
         self.iteration, self.done = 0, False
+        #: The mean of what the hourglass drew since no noise is added, and of how many steps.
+        self.drawn, self.steps_drawn = torch.zeros(size, device=self.device), 0
         self.average = self.start.to(self.device)
         #: The average kernel when it was last compared.
         self.earlier = self.average.clone()
@@ -164,10 +170,17 @@ class SelfDeblurRun(Run):
         loss = (self.known * residual.square()).sum() / self.known.sum().clamp(min=1)
         loss.backward()
         self.optimiser.step()
+        if self._is_quiet():
+            self.steps_drawn += 1
+            self.drawn = self.drawn.lerp(x.detach(), 1 / self.steps_drawn)
         if joint:
             self.kernel_optimiser.step()
             self.average = torch.lerp(kernel.detach(), self.average, self.prior.averaging)
         return float(loss.detach())
+
+    def _is_quiet(self) -> bool:
+        """Whether no noise is added any more."""
+        return self.iteration >= _QUIET * self.prior.iterations
 
     def _measurement(self) -> torch.Tensor:
         """The measurement with the noise of the present step."""
@@ -194,24 +207,38 @@ class SelfDeblurRun(Run):
         return budget is not None and seconds_left() < (1 - _BEGINNING_SHARE) / 2 * budget
 
     def _finish(self) -> None:
-        """Restore the picture with the new kernel, and keep it where its gradients are clearly the sparser ones."""
+        """Restore the picture with the new kernel, if that is believed, and lay the network's image over it."""
         self.done = True
-        new = pruned(self.average.cpu().float(), _PRUNED, _SMALLEST_PART)
+        fitted = self.average.cpu().float()
+        new = pruned(fitted, _PRUNED, _SMALLEST_PART)
         plane, known = self.plane.cpu(), self.known.cpu()
         before, after = (restored_sparsity(plane, known, kernel, len(new)) for kernel in (self.start, new))
         likeness = float(kernel_similarity(new.numpy(), self.start.numpy()).value)
         evidence = {"sparsity": round(after / before, 4), "likeness": round(likeness, 4)}
-        kept = self.start
-        if after < _CLEARLY_LESS * before:
+        kept, drawn = self.start, False
+        if after < _CLEARLY_MORE * before:
             image = self._restored(new)
             if image is not None:
-                self.image, kept = image, new
+                kept, drawn = new, self._shows_all() and self.steps_drawn >= _FEWEST_DRAWN
+                self.image = self._laid_over(image, displacement(fitted, new)) if drawn else image
         self.found = {
             "fitted": kept is new,
+            "drawn": drawn,
             "kernel": trimmed(kept),
             "confidence": likeness,
             "evidence": evidence,
         }
+
+    def _shows_all(self) -> bool:
+        """Whether the hourglass draws the whole picture."""
+        return self.plane.shape == self.problem.y.shape[-2:]
+
+    def _laid_over(self, image: torch.Tensor, shift: tuple[int, int]) -> torch.Tensor:
+        """The mean of the luma of an image and that of the network, where the kernel has been shifted meanwhile."""
+        drawn = self.drawn.roll((-shift[0], -shift[1]), (0, 1))
+        drawn = _centre(drawn[None, None], tuple(image.shape[-2:]))
+        luma = full_range_luma(image) if image.shape[1] == 3 else image.mean(dim=1, keepdim=True)
+        return (image + _SHARE_OF_NETWORK * (drawn - luma)).clamp(0, 1)
 
     def _restored(self, kernel: torch.Tensor) -> torch.Tensor | None:
         """The picture restored with a kernel; None where the time was too short."""
@@ -253,12 +280,10 @@ class SelfDeblurRun(Run):
         """Which kernel the picture was restored with."""
         if not self.found:
             return f"{self.finish_kind} with the first kernel"
-        whose = (
-            "kernel of the networks"
-            if self.found["fitted"]
-            else "first kernel, than which none was clearly better"
-        )
-        return f"{self.finish_kind} with the {whose}"
+        if not self.found["fitted"]:
+            return f"{self.finish_kind} with the first kernel, since that of the networks is worse"
+        drawn = ", averaged with their image" if self.found["drawn"] else ""
+        return f"{self.finish_kind} with the kernel of the networks{drawn}"
 
 
 def convolved(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:

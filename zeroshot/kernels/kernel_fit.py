@@ -159,14 +159,21 @@ def mean_kernel(kernels: Sequence[torch.Tensor], weights: Sequence[float]) -> to
         Not negative, and one above 0.
     """
     first = kernels[max(range(len(kernels)), key=lambda index: weights[index])]
-    side = len(first)
-    size = (2 * side, 2 * side)
-    spectrum, total = torch.fft.rfft2(first, s=size), torch.zeros_like(first)
+    total = torch.zeros_like(first)
     for kernel, weight in zip(kernels, weights, strict=True):
-        likeness = torch.fft.irfft2(spectrum * torch.fft.rfft2(kernel, s=size).conj(), s=size)
-        down, right = divmod(int(likeness.argmax()), 2 * side)
-        total += weight * kernel.roll((down, right), (0, 1))
+        total += weight * kernel.roll(displacement(kernel, first), (0, 1))
     return centred(total / total.sum())
+
+
+def displacement(kernel: torch.Tensor, other: torch.Tensor) -> tuple[int, int]:
+    """By how many rows and columns a kernel (n, n) has to be moved to be most like another (n, n)."""
+    side = len(kernel)
+    size = (2 * side, 2 * side)
+    likeness = torch.fft.irfft2(
+        torch.fft.rfft2(other, s=size) * torch.fft.rfft2(kernel, s=size).conj(), s=size
+    )
+    down, right = ((int(one) + side) % (2 * side) - side for one in divmod(int(likeness.argmax()), 2 * side))
+    return down, right
 
 
 def centred(kernel: torch.Tensor) -> torch.Tensor:

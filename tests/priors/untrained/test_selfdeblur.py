@@ -7,6 +7,7 @@ import skimage.data
 import torch
 
 import zeroshot
+from zeroshot.colour import full_range_luma
 from zeroshot.images import load
 from zeroshot.kernels.kernel_fit import impulse
 from zeroshot.operators import Blur, Downsample
@@ -99,6 +100,62 @@ def test_the_kernel_that_was_used_is_in_the_provenance(monkeypatch):
     assert "kernel of the networks" in result.stopped_by
     assert result.image.shape == blurred_picture().shape
     assert result.arrays["kernel"].shape == weights.shape
+
+
+def begun(**settings):
+    problem = Problem(load(blurred_picture()).colours, Blur(line(), "valid"))
+    prior = prior_class("selfdeblur").for_problem(problem, **{**QUICK, **settings})
+    return prior.start(problem, seeded())
+
+
+def test_the_result_is_the_mean_of_what_the_other_prior_and_the_network_make(monkeypatch):
+    """The kernel of the networks has drifted by a pixel, which moves the network's image against the other one."""
+    run = begun()
+    restored = torch.full_like(run.image, 0.4)
+    monkeypatch.setattr(selfdeblur_run, "guide_in_time", lambda kind, *_: (restored, kind))
+    run.average = run.start.roll((1, 0), (0, 1))
+    run.drawn, run.steps_drawn = torch.zeros_like(run.drawn), 20
+    middle = run.drawn.shape[0] // 2, run.drawn.shape[1] // 2
+    run.drawn[middle[0] - 1, middle[1]] = 1  # under the kernel that is moved down, the point lies one above
+    run._finish()
+    expected = torch.full_like(run.image, 0.2)
+    expected[..., run.image.shape[-2] // 2, run.image.shape[-1] // 2] = 0.7
+    torch.testing.assert_close(run.image, expected)
+    assert run.findings()["kernel_fitted"] is True
+    assert run.remark().endswith("with the kernel of the networks, averaged with their image")
+
+
+@pytest.mark.parametrize(("steps", "part"), [(19, 255), (20, 32)])
+def test_an_image_of_few_steps_or_of_a_part_does_not_count(monkeypatch, steps, part):
+    run = begun(part=part)
+    restored = torch.full_like(run.image, 0.4)
+    monkeypatch.setattr(selfdeblur_run, "guide_in_time", lambda kind, *_: (restored, kind))
+    run.steps_drawn = steps
+    run._finish()
+    assert torch.equal(run.image, restored)
+    assert run.remark().endswith("with the kernel of the networks")
+
+
+def test_colours_are_those_of_the_other_prior():
+    run = begun()
+    run.drawn = torch.full_like(run.drawn, 0.6)
+    height, width = run.image.shape[-2:]
+    reds = torch.tensor([0.5, 0.2, 0.2])[None, :, None, None].expand(1, 3, height, width)
+    laid = run._laid_over(reds, (0, 0))
+    torch.testing.assert_close(laid - laid[:, :1], reds - reds[:, :1])
+    luma = full_range_luma(reds)
+    torch.testing.assert_close(full_range_luma(laid), (luma + 0.6) / 2)
+
+
+def test_what_is_drawn_is_the_mean_of_the_last_steps():
+    run = begun(iterations=40, warm_up=10)
+    drawn = []
+    run.network.register_forward_hook(lambda _, __, x: drawn.append(run.frame.crop(x).detach()[0, 0]))
+    for _ in range(40):
+        run._fit()
+        run.iteration += 1
+    assert run.steps_drawn == 12
+    torch.testing.assert_close(run.drawn, torch.stack(drawn[-12:]).mean(dim=0), rtol=0, atol=1e-5)
 
 
 def test_a_worse_kernel_is_not_kept(monkeypatch):
