@@ -83,10 +83,15 @@ def compared(
     return line
 
 
+def is_chosen(name: str, arguments: Any) -> bool:
+    """Whether a picture is among those that are asked for."""
+    return not arguments.only or name in arguments.only.split(",")
+
+
 def levin(arguments: Any) -> None:
     """The pictures of a shaken camera."""
     images, kernels = (list(range(1, 1 + min(4, count))) for count in (arguments.images, arguments.kernels))
-    table = [compared(*one, arguments) for one in pictures(images, kernels)]
+    table = [compared(*one, arguments) for one in pictures(images, kernels) if is_chosen(one[0], arguments)]
     report("Levin et al.", table)
 
 
@@ -110,7 +115,7 @@ def photographs(arguments: Any) -> None:
         chosen = [(index * arguments.kernels + step) % len(weights) for step in range(arguments.kernels)]
         for which in chosen:
             name = f"{path.stem} k{which}"
-            if arguments.only and name not in arguments.only.split(","):
+            if not is_chosen(name, arguments):
                 continue
             kernel = np.asarray(weights[which], np.float64)
             blur = Blur(kernel / kernel.sum(), "valid")
@@ -150,7 +155,7 @@ def main() -> None:
     add("--parts", default=",".join(PARTS), help="comma-separated")
     add("--images", type=int, default=4, help="pictures of each set")
     add("--kernels", type=int, default=4, help="kernels for each picture")
-    add("--only", metavar="NAMES", help='of the photographs these alone, such as "kodim13 k8,kodim15 k9"')
+    add("--only", metavar="NAMES", help='these alone, such as "kodim13 k8,kodim15 k9" or "im4 kernel3"')
     add("--prior", default="default", help="what restores; 'default' is that of the task")
     add("--joint", action="store_true", help="fit kernel and image together, from the kernel that was found")
     add("--threads", type=int, help="CPU threads (default: all cores)")

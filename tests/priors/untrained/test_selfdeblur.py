@@ -13,7 +13,7 @@ from zeroshot.kernels.kernel_fit import impulse
 from zeroshot.operators import Blur, Downsample
 from zeroshot.priors.untrained import selfdeblur_run
 from zeroshot.priors.untrained.networks import KernelNetwork
-from zeroshot.priors.untrained.selfdeblur_run import convolved
+from zeroshot.priors.untrained.selfdeblur_run import convolved, corrected
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 
@@ -113,6 +113,7 @@ def test_the_result_is_the_mean_of_what_the_other_prior_and_the_network_make(mon
     run = begun()
     restored = torch.full_like(run.image, 0.4)
     monkeypatch.setattr(selfdeblur_run, "guide_in_time", lambda kind, *_: (restored, kind))
+    monkeypatch.setattr(selfdeblur_run, "corrected", lambda x, *_: x)
     run.average = run.start.roll((1, 0), (0, 1))
     run.drawn, run.steps_drawn = torch.zeros_like(run.drawn), 20
     middle = run.drawn.shape[0] // 2, run.drawn.shape[1] // 2
@@ -123,6 +124,32 @@ def test_the_result_is_the_mean_of_what_the_other_prior_and_the_network_make(mon
     torch.testing.assert_close(run.image, expected)
     assert run.findings()["kernel_fitted"] is True
     assert run.remark().endswith("with the kernel of the networks, averaged with their image")
+
+
+def test_what_the_network_left_out_is_corrected_where_the_measurement_tells_it():
+    truth = scene()[0, 0]
+    y = convolved(truth, line())
+    known = torch.ones_like(y)
+    soft = Blur.gaussian(1.0, boundary="reflect")(truth[None, None])[0, 0]
+    better = corrected(soft, line(), y, known)
+
+    def error(x):
+        return float((x - truth)[4:-4, 4:-4].square().mean())
+
+    assert error(better) < 0.6 * error(soft)
+    # What is not known is not looked at.
+    y[20:24, 20:24], known[20:24, 20:24] = 0, 0
+    assert error(corrected(soft, line(), y, known)) < 0.6 * error(soft)
+
+
+def test_noise_is_not_put_into_the_image():
+    """A residual that is all noise would, at the least weight, come back as noise of half its level."""
+    truth = scene(96)[0, 0]
+    y = convolved(truth, line())
+    noise = 0.1 * torch.randn(y.shape, generator=seeded())
+    changed = corrected(truth, line(), y + noise, torch.ones_like(y)) - truth
+    assert float(changed.std()) < 0.015
+    assert torch.equal(corrected(truth, line(), y, torch.ones_like(y)), truth)
 
 
 @pytest.mark.parametrize(("steps", "part"), [(19, 255), (20, 32)])
@@ -141,7 +168,7 @@ def test_colours_are_those_of_the_other_prior():
     run.drawn = torch.full_like(run.drawn, 0.6)
     height, width = run.image.shape[-2:]
     reds = torch.tensor([0.5, 0.2, 0.2])[None, :, None, None].expand(1, 3, height, width)
-    laid = run._laid_over(reds, (0, 0))
+    laid = run._laid_over(reds, run.drawn)
     torch.testing.assert_close(laid - laid[:, :1], reds - reds[:, :1])
     luma = full_range_luma(reds)
     torch.testing.assert_close(full_range_luma(laid), (luma + 0.6) / 2)
