@@ -74,7 +74,7 @@ def test_the_width_of_a_blur(width: float) -> None:
 def test_a_blur_is_told_with_the_command() -> None:
     blurred = Blur.gaussian(2.0)(as_image(sample("camera")[100:356, 100:356]))
     (line,) = zeroshot.inspect((255 * blurred).round().to(torch.uint8)).commands
-    assert re.fullmatch(r"zeroshot deblur photo\.png --kernel gaussian=\d\.\d", line)
+    assert line == "zeroshot deblur photo.png"  # which finds the kernel: edges do not tell a shake from a lens
 
 
 @pytest.mark.parametrize("factor", [1.25, 1.5, 1.9])
@@ -172,7 +172,7 @@ def test_a_soft_picture_is_to_be_sharpened_and_a_blurred_one_deblurred() -> None
     assert "a little soft" in str(soft)
     assert soft.to_dict()["sharpness"]["radius"] == soft.sharpness.radius
     assert not blurred.sharpness.is_soft
-    assert blurred.commands[-1].startswith("zeroshot deblur photo.png --kernel gaussian=")
+    assert blurred.commands[-1] == "zeroshot deblur photo.png"
     assert not zeroshot.inspect(CAMERA).sharpness.is_soft
 
 

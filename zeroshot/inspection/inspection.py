@@ -118,7 +118,7 @@ class Inspection:
         elif not steps and (noisy or self.noise.coarse is not None or self.impulses.count):
             steps.append(Remedy("denoise", {}))
         if self.sharpness.is_blurred and self.sharpness.confidence >= CLEAR:
-            steps.append(Remedy("deblur", {"kernel": f"gaussian={self.sharpness.width:.1f}"}))
+            steps.append(Remedy("deblur", {}))
         elif self.sharpness.is_soft and self.sharpness.confidence >= CLEAR:
             steps.append(Remedy("sharpen", {}))
         return steps
