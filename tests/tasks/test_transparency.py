@@ -57,8 +57,7 @@ TASKS = {
         *((task, "tv") for task in TASKS if task != "colorize"),
         pytest.param("colorize", "tv", marks=pytest.mark.slow),
         ("denoise", "bm3d"),
-        ("sr", "bm3d"),
-        pytest.param("inpaint", "bm3d", marks=pytest.mark.slow),
+        *(pytest.param(task, "bm3d", marks=pytest.mark.slow) for task in ("sr", "inpaint")),
     ],
 )
 def test_hidden_colours_change_nothing_that_is_seen(task, prior):
