@@ -231,7 +231,7 @@ def test_colours_without_hints_are_a_guess_that_agrees_with_the_grey(
     prior: str, photograph: torch.Tensor
 ) -> None:
     grey = Grayscale()(photograph)[..., :48, :48]
-    settings = {"iterations": 150, "channels": 16} if prior == "dip" else {}
+    settings = {"iterations": 60, "channels": 16} if prior == "dip" else {}
     with pytest.warns(UserWarning, match="can only guess"):
         result = zeroshot.solve(grey, "colorize", prior, settings=settings)
     assert result.image.shape == (1, 3, 48, 48)

@@ -32,6 +32,12 @@ NOISE = {"inpaint": 15 / 255}
 
 
 @pytest.fixture(scope="module")
+def photograph(photograph: torch.Tensor) -> torch.Tensor:
+    """A corner of it, which is enough for what iterates until its gap is closed."""
+    return photograph[..., :64, :64].contiguous()
+
+
+@pytest.fixture(scope="module")
 def solved(photograph: torch.Tensor) -> Callable[[str], tuple[Problem, Estimate]]:
     """The problem of a kind of damage with what total variation makes of it, for all that is asked of it."""
 
@@ -152,7 +158,7 @@ def test_channels_on_their_own_are_denoised_as_grey_images(photograph: torch.Ten
     problem = denoising(photograph)
     prior = TotalVariation(weight=0.1, coupling="channels", tolerance=1e-5)
     together, _ = solution(prior, problem)
-    red, _ = solution(prior, dataclasses.replace(problem, y=problem.y[:, :1], reference_shape=(1, 1, 96, 96)))
+    red, _ = solution(prior, dataclasses.replace(problem, y=problem.y[:, :1], reference_shape=(1, 1, 64, 64)))
     torch.testing.assert_close(together.image[:, :1], red.image, atol=5e-3, rtol=0)
 
 
