@@ -194,6 +194,7 @@ def test_flat_areas_stay_flat_when_enlarged(name: str, scale: int, level: float)
     assert (flat - level).abs().max() <= (2.5 if name == "wavelet" else 1.0) / 255
 
 
+@pytest.mark.slow
 def test_red_reaches_the_quality_of_its_denoiser() -> None:
     truth = crop("camera")
     problem = denoising(truth, 20 / 255)

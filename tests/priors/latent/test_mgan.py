@@ -97,6 +97,7 @@ def test_many_codes_beat_one(faces, photograph):
     assert stacked.max() == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_super_resolution_with_a_generator_of_faces(faces, photograph):
     truth = face(photograph)
     small = Downsample(4)(truth)

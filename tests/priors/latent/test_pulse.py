@@ -129,7 +129,7 @@ def test_an_unreached_epsilon_is_said_and_the_best_image_returned(tame):
     assert result.image.shape == (1, 3, 16, 16)
 
 
-@pytest.mark.parametrize("epsilon", [0.05, 1e-7])
+@pytest.mark.parametrize("epsilon", [0.05, pytest.param(1e-7, marks=pytest.mark.slow)])
 def test_a_published_file_reaches_epsilon_or_it_is_said(shared, epsilon):
     network = load(shared / "oracles" / "generators" / "stylegan3t_32.pkl")
     truth = made_by(network)

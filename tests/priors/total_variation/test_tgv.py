@@ -120,7 +120,9 @@ def test_the_lower_bound_never_exceeds_an_objective(photograph: torch.Tensor) ->
     assert steps[-1].gap < 2e-3  # type: ignore[operator]
 
 
-@pytest.mark.parametrize("name", ["inpaint", "sr", "deblur", "demosaic"])
+@pytest.mark.parametrize(
+    "name", ["inpaint", "sr", "deblur", pytest.param("demosaic", marks=pytest.mark.slow)]
+)
 def test_restores_better_than_the_first_estimate(name: str, photograph: torch.Tensor) -> None:
     crop = photograph[..., :64, :64].contiguous()
     problem = damaged(name, crop)
