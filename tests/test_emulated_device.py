@@ -65,7 +65,7 @@ def _input(task: str) -> tuple[torch.Tensor, dict[str, Any]]:
         ("denoise", "wavelet", {}),
         ("denoise", "tv", {}),
         ("denoise", "wnnm", {"iterations": 2}),
-        ("denoise", "ncsr", {}),
+        pytest.param("denoise", "ncsr", {}, marks=pytest.mark.slow),
         ("denoise", "fourier", {}),
         ("denoise", "perona_malik", {}),
         ("denoise", "domain_transform", {}),

@@ -6,7 +6,6 @@ import dataclasses
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -90,59 +89,67 @@ def test_the_class_is_its_own_outline_where_it_is_loaded() -> None:
     assert prior_outline("tv") is prior_class("tv")
 
 
-@pytest.fixture
-def outside(tmp_path: Path):
-    """Install a package that brings a prior; a function that runs code where it is installed."""
-
-    def install(imports: str = "", decorator: str = "", body: str = "", code: str = "") -> str:
-        (tmp_path / "outside.py").write_text(
-            OUTSIDE.format(imports=imports, decorator=decorator, body=body), encoding="utf-8"
-        )
-        folder = tmp_path / "outside-1.0.dist-info"
-        folder.mkdir()
-        (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
-        (folder / "entry_points.txt").write_text("[zeroshot.priors]\noutside = outside:Outside\n")
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=False,
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return " ".join(done.stdout.split())
-
-    return install
-
-
 DESCRIBE = """
 import sys
+import zeroshot
 from zeroshot import registry
-from zeroshot.registry import prior_outline
-outline = prior_outline("outside")
-print("outside" in sys.modules)
-assert registry.prior_table()["outside"] == outline.summary
 from zeroshot.cli.listings import prior_description
-print(prior_description("outside"))
+from zeroshot.registry import prior_outline
+outlines = {{}}
+for name in {names}:
+    outlines[name] = prior_outline(name), name in sys.modules
+for name, (outline, loaded) in outlines.items():
+    assert registry.prior_table()[name] == outline.summary
+    print(loaded, " ".join(prior_description(name).split()))
+assert zeroshot.Outside.name == "outside" and "Outside" in dir(zeroshot)
 """
 DESCRIBED = (
-    "outside: a prior from outside settings (a task may have its own defaults): "
+    ": a prior from outside settings (a task may have its own defaults): "
     "weight = 2.0 How much. levels = (1, 2) Which. names = []"
 )
-
-
-def test_a_prior_of_another_package_is_found_by_its_class_and_described_from_its_source(outside) -> None:
-    code = "import zeroshot; assert zeroshot.Outside.name == 'outside' and 'Outside' in dir(zeroshot)"
-    assert outside(code=DESCRIBE + code) == f"False {DESCRIBED}"
-
-
-def test_where_the_source_does_not_tell_the_class_does(outside) -> None:
-    decorated = {"imports": "def kept(found): return found", "decorator": "@kept"}
-    assert outside(**decorated, code=DESCRIBE) == f"True {DESCRIBED}"
-
-
-def test_a_prior_that_describes_its_settings_itself_is_asked(outside) -> None:
-    body = """
+#: Module and prior → what differs in its source.
+PACKAGES = {
+    "outside": {},
+    "decorated": {"imports": "def kept(found): return found", "decorator": "@kept"},
+    "telling": {
+        "body": """
     @classmethod
     def settings_help(cls):
         return f"{cls.__name__} has levels: few"
     """
-    said = "outside: a prior from outside Outside has levels: few"
-    assert outside(body=body, code=DESCRIBE) == f"False {said}"
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Of each prior of packages that are installed: whether describing it has loaded it, and the description."""
+    folder = tmp_path_factory.mktemp("outside")
+    for name, differing in PACKAGES.items():
+        source = OUTSIDE.format(**{"imports": "", "decorator": "", "body": "", **differing})
+        source = source.replace("Outside", name.capitalize()).replace('"outside"', f'"{name}"')
+        (folder / f"{name}.py").write_text(source, encoding="utf-8")
+        metadata = folder / f"{name}-1.0.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (metadata / "entry_points.txt").write_text(
+            f"[zeroshot.priors]\n{name} = {name}:{name.capitalize()}\n"
+        )
+    done = subprocess.run(
+        [sys.executable, "-c", DESCRIBE.format(names=list(PACKAGES))],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(folder)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return dict(zip(PACKAGES, done.stdout.splitlines(), strict=True))
+
+
+def test_a_prior_of_another_package_is_found_by_its_class_and_described_from_its_source(described) -> None:
+    assert described["outside"] == f"False outside{DESCRIBED}"
+
+
+def test_where_the_source_does_not_tell_the_class_does(described) -> None:
+    assert described["decorated"] == f"True decorated{DESCRIBED}"
+
+
+def test_a_prior_that_describes_its_settings_itself_is_asked(described) -> None:
+    assert described["telling"] == "False telling: a prior from outside Telling has levels: few"

@@ -160,7 +160,7 @@ def test_a_page_is_complete_in_itself_and_safe():
 
 @pytest.mark.parametrize("count", [1, 6])
 def test_a_page_of_large_pictures_stays_small(count):
-    noise = torch.rand(count, 3, 700, 1100, generator=torch.Generator().manual_seed(0))
+    noise = torch.rand(count, 3, 500, 800, generator=torch.Generator().manual_seed(0))
     restoration = restoration_of(noise)
     assert len(restoration._repr_html_()) < 500_000
     assert len(restoration._repr_png_()) < 700_000

@@ -47,7 +47,7 @@ def as_volume(noisy, axes="ZYX", prior="tv", sigma=SIGMA / 255, **told):
     return zeroshot.denoise(noisy, sigma, axes=axes, prior=prior, **told)
 
 
-@pytest.mark.parametrize("prior", ["bm3d", "nlm", "tv", "wavelet"])
+@pytest.mark.parametrize("prior", ["bm3d", pytest.param("nlm", marks=pytest.mark.slow), "tv", "wavelet"])
 def test_volumes_are_nearer_to_the_truth_than_planes(prior):
     clean = balls()
     noisy = noisy_bytes(clean)

@@ -258,10 +258,10 @@ def test_what_a_format_cannot_hold_is_told_before_it_is_downloaded(app: App) -> 
 
 
 def test_hints_of_colour_reach_the_result(app: App) -> None:
-    grey = noisy(sigma=0).mean(axis=2).round().astype(np.uint8)
+    grey = noisy(32, sigma=0).mean(axis=2).round().astype(np.uint8)
     id = app.bring(grey)
-    hints = np.zeros((64, 64, 4), np.uint8)
-    hints[30:34, 10:50] = (200, 80, 60, 255)
+    hints = np.zeros((32, 32, 4), np.uint8)
+    hints[15:17, 5:25] = (200, 80, 60, 255)
     app.json(f"/pictures/{id}/layers/colorize/hints", "PUT", png(hints))
     run = app.ended(app.start(id, task="colorize", prior="tv"))
     assert run["state"] == "done", run

@@ -105,30 +105,30 @@ def test_methods_and_images_are_added_and_only_they_are_run(
     assert table.mean("b", "psnr") is None
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"options": {"sigma": 20 / 255}}, "sigma 25/255, this one has 20/255"),
-        ({"seconds": 3.0}, "seconds not set, this one has 3"),
-        ({"seed": 1}, "seed 0, this one has 1"),
-        ({"threads": 999}, r"threads \d+, this one has 999"),
-        ({"metrics": ["psnr"]}, "metrics psnr, consistency, this one has psnr"),
-        ({"given": "damaged", "metrics": ["consistency"]}, "given truth, this one has damaged"),
-        ({"images": {"one": np.zeros((16, 20), np.uint8)}}, "image 'one' is not the one"),
-    ],
-)
-def test_what_changed_is_named_and_nothing_is_run(
-    change: dict[str, Any], said: str, pictures: dict, tmp_path: Path, pages: list[Table]
-) -> None:
+#: What a later run is given instead, and what is said of it.
+CHANGES: list[tuple[dict[str, Any], str]] = [
+    ({"options": {"sigma": 20 / 255}}, "sigma 25/255, this one has 20/255"),
+    ({"seconds": 3.0}, "seconds not set, this one has 3"),
+    ({"seed": 1}, "seed 0, this one has 1"),
+    ({"threads": 999}, r"threads \d+, this one has 999"),
+    ({"metrics": ["psnr"]}, "metrics psnr, consistency, this one has psnr"),
+    ({"given": "damaged", "metrics": ["consistency"]}, "given truth, this one has damaged"),
+    ({"images": {"one": np.zeros((16, 20), np.uint8)}}, "image 'one' is not the one"),
+]
+
+
+def test_what_changed_is_named_and_nothing_is_run(pictures: dict, tmp_path: Path, pages: list[Table]) -> None:
     calls: list[str] = []
     run(pictures, tmp_path / "out", counting("a", calls))
     before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "out").rglob("*.*"))
-    with pytest.raises(ValueError, match=said) as caught:
-        run(change.pop("images", pictures), tmp_path / "out", counting("a", calls), **change)
-    assert "\n" not in str(caught.value)
-    assert len(calls) == 3
-    after = [(path, path.stat().st_mtime_ns) for path, _ in before if path.name != ".lock"]
-    assert after == [pair for pair in before if pair[0].name != ".lock"]
+    for change, said in CHANGES:
+        given = {"images": pictures, **change}
+        with pytest.raises(ValueError, match=said) as caught:
+            run(given.pop("images"), tmp_path / "out", counting("a", calls), **given)
+        assert "\n" not in str(caught.value)
+        assert len(calls) == 3
+        after = [(path, path.stat().st_mtime_ns) for path, _ in before if path.name != ".lock"]
+        assert after == [pair for pair in before if pair[0].name != ".lock"]
 
 
 def test_overwriting_starts_anew(pictures: dict, tmp_path: Path, pages: list[Table]) -> None:

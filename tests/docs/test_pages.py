@@ -24,7 +24,7 @@ page_runs = importlib.import_module("page_runs")
 #: What a reader has, by the names that pages call it.
 READERS = {"my_network", "array", "tensor", "known", "network"}
 #: Tutorials whose restorations take long even of small pictures; the build of the site runs them all.
-LONG = ("compare", "kernel", "mask", "pulse")
+LONG = ("compare", "kernel", "mask", "microscope", "pulse")
 
 
 def python_blocks() -> Iterator[Any]:

@@ -80,12 +80,12 @@ def test_priors_are_compared_by_name(
 
 def test_the_picture_of_the_readme_is_as_its_script_makes_it(tmp_path: Path) -> None:
     output = tmp_path / "sheet.png"
-    load("before_after").main(str(output), side=48)
+    load("before_after").main(str(output), side=36)
     sheet = np.asarray(Image.open(output)).astype(float)
-    assert sheet.shape == (2 * 48 + 6, 3 * 48 + 2 * 6, 3)
+    assert sheet.shape == (2 * 36 + 6, 3 * 36 + 2 * 6, 3)
     # Noise, holes and squares of one colour are above, and what is smoother below.
-    for left in (0, 54, 108):
-        above, below = sheet[:48, left : left + 48], sheet[54:, left : left + 48]
+    for left in (0, 42, 84):
+        above, below = sheet[:36, left : left + 36], sheet[42:, left : left + 36]
         assert np.abs(np.diff(above, 2, axis=1)).mean() > np.abs(np.diff(below, 2, axis=1)).mean()
     drawn = FOLDER.parent / "docs" / "before_after.png"
     assert drawn.stat().st_size <= 300_000

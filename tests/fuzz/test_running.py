@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each case runs 
 
 ROOT = Path(__file__).resolve().parents[2]
 #: How many cases of each kind are tried by default.
-QUICK = {"images": 16, "arguments": 16, "weights": 16, "checkpoints": 8}
+QUICK = {"images": 6, "arguments": 6, "weights": 6, "checkpoints": 4}
 
 #: One process for all that is asked of it, since it loads everything first.
 ITSELF = """

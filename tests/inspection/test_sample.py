@@ -58,7 +58,7 @@ def test_stripes_are_found_in_bands_of_whole_lines(small_samples: None) -> None:
     assert 255 * stripes.level_of_rows == pytest.approx(12, rel=0.2)
 
 
-@pytest.mark.parametrize(("sigma", "columns"), [(15, 0), (0, 0), (5, 10)])
+@pytest.mark.parametrize(("sigma", "columns"), [(15, 0), pytest.param(0, 0, marks=pytest.mark.slow), (5, 10)])
 def test_what_is_told_is_that_of_all_pixels(
     small_samples: None, monkeypatch: pytest.MonkeyPatch, sigma: int, columns: int
 ) -> None:

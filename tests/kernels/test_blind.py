@@ -38,7 +38,7 @@ def scene(name: str = "camera", side: int = 200) -> torch.Tensor:
 
 def blurred(kernel: np.ndarray, noise: float = 0.005, image: torch.Tensor | None = None) -> torch.Tensor:
     """A picture of which nothing beyond the border is known."""
-    y = Blur(kernel, "valid")(scene(side=150) if image is None else image)
+    y = Blur(kernel, "valid")(scene(side=130) if image is None else image)
     return (y + noise * torch.randn(y.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from pathlib import Path
 
@@ -82,16 +83,18 @@ def of_model(model: NoiseModel, y: torch.Tensor) -> torch.Tensor:
 # --- white noise ---
 
 
-@pytest.mark.parametrize("sigma", [5, 15, 25, 50])
+#: Level, picture, whether clipped: each level by default with one picture.
+QUICK = {(5, "camera", True), (15, "coins", False), (25, "coins", False), (50, "camera", True)}
+
+
 @pytest.mark.parametrize(
-    ("name", "clipped"),
+    ("sigma", "name", "clipped"),
     [
-        ("camera", True),
-        ("coins", False),
-        *(pytest.param(*other, marks=pytest.mark.slow) for other in (("camera", False), ("coins", True))),
+        pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow)
+        for case in itertools.product((5, 15, 25, 50), ("camera", "coins"), (True, False))
     ],
 )
-def test_white_noise_is_the_level_that_estimate_sigma_finds(name: str, sigma: float, clipped: bool) -> None:
+def test_white_noise_is_the_level_that_estimate_sigma_finds(sigma: float, name: str, clipped: bool) -> None:
     x = picture(name)
     y = x + white(x, sigma)
     y = eight_bits(y) if clipped else y
@@ -100,7 +103,7 @@ def test_white_noise_is_the_level_that_estimate_sigma_finds(name: str, sigma: fl
     assert model.sigma == pytest.approx(estimate_sigma(y), rel=1e-9)
 
 
-@pytest.mark.parametrize("sigma", [5, 25, 50])
+@pytest.mark.parametrize("sigma", [5, pytest.param(25, marks=pytest.mark.slow), 50])
 def test_white_noise_in_colour_is_white(sigma: float) -> None:
     y = eight_bits(picture("astronaut", 192) + white(picture("astronaut", 192), sigma))
     model = estimate_noise(y)
@@ -108,7 +111,7 @@ def test_white_noise_in_colour_is_white(sigma: float) -> None:
     assert model.sigma == pytest.approx(estimate_sigma(y), rel=1e-9)
 
 
-@pytest.mark.parametrize("name", ["house", "peppers"])
+@pytest.mark.parametrize("name", ["house", pytest.param("peppers", marks=pytest.mark.slow)])
 def test_texture_does_not_make_weak_white_noise_depend_on_the_intensity(shared: Path, name: str) -> None:
     x = read(shared / "data" / "colour9" / f"{name}.png")[..., :192, :192]
     assert estimate_noise(eight_bits(x + white(x, 5))).is_white
@@ -117,8 +120,14 @@ def test_texture_does_not_make_weak_white_noise_depend_on_the_intensity(shared: 
 # --- correlated noise ---
 
 
-@pytest.mark.parametrize("width", [0.6, 1.0])
-@pytest.mark.parametrize("name", ["camera", "moon"])
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [
+        ("camera", 0.6),
+        ("moon", 1.0),
+        *(pytest.param(*other, marks=pytest.mark.slow) for other in (("camera", 1.0), ("moon", 0.6))),
+    ],
+)
 def test_smoothed_noise_has_its_level_and_spectrum(name: str, width: float) -> None:
     x = picture(name)
     noise = smoothed(white(x, 25), width)
@@ -223,9 +232,7 @@ def test_impulses_are_counted_and_the_noise_is_that_of_the_others() -> None:
         "text",
         "page",
         "astronaut",
-        "coffee",
-        "chelsea",
-        "rocket",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("coffee", "chelsea", "rocket")),
     ],
 )
 def test_texture_is_no_noise(name: str) -> None:

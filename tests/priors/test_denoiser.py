@@ -154,7 +154,10 @@ def damages(x: torch.Tensor) -> dict[str, tuple[torch.Tensor, dict[str, Any]]]:
     }
 
 
-@pytest.mark.parametrize("task", ["inpaint", "sr", "deblur", "demosaic", "colorize", "restore"])
+@pytest.mark.parametrize(
+    "task",
+    ["inpaint", "sr", "deblur", "demosaic", "colorize", pytest.param("restore", marks=pytest.mark.slow)],
+)
 def test_every_task_is_restored_better_than_the_first_estimate(task: str, photograph: torch.Tensor) -> None:
     y, options = damages(photograph)[task]
     estimates: list[torch.Tensor] = []

@@ -185,7 +185,7 @@ def test_arrays_of_two_or_four_channels_are_restored_in_what_is_measured(channel
     "level", [1.0, *(pytest.param(level, marks=pytest.mark.slow) for level in (0.8, 0.1))]
 )
 def test_flat_areas_stay_flat_when_enlarged(name: str, scale: int, level: float) -> None:
-    picture = torch.full((1, 1, 36, 36), level)
+    picture = torch.full((1, 1, 30, 30), level)
     picture[..., 4:12, 4:12] = 0.4
     picture[..., :4, :] = 0
     problem = Problem(picture, Downsample(scale), sigma=0.0, task="sr")
@@ -194,6 +194,7 @@ def test_flat_areas_stay_flat_when_enlarged(name: str, scale: int, level: float)
     assert (flat - level).abs().max() <= (2.5 if name == "wavelet" else 1.0) / 255
 
 
+@pytest.mark.slow
 def test_red_reaches_the_quality_of_its_denoiser() -> None:
     truth = crop("camera")
     problem = denoising(truth, 20 / 255)
@@ -217,7 +218,7 @@ def test_noise_on_known_pixels_goes_as_well(name: str) -> None:
 
 
 def test_red_sharpens_as_before() -> None:
-    truth = crop("camera")[..., :64, :64]
+    truth = crop("camera")[..., :48, :48]
     blurred = with_noise(Blur.gaussian(1.5)(truth), 2 / 255)
     problem = Problem(blurred, Blur.gaussian(1.5), sigma=2 / 255, task="deblur")
     assert decibels(solved(problem, "red"), truth) >= decibels(problem.initial(), truth) + 2
@@ -238,6 +239,9 @@ def test_known_pixels_of_inpainting_come_back_to_the_bit(name: str, channels: in
     random = np.random.default_rng(0)
     image = random.random((16, 18, channels)).astype(np.float32)
     known = random.random(image.shape[:2]) < 0.6
-    settings = {**QUICK.get(name, {}), **({"iterations": 5} if name == "dip" else {})}
+    # What is known is kept by the first iteration, or lost.
+    few = {"nlm": {"window": 7}}.get(name, {})
+    few |= {"iterations": 5} if "iterations" in prior_class(name)().settings() else {}
+    settings = {**QUICK.get(name, {}), **few}
     result = zeroshot.solve(image, "inpaint", name, mask=known, settings=settings, progress=False)
     np.testing.assert_array_equal(np.asarray(result)[known], image[known])

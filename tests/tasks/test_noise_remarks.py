@@ -33,9 +33,15 @@ def grainy(dtype: type, channels: int) -> np.ndarray:
     return pixels.astype(dtype) if dtype == np.float32 else (pixels * np.iinfo(dtype).max).astype(dtype)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_grain_is_removed_and_needs_no_word(dtype: type, channels: int) -> None:
+@pytest.mark.parametrize(
+    ("channels", "dtype"),
+    [
+        (1, np.float32),
+        (3, np.uint8),
+        *(pytest.param(*other, marks=pytest.mark.slow) for other in ((1, np.uint8), (3, np.float32))),
+    ],
+)
+def test_grain_is_removed_and_needs_no_word(channels: int, dtype: type) -> None:
     spoiled = grainy(dtype, channels)
     assert not said(spoiled)
     truth = as_image(TRUTH if channels == 1 else np.repeat(TRUTH[..., None], channels, axis=2))
@@ -72,7 +78,7 @@ def test_other_tasks_say_what_to_do_first() -> None:
         make_problem("deblur", load(salted), {"kernel": "gaussian=1.2", "sigma": None})
 
 
-@pytest.mark.parametrize("sigma", [0, 3, 10, 25, 50])
+@pytest.mark.parametrize("sigma", [0, 3, *(pytest.param(s, marks=pytest.mark.slow) for s in (10, 25)), 50])
 def test_white_noise_and_clean_photographs_are_not_discussed(sigma: int) -> None:
     assert not said(noisy_pixels(TRUTH, sigma))
     assert not said(noisy_pixels(sample("astronaut")[:128, 150:278], sigma))

@@ -116,7 +116,7 @@ def test_the_schedule_of_a_cosine():
     assert factors == sorted(factors, reverse=True)
 
 
-@pytest.mark.parametrize("prior", ["inversion", "mgan"])
+@pytest.mark.parametrize("prior", ["inversion", pytest.param("mgan", marks=pytest.mark.slow)])
 def test_a_generator_beats_total_variation_on_what_it_knows(published_generators, prior):
     network = anime(published_generators / "anime_dcgan_64.pth")
     with torch.no_grad():

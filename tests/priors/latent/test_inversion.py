@@ -34,15 +34,15 @@ def problem(tame):
 def test_an_image_of_the_generator_is_found_again(tame, problem, space):
     prior = Inversion(weights=tame, space=space)
     run, first = drive(prior, problem, 1)
-    for _ in range(149):
+    for _ in range(79):
         last = run.step()
     assert psnr(last.image, problem.y) > psnr(first.image, problem.y) + 6
 
 
 def test_more_freedom_fits_better(tame, problem):
     other = Problem(problem.y.flip(-1), Identity(), sigma=0.0)
-    fits = [drive(Inversion(weights=tame, space=space), other, 120)[1].loss for space in ("w", "w+")]
-    noise = drive(Inversion(weights=tame, noise="optimised"), other, 120)[1].loss
+    fits = [drive(Inversion(weights=tame, space=space), other, 60)[1].loss for space in ("w", "w+")]
+    noise = drive(Inversion(weights=tame, noise="optimised"), other, 60)[1].loss
     assert fits[1] < fits[0]
     assert noise < fits[1]
 

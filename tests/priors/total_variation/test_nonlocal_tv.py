@@ -140,7 +140,10 @@ def test_a_periodic_texture_is_kept_where_total_variation_flattens_it() -> None:
     assert decibels(ours, clean) > decibels(theirs, clean) + 2
 
 
-@pytest.mark.parametrize("name", ["denoise", "inpaint", "deblur", "demosaic", "outliers"])
+@pytest.mark.parametrize(
+    "name",
+    ["denoise", "inpaint", "deblur", pytest.param("demosaic", marks=pytest.mark.slow), "outliers"],
+)
 def test_restores_better_than_the_first_estimate(name: str, photograph: torch.Tensor) -> None:
     crop = photograph[..., 8:56, 8:56].contiguous()
     mask = random_mask(crop.shape, 0.5, seeded())
