@@ -36,8 +36,9 @@ class SelfDeblur(Prior):
     Grey values of at most `part` × `part` pixels, those with the most edges, are fitted; the whole picture is then
     restored by another prior with the new kernel. Where that was all of the picture, the result is the mean of this and
     of what the hourglass has drawn on average since no noise is added: both err, and not in the same places. Colours
-    are those of the other prior. A kernel with which the picture's gradients are much less sparse than with the first
-    (see :func:`zeroshot.kernels.sharp_image.restored_sparsity`) is not believed, and the first stands.
+    are those of the other prior. Where it was a part, the kernel is the mean of the first and the new one. A kernel
+    with which the picture's gradients are much less sparse than with the first (see
+    :func:`zeroshot.kernels.sharp_image.restored_sparsity`) is not believed, and the first stands.
 
     Parameters
     ----------

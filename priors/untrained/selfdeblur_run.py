@@ -11,7 +11,7 @@ from zeroshot.colour import full_range_luma
 from zeroshot.deadline import seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.kernels import KernelEstimate
-from zeroshot.kernels.kernel_fit import displacement, pruned, trimmed
+from zeroshot.kernels.kernel_fit import displacement, mean_kernel, pruned, trimmed
 from zeroshot.kernels.periodic import Canvas
 from zeroshot.kernels.region import telling_region
 from zeroshot.kernels.sharp_image import VARIATION_WEIGHT, restored_sparsity, small_variation
@@ -210,7 +210,10 @@ class SelfDeblurRun(Run):
         return budget is not None and seconds_left() < (1 - _BEGINNING_SHARE) / 2 * budget
 
     def _finish(self) -> None:
-        """Restore the picture with the new kernel, if that is believed, and lay the network's image over it."""
+        """Restore the picture with the new kernel, if that is believed, and lay the network's image over it.
+
+        Where that image shows a part, or is of few steps, the kernel errs in other places than the first does as well.
+        """
         self.done = True
         fitted = self.average.cpu().float()
         new = pruned(fitted, _PRUNED, _SMALLEST_PART)
@@ -220,16 +223,18 @@ class SelfDeblurRun(Run):
         evidence = {"sparsity": round(after / before, 4), "likeness": round(likeness, 4)}
         kept, drawn = self.start, False
         if after < _CLEARLY_MORE * before:
-            image = self._restored(new)
+            drawn = self._shows_all() and self.steps_drawn >= _FEWEST_DRAWN
+            told = new if drawn else mean_kernel([new, self.start], [1.0, 1.0])
+            image = self._restored(told)
             if image is not None:
-                kept, drawn = new, self._shows_all() and self.steps_drawn >= _FEWEST_DRAWN
+                kept = told
                 if drawn:
                     down, right = displacement(fitted, new)
                     x = corrected(self.drawn.roll((-down, -right), (0, 1)).cpu(), new, plane, known)
                     image = self._laid_over(image, x.to(image))
                 self.image = image
         self.found = {
-            "fitted": kept is new,
+            "fitted": kept is not self.start,
             "drawn": drawn,
             "kernel": trimmed(kept),
             "confidence": likeness,
@@ -289,8 +294,9 @@ class SelfDeblurRun(Run):
             return f"{self.finish_kind} with the first kernel"
         if not self.found["fitted"]:
             return f"{self.finish_kind} with the first kernel, since that of the networks is worse"
-        drawn = ", averaged with their image" if self.found["drawn"] else ""
-        return f"{self.finish_kind} with the kernel of the networks{drawn}"
+        if self.found["drawn"]:
+            return f"{self.finish_kind} with the kernel of the networks, averaged with their image"
+        return f"{self.finish_kind} with the mean of the first kernel and that of the networks"
 
 
 def convolved(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:

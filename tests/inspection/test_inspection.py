@@ -73,7 +73,9 @@ def test_the_width_of_a_blur(width: float) -> None:
 def test_a_blur_is_told_with_the_command() -> None:
     blurred = Blur.gaussian(2.0)(as_image(sample("camera")[100:356, 100:356]))
     (line,) = zeroshot.inspect((255 * blurred).round().to(torch.uint8)).commands
-    assert line == "zeroshot deblur photo.png"  # which finds the kernel: edges do not tell a shake from a lens
+    assert (
+        line == "zeroshot deblur photo.png"
+    )  # which finds the kernel: edges do not tell a shake from a lens
 
 
 @pytest.mark.parametrize("factor", [1.25, 1.5, 1.9])

@@ -9,7 +9,7 @@ import torch
 import zeroshot
 from zeroshot.colour import full_range_luma
 from zeroshot.images import load
-from zeroshot.kernels.kernel_fit import impulse
+from zeroshot.kernels.kernel_fit import impulse, trimmed
 from zeroshot.operators import Blur, Downsample
 from zeroshot.priors.untrained import selfdeblur_run
 from zeroshot.priors.untrained.networks import KernelNetwork
@@ -97,7 +97,7 @@ def test_the_kernel_that_was_used_is_in_the_provenance(monkeypatch):
     assert weights.sum() == pytest.approx(1, abs=1e-3)
     assert weights.shape[0] == weights.shape[1]
     assert weights.shape[0] % 2 == 1
-    assert "kernel of the networks" in result.stopped_by
+    assert "that of the networks" in result.stopped_by
     assert result.image.shape == blurred_picture().shape
     assert result.arrays["kernel"].shape == weights.shape
 
@@ -158,9 +158,13 @@ def test_an_image_of_few_steps_or_of_a_part_does_not_count(monkeypatch, steps, p
     restored = torch.full_like(run.image, 0.4)
     monkeypatch.setattr(selfdeblur_run, "guide_in_time", lambda kind, *_: (restored, kind))
     run.steps_drawn = steps
+    middle = len(run.start) // 2
+    run.average = 0.7 * run.start
+    run.average[middle, middle] += 0.3
     run._finish()
     assert torch.equal(run.image, restored)
-    assert run.remark().endswith("with the kernel of the networks")
+    assert run.remark().endswith("with the mean of the first kernel and that of the networks")
+    torch.testing.assert_close(run.found["kernel"], trimmed((run.start + run.average) / 2), rtol=0, atol=1e-6)
 
 
 def test_colours_are_those_of_the_other_prior():
