@@ -158,6 +158,7 @@ def test_an_image_of_few_steps_or_of_a_part_does_not_count(monkeypatch, steps, p
     restored = torch.full_like(run.image, 0.4)
     monkeypatch.setattr(selfdeblur_run, "guide_in_time", lambda kind, *_: (restored, kind))
     run.steps_drawn = steps
+    monkeypatch.setattr(selfdeblur_run, "restored_sparsity", lambda *_: 1.0)
     middle = len(run.start) // 2
     run.average = 0.7 * run.start
     run.average[middle, middle] += 0.3
