@@ -128,9 +128,12 @@ def test_a_czi_is_read_plane_by_plane_and_written_as_ome_tiff(tmp_path, capsys):
         assert error(np.squeeze(written.asarray()), clean) < 0.6 * error(counts, clean)
 
 
-@pytest.mark.parametrize("suffix", [".czi", ".lif", ".nd2"])
-def test_without_its_reader_the_extra_is_named(tmp_path, monkeypatch, suffix):
-    monkeypatch.setitem(sys.modules, f"bioio_{suffix[1:]}", None)
+@pytest.mark.parametrize(
+    ("suffix", "module"), [(".czi", "bioio_czi"), (".lif", "liffile"), (".nd2", "bioio_nd2")]
+)
+def test_without_its_reader_the_extra_is_named(tmp_path, monkeypatch, suffix, module):
+    monkeypatch.setitem(sys.modules, module, None)
     (tmp_path / f"a{suffix}").write_bytes(bytes(100))
-    with pytest.raises(ImageError, match=r'needs bioio-\w+: pip install "zeroshot-restore\[microscopes\]"'):
+    needed = f"needs {module.replace('_', '-')}"
+    with pytest.raises(ImageError, match=rf'{needed}: pip install "zeroshot-restore\[microscopes\]"'):
         stack_of(tmp_path / f"a{suffix}")

@@ -46,6 +46,7 @@ RAW_SUFFIXES = (
 STACK_SUFFIXES = {".zarr": "ZARR"}
 #: Files of microscopes, which are read as stacks.
 MICROSCOPE_SUFFIXES = (".czi", ".lif", ".nd2")
+_MICROSCOPE_SIGNATURES = {b"ZISRAWFILE": ".czi", b"\xda\xce\xbe\n": ".nd2"}
 _ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
 _RAW_SIGNATURES = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb")
 #: More than the largest picture takes that is read, in four channels of 64 bits.
@@ -122,8 +123,17 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in _ZARR_FILES)
 
 
+def microscope_suffix(head: bytes, path: Path) -> str | None:
+    """Under which suffix files with these first bytes are known, whatever this one is called; else its own."""
+    if head[:4] == b"p\0\0\0" and head[8:9] == b"*":
+        return ".lif"
+    known = (suffix for signature, suffix in _MICROSCOPE_SIGNATURES.items() if head.startswith(signature))
+    suffix = path.suffix.lower()
+    return next(known, suffix if suffix in MICROSCOPE_SUFFIXES else None)
+
+
 def _kind(head: bytes, path: Path) -> str | None:
-    if path.suffix.lower() in MICROSCOPE_SUFFIXES:
+    if microscope_suffix(head, path) is not None:
         return "MICROSCOPE"
     if head.startswith(_RAW_SIGNATURES) or head[4:12] == b"ftypcrx ":
         return "RAW"

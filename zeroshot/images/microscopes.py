@@ -1,4 +1,4 @@
-"""Files of microscopes, CZI of Zeiss, LIF of Leica and ND2 of Nikon: read as stacks by the readers of bioio."""
+"""Files of microscopes as stacks: LIF of Leica, and by the readers of bioio CZI of Zeiss and ND2 of Nikon."""
 
 from __future__ import annotations
 
@@ -6,30 +6,43 @@ from pathlib import Path
 
 from zeroshot.images.errors import ImageError
 from zeroshot.images.extras import imported
+from zeroshot.images.kinds import microscope_suffix
+from zeroshot.images.leica import lif_stack
+from zeroshot.images.scenes import chosen_scene
 from zeroshot.images.stack import ArrayStack, Stack, StackMetadata
-from zeroshot.notes import note
 
 #: The readers of bioio by the suffix of a file.
-READERS = {".czi": "bioio_czi", ".lif": "bioio_lif", ".nd2": "bioio_nd2"}
+READERS = {".czi": "bioio_czi", ".nd2": "bioio_nd2"}
 
 
-def microscope_stack(path: Path, axes: str | None) -> Stack:
-    """The first scene of a file, whose planes are read when they are asked for.
+def microscope_stack(path: Path, axes: str | None, scene: int | str | None = None) -> Stack:
+    """A scene of a file, whose planes are read when they are asked for.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    axes : str or None
+        Are refused: such a file says itself what its axes are.
+    scene : int, str or None
+        Which, by its number, from 1, or its name; by default the first.
 
     Raises
     ------
     ImageError
-        Where the reader is missing, or the axes are to be others: such a file says what they are.
+        In one line, where the reader is missing, or the file has no such scene.
     """
     if axes is not None:
         raise ImageError("says itself what its axes are")
-    suffix = path.suffix.lower()
-    reader = imported(READERS[suffix], "microscopes", f"a file of a microscope ({suffix})").Reader
-    image = imported("bioio", "microscopes", f"a file of a microscope ({suffix})").BioImage(
-        path, reader=reader
-    )
-    if len(image.scenes) > 1:
-        note(f"{path}: holds {len(image.scenes)} scenes; the first, {image.scenes[0]}, is taken")
+    with path.open("rb") as file:
+        suffix = microscope_suffix(file.read(16), path)
+    if suffix == ".lif":
+        return lif_stack(path, scene)
+    what = f"a file of a microscope ({suffix})"
+    reader = imported(READERS[str(suffix)], "microscopes", what).Reader
+    image = imported("bioio", "microscopes", what).BioImage(path, reader=reader)
+    names = [str(one) for one in image.scenes]
+    number, remarks = chosen_scene(names, scene, "scene")
+    image.set_scene(number)
     sizes = image.physical_pixel_sizes
     scale = {axis: getattr(sizes, axis) for axis in "ZYX" if getattr(sizes, axis)}
     metadata = StackMetadata(
@@ -37,4 +50,7 @@ def microscope_stack(path: Path, axes: str | None) -> Stack:
         unit="µm",
         names=tuple(map(str, image.channel_names or ())),
     )
-    return ArrayStack(image.dask_data, image.dims.order, path.absolute(), metadata)
+    stack = ArrayStack(image.dask_data, image.dims.order, path.absolute(), metadata)
+    stack.scene = names[number] if len(names) > 1 else None
+    stack.remarks = remarks
+    return stack
