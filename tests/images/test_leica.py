@@ -183,6 +183,8 @@ def test_where_there_are_no_scenes_none_is_chosen(tmp_path):
 def test_it_is_known_by_its_content(lif, tmp_path):
     path = lif(("a", "ZYX", counts(2, 16, 16), {})).rename(tmp_path / "scan.tif")
     assert stack_of(path).shape == (2, 16, 16)
+    tifffile.imwrite(tmp_path / "pages.lif", counts(3, 16, 16), photometric="minisblack")
+    assert stack_of(tmp_path / "pages.lif").shape == (3, 16, 16)
 
 
 def test_a_file_that_was_cut_is_refused_in_one_line_wherever(lif, capsys, tmp_path):

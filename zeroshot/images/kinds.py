@@ -123,17 +123,17 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in _ZARR_FILES)
 
 
-def microscope_suffix(head: bytes, path: Path) -> str | None:
-    """Under which suffix files with these first bytes are known, whatever this one is called; else its own."""
+def microscope_suffix(head: bytes) -> str | None:
+    """Under which suffix files of microscopes with these first bytes are known."""
     if head[:4] == b"p\0\0\0" and head[8:9] == b"*":
         return ".lif"
-    known = (suffix for signature, suffix in _MICROSCOPE_SIGNATURES.items() if head.startswith(signature))
-    suffix = path.suffix.lower()
-    return next(known, suffix if suffix in MICROSCOPE_SUFFIXES else None)
+    return next(
+        (suffix for signature, suffix in _MICROSCOPE_SIGNATURES.items() if head.startswith(signature)), None
+    )
 
 
 def _kind(head: bytes, path: Path) -> str | None:
-    if microscope_suffix(head, path) is not None:
+    if microscope_suffix(head) is not None:
         return "MICROSCOPE"
     if head.startswith(_RAW_SIGNATURES) or head[4:12] == b"ftypcrx ":
         return "RAW"
@@ -143,4 +143,6 @@ def _kind(head: bytes, path: Path) -> str | None:
         return "WEBP"
     if head[4:8] == b"ftyp" and head[8:12] in BRANDS:
         return BRANDS[head[8:12]]
-    return next((kind for signature, kind in SIGNATURES.items() if head.startswith(signature)), None)
+    # Old files of Nikon are JPEG 2000, and what is too damaged to be known is refused by its reader.
+    named = "MICROSCOPE" if path.suffix.lower() in MICROSCOPE_SUFFIXES else None
+    return next((kind for signature, kind in SIGNATURES.items() if head.startswith(signature)), named)

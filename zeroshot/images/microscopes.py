@@ -33,5 +33,5 @@ def microscope_stack(path: Path, axes: str | None, scene: int | str | None = Non
     if axes is not None:
         raise ImageError("says itself what its axes are")
     with path.open("rb") as file:
-        suffix = microscope_suffix(file.read(16), path)
-    return READERS[str(suffix)](path, scene)
+        suffix = microscope_suffix(file.read(16)) or path.suffix.lower()
+    return READERS[suffix](path, scene)
