@@ -9,6 +9,8 @@ import pytest
 from zeroshot.images import ImageError
 from zeroshot.images.stack import stack_of
 
+GREEN = SimpleNamespace(r=0, g=255, b=9, a=1.0)
+
 
 def imitate(monkeypatch, tmp_path, axes, points=(), channels=("DAPI", "GFP")):
     """A file with these axes, of 2, 3, … values, whose positions have these names; the path and the values."""
@@ -17,7 +19,7 @@ def imitate(monkeypatch, tmp_path, axes, points=(), channels=("DAPI", "GFP")):
 
     class File:
         metadata = SimpleNamespace(
-            channels=[SimpleNamespace(channel=SimpleNamespace(name=one)) for one in channels]
+            channels=[SimpleNamespace(channel=SimpleNamespace(name=one, color=GREEN)) for one in channels]
         )
         experiment = (
             SimpleNamespace(type="TimeLoop", parameters=SimpleNamespace(periodMs=500.0)),
@@ -73,4 +75,5 @@ def test_lengths_and_names_come_along(monkeypatch, tmp_path):
     np.testing.assert_array_equal(stack.plane((1, 2)), values[1, 2])
     assert stack.metadata.scale == {"X": 0.2, "Y": 0.3, "Z": 1.5, "T": 0.5}
     assert (stack.metadata.time_unit, stack.metadata.names) == ("s", ("DAPI", "GFP"))
+    assert stack.metadata.colours == ("00FF09", "00FF09")
     assert stack_of(path.rename(tmp_path / "b.tif")).shape == stack.shape

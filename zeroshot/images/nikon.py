@@ -58,10 +58,14 @@ def _metadata(opened: Any) -> StackMetadata:
     steps = [one.parameters.periodMs for one in opened.experiment if one.type == "TimeLoop"]
     if len(steps) == 1 and steps[0] > 0:
         scale["T"] = steps[0] / _MILLISECONDS
-    names = tuple(one.channel.name or "" for one in getattr(opened.metadata, "channels", None) or ())
+    channels = [one.channel for one in getattr(opened.metadata, "channels", None) or ()]
+    names = tuple(one.name or "" for one in channels)
+    told = [getattr(one, "color", None) for one in channels]
+    colours = tuple("" if one is None else f"{one.r:02X}{one.g:02X}{one.b:02X}" for one in told)
     return StackMetadata(
         scale=scale,
         unit="µm",
         time_unit="s" if "T" in scale else None,
         names=names if all(names) else (),
+        colours=colours if all(colours) else (),
     )

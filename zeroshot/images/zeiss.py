@@ -58,8 +58,10 @@ class _CziStack(Stack):
         names = _names_of_scenes(root, list(places)) or ["the whole"]
         number, self.remarks = chosen_scene(names, scene, "scene")
         self.scene = names[number] if len(names) > 1 else None
-        self._number, self._place = (
-            list(places.items())[number] if places else (None, document.total_bounding_rectangle_no_pyramid)
+        # Read by its number: what lies over it may be of another scene.
+        self._scene: int | None = list(places)[number] if places else None
+        self._place: Any = (
+            document.total_bounding_rectangle_no_pyramid if self._scene is None else places[self._scene]
         )
         bounds = document.total_bounding_box_no_pyramid
         lengths = {axis: end - start for axis in _COUNTED for start, end in [bounds.get(axis, (0, 1))]}
@@ -78,7 +80,7 @@ class _CziStack(Stack):
     def plane(self, index: Index) -> np.ndarray:
         place = dict(zip(self.counted, index, strict=True))
         with errors_of_file(Path(str(self.source))):
-            pixels = self._document.read(roi=self._place, plane=place, scene=self._number)
+            pixels = self._document.read(roi=self._place, plane=place, scene=self._scene)
         if self.axes.endswith("S"):
             pixels = pixels[..., ::-1]  # they are blue, green and red
         return np.ascontiguousarray(pixels.reshape(self.plane_shape), self.dtype)
