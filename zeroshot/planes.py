@@ -324,6 +324,8 @@ class Course:
             "shape": list(self.stack.shape),
             "channels": channels,
         }
+        if self.stack.scene is not None:
+            described["scene"] = self.stack.scene
         if self.joint is not None:
             described["joint"] = self.joint.described()
         return {"stack": described, "input_sha256": self.survey.sha256}

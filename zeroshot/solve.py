@@ -65,6 +65,7 @@ def solve(
     overlap: int | str = "auto",
     samples: int = 1,
     axes: str | None = None,
+    scene: int | str | None = None,
     volume: str | None = None,
     spacing: float | None = None,
     channels: str = "auto",
@@ -129,6 +130,9 @@ def solve(
         samples of a colour image, C channels, each with a range and a noise of its own, which are found over the
         whole stack. Files say so themselves; the planes are restored one by one, see :mod:`zeroshot.planes`, and
         `sigma` is in the units of the stack where its range was found. The result has its axes and its type.
+    scene : int or str, optional
+        Which image of a file of a microscope that holds several, by its number, from 1, or its name; by default the
+        first, as a note says.
     volume : str, optional
         The axis of a stack that is the third dimension, "Z", or "T" of what moves slowly: the planes along it are
         denoised together, by the priors bm3d, nlm, tv and wavelet (:mod:`zeroshot.volumes`).
@@ -183,10 +187,10 @@ def solve(
     deadline = deadline_of_call(seconds, called)
     with kept(deadline), threads.chosen(request.device, watch.recorded_threads(), seconds):
         _keep_memory(request.device)
-        if is_raw(image):
+        if is_raw(image) and axes is None and scene is None:
             check_raw(task, options, rendering)
             return restored_raw(read_raw(image), request, options, rendering, deadline)
-        stack = stack_of(image, axes)
+        stack = stack_of(image, axes, scene=scene)
         if stack is not None:
             _refuse_for_stack(preview, checkpoint)
             hidden = progress is False or (progress is None and not is_terminal(sys.stderr))

@@ -81,6 +81,7 @@ def restore_stack(
     prior: str | None = None,
     *,
     axes: str | None = None,
+    scene: int | str | None = None,
     settings: dict[str, Any] | None = None,
     seconds: float | None = None,
     seed: int = 0,
@@ -108,7 +109,7 @@ def restore_stack(
     ----------
     image : path
         A file that is a stack.
-    task, prior, axes, settings, seconds, seed, device, value_range, tile, overlap, samples
+    task, prior, axes, scene, settings, seconds, seed, device, value_range, tile, overlap, samples
         As for :func:`zeroshot.solve`.
     volume, spacing, channels, **options
         As for :func:`zeroshot.solve`.
@@ -141,7 +142,7 @@ def restore_stack(
         threads.chosen(request.device, threads_before, seconds),
         ExitStack() as held,
     ):
-        stack = stack_of(image, axes)
+        stack = stack_of(image, axes, scene=scene)
         if stack is None:
             raise ImageError(f"{image}: is one picture, no stack")
         check_stack_output(path, overwrite=overwrite, source=stack.source)

@@ -150,6 +150,7 @@ def say_channels(stack: Stack, survey: Survey) -> None:
     """Tell the user of how many planes the stack is, which are missing, and what black and white are taken to be."""
     shape = " × ".join(map(str, stack.shape))
     name = "" if stack.source is None else f"{stack.source.name}: "
+    stack.say_remarks()
     if stack.missing:
         note(
             f"{name}{stack.missing} of {counted(stack.count, 'plane')} are not in the file, and are taken for 0"

@@ -1,5 +1,7 @@
 """Raw photographs: a synthetic DNG, read by LibRaw, restored in linear light and rendered."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tifffile
@@ -9,7 +11,7 @@ from skimage.data import astronaut
 import zeroshot
 from tests.cli.commands import run
 from zeroshot.images import ImageError, load
-from zeroshot.images.raw import read_raw
+from zeroshot.images.raw import _matrix, read_raw
 
 rawpy = pytest.importorskip("rawpy", reason="the extra raw is not installed")
 
@@ -179,7 +181,9 @@ def test_what_does_not_go_with_a_raw_photograph_is_one_line(noisy_dng, tmp_path,
 
 def test_a_damaged_raw_file_is_one_line(noisy_dng, tmp_path):
     (tmp_path / "cut.dng").write_bytes(noisy_dng.read_bytes()[:200])
-    with pytest.raises(ImageError, match=r"cut\.dng: is damaged or of a camera that LibRaw does not know"):
+    with pytest.raises(
+        ImageError, match=r"cut\.dng: is damaged or of a camera that LibRaw does not know: \w"
+    ):
         read_raw(tmp_path / "cut.dng")
 
 
@@ -192,3 +196,27 @@ def test_without_rawpy_the_extra_is_named(noisy_dng, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "rawpy", None)
     with pytest.raises(ImageError, match=r'needs rawpy: pip install "zeroshot-restore\[raw\]"'):
         zeroshot.denoise(noisy_dng)
+
+
+class Developed:
+    """A photograph of a camera whose matrix LibRaw has but does not tell."""
+
+    def __init__(self, matrix, colours):
+        self.camera = np.random.default_rng(0).uniform(0.2, 0.6, (20, 30, colours))
+        self.camera = np.broadcast_to(self.camera, (20, 30, 3))
+        self.matrix = np.asarray(matrix)
+        self.color_matrix, self.rgb_xyz_matrix = np.zeros((3, 4)), np.zeros((4, 3))
+
+    def postprocess(self, output_color, **options):
+        assert (options["gamma"], options["no_auto_bright"]) == ((1, 1), True)
+        values = self.camera if output_color == "raw" else self.camera @ self.matrix.T
+        return np.rint(65535 * values.clip(0, 1)).astype(np.uint16)
+
+
+def test_a_matrix_that_is_not_told_is_found_in_a_development():
+    rawpy = SimpleNamespace(ColorSpace=SimpleNamespace(raw="raw", sRGB="srgb"), LibRawError=RuntimeError)
+    matrix = np.array([[1.8, -0.3, -0.5], [-0.4, 1.8, -0.4], [-0.6, -1.4, 3.0]])
+    np.testing.assert_allclose(_matrix(Developed(matrix, 3), rawpy), matrix, atol=1e-3)
+    # Nothing is found where there is none, nor in a picture of greys.
+    for silent in (Developed(np.eye(3), 3), Developed(matrix, 1)):
+        np.testing.assert_array_equal(_matrix(silent, rawpy), np.eye(3))

@@ -112,25 +112,12 @@ def test_without_zarr_the_extra_is_named(tmp_path, monkeypatch):
         stack_of(tmp_path / "a.zarr")
 
 
-def test_a_czi_is_read_plane_by_plane_and_written_as_ome_tiff(tmp_path, capsys):
-    pytest.importorskip("bioio_czi", reason="the extra microscopes is not installed")
-    czi = pytest.importorskip("pylibCZIrw.czi")
-    clean, counts = noisy(2)
-    with czi.create_czi(str(tmp_path / "a.czi")) as document:
-        for channel, plane in enumerate(counts):
-            document.write(data=plane[..., None], plane={"C": channel})
-    stack = stack_of(tmp_path / "a.czi")
-    assert (stack.count, stack.channels, stack.dtype) == (2, 2, np.uint16)
-    code, _, err = run(["denoise", tmp_path / "a.czi", "--prior", "dct"], capsys)
-    assert code == 0, err
-    with tifffile.TiffFile(tmp_path / "a.denoised.tif") as written:
-        assert written.is_ome
-        assert error(np.squeeze(written.asarray()), clean) < 0.6 * error(counts, clean)
-
-
-@pytest.mark.parametrize("suffix", [".czi", ".lif", ".nd2"])
-def test_without_its_reader_the_extra_is_named(tmp_path, monkeypatch, suffix):
-    monkeypatch.setitem(sys.modules, f"bioio_{suffix[1:]}", None)
+@pytest.mark.parametrize(
+    ("suffix", "module"), [(".czi", "pylibCZIrw.czi"), (".lif", "liffile"), (".nd2", "nd2")]
+)
+def test_without_its_reader_the_extra_is_named(tmp_path, monkeypatch, suffix, module):
+    monkeypatch.setitem(sys.modules, module, None)
     (tmp_path / f"a{suffix}").write_bytes(bytes(100))
-    with pytest.raises(ImageError, match=r'needs bioio-\w+: pip install "zeroshot-restore\[microscopes\]"'):
+    needed = f"needs {module.partition('.')[0]}"
+    with pytest.raises(ImageError, match=rf'{needed}: pip install "zeroshot-restore\[microscopes\]"'):
         stack_of(tmp_path / f"a{suffix}")

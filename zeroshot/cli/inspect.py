@@ -39,6 +39,8 @@ def add_parser(commands: Any) -> None:
     command.expert_options().add_argument(
         "--range", dest="value_range", type=value_range, metavar="LOW,HIGH",
         help="the values that mean black and white, where they are not the full range of the type")  # fmt: skip
+    command.expert_options().add_argument("--scene", metavar="SCENE",
+        help="which image of a file of a microscope, by number, from 1, or name (default: the first)")  # fmt: skip
     command.set_defaults(run=run)
 
 
@@ -59,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     several = len(inputs) > 1
 
     def look(path: Path) -> int:
-        inspection = inspect(path, value_range=options.value_range)
+        inspection = inspect(path, value_range=options.value_range, scene=options.scene)
         if options.json:
             found.append(inspection.to_dict())
         else:

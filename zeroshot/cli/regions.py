@@ -21,11 +21,11 @@ def goes_by_regions(options: argparse.Namespace) -> bool:
     """Whether the input is a Zarr store whose planes are too large, or that several processes are to share.
 
     One that is restored as a volume is not: it is cut into boxes by one process. Nor is one whose channels are to be
-    joint: parts know nothing of those of other channels.
+    joint: parts know nothing of those of other channels. And a store has no scenes: --scene is refused elsewhere.
     """
     if len(options.inputs) != 1 or not is_zarr(options.inputs[0]):
         return False
-    if options.volume is not None or options.channels == "joint":
+    if options.volume is not None or options.channels == "joint" or options.scene is not None:
         return False
     from zeroshot.regions import LOCAL_TASKS, is_large, windows_of
 

@@ -278,7 +278,7 @@ def _is_stack(options: argparse.Namespace, source: Path) -> bool:
     """Whether the planes of the input are restored one by one, and nothing was asked for that goes with one picture."""
     from zeroshot.images.stack import stack_of
 
-    if stack_of(source, options.axes) is None:
+    if stack_of(source, options.axes, scene=options.scene) is None:
         return False
     for flag in ("preview", "trace", "maps", "latent"):
         if getattr(options, flag):
@@ -290,7 +290,7 @@ def _restore_stack(options: argparse.Namespace, source: Path, output: Path, *, o
     from zeroshot.stacks import restore_stack
 
     checkpoint = files.checkpoint_of(output)
-    told = {**_told(options), "axes": options.axes, "samples": options.samples}
+    told = {**_told(options), "axes": options.axes, "scene": options.scene, "samples": options.samples}
     told |= {"checkpoint": checkpoint, "resume": options.resume}
     told |= {"volume": options.volume, "spacing": options.spacing, "channels": options.channels}
     written = restore_stack(source, options.command, output, options.prior, overwrite=overwrite, **told)

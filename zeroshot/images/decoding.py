@@ -36,7 +36,9 @@ def library_errors(subject: object, complaint: str) -> Iterator[None]:
     except Image.DecompressionBombError:
         raise ImageError(f"{subject}: {_too_many()}") from None
     except Exception as error:  # the decoders raise everything from SyntaxError to struct.error
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        told = error.args[0] if error.args else error
+        text = told.decode("utf-8", "replace") if isinstance(told, bytes) else str(error)  # so LibRaw tells
+        reason = (text.strip().splitlines() or [type(error).__name__])[0]
         if reason.startswith("cannot identify image file"):  # Pillow's words name an object in memory
             reason = "its header is not understood"
         raise ImageError(f"{subject}: {complaint}: {reason}") from None

@@ -46,6 +46,7 @@ RAW_SUFFIXES = (
 STACK_SUFFIXES = {".zarr": "ZARR"}
 #: Files of microscopes, which are read as stacks.
 MICROSCOPE_SUFFIXES = (".czi", ".lif", ".nd2")
+_MICROSCOPE_SIGNATURES = {b"ZISRAWFILE": ".czi", b"\xda\xce\xbe\n": ".nd2"}
 _ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
 _RAW_SIGNATURES = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb")
 #: More than the largest picture takes that is read, in four channels of 64 bits.
@@ -122,8 +123,17 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in _ZARR_FILES)
 
 
+def microscope_suffix(head: bytes) -> str | None:
+    """Under which suffix files of microscopes with these first bytes are known."""
+    if head[:4] == b"p\0\0\0" and head[8:9] == b"*":
+        return ".lif"
+    return next(
+        (suffix for signature, suffix in _MICROSCOPE_SIGNATURES.items() if head.startswith(signature)), None
+    )
+
+
 def _kind(head: bytes, path: Path) -> str | None:
-    if path.suffix.lower() in MICROSCOPE_SUFFIXES:
+    if microscope_suffix(head) is not None:
         return "MICROSCOPE"
     if head.startswith(_RAW_SIGNATURES) or head[4:12] == b"ftypcrx ":
         return "RAW"
@@ -133,4 +143,6 @@ def _kind(head: bytes, path: Path) -> str | None:
         return "WEBP"
     if head[4:8] == b"ftyp" and head[8:12] in BRANDS:
         return BRANDS[head[8:12]]
-    return next((kind for signature, kind in SIGNATURES.items() if head.startswith(signature)), None)
+    # Old files of Nikon are JPEG 2000, and what is too damaged to be known is refused by its reader.
+    named = "MICROSCOPE" if path.suffix.lower() in MICROSCOPE_SUFFIXES else None
+    return next((kind for signature, kind in SIGNATURES.items() if head.startswith(signature)), named)

@@ -1,40 +1,37 @@
-"""Files of microscopes, CZI of Zeiss, LIF of Leica and ND2 of Nikon: read as stacks by the readers of bioio."""
+"""Files of microscopes as stacks: CZI of Zeiss, LIF of Leica and ND2 of Nikon, each by a reader of its own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from zeroshot.images.errors import ImageError
-from zeroshot.images.extras import imported
-from zeroshot.images.stack import ArrayStack, Stack, StackMetadata
-from zeroshot.notes import note
+from zeroshot.images.kinds import microscope_suffix
+from zeroshot.images.leica import lif_stack
+from zeroshot.images.nikon import nd2_stack
+from zeroshot.images.stack import Stack
+from zeroshot.images.zeiss import czi_stack
 
-#: The readers of bioio by the suffix of a file.
-READERS = {".czi": "bioio_czi", ".lif": "bioio_lif", ".nd2": "bioio_nd2"}
+READERS = {".czi": czi_stack, ".lif": lif_stack, ".nd2": nd2_stack}
 
 
-def microscope_stack(path: Path, axes: str | None) -> Stack:
-    """The first scene of a file, whose planes are read when they are asked for.
+def microscope_stack(path: Path, axes: str | None, scene: int | str | None = None) -> Stack:
+    """A scene of a file, whose planes are read when they are asked for.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+    axes : str or None
+        Are refused: such a file says itself what its axes are.
+    scene : int, str or None
+        Which, by its number, from 1, or its name; by default the first.
 
     Raises
     ------
     ImageError
-        Where the reader is missing, or the axes are to be others: such a file says what they are.
+        In one line, where the reader is missing, or the file has no such scene.
     """
     if axes is not None:
         raise ImageError("says itself what its axes are")
-    suffix = path.suffix.lower()
-    reader = imported(READERS[suffix], "microscopes", f"a file of a microscope ({suffix})").Reader
-    image = imported("bioio", "microscopes", f"a file of a microscope ({suffix})").BioImage(
-        path, reader=reader
-    )
-    if len(image.scenes) > 1:
-        note(f"{path}: holds {len(image.scenes)} scenes; the first, {image.scenes[0]}, is taken")
-    sizes = image.physical_pixel_sizes
-    scale = {axis: getattr(sizes, axis) for axis in "ZYX" if getattr(sizes, axis)}
-    metadata = StackMetadata(
-        scale={axis: float(length) for axis, length in scale.items()},
-        unit="µm",
-        names=tuple(map(str, image.channel_names or ())),
-    )
-    return ArrayStack(image.dask_data, image.dims.order, path.absolute(), metadata)
+    with path.open("rb") as file:
+        suffix = microscope_suffix(file.read(16)) or path.suffix.lower()
+    return READERS[suffix](path, scene)

@@ -1,6 +1,7 @@
 """Raw photographs: what the sensor measured, with what turns it into colours; by way of rawpy (LibRaw).
 
-The mosaic is linear in the light: 0 is black and 1 the white of the sensor. Nothing of LibRaw's own processing is used.
+The mosaic is linear in the light: 0 is black and 1 the white of the sensor. Nothing of LibRaw's own processing is used,
+but to find the matrix of a camera where it is told in no other way.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _PERIODS = (1, 2, 4, 6, 8)
 _TURNS = {0: 0, 3: 2, 5: 1, 6: 3}
 _TIFF_HEADS = (b"II*\0", b"MM\0*")
 _LARGEST_FOR_EXIF = 1 << 29
+_LARGEST_COUNT = 65535
+#: How many pixels a matrix is found from, and by how much each may be off, in shares of white.
+_LEAST_PIXELS, _ROUNDING = 256, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +111,7 @@ def read_raw(path: str | Path) -> RawPhotograph:
             mosaic=mosaic.astype(np.float32),
             pattern=pattern,
             gains=_gains(raw),
-            matrix=_matrix(raw),
+            matrix=_matrix(raw, rawpy),
             turns=_TURNS.get(int(raw.sizes.flip), 0),
             metadata=_metadata(path),
             source=path.absolute(),
@@ -144,7 +148,7 @@ def _gains(raw: Any) -> tuple[float, float, float]:
     return 1.0, 1.0, 1.0
 
 
-def _matrix(raw: Any) -> np.ndarray:
+def _matrix(raw: Any, rawpy: Any) -> np.ndarray:
     """Linear sRGB of camera colours that were balanced, so that grey stays grey."""
     told = np.asarray(raw.color_matrix, np.float64)[:, :3]
     if np.isfinite(told).all() and np.abs(told.sum(axis=1) - 1).max() < 0.05:
@@ -152,7 +156,37 @@ def _matrix(raw: Any) -> np.ndarray:
     camera = np.asarray(raw.rgb_xyz_matrix, np.float64)[:3] @ XYZ_OF_SRGB
     if np.isfinite(camera).all() and abs(np.linalg.det(camera)) > 1e-6:
         return np.linalg.inv(camera / camera.sum(axis=1, keepdims=True))
-    return np.eye(3)
+    return _matrix_of_libraw(raw, rawpy)
+
+
+def _matrix_of_libraw(raw: Any, rawpy: Any) -> np.ndarray:
+    """The matrix of a camera for which LibRaw has one that it does not tell, as for the first digital ones of Kodak.
+
+    It is the linear map from the camera's colours to sRGB in LibRaw's own development; none where it has none either.
+    """
+    linear = {
+        "half_size": True,
+        "gamma": (1, 1),
+        "no_auto_bright": True,
+        "output_bps": 16,
+        "use_camera_wb": True,
+    }
+    try:
+        camera, srgb = (
+            raw.postprocess(output_color=space, **linear).reshape(-1, 3).astype(np.float64) / _LARGEST_COUNT
+            for space in (rawpy.ColorSpace.raw, rawpy.ColorSpace.sRGB)
+        )
+    except rawpy.LibRawError:
+        return np.eye(3)
+    within = ((camera > 0) & (camera < 1) & (srgb > 0) & (srgb < 1)).all(axis=1)
+    if within.sum() < _LEAST_PIXELS:
+        return np.eye(3)
+    fitted, _, rank, _ = np.linalg.lstsq(camera[within], srgb[within], rcond=1e-4)
+    found = fitted.T
+    is_map = rank == 3 and np.abs(camera[within] @ fitted - srgb[within]).max() < _ROUNDING
+    if not is_map or np.abs(found - np.eye(3)).max() < _ROUNDING:
+        return np.eye(3)
+    return found / found.sum(axis=1, keepdims=True)
 
 
 def _metadata(path: Path) -> Metadata:

@@ -23,11 +23,14 @@ from zeroshot.images.decoding import check_size, library_errors
 from zeroshot.images.errors import ImageError
 from zeroshot.images.kinds import kind_of_source
 from zeroshot.images.metadata import Metadata
+from zeroshot.notes import note
+from zeroshot.spelling import Argument, OptionWarning, Part
 
 #: The types of samples that are restored; they come back as they were.
 DTYPES = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "float16", "float32", "float64")
 
 Index = tuple[int, ...]
+_NO_SCENES = (Argument("scene", ...), " goes with a file of a microscope: CZI, LIF or ND2")
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,10 @@ class Stack(abc.ABC):
         Further files that have planes of it.
     missing : int
         How many planes the file announces and does not hold; they are 0.
+    scene : str or None
+        The name of the image that it is, where the file holds several.
+    remarks : tuple of str or spelled texts
+        What the user should know of how the file was read.
     metadata : StackMetadata
     """
 
@@ -129,6 +136,8 @@ class Stack(abc.ABC):
     source: Path | None = None
     others: tuple[Path, ...] = ()
     missing: int = 0
+    scene: str | None = None
+    remarks: tuple[Part, ...] = ()
     metadata: StackMetadata
 
     @abc.abstractmethod
@@ -167,6 +176,11 @@ class Stack(abc.ABC):
     def indices(self) -> Iterator[Index]:
         """The planes, in the order of the axes."""
         return itertools.product(*map(range, self.lengths))
+
+    def say_remarks(self) -> None:
+        """Tell the user how the file was read. While it is read no warning is heard."""
+        for remark in self.remarks:
+            note(OptionWarning("" if self.source is None else f"{self.source.name}: ", remark))
 
     def require_usable(self, *, in_parts: bool = False) -> None:
         """Refuse what cannot be restored plane by plane, or part by part where planes are read so.
@@ -222,7 +236,9 @@ class ArrayStack(Stack):
         return np.ascontiguousarray(restored.transpose([axes.index(one) for one in order])), "".join(order)
 
 
-def stack_of(image: Any, axes: str | None = None, *, in_parts: bool = False) -> Stack | None:
+def stack_of(
+    image: Any, axes: str | None = None, *, scene: int | str | None = None, in_parts: bool = False
+) -> Stack | None:
     """The stack that an image is, or None where it is one picture.
 
     Parameters
@@ -231,6 +247,8 @@ def stack_of(image: Any, axes: str | None = None, *, in_parts: bool = False) -> 
         A file may be a stack by itself, an array is one where its axes are named.
     axes : str, optional
         A letter for each axis, in place of what a file says of itself.
+    scene : int or str, optional
+        Which image of a file of a microscope, by its number, from 1, or its name.
     in_parts : bool
         Whether its planes are read part by part, so that they may have any size.
 
@@ -241,16 +259,21 @@ def stack_of(image: Any, axes: str | None = None, *, in_parts: bool = False) -> 
     """
     if isinstance(image, str | os.PathLike):
         path = Path(image)
-        reader = READERS.get(kind_of_source(path) or "")
+        kind = kind_of_source(path)
+        if scene is not None and kind != "MICROSCOPE":
+            raise ImageError(f"{path}: ", *_NO_SCENES)
+        reader = READERS.get(kind or "")
         if reader is not None:
             with errors_of_file(path):
-                stack = reader(path, axes)
+                stack = reader(path, axes, scene)
                 if stack is not None:
                     stack.require_usable(in_parts=in_parts)
                     return stack
         if axes is not None:
             raise ImageError(f"{path}: is one picture, no stack with axes")
         return None
+    if scene is not None:
+        raise ImageError(*_NO_SCENES)
     if axes is None:
         return None
     if not hasattr(image, "shape") or not hasattr(image, "dtype"):
@@ -270,31 +293,31 @@ def errors_of_file(path: Path) -> Iterator[None]:
         raise error if str(error).startswith(str(path)) else ImageError(f"{path}: ", error.text) from None
 
 
-def _tiff(path: Path, axes: str | None) -> Stack | None:
+def _tiff(path: Path, axes: str | None, _scene: int | str | None) -> Stack | None:
     from zeroshot.images.tiff_stack import tiff_stack
 
     return tiff_stack(path, axes)
 
 
-def _fits(path: Path, axes: str | None) -> Stack | None:
+def _fits(path: Path, axes: str | None, _scene: int | str | None) -> Stack | None:
     from zeroshot.images.fits import fits_stack
 
     return fits_stack(path, axes)
 
 
-def _zarr(path: Path, axes: str | None) -> Stack | None:
+def _zarr(path: Path, axes: str | None, _scene: int | str | None) -> Stack | None:
     from zeroshot.images.zarr_stack import zarr_stack
 
     return zarr_stack(path, axes)
 
 
-def _microscope(path: Path, axes: str | None) -> Stack | None:
+def _microscope(path: Path, axes: str | None, scene: int | str | None) -> Stack | None:
     from zeroshot.images.microscopes import microscope_stack
 
-    return microscope_stack(path, axes)
+    return microscope_stack(path, axes, scene)
 
 
-READERS: dict[str, Callable[[Path, str | None], Stack | None]] = {
+READERS: dict[str, Callable[[Path, str | None, int | str | None], Stack | None]] = {
     "TIFF": _tiff,
     "FITS": _fits,
     "ZARR": _zarr,

@@ -71,6 +71,8 @@ class Inspection:
         What was found.
     noise_model : NoiseModel
         The estimate beside impulses and stripes, as ``denoise(noise=…)`` takes it.
+    scene : str or None
+        Which image of a file of a microscope it is, where there are several.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Inspection:
     demosaicking: Demosaicking
     sharpness: Sharpness
     noise_model: NoiseModel
+    scene: str | None = None
 
     @property
     def findings(self) -> list[Finding]:
@@ -127,9 +130,11 @@ class Inspection:
     def commands(self) -> list[str]:
         """The :attr:`remedies` as lines of the command line."""
         lines, source = [], Path(self.name or "photo.png")
+        scene = "" if self.scene is None else f" --scene {shlex.quote(self.scene)}"
         for remedy in self.remedies:
             options = "".join(f" {flag(name)} {word}" for name, word in remedy.options.items()) + self._range
-            lines.append(f"zeroshot {remedy.task} {shlex.quote(str(source))}{options}")
+            lines.append(f"zeroshot {remedy.task} {shlex.quote(str(source))}{options}{scene}")
+            scene = ""  # the result holds no others
             source = source.with_name(f"{source.stem}.{_OUTCOMES[remedy.task]}.png")
         return lines
 
@@ -190,6 +195,7 @@ def inspect(
     image: Any,
     *,
     value_range: tuple[float, float] | None = None,
+    scene: int | str | None = None,
     between_steps: Callable[[], object] | None = None,
 ) -> Inspection:
     """Look a picture over: its noise, impulses, stripes, compression, scaling and sharpness.
@@ -205,6 +211,8 @@ def inspect(
     value_range : tuple of float, optional
         The values of black and white, as for :func:`zeroshot.solve`; of a plane of a stack without unsigned counts its
         least and its largest value where they are left out.
+    scene : int or str, optional
+        Which image of a file of a microscope, as for :func:`zeroshot.solve`.
     between_steps : callable, optional
         Called between the steps, of a second or two each; what it raises ends the inspection.
 
@@ -231,7 +239,7 @@ def inspect(
     ['zeroshot denoise photo.png']
     """
     name = str(image) if isinstance(image, str | os.PathLike) else ""
-    stack = stack_of(image) if name else None
+    stack = stack_of(image, scene=scene) if name or scene is not None else None
     if stack is not None:
         image, value_range = _plane_of(stack, value_range)
     picture = images.load(image, value_range=value_range, nan="refused" if stack is None else "unknown")
@@ -282,6 +290,7 @@ def inspect(
         demosaicking=demosaicking_of(plain),
         sharpness=sharpness_of(plain if sample is None else sample.tiles(plain), model.sigma),
         noise_model=model,
+        scene=None if stack is None else stack.scene,
     )
 
 
@@ -289,6 +298,7 @@ def _plane_of(
     stack: Stack, value_range: tuple[float, float] | None
 ) -> tuple[np.ndarray, tuple[float, float] | None]:
     """The plane in the middle of a stack, and its range."""
+    stack.say_remarks()
     index = tuple(length // 2 for length in stack.lengths)
     plane = stack.plane(index)
     place = ", ".join(f"{axis} {number}" for axis, number in zip(stack.counted, index, strict=True))
