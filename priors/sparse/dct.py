@@ -177,7 +177,8 @@ def _keep_large_(coefficients: torch.Tensor, threshold: float | torch.Tensor) ->
 def _wiener_(coefficients: torch.Tensor, pilot: torch.Tensor, sigma: float | torch.Tensor) -> torch.Tensor:
     """Multiply, in place, by the Wiener factors from `pilot`; the weights of the patches."""
     factor = pilot.square_()
-    factor.div_(factor + sigma**2)
+    # The square of a tiny level is 0, and so is that of a flat patch.
+    factor.div_(factor + (sigma**2 + torch.finfo(factor.dtype).tiny))
     factor[0, 0] = 1
     coefficients.mul_(factor)
     return 1 / factor.square_().sum(dim=(0, 1))

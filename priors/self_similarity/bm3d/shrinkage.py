@@ -71,8 +71,9 @@ class Wiener(Shrinkage):
         if pilot is None:
             raise ValueError("the Wiener filter needs a pilot")
         power = pilot.square_()
-        # The sum is a new tensor, so that the quotient may take the place of the power.
-        factor = power.div_(power + self.variance)
+        # The sum is a new tensor, so that the quotient may take the place of the power. A tiny variance may be 0 in
+        # single precision, and so is the power of what is flat.
+        factor = power.div_(power + (self.variance + torch.finfo(power.dtype).tiny))
         factor[0, :, 0] = 1
         shrunk = groups.mul_(factor)
         return shrunk, 1 / factor.square_().sum(dim=(0, 2))

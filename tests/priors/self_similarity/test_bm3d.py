@@ -303,3 +303,9 @@ def test_set12_is_denoised_at_the_published_quality(sigma: int, least: float, sh
         denoised = BlockMatching3D().denoise(with_noise(image, sigma / 255), sigma / 255)
         scores.append(decibels(denoised, image))
     assert np.mean(scores) > least
+
+
+def test_a_level_whose_square_is_nothing_keeps_empty_patches() -> None:
+    image = torch.zeros(1, 1, 32, 32)
+    image[..., 16, 16] = 1
+    torch.testing.assert_close(BlockMatching3D().denoise(image, 1e-25), image, rtol=0, atol=1e-4)

@@ -104,6 +104,12 @@ def test_constants_and_clean_images_are_kept() -> None:
     torch.testing.assert_close(OverlappingDCT().denoise(y, 1e-6), y, atol=1e-4, rtol=0)
 
 
+def test_a_level_whose_square_is_nothing_keeps_empty_patches() -> None:
+    image = torch.zeros(1, 1, 24, 24)
+    image[..., 12, 12] = 1
+    torch.testing.assert_close(OverlappingDCT().denoise(image, 1e-25), image, rtol=0, atol=1e-5)
+
+
 def test_turning_the_image_turns_the_result(photograph: torch.Tensor) -> None:
     y = with_noise(photograph[..., :40, :48])
     turned = OverlappingDCT().denoise(y.transpose(-1, -2), SIGMA).transpose(-1, -2)
