@@ -10,6 +10,7 @@ from skimage.data import camera
 import zeroshot
 from tests.cli.commands import run
 from zeroshot.images import ImageError, read_provenance
+from zeroshot.images.kinds import MICROSCOPES
 from zeroshot.images.stack import stack_of
 from zeroshot.stacks import restore_stack
 
@@ -131,6 +132,23 @@ def test_a_czi_is_read_plane_by_plane_and_written_as_ome_tiff(tmp_path, capsys):
 @pytest.mark.parametrize("suffix", [".czi", ".lif", ".nd2"])
 def test_without_its_reader_the_extra_is_named(tmp_path, monkeypatch, suffix):
     monkeypatch.setitem(sys.modules, f"bioio_{suffix[1:]}", None)
-    (tmp_path / f"a{suffix}").write_bytes(bytes(100))
+    (tmp_path / f"a{suffix}").write_bytes(MICROSCOPES[suffix][0] + bytes(100))
     with pytest.raises(ImageError, match=r'needs bioio-\w+: pip install "zeroshot-restore\[microscopes\]"'):
         stack_of(tmp_path / f"a{suffix}")
+
+
+def test_a_store_without_its_description_and_a_spoiled_chunk_are_told(zarr, tmp_path, capsys):
+    store = tmp_path / "a.zarr"
+    zarr.create_array(store=str(store), shape=(2, 16, 16), chunks=(1, 16, 16), dtype="u2")[:] = 5
+    (store / "c/1/0/0").write_bytes(b"spoiled")
+    command = ["denoise", store, "-o", tmp_path / "b.zarr", "--prior", "dct"]
+    code, _, err = run(command, capsys)
+    assert code == 2
+    assert f"{store}: is damaged or truncated and cannot be read" in err
+    (store / "zarr.json").unlink()
+    code, _, err = run(command, capsys)
+    assert code == 2
+    assert f"{store}: is named as a Zarr store, but has none of zarr.json" in err
+    with pytest.raises(ImageError, match="is named as a Zarr store, but has none"):
+        zeroshot.denoise(store)
+    assert [one.name for one in tmp_path.iterdir()] == ["a.zarr"]

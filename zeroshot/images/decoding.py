@@ -36,9 +36,14 @@ def library_errors(subject: object, complaint: str) -> Iterator[None]:
     except Image.DecompressionBombError:
         raise ImageError(f"{subject}: {_too_many()}") from None
     except Exception as error:  # the decoders raise everything from SyntaxError to struct.error
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        told = error.args[0] if error.args and isinstance(error.args[0], bytes) else b""  # so does LibRaw
+        reason = (
+            (told.decode("utf-8", "replace") or str(error)).strip().splitlines() or [type(error).__name__]
+        )[0]
         if reason.startswith("cannot identify image file"):  # Pillow's words name an object in memory
             reason = "its header is not understood"
+        elif reason.startswith("Generic Error"):  # libjxl's, with advice for those who build it
+            reason = "what it holds is not understood"
         raise ImageError(f"{subject}: {complaint}: {reason}") from None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from zeroshot.files import require_file
 from zeroshot.images.errors import ImageError
 from zeroshot.images.metadata import PNG_SIGNATURE
+from zeroshot.words import counted
 
 SUFFIXES = {
     ".png": "PNG",
@@ -44,13 +45,20 @@ RAW_SUFFIXES = (
 )
 #: What only stacks are written as: a folder.
 STACK_SUFFIXES = {".zarr": "ZARR"}
-#: Files of microscopes, which are read as stacks.
-MICROSCOPE_SUFFIXES = (".czi", ".lif", ".nd2")
+#: Files of microscopes, which are read as stacks, and how they begin (ND2 was JPEG 2000 once).
+MICROSCOPES = {
+    ".czi": (b"ZISRAWFILE",),
+    ".lif": (b"\x70\0\0\0",),
+    ".nd2": (b"\xda\xce\xbe\x0a", b"\0\0\0\x0cjP  "),
+}
+MICROSCOPE_SUFFIXES = tuple(MICROSCOPES)
 _ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
 _RAW_SIGNATURES = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb")
 #: More than the largest picture takes that is read, in four channels of 64 bits.
 LARGEST_FILE = 8 << 30
 ACCEPTED = "PNG, JPEG, TIFF, WebP or BMP"
+#: What a file beside these is called that is named as one of a kind.
+_CALLED = {"AVIF": "an AVIF image", "HEIC": "a HEIC image", "JXL": "a JPEG XL image", "FITS": "a FITS file"}
 # The brands of files in the container that AVIF and HEIC share.
 BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
     (b"heic", b"heix", b"hevc", b"heim", b"mif1"), "HEIC"
@@ -67,6 +75,9 @@ STRANGERS = {
     b"\x93NUMPY": "a NumPy array; load it in Python and pass the array, or save it as TIFF",
     b"\x89HDF": "HDF5; read it with h5py and pass the array, or save it as TIFF",
     b"PK\x03\x04": "an archive; unpack it",
+    b"\x1f\x8b": "compressed by gzip; unpack it",
+    b"ZISRAWFILE": "a file of a microscope; give it the suffix .czi",
+    b"\xda\xce\xbe\x0a": "a file of a microscope; give it the suffix .nd2",
     b"<svg": "a drawing (SVG); convert it to PNG",
     b"<?xml": "XML; give the image itself",
     b"<!DOCTYPE": "a web page; the download of the image has failed",
@@ -79,13 +90,13 @@ def read_bytes(path: Path) -> tuple[str, bytes]:
     """The kind of an image file by its signature, a key of `READERS` in formats.py, and its bytes."""
     try:
         if path.is_dir():
-            raise ImageError(f"{path}: is a folder, not an image file")
+            raise ImageError(f"{path}: {incomplete_zarr(path) or 'is a folder, not an image file'}")
         require_file(path)
         with path.open("rb") as file:
             head = file.read(16)
             kind = _kind(head, path)
             if kind is None:
-                raise ImageError(f"{path}: {_refusal(head)}")
+                raise ImageError(f"{path}: {_refusal(head, path)}")
             if os.fstat(file.fileno()).st_size > LARGEST_FILE:
                 raise ImageError(
                     f"{path}: is larger than {LARGEST_FILE >> 30} GiB, the limit for one picture"
@@ -109,12 +120,45 @@ def kind_of_source(path: Path) -> str | None:
         return None
 
 
-def _refusal(head: bytes) -> str:
+def _refusal(head: bytes, path: Path) -> str:
+    """What is wrong with a file whose first 16 bytes are of no kind that is read."""
+    named = _named_kind(path)
+    wanted = named or f"a {ACCEPTED} image"
+    if not head:
+        return f"is empty, not {wanted}"
     told = next((what for signature, what in STRANGERS.items() if head.startswith(signature)), None)
     if told is not None:
         what, _, advice = told.partition("; ")
-        return f"is {what}, not a {ACCEPTED} image: {advice}"
-    return f"is {'not a' if head else 'empty, not a'} {ACCEPTED} image"
+        return f"is {what}, not {wanted}: {advice}"
+    if head[4:8] == b"ftyp":
+        brand = head[8:12].decode("latin-1")
+        return f"is of the brand {brand!r}, such as videos have, not a picture in AVIF or HEIC"
+    if named is None:
+        return f"is not {wanted}"
+    if len(head) < 16:
+        return f"is named as {named}, but ends after {counted(len(head), 'byte')}: it was cut off"
+    if not any(head):
+        return f"is named as {named}, but begins with zeros, as a copy or a download that was cut off does"
+    return f"is named as {named}, but does not begin as one: it is damaged, or of another kind"
+
+
+def _named_kind(path: Path) -> str | None:
+    """What a file is by its name, in words; None where it is none of those that need their own."""
+    suffix = path.suffix.lower()
+    if suffix in STACK_SUFFIXES:
+        return "a Zarr store, a folder"
+    if suffix in MICROSCOPE_SUFFIXES:
+        return f"a file of a microscope ({suffix})"
+    if suffix in RAW_SUFFIXES:
+        return f"a raw photograph ({suffix})"
+    return _CALLED.get(SUFFIXES.get(suffix, ""))
+
+
+def incomplete_zarr(path: Path) -> str | None:
+    """What is wrong with a folder that is named as a Zarr store and is none; None where it has another name."""
+    if path.suffix.lower() not in STACK_SUFFIXES or is_zarr(path):
+        return None
+    return f"is named as a Zarr store, but has none of {', '.join(_ZARR_FILES)}: it is incomplete"
 
 
 def is_zarr(path: Path) -> bool:
@@ -123,7 +167,7 @@ def is_zarr(path: Path) -> bool:
 
 
 def _kind(head: bytes, path: Path) -> str | None:
-    if path.suffix.lower() in MICROSCOPE_SUFFIXES:
+    if head.startswith(MICROSCOPES.get(path.suffix.lower(), ())):
         return "MICROSCOPE"
     if head.startswith(_RAW_SIGNATURES) or head[4:12] == b"ftypcrx ":
         return "RAW"
