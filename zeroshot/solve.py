@@ -194,7 +194,7 @@ def solve(
             depth = depth_of(stack, volume, spacing, silent, options)
             apart = check_channels(stack, channels, silent, options, volumes=depth is not None)
             survey = surveyed(stack, task, options, value_range)
-            joint = joint_channels(stack, channels, apart, silent, options, survey)
+            joint = joint_channels(stack, channels, apart, silent, options, survey, hidden=hidden)
             say_channels(stack, survey)
             say_joint(joint)
             planes = restored(stack, silent, options, survey, depth, hidden=hidden, joint=joint)
