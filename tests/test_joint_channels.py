@@ -28,6 +28,7 @@ from zeroshot.patches.channel_axes import (
     principal_axes,
 )
 from zeroshot.plane_order import in_order
+from zeroshot.planes import restored_planes
 from zeroshot.request import Request
 from zeroshot.stacks import restore_stack
 from zeroshot.survey import surveyed
@@ -349,6 +350,27 @@ def test_the_provenance_tells_why_channels_stay_apart(seen, told, reason):
     found = joint_channels(stack, "auto", apart, request, options, surveyed(stack, "denoise", options, None))
     assert found.described()["together"] == []
     assert re.search(reason, found.described()["reason"])
+
+
+def test_a_joint_plane_tells_the_iterations_of_all_axes():
+    stack = ArrayStack(noisy(alike(1)[0], EVEN), "CYX")
+    options = {"outliers": "none", "stripes": "none", "sigma": 10}
+    request = Request(
+        "denoise", "tv", None, None, None, 0, torch.device("cpu"), Watch(progress=False), Tiling()
+    )
+    survey = surveyed(stack, "denoise", options, None)
+    joint = joint_channels(stack, "joint", None, request, options, survey)
+    told = [
+        one.restoration.provenance
+        for one in restored_planes(stack, request, options, survey, hidden=True, joint=joint)
+    ]
+    of_axes = told[0]["iterations_of_axes"]
+    assert len(set(of_axes)) > 1
+    assert [one["iterations"] for one in told] == of_axes
+    assert all(one["iterations_of_axes"] == of_axes for one in told)
+    whole = zeroshot.denoise(stack.array, axes="CYX", channels="joint", **{**KNOWN, "prior": "tv"})
+    assert whole.iterations == whole.provenance["iterations"] == sum(of_axes)
+    assert "iterations_of_axes" not in whole.provenance
 
 
 def test_who_asks_for_joint_channels_is_told_of_a_loss():
