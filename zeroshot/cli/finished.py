@@ -58,7 +58,7 @@ def _differences(options: argparse.Namespace, made: dict[str, Any]) -> Iterator[
             continue
         there, here = kept[option.name], _as_recorded(given[option.name], made)
         if there != here:
-            yield option.flag, *(_typed(option, one) for one in (there, here))
+            yield option.flag, _typed(option, there), _typed(option, here)
     kept = made.get("settings", {})
     for name, value in () if options.seconds is not None else options.settings:
         here = _as_recorded(value, made)
