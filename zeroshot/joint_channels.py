@@ -41,6 +41,8 @@ LARGEST_PLACE = 2**27
 #: So many parts of the stack are looked at, of so many rows and columns at least and at most: fewer where many channels
 #: leave few blocks of each to look at; and where in a plane each of the parts lies.
 _PARTS, _LEAST_SIDE, _SIDE = 6, 128, 256
+#: Of so many blocks one is taken at least where parts are smaller: neighbours show the same.
+_SPREAD = 2
 _PLACES = ((0.5, 0.5), (0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.0))
 #: The most values of detail that axes are found on, of blocks spread over these parts.
 _MOST_DETAIL = 3_000_000
@@ -343,7 +345,7 @@ def _places(stack: Stack) -> list[tuple[Index, slice, slice]]:
     others = [length for axis, length in zip(stack.counted, stack.lengths, strict=True) if axis != "C"]
     count = math.prod(others)
     height, width = stack.plane_shape[:2]
-    blocks = _most_blocks(stack.channels) / _PARTS
+    blocks = _SPREAD * _most_blocks(stack.channels) / _PARTS
     side = min(_SIDE, max(_LEAST_SIDE, BLOCK * math.ceil(math.sqrt(blocks))))
     chosen: dict[tuple[Index, int, int], tuple[Index, slice, slice]] = {}
     for number, (down, along) in enumerate(_PLACES[:_PARTS]):

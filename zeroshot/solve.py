@@ -193,7 +193,7 @@ def solve(
             silent = replace(request, watch=Watch(callbacks=callbacks, progress=False))
             depth = depth_of(stack, volume, spacing, silent, options)
             apart = check_channels(stack, channels, silent, options, volumes=depth is not None)
-            survey = surveyed(stack, task, options, value_range)
+            survey = surveyed(stack, task, options, value_range, hidden=hidden)
             joint = joint_channels(stack, channels, apart, silent, options, survey, hidden=hidden)
             say_channels(stack, survey)
             say_joint(joint)

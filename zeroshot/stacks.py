@@ -152,7 +152,7 @@ def restore_stack(
         if kept_in is not None:
             held.enter_context(locked(kept_in))
         hidden = progress is False or (progress is None and not is_terminal(sys.stderr))
-        survey = surveyed(stack, task, options, value_range)
+        survey = surveyed(stack, task, options, value_range, hidden=hidden)
         joint = joint_channels(stack, channels, apart, request, options, survey, hidden=hidden)
         finished = None
         if kept_in is not None:
