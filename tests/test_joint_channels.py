@@ -1,8 +1,11 @@
 """Channels of a stack denoised together: where that is better, where not, in what order, and what is refused."""
 
+import contextlib
 import json
 import os
+import re
 import signal
+import warnings
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ import zeroshot
 from tests.cli.commands import run as run_command
 from tests.doubles import killed_after
 from zeroshot.images.stack import ArrayStack
-from zeroshot.joint_channels import JointChannels, _sampled
+from zeroshot.joint_channels import JointChannels, _places, _sampled, check_channels, joint_channels
 from zeroshot.joint_planes import in_turn
 from zeroshot.loop import Loop
 from zeroshot.patches.channel_axes import (
@@ -25,8 +28,12 @@ from zeroshot.patches.channel_axes import (
     principal_axes,
 )
 from zeroshot.plane_order import in_order
+from zeroshot.planes import restored_planes
+from zeroshot.request import Request
 from zeroshot.stacks import restore_stack
 from zeroshot.survey import surveyed
+from zeroshot.tiling.planning import Tiling
+from zeroshot.watch import Watch
 
 SIZE = 64
 #: Looking for impulses and stripes takes longer than small planes do.
@@ -276,6 +283,116 @@ def test_many_channels_are_looked_at_on_many_blocks():
     assert len(shown) == count
     assert detail.shape[2] >= 4 * count
     assert detail.untyped_storage().nbytes() == 8 * detail.numel()
+
+
+def test_of_many_channels_less_of_each_is_looked_at(monkeypatch):
+    """Finding their noise takes longer than the comparison; what few blocks are taken of is not all looked at."""
+    looked = {}
+    for count in (4, 60):
+        stack = ArrayStack(np.zeros((count, 400, 400), np.float32), "CYX")
+        looked[count] = sum((rows.stop - rows.start) ** 2 for _, rows, _ in _places(stack))
+    assert looked[60] < looked[4] / 2
+    stack = ArrayStack(noisy(alike(1)[0], EVEN), "CYX")
+    survey = surveyed(stack, "denoise", {"sigma": 10}, None)
+    shown = []
+
+    class Bar(contextlib.nullcontext):
+        def __init__(self, *, total, disable, **_how):
+            self.total, self.disable = total, disable
+            super().__init__(self)
+            shown.append(self)
+
+        def update(self):
+            self.total -= 1
+
+    monkeypatch.setattr("zeroshot.joint_channels.tqdm", Bar)
+    for hidden in (False, True):
+        _sampled(stack, {"sigma": 10}, survey, "denoise", hidden=hidden)
+    assert [(one.total, one.disable) for one in shown] == [(0, False), (0, True)]
+
+
+def _sharing_noise():
+    chance = np.random.default_rng(5)
+    own, shared = chance.normal(0, 1, (3, 3 * SIZE, SIZE)), chance.normal(0, 1, (1, 3 * SIZE, SIZE))
+    clean = np.concatenate(list(alike(3)), axis=1)
+    return (clean + 10 * 0.5**0.5 * (own + shared)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("seen", "told", "reason"),
+    [
+        (
+            lambda: noisy(alike(1)[0], EVEN)[:, :9],
+            {"sigma": 10},
+            "planes are too small .*: 8 blocks of 8 × 8 pixels",
+        ),
+        (
+            lambda: noisy(np.stack([100 * texture(seed) for seed in range(3)]), EVEN),
+            {"sigma": 10},
+            "no two of them are expected to gain|is expected to gain is .* dB, less than 0.3 dB",
+        ),
+        (_sharing_noise, {"sigma": 10}, "their noise is not independent"),
+        (
+            lambda: alike(1)[0].astype(np.float32),
+            {"sigma": 0.0},
+            "fewer than two of them have noise of a known level",
+        ),
+        (lambda: np.zeros((257, 4, 4), np.float32), {"sigma": 0.1}, "at most 256 channels, not 257"),
+    ],
+)
+def test_the_provenance_tells_why_channels_stay_apart(seen, told, reason):
+    stack = ArrayStack(seen(), "CYX")
+    options = {"outliers": "none", "stripes": "none", **told}
+    request = Request(
+        "denoise", "dct", None, None, None, 0, torch.device("cpu"), Watch(progress=False), Tiling()
+    )
+    apart = check_channels(stack, "auto", request, options, volumes=False)
+    found = joint_channels(stack, "auto", apart, request, options, surveyed(stack, "denoise", options, None))
+    assert found.described()["together"] == []
+    assert re.search(reason, found.described()["reason"])
+
+
+def test_a_joint_plane_tells_the_iterations_of_all_axes():
+    stack = ArrayStack(noisy(alike(1)[0], EVEN), "CYX")
+    options = {"outliers": "none", "stripes": "none", "sigma": 10}
+    request = Request(
+        "denoise", "tv", None, None, None, 0, torch.device("cpu"), Watch(progress=False), Tiling()
+    )
+    survey = surveyed(stack, "denoise", options, None)
+    joint = joint_channels(stack, "joint", None, request, options, survey)
+    told = [
+        one.restoration.provenance
+        for one in restored_planes(stack, request, options, survey, hidden=True, joint=joint)
+    ]
+    of_axes = told[0]["iterations_of_axes"]
+    assert len(set(of_axes)) > 1
+    assert [one["iterations"] for one in told] == of_axes
+    assert all(one["iterations_of_axes"] == of_axes for one in told)
+    whole = zeroshot.denoise(stack.array, axes="CYX", channels="joint", **{**KNOWN, "prior": "tv"})
+    assert whole.iterations == whole.provenance["iterations"] == sum(of_axes)
+    assert "iterations_of_axes" not in whole.provenance
+
+
+def test_who_asks_for_joint_channels_is_told_of_a_loss():
+    unlike = noisy(np.stack([100 * texture(seed) for seed in range(3)]), EVEN)
+    one_unlike = np.concatenate([noisy(alike(1)[0], EVEN), unlike[2:]])
+    for seen, words in (
+        (
+            unlike,
+            r"expected to lose \d\.\d dB, in channel \d to lose .*; channels='auto' would keep them apart",
+        ),
+        (one_unlike, r"in channel 3 to lose .* dB; channels='auto' would leave channel 3 out"),
+        (
+            _sharing_noise(),
+            "noise is not independent, so that they may lose; channels='auto' would keep them apart",
+        ),
+        (noisy(alike(1)[0], EVEN), r"expected to gain \d\.\d dB; channels='separate' keeps them apart"),
+    ):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            zeroshot.denoise(seen, axes="CYX", channels="joint", **KNOWN)
+        (remark,) = [str(one.message) for one in told if "denoised together" in str(one.message)]
+        assert re.search(words, remark), remark
 
 
 def test_the_command_line_says_what_was_done(tmp_path, capsys):

@@ -134,6 +134,16 @@ def test_sigma_is_in_the_units_of_the_stack_where_its_range_was_found():
     assert error(told.astype(float), found.astype(float)) < 10
 
 
+def test_a_stack_of_masks_is_freed_of_stray_pixels():
+    """Noise of impulses alone has no level, by which nothing may be divided."""
+    clean = scenes(2) > 128
+    spoiled = clean ^ (np.random.default_rng(0).random(clean.shape) < 0.02)
+    restored = zeroshot.denoise(spoiled, axes="ZYX", prior="dct")
+    assert restored.image.dtype == bool
+    assert "not finite" not in restored.stopped_by
+    assert (restored.image != clean).sum() < 0.6 * (spoiled != clean).sum()
+
+
 def test_axes_come_back_as_they_were_given():
     noisy = np.moveaxis(noisy_counts(500 + 6 * scenes(4), 90).reshape(2, 2, SIZE, SIZE), (0, 1), (3, 2))
     result = zeroshot.denoise(noisy, axes="YXCZ", prior="dct")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+from pathlib import Path
 
 import pytest
 
@@ -88,16 +90,42 @@ def test_every_default_is_the_knee_of_quality_over_time(task):
     assert tasks()[task].prior == standings.knee(task)
 
 
+#: The pixels of the crops of the table.
+CROP = AREA // 4
+
+
 def test_times_of_grey_pictures_are_told_for_colour_ones(table):
     rows = stored()["inpaint"]
-    assert standings.expected_seconds("inpaint", "gsr", AREA, 1) == pytest.approx(20)
-    assert standings.expected_seconds("inpaint", "gsr", AREA, 3) == pytest.approx(60)
+    assert standings.expected_seconds("inpaint", "gsr", CROP, 1) == pytest.approx(5)
+    assert standings.expected_seconds("inpaint", "gsr", CROP, 3) == pytest.approx(15)
     in_colour = rows["text"]._replace(channels=3, figures={"gsr": Standing(30, None, 10.0)})
     write({"inpaint": {**rows, "colour": in_colour}})
-    assert standings.expected_seconds("inpaint", "gsr", AREA, 3) == pytest.approx(40)
-    assert standings.expected_seconds("inpaint", "gsr", AREA // 4, 1) == pytest.approx(5)
-    assert standings.expected_seconds("inpaint", "tv", AREA, 3) == pytest.approx(3 * 0.8)
-    assert standings.expected_seconds("inpaint", "bm3d", AREA, 3) is None
+    assert standings.expected_seconds("inpaint", "gsr", CROP, 3) == pytest.approx(10)
+    assert standings.expected_seconds("inpaint", "tv", CROP, 3) == pytest.approx(3 * 0.2)
+    assert standings.expected_seconds("inpaint", "bm3d", CROP, 3) is None
+
+
+def test_a_part_of_the_time_does_not_grow_with_the_picture(table, monkeypatch):
+    shares = {("inpaint", "gsr"): 0.2, ("denoise", "tv"): 0.6, ("denoise", "nlm"): 0.9}
+    monkeypatch.setattr(standings, "CONSTANT_SHARES", shares)
+    assert standings.expected_seconds("inpaint", "gsr", 4 * CROP, 1) == pytest.approx(5 * (0.2 + 0.8 * 4))
+    assert standings.expected_seconds("inpaint", "gsr", CROP // 4, 1) == pytest.approx(5 * (0.2 + 0.8 / 4))
+    assert standings.constant_share("inpaint", "tv") == 0.6, "that of the same prior"
+    assert standings.constant_share("sr", "dip") == 0.6, "the median"
+
+
+def test_shares_are_fitted_to_times(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1])
+    fitted = importlib.import_module("benchmarks.sizes").fitted
+    sides = (32, 64, 128, 256)
+    assert fitted(sides, [3 + 7 * (side / 128) ** 2 for side in sides]) == pytest.approx(0.3)
+    assert fitted(sides, [(side / 128) ** 2.2 for side in sides]) == 0
+
+
+def test_the_shares_of_the_package_are_shares_of_what_was_measured():
+    for (task, prior), share in standings.CONSTANT_SHARES.items():
+        assert 0 <= share < 1
+        assert any(prior in row.figures for row in stored()[task].values())
 
 
 def test_who_is_below_a_simple_peer_has_its_reason_told():

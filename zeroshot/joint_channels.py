@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from zeroshot.checks import is_number
 from zeroshot.data_terms import Gaussian, Poisson
@@ -22,7 +23,7 @@ from zeroshot.images import Picture
 from zeroshot.images.stack import Index, Stack
 from zeroshot.noise import NoiseModel
 from zeroshot.notes import note
-from zeroshot.patches.channel_axes import BLOCK, ChannelAxes, axes_of, detail_of
+from zeroshot.patches.channel_axes import BLOCK, MOST_LOST, ChannelAxes, Judgement, detail_of, judged
 from zeroshot.plane_options import PlaneOptions, is_empty
 from zeroshot.problem import Problem
 from zeroshot.request import Request
@@ -37,8 +38,11 @@ CHOICES = ("auto", "joint", "separate")
 TASKS = ("denoise", "destripe")
 #: The most values of all channels of a place, which take some 24 bytes each.
 LARGEST_PLACE = 2**27
-#: So many parts of the stack are looked at, of so many rows and columns; and where in a plane each of them lies.
-_PARTS, _SIDE = 6, 256
+#: So many parts of the stack are looked at, of so many rows and columns at least and at most: fewer where many channels
+#: leave few blocks of each to look at; and where in a plane each of the parts lies.
+_PARTS, _LEAST_SIDE, _SIDE = 6, 128, 256
+#: Of so many blocks one is taken at least where parts are smaller: neighbours show the same.
+_SPREAD = 2
 _PLACES = ((0.5, 0.5), (0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.0))
 #: The most values of detail that axes are found on, of blocks spread over these parts.
 _MOST_DETAIL = 3_000_000
@@ -47,7 +51,6 @@ _MOST_DETAIL = 3_000_000
 _LEAST_SHARE = 8
 #: With more channels finding the axes takes gigabytes.
 _MOST_CHANNELS = 256
-_APART = "nothing is to be gained by denoising them together, or their noise is not independent"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +63,13 @@ class JointChannels:
         Those that are denoised together; None: each by itself.
     reason : str
         Why each by itself; empty where some are denoised together.
+    advice : str
+        What "auto" would do with channels that were asked to be together and are expected to lose by that.
     """
 
     found: ChannelAxes | None
     reason: str = ""
+    advice: str = ""
 
     def described(self) -> dict[str, Any]:
         """For the provenance, JSON-able."""
@@ -80,7 +86,7 @@ class JointChannels:
         """How the channels were restored, with what that is expected to gain."""
         if self.found is None:
             return "each channel by itself"
-        return f"{_named(self.found.together)} together (expected to gain {self.found.mean_gain:.1f} dB)"
+        return f"{_named(self.found.together)} together (expected to {_gained(self.found.mean_gain)})"
 
 
 def check_channels(
@@ -151,6 +157,8 @@ def joint_channels(
     request: Request,
     options: dict[str, Any],
     survey: Survey,
+    *,
+    hidden: bool = True,
 ) -> JointChannels | None:
     """What is to be done with the channels; None for a stack that has none.
 
@@ -163,6 +171,8 @@ def joint_channels(
         What :func:`check_channels` has said.
     request, options, survey
         As for :func:`zeroshot.planes.restored_planes`.
+    hidden : bool
+        Whether no progress is shown.
 
     Raises
     ------
@@ -175,29 +185,68 @@ def joint_channels(
         return JointChannels(None, hindrance)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what there is to say of the noise is said of the planes
-        numbers, detail = _sampled(stack, options, survey, request.task)
-    found = None if detail is None else axes_of(detail, always=channels == "joint")
-    if found is None and channels == "joint":
+        numbers, detail = _sampled(stack, options, survey, request.task, hidden=hidden)
+    if detail is not None:
+        judgement = judged(detail)
+    elif len(numbers) < 2:
+        judgement = Judgement(None, None, "fewer than two of them have noise of a known level")
+    else:
+        judgement = Judgement(None, None, "no part of the stack shows all of them with known values")
+    if channels != "joint":
+        found = judgement.found
+        return JointChannels(None, judgement.reason) if found is None else JointChannels(_of(numbers, found))
+    if judgement.whole is None:
         what = "too few pixels of two channels are known, and noisy, to find what they have in common"
         raise OptionError(Argument("channels", "joint"), f": {what}")
+    return JointChannels(_of(numbers, judgement.whole), advice=_advice(numbers, judgement))
+
+
+def _of(numbers: list[int], found: ChannelAxes) -> ChannelAxes:
+    """Axes of those channels of a stack that were looked at."""
+    return ChannelAxes(tuple(numbers[one] for one in found.together), found.axes, found.gains)
+
+
+def _advice(numbers: list[int], judgement: Judgement) -> str:
+    """What "auto" would do with channels of which a loss is to be expected; "" where none is."""
+    whole, found = judgement.whole, judgement.found
+    assert whole is not None
+    if judgement.shares_noise or (found is None and min(whole.gains) < -MOST_LOST):
+        return "keep them apart"
     if found is None:
-        return JointChannels(None, _APART)
-    together = tuple(numbers[one] for one in found.together)
-    return JointChannels(ChannelAxes(together, found.axes, found.gains))
+        return ""
+    left = tuple(
+        numbers[one]
+        for one, gain in zip(whole.together, whole.gains, strict=True)
+        if one not in found.together and gain < -MOST_LOST
+    )
+    return f"leave {_named(left)} out" if left else ""
 
 
 def say_joint(joint: JointChannels | None) -> None:
     """Tell the user of channels that are denoised together."""
-    if joint is not None and joint.found is not None:
-        told = (
-            f"{_named(joint.found.together)} are denoised together, which is expected to gain "
-            f"{joint.found.mean_gain:.1f} dB; "
-        )
-        note(OptionWarning(told, Argument("channels", "separate"), " keeps them apart"))
+    if joint is None or joint.found is None:
+        return
+    found = joint.found
+    told = f"{_named(found.together)} are denoised together, which is expected to {_gained(found.mean_gain)}"
+    if not joint.advice:
+        note(OptionWarning(told, "; ", Argument("channels", "separate"), " keeps them apart"))
+        return
+    worst = min(range(len(found.gains)), key=lambda one: found.gains[one])
+    if found.gains[worst] < -MOST_LOST:
+        told += f", in channel {found.together[worst]} to {_gained(found.gains[worst])}"
+    else:
+        told += ", but their noise is not independent, so that they may lose"
+    note(OptionWarning(told, "; ", Argument("channels", "auto"), f" would {joint.advice}"))
+
+
+def _gained(decibels: float) -> str:
+    return f"gain {decibels:.1f} dB" if round(decibels, 1) >= 0 else f"lose {-decibels:.1f} dB"
 
 
 def _named(channels: tuple[int, ...]) -> str:
     first, last = channels[0], channels[-1]
+    if first == last:
+        return f"channel {first}"
     if last - first + 1 == len(channels) > 2:
         return f"channels {first} to {last}"
     return f"channels {', '.join(map(str, channels[:-1]))} and {last}"
@@ -243,32 +292,45 @@ def whitened(problem: Problem, picture: Picture) -> Whitened | None:
 
 
 def _sampled(
-    stack: Stack, options: dict[str, Any], survey: Survey, task: str
+    stack: Stack, options: dict[str, Any], survey: Survey, task: str, *, hidden: bool = True
 ) -> tuple[list[int], torch.Tensor | None]:
     """Which channels have noise that is known, and the detail of some parts of the stack in these."""
     own, parts, at = PlaneOptions(stack, options), [], stack.counted.index("C")
     strength = float(options.get("strength") or 1.0)
     channels = list(range(stack.channels))
-    for place, rows, columns in _places(stack):
-        planes: dict[int, torch.Tensor] = {}
-        for channel in channels:
-            index = (*place[:at], channel, *place[at:])
-            plane, found = stack.plane(index)[rows, columns], survey.channels[channel]
-            if is_empty(plane, None):
-                continue
-            told = own.of(index, found)
-            picture = picture_of(plane, found)
-            seen = whitened(make_problem(task, picture, told)[0], picture)
-            if seen is not None:
-                planes[channel] = seen.values * strength
-        parts.append(planes)
+    places = _places(stack)
+    # Short comparisons are not worth a bar.
+    bar = tqdm(
+        total=len(places) * len(channels), desc="comparing channels", unit="plane", disable=hidden, leave=False,
+        delay=2,
+    )  # fmt: skip
+    with bar:
+        for place, rows, columns in places:
+            planes: dict[int, torch.Tensor] = {}
+            for channel in channels:
+                bar.update()
+                index = (*place[:at], channel, *place[at:])
+                plane, found = stack.plane(index)[rows, columns], survey.channels[channel]
+                if is_empty(plane, None):
+                    continue
+                told = own.of(index, found)
+                picture = picture_of(plane, found)
+                seen = whitened(make_problem(task, picture, told)[0], picture)
+                if seen is not None:
+                    planes[channel] = seen.values * strength
+            parts.append(planes)
     # What a channel shows in none of the parts is known of none of it; a part in which others are unknown is left out.
     shown = [one for one in channels if any(one in planes for planes in parts)]
     whole = [planes for planes in parts if all(one in planes for one in shown)]
     if len(shown) < 2 or not whole:
         return shown, None
-    most = max(_MOST_DETAIL, _LEAST_SHARE * len(shown) ** 2 * (BLOCK**2 - 1)) // len(whole)
+    most = _most_blocks(len(shown)) * len(shown) * (BLOCK**2 - 1) // len(whole)
     return shown, torch.cat([_thinned([planes[one] for one in shown], most) for planes in whole], dim=2)
+
+
+def _most_blocks(channels: int) -> int:
+    """How many blocks of each channel axes are found on at most."""
+    return max(_MOST_DETAIL // (channels * (BLOCK**2 - 1)), _LEAST_SHARE * channels)
 
 
 def _thinned(planes: list[torch.Tensor], most: int) -> torch.Tensor:
@@ -283,12 +345,14 @@ def _places(stack: Stack) -> list[tuple[Index, slice, slice]]:
     others = [length for axis, length in zip(stack.counted, stack.lengths, strict=True) if axis != "C"]
     count = math.prod(others)
     height, width = stack.plane_shape[:2]
+    blocks = _SPREAD * _most_blocks(stack.channels) / _PARTS
+    side = min(_SIDE, max(_LEAST_SIDE, BLOCK * math.ceil(math.sqrt(blocks))))
     chosen: dict[tuple[Index, int, int], tuple[Index, slice, slice]] = {}
     for number, (down, along) in enumerate(_PLACES[:_PARTS]):
         which = int((number + 0.5) * count / _PARTS)
         place = next(itertools.islice(itertools.product(*map(range, others)), which, None))
-        top, left = int(down * max(0, height - _SIDE)), int(along * max(0, width - _SIDE))
-        chosen[(place, top, left)] = (place, slice(top, top + _SIDE), slice(left, left + _SIDE))
+        top, left = int(down * max(0, height - side)), int(along * max(0, width - side))
+        chosen[(place, top, left)] = (place, slice(top, top + side), slice(left, left + side))
     return list(chosen.values())
 
 

@@ -122,12 +122,22 @@ class JointPlanes:
                 break
         if len(runs) == 1 and broken_off and not runs[0].iterations:
             return {index: one.untouched(broken_off) for index, one in zip(indices, posed, strict=True)}
+        counts = [run.iterations for run in runs] + [0] * (len(axes) - len(runs))
         runs += runs[-1:] * (len(axes) - len(runs))
         back = torch.einsum("kc,khw->chw", axes, denoised)
         seconds = (time.monotonic() - began) / len(indices)
         return {
-            index: _answer(one, white, values, run, broken_off or run.stopped_by, seconds)
-            for index, one, white, values, run in zip(indices, posed, seen, back, runs, strict=True)
+            indices[number]: _answer(
+                posed[number],
+                seen[number],
+                back[number],
+                run,
+                broken_off or run.stopped_by,
+                seconds,
+                counts[number],
+                counts,
+            )
+            for number, run in enumerate(runs)
         }
 
     def _axis(self, values: torch.Tensor, noise: NoiseModel, left: int) -> tuple[Restoration, torch.Tensor]:
@@ -167,9 +177,20 @@ def _noise_along(axis: torch.Tensor, seen: Sequence[Whitened]) -> NoiseModel:
 
 
 def _answer(
-    posed: Posed, seen: Whitened, values: torch.Tensor, run: Restoration, stopped_by: str, seconds: float
+    posed: Posed,
+    seen: Whitened,
+    values: torch.Tensor,
+    run: Restoration,
+    stopped_by: str,
+    seconds: float,
+    iterations: int,
+    of_axes: list[int],
 ) -> Restoration:
-    """A plane turned back, on the scale of its picture."""
+    """A plane turned back, on the scale of its picture.
+
+    Its iterations are those of one axis, so that the planes of a place have as many together as the axes; those of
+    all axes, each of which it was made of, stand beside them.
+    """
     image = posed.problem.unstabilised((values * seen.level)[None, None]).clamp(0, 1)
     how = {name: run.provenance[name] for name in ("prior", "settings", "stopping")}
-    return posed.answered(image, stopped_by, seconds, run.iterations, **how)
+    return posed.answered(image, stopped_by, seconds, iterations, iterations_of_axes=of_axes, **how)

@@ -299,7 +299,8 @@ class Course:
     def provenance(self) -> dict[str, Any]:
         """That of the first plane, with what is that of the stack in its place."""
         assert self.first is not None
-        beside = ("input_sha256", "noise", "sigma", "value_range", "value_range_origin", "findings")
+        beside = {"input_sha256", "noise", "sigma", "value_range", "value_range_origin", "findings"}
+        beside.add("iterations_of_axes")  # of one place
         common = {name: value for name, value in self.first.provenance.items() if name not in beside}
         if self.survey.channels[0].noise is not None:  # of each channel below
             common["options"] = {name: value for name, value in common["options"].items() if name != "noise"}

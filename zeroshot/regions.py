@@ -221,7 +221,7 @@ class Regions:
             "task": request.task,
             "prior": request.prior,
             "settings": request.settings,
-            "options": {name: _told(value) for name, value in self.options.items()},
+            "options": {name: in_words(value) for name, value in self.options.items()},
             "seed": request.seed,
             "tiling": str(request.tiling),
             "axes": self.axes,
@@ -283,8 +283,8 @@ class Regions:
         shutil.rmtree(self.output / _DONE, ignore_errors=True)
 
 
-def _told(value: Any) -> str:
-    """An option in words that differ where the values do."""
+def in_words(value: Any) -> str:
+    """An option in words that differ where the values do, as the provenance has it."""
     if isinstance(value, np.ndarray):
         return hashlib.sha256(value.tobytes()).hexdigest()
     if isinstance(value, str | Path) and Path(value).is_file():

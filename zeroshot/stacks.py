@@ -152,8 +152,9 @@ def restore_stack(
         apart = check_channels(stack, channels, request, options, volumes=depth is not None)
         if kept_in is not None:
             held.enter_context(locked(kept_in))
-        survey = surveyed(stack, task, options, value_range)
-        joint = joint_channels(stack, channels, apart, request, options, survey)
+        hidden = progress is False or (progress is None and not is_terminal(sys.stderr))
+        survey = surveyed(stack, task, options, value_range, hidden=hidden)
+        joint = joint_channels(stack, channels, apart, request, options, survey, hidden=hidden)
         finished = None
         if kept_in is not None:
             memory = f"{memory_for_chunks(request.device) / 2**30:g} GiB"
@@ -163,7 +164,6 @@ def restore_stack(
         say_channels(stack, survey)
         say_joint(joint)
         course = Course(survey, stack, joint)
-        hidden = progress is False or (progress is None and not is_terminal(sys.stderr))
         planes = _planes(finished, stack, request, options, survey, depth, joint, hidden=hidden)
         first = next(planes)
         course.add(first)

@@ -27,6 +27,22 @@ _ALIKE = 0.02
 #: How a prior is asked for by what it is to be.
 ROLES = ("fast", "best")
 _ADAPTIVE = "auto"
+#: The side of the crops that most times were measured on.
+MEASURED_SIDE = 128
+#: Task, prior → the share of the time for such a crop that is the same for pictures of any size
+#: (``python -m benchmarks.sizes``).
+CONSTANT_SHARES: Mapping[tuple[str, str], float] = {
+    ("denoise", "bm3d"): 0.09,
+    ("denoise", "dct"): 0.37,
+    ("denoise", "wavelet"): 0.59,
+    ("denoise", "tv"): 0.57,
+    ("denoise", "nlm"): 0.76,
+    ("inpaint", "pnp"): 0.22,
+    ("deblur", "pnp"): 0.55,
+    ("sr", "pnp"): 0.75,
+    ("denoise", "tgv"): 0.62,
+    ("denoise", "ncsr"): 0.09,
+}
 #: Row of a task and prior → why it is below the best peer of its kind there; a test sees that none is missing.
 BELOW_PEERS: dict[tuple[str, str], str] = {
     (
@@ -212,7 +228,8 @@ def expected_seconds(task: str, prior: str, pixels: int, channels: int, kind: st
     """How long a prior takes on the machine that the table was measured on, with one thread; None where nobody knows.
 
     The mean over the rows whose pictures have as many channels, else over all as if time grew with the number of
-    values; and of those over the rows of the kind where there are any.
+    values; and of those over the rows of the kind where there are any. One part of the time is the same for all
+    pictures, the other grows with the pixels: small ones take longer than their share of a large one.
 
     Parameters
     ----------
@@ -228,7 +245,25 @@ def expected_seconds(task: str, prior: str, pixels: int, channels: int, kind: st
     rows = [row for row in rows if row.kind == kind] or rows
     if not rows:
         return None
-    return sum(row.seconds(prior, pixels) * channels / row.channels for row in rows) / len(rows)
+    share = constant_share(task, prior)
+    growth = share + (1 - share) * pixels / MEASURED_SIDE**2
+    return (
+        growth
+        * sum(row.seconds(prior, MEASURED_SIDE**2) * channels / row.channels for row in rows)
+        / len(rows)
+    )
+
+
+def constant_share(task: str, prior: str) -> float:
+    """The share of the time for `MEASURED_SIDE`² pixels that does not grow with the picture.
+
+    Where it was not measured it is the median of those of the prior in other tasks, else of all.
+    """
+    if (task, prior) in CONSTANT_SHARES:
+        return CONSTANT_SHARES[task, prior]
+    same = [share for (_, other), share in CONSTANT_SHARES.items() if other == prior]
+    known = sorted(same or CONSTANT_SHARES.values())
+    return known[len(known) // 2]
 
 
 # --- printing ----------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from zeroshot import images
 from zeroshot.images.picture import Origin
@@ -74,8 +75,21 @@ def surveyed(
     task: str,
     options: dict[str, Any],
     value_range: tuple[float, float] | None,
+    *,
+    hidden: bool = True,
 ) -> Survey:
     """The range and the noise of each channel, from one pass over all planes and a second over some.
+
+    Parameters
+    ----------
+    stack : Stack
+    task : str
+    options : dict
+        Of the task.
+    value_range : tuple of float or None
+        Black and white, where they were told.
+    hidden : bool
+        Whether no progress is shown.
 
     Raises
     ------
@@ -102,9 +116,12 @@ def surveyed(
             low, high = 0.0, 1.0
         channels.append(Channel(*range_of_values(low, high, stack.dtype, value_range)))
     if _noise_is_sought(task, options):
+        # A short wait is not worth a bar.
+        bar = tqdm(
+            channels, desc="estimating the noise", unit="channel", disable=hidden, leave=False, delay=2
+        )
         channels = [
-            replace(channel, noise=_noise_of(stack, number, channel))
-            for number, channel in enumerate(channels)
+            replace(channel, noise=_noise_of(stack, number, channel)) for number, channel in enumerate(bar)
         ]
     return Survey(tuple(channels), digest.hexdigest())
 

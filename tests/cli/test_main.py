@@ -379,6 +379,39 @@ def test_resuming_what_is_finished_says_so(photo: Path, capsys: pytest.CaptureFi
     assert output.read_bytes() == b"finished earlier"
 
 
+_TV = ("--prior", "tv", "--sigma", 15)
+
+
+@pytest.mark.parametrize(
+    ("words", "differs"),
+    [
+        ((*_TV, "--strength", 2), "--strength was 1, not 2"),
+        (_TV[:2], "--sigma was 15, not auto"),
+        (("--prior", "dct", "--sigma", 15), "--prior was tv, not dct"),
+        (
+            (*_TV, "--set", "tolerance=0.1", "--seed", 1),
+            "--set tolerance was 0.001, not 0.1, --seed was 0, not 1",
+        ),
+    ],
+)
+def test_what_is_finished_is_not_taken_for_what_other_options_make(
+    photo: Path, capsys: pytest.CaptureFixture[str], words: tuple[object, ...], differs: str
+) -> None:
+    output = photo.with_name("done.png")
+    command = ["denoise", photo, "-o", output]
+    assert run([*command, *_TV], capsys)[0] == 0
+    made = output.read_bytes()
+    assert run([*command, *_TV, "--resume", "--seconds", 90], capsys)[:2] == (
+        0, f"{output} is finished already\n"
+    )  # fmt: skip
+    code, _, err = run([*command, *words, "--resume"], capsys)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert f"is finished, but was made otherwise: {differs}; --overwrite makes it anew" in err
+    assert output.read_bytes() == made
+    assert run([*command, *words, "--resume", "--overwrite"], capsys)[0] == 0
+    assert output.read_bytes() != made
+
+
 @pytest.mark.parametrize("saved", [True, False])
 def test_an_unfinished_run_is_not_started_anew_unasked(
     photo: Path, capsys: pytest.CaptureFixture[str], saved: bool

@@ -11,6 +11,7 @@ from PIL import Image, features
 from zeroshot.cli.files import images_among
 from zeroshot.images import ImageError, load, read_provenance
 from zeroshot.images.boxed import depth_of_avif
+from zeroshot.images.stack import stack_of
 
 
 def scene() -> np.ndarray:
@@ -71,6 +72,64 @@ def test_strangers_are_told_by_their_names(tmp_path, head, name):
     ) as caught:
         load(tmp_path / "a.png")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        ("a.fits", "a FITS file"),
+        ("a.HEIC", "a HEIC image"),
+        ("a.avif", "an AVIF image"),
+        ("a.jxl", "a JPEG XL image"),
+        ("a.nef", r"a raw photograph \(\.nef\)"),
+        ("a.czi", r"a file of a microscope \(\.czi\)"),
+        ("a.zarr", "a Zarr store"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (b"", "is empty, not {}"),
+        (b"SIM", "is named as {}.*, but ends after 3 bytes: it was cut off"),
+        (bytes(40), "is named as {}.*, but begins with zeros"),
+        (b"it worked yesterday", "is named as {}.*, but does not begin as one"),
+        (b"GIF89a" + bytes(30), "is a GIF, not {}"),
+    ],
+)
+def test_what_is_broken_is_told_by_what_its_name_says(tmp_path, name, called, content, wrong):
+    path = tmp_path / name
+    path.write_bytes(content)
+    for read in (load, stack_or_picture):
+        with pytest.raises(ImageError, match=wrong.format(called)) as caught:
+            read(path)
+        assert str(caught.value).startswith(f"{path}: ")
+
+
+def stack_or_picture(path):
+    return stack_of(path) or load(path)
+
+
+@pytest.mark.parametrize(
+    ("head", "wrong"),
+    [
+        (b"\x1f\x8b\x08", "compressed by gzip, .*: unpack it"),
+        (b"\0\0\0\x1cftypisom", "is of the brand 'isom', such as videos have"),
+    ],
+)
+def test_first_bytes_tell_what_a_file_is(tmp_path, head, wrong):
+    (tmp_path / "a").write_bytes(head + bytes(30))
+    with pytest.raises(ImageError, match=wrong):
+        load(tmp_path / "a")
+
+
+def test_a_fits_file_cut_within_its_header_is_told(tmp_path):
+    pytest.importorskip("astropy", reason="the extra fits is not installed")
+    (tmp_path / "a.fits").write_bytes(b"SIMPLE  =                    T".ljust(200))
+    for read in (load, stack_of):
+        with pytest.raises(
+            ImageError, match=r"a FITS file that was cut off within its header, after 200 bytes"
+        ):
+            read(tmp_path / "a.fits")
 
 
 def test_further_pictures_behind_a_jpeg_are_mentioned(tmp_path):

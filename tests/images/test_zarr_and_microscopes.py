@@ -112,12 +112,33 @@ def test_without_zarr_the_extra_is_named(tmp_path, monkeypatch):
         stack_of(tmp_path / "a.zarr")
 
 
+#: The first bytes of files of microscopes.
+BEGINNINGS = {".czi": b"ZISRAWFILE", ".lif": b"p\0\0\0\0\0\0\0*", ".nd2": b"\xda\xce\xbe\n"}
+
+
 @pytest.mark.parametrize(
     ("suffix", "module"), [(".czi", "pylibCZIrw.czi"), (".lif", "liffile"), (".nd2", "nd2")]
 )
 def test_without_its_reader_the_extra_is_named(tmp_path, monkeypatch, suffix, module):
     monkeypatch.setitem(sys.modules, module, None)
-    (tmp_path / f"a{suffix}").write_bytes(bytes(100))
+    (tmp_path / f"a{suffix}").write_bytes(BEGINNINGS[suffix] + bytes(100))
     needed = f"needs {module.partition('.')[0]}"
     with pytest.raises(ImageError, match=rf'{needed}: pip install "zeroshot-restore\[microscopes\]"'):
         stack_of(tmp_path / f"a{suffix}")
+
+
+def test_a_store_without_its_description_and_a_spoiled_chunk_are_told(zarr, tmp_path, capsys):
+    store = tmp_path / "a.zarr"
+    zarr.create_array(store=str(store), shape=(2, 16, 16), chunks=(1, 16, 16), dtype="u2")[:] = 5
+    (store / "c/1/0/0").write_bytes(b"spoiled")
+    command = ["denoise", store, "-o", tmp_path / "b.zarr", "--prior", "dct"]
+    code, _, err = run(command, capsys)
+    assert code == 2
+    assert f"{store}: is damaged or truncated and cannot be read" in err
+    (store / "zarr.json").unlink()
+    code, _, err = run(command, capsys)
+    assert code == 2
+    assert f"{store}: is named as a Zarr store, but has none of zarr.json" in err
+    with pytest.raises(ImageError, match="is named as a Zarr store, but has none"):
+        zeroshot.denoise(store)
+    assert [one.name for one in tmp_path.iterdir()] == ["a.zarr"]

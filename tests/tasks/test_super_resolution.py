@@ -11,7 +11,8 @@ import zeroshot
 from zeroshot.images import load
 from zeroshot.metrics import psnr
 from zeroshot.operators import Downsample
-from zeroshot.tasks import make_problem
+from zeroshot.operators.downsample import KERNELS
+from zeroshot.tasks import make_problem, super_resolution
 from zeroshot.tasks.degrade import degrade
 
 
@@ -66,3 +67,13 @@ def test_there_is_no_kernel_to_find_where_damage_is_made(truth):
 def test_a_width_does_not_go_with_a_kernel_that_is_found(small):
     with pytest.raises(ValueError, match="kernel_sigma=… goes with kernel='gaussian'"):
         make_problem("sr", load(small), {"scale": 2, "kernel": "auto", "kernel_sigma": 2.0})
+
+
+def test_an_unknown_kernel_is_told_those_that_there_are(truth, small):
+    assert super_resolution._SHAPES == KERNELS
+    known = "known are {}bicubic, lanczos2, lanczos3, box, gaussian or an array"
+    for kernel in ("bicubik", "lanczos", "automatic"):
+        with pytest.raises(ValueError, match=f"unknown kernel '{kernel}'; {known.format('auto, ')}"):
+            make_problem("sr", load(small), {"scale": 2, "kernel": kernel})
+        with pytest.raises(ValueError, match=f"unknown kernel '{kernel}'; {known.format('')}"):
+            degrade(truth, "sr", scale=2, kernel=kernel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,14 @@ def test_a_model_makes_more_of_noise_that_depends_on_the_intensity() -> None:
     y = model.sample(x, seeded(2))
     blind = max(psnr(restored(y, sigma=s), x) for s in (0.1, 0.15, 0.2))
     assert psnr(restored(y, noise=model), x) > blind + 0.2
+
+
+def test_a_model_of_impulses_alone_is_a_level_of_zero() -> None:
+    y = noisy()
+    model = replace(NoiseModel.white(0.0), impulses=0.05)
+    problem, _, _ = make_problem("denoise", load(y.numpy()[0, 0]), {"noise": model})
+    assert problem.sigma == 0
+    assert bool(restored(y, noise=model).isfinite().all())
 
 
 def test_a_model_is_read_from_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

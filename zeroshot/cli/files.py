@@ -13,7 +13,7 @@ from zeroshot.cli.output_names import written_name
 from zeroshot.file_names import same_name
 from zeroshot.files import beside, require_writable
 from zeroshot.images.files import holds
-from zeroshot.images.kinds import MICROSCOPE_SUFFIXES, RAW_SUFFIXES, STACK_SUFFIXES, is_zarr
+from zeroshot.images.kinds import MICROSCOPE_SUFFIXES, RAW_SUFFIXES, STACK_SUFFIXES, incomplete_zarr, is_zarr
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 from zeroshot.tasks import tasks
 
@@ -195,7 +195,8 @@ def images_among(inputs: Iterable[Path]) -> list[Path]:
             and (path.is_file() or is_zarr(path))
         )
         if not held:
-            raise ValueError(f"the folder holds no images: {given}")
+            wrong = incomplete_zarr(given)
+            raise ValueError(f"the folder holds no images: {given}" if wrong is None else f"{given}: {wrong}")
         found += held
     return found
 

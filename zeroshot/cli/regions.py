@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from zeroshot.cli.batch import over_images, side_by_side
+from zeroshot.cli.finished import require_made_alike
 from zeroshot.cli.messages import log_lines, say
 from zeroshot.images.kinds import is_zarr
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
@@ -59,7 +60,8 @@ def restore_regions(options: argparse.Namespace, source: Path, output: Path, tol
     from zeroshot.watch import Watch
 
     began = time.monotonic()
-    if options.resume and output.exists() and not partial_of(output).exists():
+    if options.resume and output.exists() and not options.overwrite and not partial_of(output).exists():
+        require_made_alike(options, output)
         if not (options.quiet or options.json):
             say(f"{output} is finished already")
         return 0

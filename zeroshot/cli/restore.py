@@ -12,6 +12,7 @@ from typing import Any
 
 from zeroshot.cli import files, kernel_sheet
 from zeroshot.cli.batch import over_images, require_several, side_by_side
+from zeroshot.cli.finished import require_made_alike
 from zeroshot.cli.messages import INTERRUPTED, log_lines, say
 from zeroshot.cli.output_names import output_beside, outputs_beside, written_name
 from zeroshot.cli.pipes import is_piped, through_pipes
@@ -182,7 +183,7 @@ class _Restoring:
 
     def __call__(self, pair: tuple[Path, Path]) -> int:
         source, output = pair
-        if _is_finished(self.options, output) and not self.options.overwrite:
+        if _is_finished(self.options, output):
             return 0
         if not source.exists():
             raise FileNotFoundError(f"{source}: there is no such file")
@@ -205,7 +206,11 @@ def _outputs(options: argparse.Namespace) -> list[tuple[Path, Path]]:
 
 
 def _is_finished(options: argparse.Namespace, output: Path) -> bool:
-    return options.resume and output.exists() and not files.checkpoint_of(output).exists()
+    """Whether there is nothing left to do; what was made with other options is refused."""
+    if options.overwrite or not options.resume or not output.exists() or files.checkpoint_of(output).exists():
+        return False
+    require_made_alike(options, output)
+    return True
 
 
 def _restore_one(options: argparse.Namespace, source: Path, output: Path) -> int:

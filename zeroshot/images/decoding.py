@@ -41,6 +41,8 @@ def library_errors(subject: object, complaint: str) -> Iterator[None]:
         reason = (text.strip().splitlines() or [type(error).__name__])[0]
         if reason.startswith("cannot identify image file"):  # Pillow's words name an object in memory
             reason = "its header is not understood"
+        elif reason.startswith("Generic Error"):  # libjxl's, with advice for those who build it
+            reason = "what it holds is not understood"
         raise ImageError(f"{subject}: {complaint}: {reason}") from None
 
 

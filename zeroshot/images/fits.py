@@ -37,7 +37,9 @@ _AXES = "TZYX"
 
 def read_fits(data: bytes) -> Reading:
     """The picture in a FITS file of two axes; errors as :func:`zeroshot.images.formats.read`."""
-    hdu, remarks = _image(imported("astropy.io.fits", "fits", "FITS").open(io.BytesIO(data)))
+    fits = imported("astropy.io.fits", "fits", "FITS")
+    _require_header(len(data))
+    hdu, remarks = _image(fits.open(io.BytesIO(data)))
     pixels = np.asarray(hdu.data)
     if pixels.ndim != 2:
         raise ImageError(f"holds a cube of {pixels.ndim} axes; save the plane as a file of its own")
@@ -54,6 +56,7 @@ def read_fits(data: bytes) -> Reading:
 def fits_stack(path: Path, axes: str | None) -> Stack:
     """The image or the cube in a FITS file, which is mapped into memory where it is not scaled."""
     fits = imported("astropy.io.fits", "fits", "FITS")
+    _require_header(path.stat().st_size)
     try:
         hdu, remarks = _image(fits.open(path, memmap=True))
         header = hdu.header.copy()
@@ -69,6 +72,12 @@ def fits_stack(path: Path, axes: str | None) -> Stack:
     stored = {name: header.get(name, value) for name, value in usual.items()}
     metadata = StackMetadata(attributes={"fits": header.tostring(), "stored": stored})
     return ArrayStack(array, axes or _AXES[-array.ndim :], path.absolute(), metadata)
+
+
+def _require_header(size: int) -> None:
+    """Refuse a file that ends within its header, of which astropy doubts that it is FITS."""
+    if size < _BLOCK:
+        raise ImageError(f"is a FITS file that was cut off within its header, after {size} bytes")
 
 
 def _image(opened: Any) -> tuple[Any, list[str]]:

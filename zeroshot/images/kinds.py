@@ -8,6 +8,7 @@ from pathlib import Path
 from zeroshot.files import require_file
 from zeroshot.images.errors import ImageError
 from zeroshot.images.metadata import PNG_SIGNATURE
+from zeroshot.words import counted
 
 SUFFIXES = {
     ".png": "PNG",
@@ -44,14 +45,17 @@ RAW_SUFFIXES = (
 )
 #: What only stacks are written as: a folder.
 STACK_SUFFIXES = {".zarr": "ZARR"}
-#: Files of microscopes, which are read as stacks.
+#: Files of microscopes, which are read as stacks, and how they begin; an old ND2 is a JPEG 2000.
 MICROSCOPE_SUFFIXES = (".czi", ".lif", ".nd2")
 _MICROSCOPE_SIGNATURES = {b"ZISRAWFILE": ".czi", b"\xda\xce\xbe\n": ".nd2"}
+_JPEG_2000 = b"\0\0\0\x0cjP  "
 _ZARR_FILES = ("zarr.json", ".zarray", ".zgroup")
 _RAW_SIGNATURES = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb")
 #: More than the largest picture takes that is read, in four channels of 64 bits.
 LARGEST_FILE = 8 << 30
 ACCEPTED = "PNG, JPEG, TIFF, WebP or BMP"
+#: What a file beside these is called that is named as one of a kind.
+_CALLED = {"AVIF": "an AVIF image", "HEIC": "a HEIC image", "JXL": "a JPEG XL image", "FITS": "a FITS file"}
 # The brands of files in the container that AVIF and HEIC share.
 BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
     (b"heic", b"heix", b"hevc", b"heim", b"mif1"), "HEIC"
@@ -62,12 +66,13 @@ STRANGERS = {
     b"%!PS": "PostScript; convert it to PNG",
     b"%PDF": "a PDF; convert the page to PNG",
     b"8BPS": "a Photoshop document; save it as TIFF",
-    b"\0\0\0\x0cjP  ": "JPEG 2000; convert it to PNG",
+    _JPEG_2000: "JPEG 2000; convert it to PNG",
     b"\xff\x4f\xff\x51": "JPEG 2000; convert it to PNG",
     b"\x76\x2f\x31\x01": "OpenEXR; save it as a float TIFF",
     b"\x93NUMPY": "a NumPy array; load it in Python and pass the array, or save it as TIFF",
     b"\x89HDF": "HDF5; read it with h5py and pass the array, or save it as TIFF",
     b"PK\x03\x04": "an archive; unpack it",
+    b"\x1f\x8b": "compressed by gzip; unpack it",
     b"<svg": "a drawing (SVG); convert it to PNG",
     b"<?xml": "XML; give the image itself",
     b"<!DOCTYPE": "a web page; the download of the image has failed",
@@ -80,13 +85,13 @@ def read_bytes(path: Path) -> tuple[str, bytes]:
     """The kind of an image file by its signature, a key of `READERS` in formats.py, and its bytes."""
     try:
         if path.is_dir():
-            raise ImageError(f"{path}: is a folder, not an image file")
+            raise ImageError(f"{path}: {incomplete_zarr(path) or 'is a folder, not an image file'}")
         require_file(path)
         with path.open("rb") as file:
             head = file.read(16)
             kind = _kind(head, path)
             if kind is None:
-                raise ImageError(f"{path}: {_refusal(head)}")
+                raise ImageError(f"{path}: {_refusal(head, path)}")
             if os.fstat(file.fileno()).st_size > LARGEST_FILE:
                 raise ImageError(
                     f"{path}: is larger than {LARGEST_FILE >> 30} GiB, the limit for one picture"
@@ -110,12 +115,45 @@ def kind_of_source(path: Path) -> str | None:
         return None
 
 
-def _refusal(head: bytes) -> str:
+def _refusal(head: bytes, path: Path) -> str:
+    """What is wrong with a file whose first 16 bytes are of no kind that is read."""
+    named = _named_kind(path)
+    wanted = named or f"a {ACCEPTED} image"
+    if not head:
+        return f"is empty, not {wanted}"
     told = next((what for signature, what in STRANGERS.items() if head.startswith(signature)), None)
     if told is not None:
         what, _, advice = told.partition("; ")
-        return f"is {what}, not a {ACCEPTED} image: {advice}"
-    return f"is {'not a' if head else 'empty, not a'} {ACCEPTED} image"
+        return f"is {what}, not {wanted}: {advice}"
+    if head[4:8] == b"ftyp":
+        brand = head[8:12].decode("latin-1")
+        return f"is of the brand {brand!r}, such as videos have, not a picture in AVIF or HEIC"
+    if named is None:
+        return f"is not {wanted}"
+    if len(head) < 16:
+        return f"is named as {named}, but ends after {counted(len(head), 'byte')}: it was cut off"
+    if not any(head):
+        return f"is named as {named}, but begins with zeros, as a copy or a download that was cut off does"
+    return f"is named as {named}, but does not begin as one: it is damaged, or of another kind"
+
+
+def _named_kind(path: Path) -> str | None:
+    """What a file is by its name, in words; None where it is none of those that need their own."""
+    suffix = path.suffix.lower()
+    if suffix in STACK_SUFFIXES:
+        return "a Zarr store, a folder"
+    if suffix in MICROSCOPE_SUFFIXES:
+        return f"a file of a microscope ({suffix})"
+    if suffix in RAW_SUFFIXES:
+        return f"a raw photograph ({suffix})"
+    return _CALLED.get(SUFFIXES.get(suffix, ""))
+
+
+def incomplete_zarr(path: Path) -> str | None:
+    """What is wrong with a folder that is named as a Zarr store and is none; None where it has another name."""
+    if path.suffix.lower() not in STACK_SUFFIXES or is_zarr(path):
+        return None
+    return f"is named as a Zarr store, but has none of {', '.join(_ZARR_FILES)}: it is incomplete"
 
 
 def is_zarr(path: Path) -> bool:
@@ -133,7 +171,7 @@ def microscope_suffix(head: bytes) -> str | None:
 
 
 def _kind(head: bytes, path: Path) -> str | None:
-    if microscope_suffix(head) is not None:
+    if microscope_suffix(head) is not None or (path.suffix.lower() == ".nd2" and head.startswith(_JPEG_2000)):
         return "MICROSCOPE"
     if head.startswith(_RAW_SIGNATURES) or head[4:12] == b"ftypcrx ":
         return "RAW"
@@ -143,6 +181,4 @@ def _kind(head: bytes, path: Path) -> str | None:
         return "WEBP"
     if head[4:8] == b"ftyp" and head[8:12] in BRANDS:
         return BRANDS[head[8:12]]
-    # Old files of Nikon are JPEG 2000, and what is too damaged to be known is refused by its reader.
-    named = "MICROSCOPE" if path.suffix.lower() in MICROSCOPE_SUFFIXES else None
-    return next((kind for signature, kind in SIGNATURES.items() if head.startswith(signature)), named)
+    return next((kind for signature, kind in SIGNATURES.items() if head.startswith(signature)), None)

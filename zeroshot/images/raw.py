@@ -84,7 +84,7 @@ def read_raw(path: str | Path) -> RawPhotograph:
     path = Path(path)
     rawpy = imported("rawpy", "raw", "a raw photograph")
     with (
-        library_errors(path, "is damaged or of a camera that LibRaw does not know"),
+        library_errors(path, "is damaged or truncated, or of a camera that LibRaw does not know"),
         rawpy.imread(str(path)) as raw,
     ):
         if raw.raw_type != rawpy.RawType.Flat:

@@ -223,7 +223,8 @@ class ArrayStack(Stack):
         """Some rows and columns of a plane; no more of the array is read."""
         place = dict(zip(self.counted, index, strict=True))
         cut: dict[str, int | slice] = {**place, "Y": rows, "X": columns}
-        part = np.asarray(self.array[tuple(cut.get(one, slice(None)) for one in self.given_axes)])
+        with contextlib.nullcontext() if self.source is None else errors_of_file(self.source):
+            part = np.asarray(self.array[tuple(cut.get(one, slice(None)) for one in self.given_axes)])
         left = [one for one in self.given_axes if one not in place]
         turned = part.transpose([left.index(one) for one in self.axes if one not in place])
         return np.ascontiguousarray(turned, turned.dtype.newbyteorder("="))
@@ -259,12 +260,12 @@ def stack_of(
     """
     if isinstance(image, str | os.PathLike):
         path = Path(image)
-        kind = kind_of_source(path)
+        kind = kind_of_source(path) or ""
         if scene is not None and kind != "MICROSCOPE":
             raise ImageError(f"{path}: ", *_NO_SCENES)
-        reader = READERS.get(kind or "")
+        reader = READERS.get(kind)
         if reader is not None:
-            with errors_of_file(path):
+            with errors_of_file(path, _AS.get(kind, "a stack")):
                 stack = reader(path, axes, scene)
                 if stack is not None:
                     stack.require_usable(in_parts=in_parts)
@@ -284,10 +285,10 @@ def stack_of(
 
 
 @contextlib.contextmanager
-def errors_of_file(path: Path) -> Iterator[None]:
-    """Put the name of the file before what is wrong with it."""
+def errors_of_file(path: Path, form: str = "a stack") -> Iterator[None]:
+    """Put the name of the file, and as what it cannot be read, before what is wrong with it."""
     try:
-        with library_errors(path, "is damaged and cannot be read as a stack"):
+        with library_errors(path, f"is damaged or truncated and cannot be read as {form}"):
             yield
     except ImageError as error:
         raise error if str(error).startswith(str(path)) else ImageError(f"{path}: ", error.text) from None
@@ -323,3 +324,5 @@ READERS: dict[str, Callable[[Path, str | None, int | str | None], Stack | None]]
     "ZARR": _zarr,
     "MICROSCOPE": _microscope,
 }
+#: How a file is called that cannot be read, where its kind says more than that it is a stack.
+_AS = {"FITS": "FITS", "ZARR": "Zarr", "MICROSCOPE": "a file of a microscope"}

@@ -62,6 +62,28 @@ class ChannelAxes:
         return sum(self.gains) / len(self.gains)
 
 
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What is to be expected of denoising channels together.
+
+    Attributes
+    ----------
+    found : ChannelAxes or None
+        Those that gain by it; None where that is not to be expected of any.
+    whole : ChannelAxes or None
+        All of them, whatever that is expected to gain; None where there is too little to tell.
+    reason : str
+        Why none are found; empty where some are.
+    shares_noise : bool
+        Whether that is because their noise is not independent, so that what is expected of them is not to be believed.
+    """
+
+    found: ChannelAxes | None
+    whole: ChannelAxes | None
+    reason: str = ""
+    shares_noise: bool = False
+
+
 def detail_of(planes: torch.Tensor) -> torch.Tensor:
     """The coefficients of the blocks of planes.
 
@@ -116,8 +138,13 @@ def principal_axes(detail: torch.Tensor) -> torch.Tensor:
     return axes * signs
 
 
-def axes_of(detail: torch.Tensor, *, always: bool = False) -> ChannelAxes | None:
-    """The channels that gain by being denoised together; None where that is not to be expected of any.
+def axes_of(detail: torch.Tensor) -> ChannelAxes | None:
+    """The channels that gain by being denoised together, see :func:`judged`; None where none are expected to."""
+    return judged(detail).found
+
+
+def judged(detail: torch.Tensor) -> Judgement:
+    """Which channels gain by being denoised together, or why none do.
 
     All are turned to their principal axes; as long as some are expected to lose by that, those that lose most are left
     out. Those that neither gain nor help are left out as well.
@@ -126,32 +153,32 @@ def axes_of(detail: torch.Tensor, *, always: bool = False) -> ChannelAxes | None
     ----------
     detail : torch.Tensor
         (C, 63, blocks), see :func:`detail_of`, with independent noise of level 1.
-    always : bool
-        Whether all are turned, whatever is to be expected of it.
     """
-    if detail.shape[2] < LEAST_BLOCKS:
-        return None
+    blocks = detail.shape[2]
+    if blocks < LEAST_BLOCKS:
+        told = f"{blocks} blocks of {BLOCK} × {BLOCK} pixels, and {LEAST_BLOCKS} are needed"
+        return Judgement(None, None, f"their planes are too small to tell what they have in common: {told}")
     alone = expected_errors(detail)
     members = list(range(len(detail)))
-    if always:
-        return _together(detail, alone, members)
-    found = None
-    while len(members) > 1:
-        found = _together(detail, alone, members)
-        worst = min(found.gains)
-        if worst >= -MOST_LOST:
-            break
+    whole = tried = _together(detail, alone, members)
+    while (worst := min(tried.gains)) < -MOST_LOST:
         # Those that lose much less may do so because of the others.
-        members = [one for one, gain in zip(members, found.gains, strict=True) if gain > worst / 2]
-        found = None
-    if found is None:
-        return None
+        members = [one for one, gain in zip(members, tried.gains, strict=True) if gain > worst / 2]
+        if len(members) < 2:
+            return Judgement(None, whole, "no two of them are expected to gain by being denoised together")
+        tried = _together(detail, alone, members)
+    found = tried
     needed = [one for one, gain in zip(found.together, found.gains, strict=True) if gain >= LEAST_GAINED / 2]
     if 1 < len(needed) < len(members):
         fewer = _together(detail, alone, needed)
         if min(fewer.gains) >= -MOST_LOST and sum(fewer.gains) >= sum(found.gains) - LEAST_GAINED / 2:
             found = fewer
-    return found if found.mean_gain >= LEAST_GAINED and has_independent_noise(detail, found) else None
+    if found.mean_gain < LEAST_GAINED:
+        told = f"{found.mean_gain:.2f} dB, less than {LEAST_GAINED} dB"
+        return Judgement(None, whole, f"what denoising them together is expected to gain is {told}")
+    if not has_independent_noise(detail, found):
+        return Judgement(None, whole, "their noise is not independent", shares_noise=True)
+    return Judgement(found, whole)
 
 
 def noise_levels(detail: torch.Tensor) -> torch.Tensor:

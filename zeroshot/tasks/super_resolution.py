@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from zeroshot import synonyms
 from zeroshot.notes import note
 from zeroshot.spelling import Argument, NoFileError, OptionError, OptionWarning, Text, Wording
-from zeroshot.tasks.found_kernel import is_misspelt, misspelt, require_no_sheet, wanted
+from zeroshot.tasks.found_kernel import AUTO, is_misspelt, misspelt, require_no_sheet, wanted
 from zeroshot.tasks.noise import CLEAN
 from zeroshot.tasks.options import Option, OptionType, Positive, Scale
 from zeroshot.tasks.task import Damage, Options, Task
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from zeroshot.problem import Problem
 
 _GAUSSIAN = Argument("kernel", "gaussian")
+#: As :data:`zeroshot.operators.downsample.KERNELS`, which comes with PyTorch.
+_SHAPES = ("bicubic", "lanczos2", "lanczos3", "box", "gaussian")
 _SCALE = Option("scale", Scale(), "how many times larger the large image is than the small one")
 _KERNEL = Option(
     "kernel",
@@ -68,13 +70,15 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _check(options: Mapping[str, Any]) -> None:
+def _check(options: Mapping[str, Any], *, is_damage: bool = False) -> None:
     kernel = options.get("kernel")
     is_word = isinstance(kernel, str) and not Path(kernel).exists()
+    shapes = _SHAPES if is_damage else (AUTO, *_SHAPES)
     if is_word and is_misspelt(kernel) and wanted(kernel, ()) is None:
         raise misspelt("kernel", str(kernel), ())
     if _is_file(kernel) and not Path(kernel).exists():
-        words = "'auto', 'bicubic', 'lanczos2', 'lanczos3', 'box' or 'gaussian'"
+        *others, last = map(repr, shapes)
+        words = f"{', '.join(others)} or {last}"
         must = f" must be a file (.npy or a picture), {words}; there is no such kernel file: {kernel}"
         raise NoFileError(Argument("kernel"), must)
     is_gaussian = isinstance(kernel, str) and kernel == "gaussian"
@@ -88,6 +92,9 @@ def _check(options: Mapping[str, Any]) -> None:
             " ",
             Argument("kernel_sigma", _number(size)),
         )
+    if is_word and kernel not in shapes and wanted(kernel, ()) is None:
+        own = Wording("an array of weights", "the name of a file")
+        raise OptionError(f"unknown kernel {kernel!r}; known are {', '.join(shapes)} or ", own)
     if is_gaussian and width is None:
         standard_deviation = ": its standard deviation in output pixels"
         raise OptionError(_GAUSSIAN, " needs ", Argument("kernel_sigma", ...), standard_deviation)
@@ -106,7 +113,7 @@ def _check_damage(options: Mapping[str, Any]) -> None:
     if wanted(options.get("kernel"), ()) is not None:
         what = " finds the kernel of a small image; there is none yet to find it from"
         raise OptionError(Argument("kernel", "auto"), what)
-    _check(options)
+    _check(options, is_damage=True)
 
 
 def _operator(options: Options) -> Downsample:

@@ -95,7 +95,9 @@ def _estimated(
 def _told(model: NoiseModel, colours: torch.Tensor) -> ToldNoise:
     if model.is_white:
         return ToldNoise(model.sigma)
-    return ToldNoise(math.sqrt(float(model.level(colours).square().mean())), model)
+    level = math.sqrt(float(model.level(colours).square().mean()))
+    # A model of impulses alone, as a stack of masks has: by a level of 0 nothing can be divided.
+    return ToldNoise(level, model if level > 0 else None)
 
 
 def _photons(
