@@ -49,7 +49,10 @@ NARROWEST, WIDEST = 0.12, 2.0
 ROUND = 1.12
 #: By how much more probable a Gaussian must be than bicubic, in nats a wave of a single window; the wider kernel also
 #: passes for a softer picture, the more so the larger the scale. That of n windows says √n times as much.
-LEAST_GAIN, LEAST_GAIN_OF_HALVES = 0.06, 0.035
+LEAST_GAIN, LEAST_GAIN_OF_HALVES = 0.05, 0.035
+#: For the same reason, and since a kernel that is too wide costs more than one that is too narrow, a Gaussian of the
+#: least gain is taken narrower by that share of its width times 1 − 2/s; one of n times the gain by an nth of it.
+CAUTION = 0.3
 #: The relative uncertainty of the width of a kernel of confidence ½.
 HALF_CONFIDENCE = 0.1
 #: A wave is heard above the noise where its power is that many times its own.
@@ -64,8 +67,9 @@ def downsampling_kernel(y: torch.Tensor, scale: int, sigma: float | None = None)
     """The Gaussian, round or not, with which a picture was made small.
 
     Its axes, the exponent and the power along each direction are those under which the logarithm of the periodogram is
-    the most probable, with Student's t for its scatter. Bicubic, the kind "none", is what is left where the picture
-    tells too little, or fits bicubic as well.
+    the most probable, with Student's t for its scatter. Above ×2 one that is not much more probable than bicubic is
+    taken narrower, see :data:`CAUTION`. Bicubic, the kind "none", is what is left where the picture tells too little,
+    or fits bicubic as well.
 
     Parameters
     ----------
@@ -277,7 +281,9 @@ def _fitted(fit: _Fit, heard: int) -> KernelEstimate:
     confidence = 1 / (1 + (uncertain / HALF_CONFIDENCE) ** 2)
     root = np.array([[point[0], 0.0], [point[1], point[2]]])
     variances, axes = np.linalg.eigh(root @ root.T)
-    across, along = np.clip(np.sqrt(variances), NARROWEST, WIDEST) * fit.scale
+    least = LEAST_GAIN_OF_HALVES if fit.scale == 2 else LEAST_GAIN
+    narrower = 1 - CAUTION * (1 - 2 / fit.scale) * least / max(gain, least)
+    across, along = np.clip(narrower * np.sqrt(variances), NARROWEST, WIDEST) * fit.scale
     angle = math.degrees(math.atan2(-axes[1, 1], axes[0, 1])) % 180
     evidence = {
         "along": float(along),
@@ -287,7 +293,6 @@ def _fitted(fit: _Fit, heard: int) -> KernelEstimate:
         "gain": gain,
         "waves": float(heard),
     }
-    least = LEAST_GAIN_OF_HALVES if fit.scale == 2 else LEAST_GAIN
     if gain < least or confidence < LEAST_CONFIDENCE:
         return _bicubic(fit.scale, confidence, evidence)
     if along < ROUND * across:
