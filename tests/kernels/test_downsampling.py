@@ -106,6 +106,13 @@ def test_a_gaussian_that_may_be_bicubic_is_taken_narrower(monkeypatch):
         assert 0.85 <= narrower / width <= 0.97
 
 
+def test_a_search_that_ends_in_a_line_begins_again(monkeypatch):
+    # From a point the gradient leads nowhere.
+    monkeypatch.setattr(downsampling, "_START", 0.0)
+    found = downsampling_kernel(gaussian_shrunk(4, 3.0), 4)
+    assert math.sqrt(math.prod(widths(found))) == pytest.approx(3.0, rel=0.2)
+
+
 @pytest.mark.parametrize("kind", ["tiny", "narrow", "flat", "noise"])
 def test_what_tells_nothing_of_a_kernel_is_bicubic(kind):
     noise = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))

@@ -42,7 +42,7 @@ DEGREES_OF_FREEDOM = 2.0
 #: Pictures of a shorter side, or with fewer waves above the noise, tell nothing of a kernel.
 LEAST_SIDE, LEAST_WAVES = 24, 150
 #: Below that confidence bicubic is the better guess.
-LEAST_CONFIDENCE = 0.3
+LEAST_CONFIDENCE = 0.4
 #: Standard deviations along the axes of a kernel, in small pixels, that are told apart from more and from less.
 NARROWEST, WIDEST = 0.12, 2.0
 #: A kernel whose axes differ by less is round.
@@ -59,8 +59,8 @@ HALF_CONFIDENCE = 0.1
 _ABOVE_NOISE = 4
 #: What is folded from further off is weaker by the power law than what it is added to.
 _FOLDS = 1
-#: The standard deviation, in small pixels, from which the search begins, and how long it takes at most.
-_START, _ITERATIONS = 0.5, 100
+#: The standard deviation, in small pixels, from which the search begins, and begins again; how long it takes at most.
+_START, _WIDER, _ITERATIONS = 0.5, 0.7, 100
 
 
 def downsampling_kernel(y: torch.Tensor, scale: int, sigma: float | None = None) -> KernelEstimate:
@@ -273,6 +273,10 @@ def _minimum(loss: Callable[[torch.Tensor], torch.Tensor], begin: list[float]) -
 
 def _fitted(fit: _Fit, heard: int) -> KernelEstimate:
     point, loss = _minimum(fit.gaussian, [_START, 0.0, _START, *fit.begun()])
+    if min(abs(point[0]), abs(point[2])) < NARROWEST:
+        # A line rather than a Gaussian, mostly a local minimum.
+        again = _minimum(fit.gaussian, [_WIDER, 0.0, _WIDER, *fit.begun()])
+        point, loss = min((point, loss), again, key=lambda found: found[1])
     _, as_bicubic = _minimum(fit.bicubic, fit.begun())
     gain = (as_bicubic - loss) / len(fit.measured) / math.sqrt(fit.windows)
     hessian = torch.autograd.functional.hessian(fit.gaussian, torch.from_numpy(point)).numpy()
