@@ -8,7 +8,7 @@ import skimage.data
 import torch
 
 from zeroshot.images import load
-from zeroshot.kernels import KernelEstimate, downsampling_kernel
+from zeroshot.kernels import KernelEstimate, downsampling, downsampling_kernel
 from zeroshot.kernels.downsampling import gaussian_kernel
 from zeroshot.metrics import psnr
 from zeroshot.operators import Downsample, kernels
@@ -88,10 +88,29 @@ def test_the_estimate_is_worth_decibels():
     assert estimated - wrong > 0.75 * (known - wrong) > 0.5
 
 
-def test_bicubic_is_left_alone():
-    found = downsampling_kernel(shrunk(2, "bicubic"), 2)
+@pytest.mark.parametrize("scale", [2, 4])
+def test_bicubic_is_left_alone(scale):
+    found = downsampling_kernel(shrunk(scale, "bicubic"), scale)
     assert found.kind == "none"
-    assert found.kernel == pytest.approx(np.outer(kernels.bicubic(2), kernels.bicubic(2)))
+    assert found.kernel == pytest.approx(np.outer(kernels.bicubic(scale), kernels.bicubic(scale)))
+
+
+def test_a_gaussian_that_may_be_bicubic_is_taken_narrower(monkeypatch):
+    small = gaussian_shrunk(4, 2.0)
+    cautious = downsampling_kernel(small, 4)
+    monkeypatch.setattr(downsampling, "CAUTION", 0.0)
+    bold = downsampling_kernel(small, 4)
+    assert cautious.kind != "none"
+    assert cautious.evidence["gain"] == bold.evidence["gain"]
+    for narrower, width in zip(widths(cautious), widths(bold), strict=True):
+        assert 0.85 <= narrower / width <= 0.97
+
+
+def test_a_search_that_ends_in_a_line_begins_again(monkeypatch):
+    # From a point the gradient leads nowhere.
+    monkeypatch.setattr(downsampling, "_START", 0.0)
+    found = downsampling_kernel(gaussian_shrunk(4, 3.0), 4)
+    assert math.sqrt(math.prod(widths(found))) == pytest.approx(3.0, rel=0.2)
 
 
 @pytest.mark.parametrize("kind", ["tiny", "narrow", "flat", "noise"])

@@ -42,30 +42,34 @@ DEGREES_OF_FREEDOM = 2.0
 #: Pictures of a shorter side, or with fewer waves above the noise, tell nothing of a kernel.
 LEAST_SIDE, LEAST_WAVES = 24, 150
 #: Below that confidence bicubic is the better guess.
-LEAST_CONFIDENCE = 0.3
+LEAST_CONFIDENCE = 0.4
 #: Standard deviations along the axes of a kernel, in small pixels, that are told apart from more and from less.
 NARROWEST, WIDEST = 0.12, 2.0
 #: A kernel whose axes differ by less is round.
 ROUND = 1.12
 #: By how much more probable a Gaussian must be than bicubic, in nats a wave of a single window; the wider kernel also
 #: passes for a softer picture, the more so the larger the scale. That of n windows says √n times as much.
-LEAST_GAIN, LEAST_GAIN_OF_HALVES = 0.06, 0.035
+LEAST_GAIN, LEAST_GAIN_OF_HALVES = 0.05, 0.035
+#: For the same reason, and since a kernel that is too wide costs more than one that is too narrow, a Gaussian of the
+#: least gain is taken narrower by that share of its width times 1 − 2/s; one of n times the gain by an nth of it.
+CAUTION = 0.3
 #: The relative uncertainty of the width of a kernel of confidence ½.
 HALF_CONFIDENCE = 0.1
 #: A wave is heard above the noise where its power is that many times its own.
 _ABOVE_NOISE = 4
 #: What is folded from further off is weaker by the power law than what it is added to.
 _FOLDS = 1
-#: The standard deviation, in small pixels, from which the search begins, and how long it takes at most.
-_START, _ITERATIONS = 0.5, 100
+#: The standard deviation, in small pixels, from which the search begins, and begins again; how long it takes at most.
+_START, _WIDER, _ITERATIONS = 0.5, 0.7, 100
 
 
 def downsampling_kernel(y: torch.Tensor, scale: int, sigma: float | None = None) -> KernelEstimate:
     """The Gaussian, round or not, with which a picture was made small.
 
     Its axes, the exponent and the power along each direction are those under which the logarithm of the periodogram is
-    the most probable, with Student's t for its scatter. Bicubic, the kind "none", is what is left where the picture
-    tells too little, or fits bicubic as well.
+    the most probable, with Student's t for its scatter. Above ×2 one that is not much more probable than bicubic is
+    taken narrower, see :data:`CAUTION`. Bicubic, the kind "none", is what is left where the picture tells too little,
+    or fits bicubic as well.
 
     Parameters
     ----------
@@ -269,6 +273,10 @@ def _minimum(loss: Callable[[torch.Tensor], torch.Tensor], begin: list[float]) -
 
 def _fitted(fit: _Fit, heard: int) -> KernelEstimate:
     point, loss = _minimum(fit.gaussian, [_START, 0.0, _START, *fit.begun()])
+    if min(abs(point[0]), abs(point[2])) < NARROWEST:
+        # A line rather than a Gaussian, mostly a local minimum.
+        again = _minimum(fit.gaussian, [_WIDER, 0.0, _WIDER, *fit.begun()])
+        point, loss = min((point, loss), again, key=lambda found: found[1])
     _, as_bicubic = _minimum(fit.bicubic, fit.begun())
     gain = (as_bicubic - loss) / len(fit.measured) / math.sqrt(fit.windows)
     hessian = torch.autograd.functional.hessian(fit.gaussian, torch.from_numpy(point)).numpy()
@@ -277,7 +285,9 @@ def _fitted(fit: _Fit, heard: int) -> KernelEstimate:
     confidence = 1 / (1 + (uncertain / HALF_CONFIDENCE) ** 2)
     root = np.array([[point[0], 0.0], [point[1], point[2]]])
     variances, axes = np.linalg.eigh(root @ root.T)
-    across, along = np.clip(np.sqrt(variances), NARROWEST, WIDEST) * fit.scale
+    least = LEAST_GAIN_OF_HALVES if fit.scale == 2 else LEAST_GAIN
+    narrower = 1 - CAUTION * (1 - 2 / fit.scale) * least / max(gain, least)
+    across, along = np.clip(narrower * np.sqrt(variances), NARROWEST, WIDEST) * fit.scale
     angle = math.degrees(math.atan2(-axes[1, 1], axes[0, 1])) % 180
     evidence = {
         "along": float(along),
@@ -287,7 +297,6 @@ def _fitted(fit: _Fit, heard: int) -> KernelEstimate:
         "gain": gain,
         "waves": float(heard),
     }
-    least = LEAST_GAIN_OF_HALVES if fit.scale == 2 else LEAST_GAIN
     if gain < least or confidence < LEAST_CONFIDENCE:
         return _bicubic(fit.scale, confidence, evidence)
     if along < ROUND * across:
