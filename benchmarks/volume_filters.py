@@ -11,6 +11,7 @@ compiled, and not free for commercial use (`pip install bm4d`).
 
 from __future__ import annotations
 
+import importlib.util
 import statistics
 import time
 from collections.abc import Callable
@@ -59,6 +60,9 @@ def main() -> None:
     arguments = parsed(options)
     if unknown := [name for name in arguments.filters if name not in FILTERS]:
         options.error(f"no filter {unknown[0]!r}; there are {', '.join(FILTERS)}")
+    filters = [name for name in arguments.filters if name != "package" or importlib.util.find_spec("bm4d")]
+    if len(filters) < len(arguments.filters):
+        print("the package is left out: pip install bm4d\n")
     volumes = made_volumes(arguments.depth, arguments.side)
     for level in arguments.sigmas:
         generator = torch.Generator().manual_seed(0)
@@ -68,7 +72,7 @@ def main() -> None:
         }
         figures = {
             name: [measured(name, noisy[volume], volumes[volume], level / 255) for volume in volumes]
-            for name in arguments.filters
+            for name in filters
         }
         reached = {name: [one[0] for one in column] for name, column in figures.items()}
         seconds = {name: [one[1] for one in column] for name, column in figures.items()}
