@@ -11,7 +11,7 @@ from zeroshot.colour import full_range_luma
 from zeroshot.deadline import seconds_left
 from zeroshot.estimate import Estimate
 from zeroshot.kernels import KernelEstimate
-from zeroshot.kernels.kernel_fit import displacement, mean_kernel, pruned, trimmed
+from zeroshot.kernels.kernel_fit import displacement, mean_kernel, off_centre, pruned, trimmed
 from zeroshot.kernels.periodic import Canvas
 from zeroshot.kernels.region import telling_region
 from zeroshot.kernels.sharp_image import VARIATION_WEIGHT, restored_sparsity, small_variation
@@ -202,7 +202,8 @@ class SelfDeblurRun(Run):
             return False
         change = 1 - float(_correlation(self.average, self.earlier))
         self.earlier = self.average.clone()
-        return self.iteration > quiet and change <= self.prior.settled
+        enough = self.iteration > quiet and self.steps_drawn >= _FEWEST_DRAWN
+        return enough and change <= self.prior.settled
 
     def _is_late(self) -> bool:
         """Whether the rest of the time is for the picture; it is asked for after steps only."""
@@ -213,18 +214,19 @@ class SelfDeblurRun(Run):
         """Restore the picture with the new kernel, if that is believed, and lay the network's image over it.
 
         Where that image shows a part, or is of few steps, the kernel errs in other places than the first does as well.
+        A kernel that was told may lie off the middle, and so does the new one then: the picture stays where it was.
         """
         self.done = True
-        fitted = self.average.cpu().float()
-        new = pruned(fitted, _PRUNED, _SMALLEST_PART)
+        fitted, place = self.average.cpu().float(), off_centre(self.start)
+        new = pruned(fitted, _PRUNED, _SMALLEST_PART).roll(place, (0, 1))
         plane, known = self.plane.cpu(), self.known.cpu()
         before, after = (restored_sparsity(plane, known, kernel, len(new)) for kernel in (self.start, new))
         likeness = float(kernel_similarity(new.numpy(), self.start.numpy()).value)
         evidence = {"sparsity": round(after / before, 4), "likeness": round(likeness, 4)}
-        kept, drawn = self.start, False
-        if after < _CLEARLY_MORE * before:
+        kept, drawn, believed = self.start, False, after < _CLEARLY_MORE * before
+        if believed and not torch.equal(fitted, self.start):
             drawn = self._shows_all() and self.steps_drawn >= _FEWEST_DRAWN
-            told = new if drawn else mean_kernel([new, self.start], [1.0, 1.0])
+            told = new if drawn else mean_kernel([new, self.start], [1.0, 1.0]).roll(place, (0, 1))
             image = self._restored(told)
             if image is not None:
                 kept = told
@@ -236,6 +238,7 @@ class SelfDeblurRun(Run):
         self.found = {
             "fitted": kept is not self.start,
             "drawn": drawn,
+            "believed": believed,
             "kernel": trimmed(kept),
             "confidence": likeness,
             "evidence": evidence,
@@ -293,7 +296,9 @@ class SelfDeblurRun(Run):
         if not self.found:
             return f"{self.finish_kind} with the first kernel"
         if not self.found["fitted"]:
-            return f"{self.finish_kind} with the first kernel, since that of the networks is worse"
+            is_worse = not self.found["believed"]
+            why = "that of the networks is worse" if is_worse else "no steps or time were left for another"
+            return f"{self.finish_kind} with the first kernel, since {why}"
         if self.found["drawn"]:
             return f"{self.finish_kind} with the kernel of the networks, averaged with their image"
         return f"{self.finish_kind} with the mean of the first kernel and that of the networks"

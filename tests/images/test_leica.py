@@ -99,6 +99,7 @@ def planes(stack):
         ("ΛλYX", "ECYX"),
         ("MCYX", "MCYX"),
         ("LYCX", "LYCX"),  # channels after each line
+        ("ZYTX", "ZEYX"),  # a line again and again, at each place
     ],
 )
 def test_a_frame_of_the_scan_is_a_plane(lif, dims, axes):
@@ -117,6 +118,11 @@ def test_a_scan_of_x_and_z_tells_its_axes_and_has_the_lengths_of_its_own(lif):
         "its planes are scans of X and Z, whose rows are Z; Y, along which they follow each other, is called Z"
     ]
     assert stack.metadata.scale == pytest.approx({"Z": 1.5, "Y": 2.0, "X": 1.0})
+
+
+def test_what_steps_beside_z_is_not_called_z():
+    remarks = named_axes("ZYTX", {"Z": 2, "Y": 4, "T": 9, "X": 9}).remarks
+    assert remarks == ("its planes are scans of X and T, whose rows are T",)
 
 
 def test_wavelengths_are_channels_by_name(lif):
@@ -153,6 +159,8 @@ def test_of_several_images_one_is_chosen_by_number_or_name(lif, tmp_path, capsys
     for scene in (0, 3, "Series", True, 1.0):
         with pytest.raises(ImageError, match=r"is not one of its 2 images, .*: 1 'Series 1', 2 'Series 2'"):
             stack_of(path, scene=scene)
+    with pytest.raises(ImageError, match=r"scene=2 is not its only image: 1 'one'$"):
+        stack_of(write_lif(tmp_path / "one.lif", ("one", "YX", second, {})), scene=2)
     code, _, err = run(["denoise", path, "--prior", "dct", "--scene", "Series 2"], capsys)
     assert (code, "is taken" in err) == (0, False), err
     assert tifffile.imread(tmp_path / "scan.denoised.tif").shape == (64, 64)

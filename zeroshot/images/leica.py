@@ -129,8 +129,8 @@ def named_axes(dims: Sequence[str], sizes: Mapping[str, int]) -> NamedAxes:
     remarks = []
     if {rows, columns} != {"Y", "X"}:
         letters |= {rows: "Y", columns: "X"}
-        stepped = [one for one in scanned[:-2] if one in "YX"]
-        if stepped and "Z" not in scanned[:-2]:
+        stepped = [one for one in scanned[:-2] if one in "YX" and "Z" not in scanned[:-2]]
+        if stepped:
             letters[stepped[0]] = "Z"
         told = f"; {stepped[0]}, along which they follow each other, is called Z" if stepped else ""
         remarks.append(f"its planes are scans of {columns} and {rows}, whose rows are {rows}{told}")

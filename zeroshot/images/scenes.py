@@ -44,7 +44,8 @@ def chosen_scene(
     number = int(scene) if isinstance(scene, str) and scene.isdecimal() else scene
     if isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= len(names):
         return number - 1, ()
-    known = f" is not one of its {len(names)} {what}s, by number or name: {_listed(names)}"
+    are = f"one of its {len(names)} {what}s, by number or name" if len(names) > 1 else f"its only {what}"
+    known = f" is not {are}: {_listed(names)}"
     raise ImageError(Argument("scene", scene), known)
 
 

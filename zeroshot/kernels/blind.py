@@ -25,6 +25,7 @@ from zeroshot.kernels.edge_widths import DirectionalWidths, directional_widths, 
 from zeroshot.kernels.estimate import KernelEstimate
 from zeroshot.kernels.kernel_fit import (
     StrongEdges,
+    centred,
     fitted_kernel,
     impulse,
     mean_kernel,
@@ -169,7 +170,7 @@ def blur_kernel(
     if shape.is_convincing or kind == "motion":
         return KernelEstimate(shape.kernel, shape.kind, shape.parameters, shape.likeness, evidence)
     return KernelEstimate(
-        trimmed(kernel).double().numpy(), "free", {}, sure * _connected_share(kernel), evidence
+        trimmed(centred(kernel)).double().numpy(), "free", {}, sure * _connected_share(kernel), evidence
     )
 
 

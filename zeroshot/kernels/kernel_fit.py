@@ -178,15 +178,19 @@ def displacement(kernel: torch.Tensor, other: torch.Tensor) -> tuple[int, int]:
 
 def centred(kernel: torch.Tensor) -> torch.Tensor:
     """The kernel moved by whole pixels, so that its centre of mass is nearest to the middle."""
-    side = len(kernel)
-    place = torch.arange(side).to(kernel)
+    down, right = off_centre(kernel)
+    return kernel.roll((-down, -right), (0, 1))
+
+
+def off_centre(kernel: torch.Tensor) -> tuple[int, int]:
+    """By how many whole rows and columns the centre of mass of a kernel (n, n) of sum 1 lies off the middle."""
+    place = torch.arange(len(kernel)).to(kernel)
     down, right = float(kernel.sum(dim=1) @ place), float(kernel.sum(dim=0) @ place)
-    return kernel.roll((side // 2 - round(down), side // 2 - round(right)), (0, 1))
+    return round(down) - len(kernel) // 2, round(right) - len(kernel) // 2
 
 
 def trimmed(kernel: torch.Tensor) -> torch.Tensor:
-    """The kernel without the empty rows and columns about it, still square and about its middle."""
-    kernel = centred(kernel)
+    """The kernel without as many of the outer rows and columns as are empty at every side."""
     middle = len(kernel) // 2
     rows, columns = kernel.nonzero().T
     reach = int(max((rows - middle).abs().max(), (columns - middle).abs().max()))

@@ -119,7 +119,7 @@ class WienerOfCorrelated(CorrelatedShrinkage):
         if pilot is None:
             raise ValueError("the Wiener filter needs a pilot")
         power = pilot.square_()
-        factor = power.div_(power + self.attenuation * variances)
+        factor = power.div_(power + (self.attenuation * variances + torch.finfo(power.dtype).tiny))
         factor[0, :, 0] = 1
         shrunk = groups.mul_(factor)
         return shrunk, _inverse(factor.square_().mul_(variances).sum(dim=(0, 2)))

@@ -125,3 +125,9 @@ def test_a_volume_turned_round_comes_back_turned_round(denoise) -> None:
     turned = denoise(noisy.flip(1, 2, 3), SIGMA).flip(1, 2, 3)
     clean = balls(12, 24)
     assert abs(decibels(turned, clean) - decibels(denoise(noisy, SIGMA), clean)) < 0.2
+
+
+def test_a_level_whose_square_is_nothing_keeps_empty_cubes() -> None:
+    point = torch.zeros(1, 4, 16, 16)
+    point[:, :, 8, 8] = 1
+    torch.testing.assert_close(filter_volume(point, 1e-25), point, rtol=0, atol=1e-5)
