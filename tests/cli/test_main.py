@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 import zeroshot
@@ -380,6 +381,21 @@ def test_resuming_what_is_finished_says_so(photo: Path, capsys: pytest.CaptureFi
 
 
 _TV = ("--prior", "tv", "--sigma", 15)
+
+
+def test_what_is_finished_is_not_taken_for_another_input(
+    photo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, other, stack = (photo.with_name(name) for name in ("done.png", "other.png", "stack.tif"))
+    assert run(["denoise", photo, "-o", output, *_TV], capsys)[0] == 0
+    made = output.read_bytes()
+    Image.fromarray(255 - np.asarray(Image.open(photo))).save(other)
+    tifffile.imwrite(stack, np.zeros((3, 16, 16), np.uint8), photometric="minisblack")
+    for source, what in ((other, "another picture, not other.png"), (stack, "one picture, not stack.tif")):
+        code, _, err = run(["denoise", source, "-o", output, *_TV, "--resume"], capsys)
+        assert code == 2
+        assert f"{output} is finished, but was made otherwise: the input was {what}" in err
+    assert output.read_bytes() == made
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,15 @@ def test_a_soft_picture_is_to_be_sharpened_and_a_blurred_one_deblurred() -> None
     assert not zeroshot.inspect(CAMERA).sharpness.is_soft
 
 
+def test_commands_that_follow_name_the_file_that_the_one_before_writes(tmp_path: Path) -> None:
+    blurred = Blur.gaussian(2.0)(as_image(sample("camera")[100:356, 100:356]))
+    noisy = blurred + 4 / 255 * torch.randn(blurred.shape, generator=torch.Generator().manual_seed(0))
+    tifffile.imwrite(tmp_path / "a.tif", (255 * noisy.clamp(0, 1))[0, 0].round().byte().numpy())
+    first, second = zeroshot.inspect(tmp_path / "a.tif").commands
+    assert first.startswith(f"zeroshot denoise {tmp_path / 'a.tif'}")
+    assert second.startswith(f"zeroshot deblur {tmp_path / 'a.denoised.tif'}")
+
+
 def test_remedies_are_the_commands_as_data_and_each_goes_on_with_the_file_of_the_one_before() -> None:
     noisy = zeroshot.inspect(noisy_pixels(CAMERA, 15))
     assert [(remedy.task, remedy.options) for remedy in noisy.remedies] == [("denoise", {})]

@@ -14,10 +14,11 @@ from zeroshot.cli import files
 from zeroshot.cli.arguments import Files
 from zeroshot.cli.batch import add_jobs, over_images, require_several, side_by_side
 from zeroshot.cli.messages import say
-from zeroshot.cli.output_names import lossless, output_beside, outputs_beside
+from zeroshot.cli.output_names import output_beside, outputs_beside
 from zeroshot.cli.task_options import add_damage_options, add_task, damage_values
 from zeroshot.cli.values import value_range, whole
 from zeroshot.files import make_folder, require_writable
+from zeroshot.images.written_names import lossless
 from zeroshot.notes import note
 from zeroshot.registry import __version__
 from zeroshot.spelling import flag

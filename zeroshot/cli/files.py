@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from zeroshot import images
-from zeroshot.cli.output_names import written_name
 from zeroshot.file_names import same_name
 from zeroshot.files import beside, require_writable
 from zeroshot.images.files import holds
 from zeroshot.images.kinds import MICROSCOPE_SUFFIXES, RAW_SUFFIXES, STACK_SUFFIXES, incomplete_zarr, is_zarr
+from zeroshot.images.written_names import written_name
 from zeroshot.spelling import CHOOSE_ANOTHER, OutputExistsError
 from zeroshot.tasks import tasks
 

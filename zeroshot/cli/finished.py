@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from zeroshot.standings import ROLES
 from zeroshot.tasks import Option, tasks
 
 
-def require_made_alike(options: argparse.Namespace, output: Path) -> None:
-    """Refuse to take for finished what was made with other options, where the file says with which.
+def require_made_alike(options: argparse.Namespace, source: Path, output: Path) -> None:
+    """Refuse to take for finished what was made of another input or with other options, where the file says of which.
 
     ``--seconds``, ``--threads`` and ``--device`` may differ, as they may where a run is continued; so may a prior that
     is chosen for the picture (``--fast``, ``--best``, the default).
@@ -30,12 +31,39 @@ def require_made_alike(options: argparse.Namespace, output: Path) -> None:
         return  # nobody knows how it was made
     if made is None:
         return
-    told = [f"{name} was {there}, not {here}" for name, there, here in _differences(options, made)]
+    differences = itertools.chain(_differences_of_input(options, source, made), _differences(options, made))
+    told = [f"{name} was {there}, not {here}" for name, there, here in differences]
     if told:
         raise ValueError(
             f"{output} is finished, but was made otherwise: {', '.join(told)}; --overwrite makes it anew, another name "
             "keeps both"
         )
+
+
+def _differences_of_input(
+    options: argparse.Namespace, source: Path, made: dict[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    """What is another input: of a picture its pixels tell, of a stack, which may be large, its axes and its scene."""
+    from zeroshot.images import ImageError, load
+    from zeroshot.images.stack import stack_of
+
+    try:
+        stack = stack_of(source, options.axes, scene=options.scene)
+        there = made.get("stack")
+        if (stack is None) != (there is None):
+            yield "the input", "one picture" if there is None else "a stack", source.name
+        elif stack is not None and there is not None:
+            now = f"{stack.axes} of {' × '.join(map(str, stack.shape))}"
+            if (was := f"{there['axes']} of {' × '.join(map(str, there['shape']))}") != now:
+                yield "the input", was, now
+            elif there.get("scene") != stack.scene:
+                yield "--scene", there.get("scene"), stack.scene
+        else:
+            known = None if "raw" in made else made.get("input_sha256")
+            if known not in (None, load(source, value_range=options.value_range).sha256()):
+                yield "the input", "another picture", source.name
+    except (ImageError, OSError, ValueError, KeyError):
+        return  # what is wrong with it is no reason to lose what is finished
 
 
 def _differences(options: argparse.Namespace, made: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:

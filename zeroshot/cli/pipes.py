@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from zeroshot.cli.output_names import lossless
 from zeroshot.images.kinds import LARGEST_FILE, SUFFIXES, kind_of_source
+from zeroshot.images.written_names import lossless
 from zeroshot.spelling import for_command_line
 
 _DASH = "-"

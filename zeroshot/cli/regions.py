@@ -61,7 +61,7 @@ def restore_regions(options: argparse.Namespace, source: Path, output: Path, tol
 
     began = time.monotonic()
     if options.resume and output.exists() and not options.overwrite and not partial_of(output).exists():
-        require_made_alike(options, output)
+        require_made_alike(options, source, output)
         if not (options.quiet or options.json):
             say(f"{output} is finished already")
         return 0

@@ -14,13 +14,14 @@ from zeroshot.cli import files, kernel_sheet
 from zeroshot.cli.batch import over_images, require_several, side_by_side
 from zeroshot.cli.finished import require_made_alike
 from zeroshot.cli.messages import INTERRUPTED, log_lines, say
-from zeroshot.cli.output_names import output_beside, outputs_beside, written_name
+from zeroshot.cli.output_names import output_beside, outputs_beside
 from zeroshot.cli.pipes import is_piped, through_pipes
 from zeroshot.cli.regions import goes_by_regions, restore_regions
 from zeroshot.cli.results import reserved, save_image, save_or_rescue
 from zeroshot.cli.task_options import task_values
 from zeroshot.files import make_folder, require_writable
 from zeroshot.images.kinds import is_zarr
+from zeroshot.images.written_names import written_name
 from zeroshot.locks import require_unlocked
 from zeroshot.standings import ROLES
 from zeroshot.tasks import tasks
@@ -130,7 +131,7 @@ def _restore_single(options: argparse.Namespace) -> int:
     if goes_by_regions(options):
         with reserved([output]):
             return restore_regions(options, source, output, _told(options))
-    if _is_finished(options, output):
+    if _is_finished(options, source, output):
         if not (options.quiet or options.json):
             say(f"{output} is finished already")
         return 0
@@ -183,7 +184,7 @@ class _Restoring:
 
     def __call__(self, pair: tuple[Path, Path]) -> int:
         source, output = pair
-        if _is_finished(self.options, output):
+        if _is_finished(self.options, source, output):
             return 0
         if not source.exists():
             raise FileNotFoundError(f"{source}: there is no such file")
@@ -205,11 +206,11 @@ def _outputs(options: argparse.Namespace) -> list[tuple[Path, Path]]:
     return files.outputs_in(folder, files.images_among(options.inputs))
 
 
-def _is_finished(options: argparse.Namespace, output: Path) -> bool:
-    """Whether there is nothing left to do; what was made with other options is refused."""
+def _is_finished(options: argparse.Namespace, source: Path, output: Path) -> bool:
+    """Whether there is nothing left to do; what was made of another input or with other options is refused."""
     if options.overwrite or not options.resume or not output.exists() or files.checkpoint_of(output).exists():
         return False
-    require_made_alike(options, output)
+    require_made_alike(options, source, output)
     return True
 
 

@@ -56,7 +56,10 @@ class Sharpness(Finding):
         if self.width is None:
             return ""
         if self.is_soft:
-            return f"it is a little soft: its edges tell of a radius of {self.radius:.2f} pixels"
+            return (
+                f"it is a little soft: its edges suggest a radius of {self.radius:.2f} pixels; "
+                "if the camera was shaken, deblur finds its path"
+            )
         if not self.is_blurred:
             return "its edges are sharp"
         return f"it is blurred: its edges are as wide as a Gaussian of {self.width:.1f} pixels makes them"

@@ -15,6 +15,7 @@ import numpy as np
 from zeroshot import images
 from zeroshot.images.stack import Stack, stack_of
 from zeroshot.images.value_range import counts_of_fewer_bits
+from zeroshot.images.written_names import lossless
 from zeroshot.inspection.blur import Sharpness, sharpness_of
 from zeroshot.inspection.compression import Compression, compression_of
 from zeroshot.inspection.damage import Impulses, Stripes, impulses_of, stripes_of
@@ -135,7 +136,8 @@ class Inspection:
             options = "".join(f" {flag(name)} {word}" for name, word in remedy.options.items()) + self._range
             lines.append(f"zeroshot {remedy.task} {shlex.quote(str(source))}{options}{scene}")
             scene = ""  # the result holds no others
-            source = source.with_name(f"{source.stem}.{_OUTCOMES[remedy.task]}.png")
+            name = Path(lossless(source))
+            source = source.with_name(f"{name.stem}.{_OUTCOMES[remedy.task]}{name.suffix}")
         return lines
 
     @property
