@@ -131,7 +131,7 @@ def solve(
         whole stack. Files say so themselves; the planes are restored one by one, see :mod:`zeroshot.planes`, and
         `sigma` is in the units of the stack where its range was found. The result has its axes and its type.
     scene : int or str, optional
-        Which image of a file of a microscope that holds several, by its number, from 1, or its name; by default the
+        Which image of a microscope file that holds several, by its number, from 1, or its name; by default the
         first, as a note says.
     volume : str, optional
         The axis of a stack that is the third dimension, "Z", or "T" of what moves slowly: the planes along it are

@@ -187,7 +187,7 @@ def _require_whole(file: BinaryIO) -> None:
     if not comment.startswith(_MARK):
         raise StateFileError("is no state, or cut off")
     if _digest(file, size - _DIGITS) != comment[len(_MARK) :]:
-        raise StateFileError("is damaged: its checksum is another one")
+        raise StateFileError("is damaged: its checksum does not match")
 
 
 class _Reader:

@@ -82,7 +82,7 @@ def test_strangers_are_told_by_their_names(tmp_path, head, name):
         ("a.avif", "an AVIF image"),
         ("a.jxl", "a JPEG XL image"),
         ("a.nef", r"a raw photograph \(\.nef\)"),
-        ("a.czi", r"a file of a microscope \(\.czi\)"),
+        ("a.czi", r"a microscope file \(\.czi\)"),
         ("a.zarr", "a Zarr store"),
     ],
 )

@@ -115,14 +115,14 @@ def test_a_frame_of_the_scan_is_a_plane(lif, dims, axes):
 def test_a_scan_of_x_and_z_tells_its_axes_and_has_the_lengths_of_its_own(lif):
     stack = stack_of(lif(("xzy", "YCZX", counts(4, 2, 5, 10), {})))
     assert [str(one) for one in stack.remarks] == [
-        "its planes are scans of X and Z, whose rows are Z; Y, along which they follow each other, is called Z"
+        "its planes are XZ scans, whose rows (Z) are called Y; Y, along which they are stacked, is called Z"
     ]
     assert stack.metadata.scale == pytest.approx({"Z": 1.5, "Y": 2.0, "X": 1.0})
 
 
 def test_what_steps_beside_z_is_not_called_z():
     remarks = named_axes("ZYTX", {"Z": 2, "Y": 4, "T": 9, "X": 9}).remarks
-    assert remarks == ("its planes are scans of X and T, whose rows are T",)
+    assert remarks == ("its planes are XT scans, whose rows (T) are called Y",)
 
 
 def test_wavelengths_are_channels_by_name(lif):
@@ -166,7 +166,7 @@ def test_of_several_images_one_is_chosen_by_number_or_name(lif, tmp_path, capsys
     assert tifffile.imread(tmp_path / "scan.denoised.tif").shape == (64, 64)
     assert zeroshot.images.read_provenance(tmp_path / "scan.denoised.tif")["stack"]["scene"] == "Series 2"
     code, out, err = run(["inspect", path], capsys)
-    assert "number 1 of its 2 images, 'Series 1', is taken: --scene says which" in err
+    assert "image 1 of 2, 'Series 1', is taken; choose another with --scene" in err
     code, out, _ = run(["inspect", path, "--scene", "2"], capsys)
     assert "64 × 64" in out
     assert all("--scene 'Series 2'" in line for line in out.splitlines() if "zeroshot denoise" in line)
@@ -184,7 +184,7 @@ def test_the_scene_is_part_of_what_a_run_is_known_by(lif, tmp_path):
 def test_where_there_are_no_scenes_none_is_chosen(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", counts(3, 16, 16), photometric="minisblack")
     for image in (tmp_path / "a.tif", counts(16, 16)):
-        with pytest.raises(ImageError, match="scene=… goes with a file of a microscope: CZI, LIF or ND2"):
+        with pytest.raises(ImageError, match="scene=… goes with a microscope file: CZI, LIF or ND2"):
             zeroshot.solve(image, "denoise", "dct", scene=2)
 
 

@@ -63,7 +63,7 @@ def test_positions_are_scenes(monkeypatch, tmp_path, points, names):
             stack = stack_of(path, scene=scene)
             assert (stack.axes, stack.scene) == ("TZCYX", name)
             np.testing.assert_array_equal(stack.plane((1, 2, 3)), values[1, number, 2, 3])
-    assert str(stack_of(path).remarks[0]).startswith(f"number 1 of its 3 positions, '{names[0]}', is taken")
+    assert str(stack_of(path).remarks[0]).startswith(f"position 1 of 3, '{names[0]}', is taken")
     with pytest.raises(ImageError, match="scene=4 is not one of its 3 positions"):
         stack_of(path, scene=4)
 

@@ -89,7 +89,7 @@ def test_tiles_of_a_scene_are_put_together_and_scenes_are_apart(tmp_path):
     first, second = stack_of(path), stack_of(path, scene=2)
     np.testing.assert_array_equal(planes(first), np.hstack([left, right]))
     np.testing.assert_array_equal(planes(second), other)
-    assert str(first.remarks[0]).startswith("number 1 of its 2 scenes, ")
+    assert str(first.remarks[0]).startswith("scene 1 of 2, ")
     assert (second.scene, second.remarks) == ("2", ())
     with pytest.raises(ImageError, match="scene=3 is not one of its 2 scenes"):
         stack_of(path, scene=3)

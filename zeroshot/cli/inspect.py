@@ -40,7 +40,7 @@ def add_parser(commands: Any) -> None:
         "--range", dest="value_range", type=value_range, metavar="LOW,HIGH",
         help="the values that mean black and white, where they are not the full range of the type")  # fmt: skip
     command.expert_options().add_argument("--scene", metavar="SCENE",
-        help="which image of a file of a microscope, by number, from 1, or name (default: the first)")  # fmt: skip
+        help="which image of a microscope file, by number, from 1, or name (default: the first)")  # fmt: skip
     command.set_defaults(run=run)
 
 

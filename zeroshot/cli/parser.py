@@ -212,7 +212,7 @@ def _add_run_options(command: Parser, task: Task) -> None:
     expert("--axes", metavar="AXES",
         help="the axes of a stack, such as TZCYX, in place of what the file says")  # fmt: skip
     expert("--scene", metavar="SCENE",
-        help="which image of a file of a microscope, by number, from 1, or name (default: the first)")  # fmt: skip
+        help="which image of a microscope file, by number, from 1, or name (default: the first)")  # fmt: skip
     expert("--volume", metavar="AXIS",
         help="of a stack: denoise the planes along this axis, Z or T, together (bm3d, nlm, tv, wavelet)")  # fmt: skip
     expert("--spacing", type=values.positive("a positive number of pixels"), metavar="PIXELS",

@@ -187,7 +187,7 @@ def _check_plausible(pixels: int, data: bytes) -> None:
 
 
 def _refuse_microscope(data: bytes) -> Reading:
-    raise ImageError("is a file of a microscope, a stack of planes, where one picture is wanted")
+    raise ImageError("is a microscope file, a stack of planes, where one picture is wanted")
 
 
 READERS: dict[str, Callable[[bytes], Reading]] = {

@@ -143,7 +143,7 @@ def _named_kind(path: Path) -> str | None:
     if suffix in STACK_SUFFIXES:
         return "a Zarr store, a folder"
     if suffix in MICROSCOPE_SUFFIXES:
-        return f"a file of a microscope ({suffix})"
+        return f"a microscope file ({suffix})"
     if suffix in RAW_SUFFIXES:
         return f"a raw photograph ({suffix})"
     return _CALLED.get(SUFFIXES.get(suffix, ""))

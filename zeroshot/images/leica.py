@@ -48,7 +48,7 @@ def lif_stack(path: Path, scene: int | str | None) -> Stack:
     ImageError
         In one line, where liffile is missing, or the image is none of planes.
     """
-    liffile = imported("liffile", "microscopes", "a file of a microscope (.lif)")
+    liffile = imported("liffile", "microscopes", "a microscope file (.lif)")
     with liffile.LifFile(path) as opened:
         images = list(opened.images)
         first = next((place for place, one in enumerate(images) if not one.is_flim), 0)
@@ -132,8 +132,8 @@ def named_axes(dims: Sequence[str], sizes: Mapping[str, int]) -> NamedAxes:
         stepped = [one for one in scanned[:-2] if one in "YX" and "Z" not in scanned[:-2]]
         if stepped:
             letters[stepped[0]] = "Z"
-        told = f"; {stepped[0]}, along which they follow each other, is called Z" if stepped else ""
-        remarks.append(f"its planes are scans of {columns} and {rows}, whose rows are {rows}{told}")
+        told = f"; {stepped[0]}, along which they are stacked, is called Z" if stepped else ""
+        remarks.append(f"its planes are {columns}{rows} scans, whose rows ({rows}) are called Y{told}")
     if "S" in dims:
         letters["S"] = "S" if sizes["S"] in SAMPLES else "P" if "C" in dims else "C"
     for wavelength, kind in _WAVELENGTHS.items():

@@ -27,7 +27,7 @@ def nd2_stack(path: Path, scene: int | str | None) -> Stack:
     ImageError
         In one line, where nd2 is missing, or there is no such position.
     """
-    nd2 = imported("nd2", "microscopes", "a file of a microscope (.nd2)")
+    nd2 = imported("nd2", "microscopes", "a microscope file (.nd2)")
     with nd2.ND2File(path) as opened:
         array = opened.to_dask()  # which opens the file again when a plane is read
         axes = "".join(opened.sizes)

@@ -158,7 +158,7 @@ def _checked_pixel_data(data: bytes) -> Iterator[bytes]:
         checksum = data[position + 8 + length : position + 12 + length]
         if kind in (b"IHDR", b"IDAT") and checksum != struct.pack(">I", zlib.crc32(kind + content)):
             raise ImageError(
-                f"is damaged or truncated: the checksum of its {kind.decode()} chunk is another one"
+                f"is damaged or truncated: the checksum of its {kind.decode()} chunk does not match"
             )
         if kind == b"IDAT":
             yield content

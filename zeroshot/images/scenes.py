@@ -37,8 +37,8 @@ def chosen_scene(
     if scene is None:
         if len(names) == 1:
             return first, ()
-        taken = f"number {first + 1} of its {len(names)} {what}s, {names[first]!r}, is taken: "
-        return first, (Text(taken, Argument("scene", ...), f" says which ({_listed(names)})"),)
+        taken = f"{what} {first + 1} of {len(names)}, {names[first]!r}, is taken; choose another with "
+        return first, (Text(taken, Argument("scene", ...), f": {_listed(names)}"),)
     if isinstance(scene, str) and scene in names:
         return names.index(scene), ()
     number = int(scene) if isinstance(scene, str) and scene.isdecimal() else scene

@@ -30,7 +30,7 @@ from zeroshot.spelling import Argument, OptionWarning, Part
 DTYPES = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "float16", "float32", "float64")
 
 Index = tuple[int, ...]
-_NO_SCENES = (Argument("scene", ...), " goes with a file of a microscope: CZI, LIF or ND2")
+_NO_SCENES = (Argument("scene", ...), " goes with a microscope file: CZI, LIF or ND2")
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def stack_of(
     axes : str, optional
         A letter for each axis, in place of what a file says of itself.
     scene : int or str, optional
-        Which image of a file of a microscope, by its number, from 1, or its name.
+        Which image of a microscope file, by its number, from 1, or its name.
     in_parts : bool
         Whether its planes are read part by part, so that they may have any size.
 
@@ -325,4 +325,4 @@ READERS: dict[str, Callable[[Path, str | None, int | str | None], Stack | None]]
     "MICROSCOPE": _microscope,
 }
 #: How a file is called that cannot be read, where its kind says more than that it is a stack.
-_AS = {"FITS": "FITS", "ZARR": "Zarr", "MICROSCOPE": "a file of a microscope"}
+_AS = {"FITS": "FITS", "ZARR": "Zarr", "MICROSCOPE": "a microscope file"}

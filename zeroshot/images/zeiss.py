@@ -44,7 +44,7 @@ def czi_stack(path: Path, scene: int | str | None) -> Stack:
         In one line, where pylibCZIrw is missing, there is no such scene, or its pixels are of kinds that do not go
         together.
     """
-    czi = imported("pylibCZIrw.czi", "microscopes", "a file of a microscope (.czi)")
+    czi = imported("pylibCZIrw.czi", "microscopes", "a microscope file (.czi)")
     return _CziStack(path, czi.CziReader(str(path)), scene)
 
 

@@ -73,7 +73,7 @@ class Inspection:
     noise_model : NoiseModel
         The estimate beside impulses and stripes, as ``denoise(noise=…)`` takes it.
     scene : str or None
-        Which image of a file of a microscope it is, where there are several.
+        Which image of a microscope file it is, where there are several.
     """
 
     name: str
@@ -214,7 +214,7 @@ def inspect(
         The values of black and white, as for :func:`zeroshot.solve`; of a plane of a stack without unsigned counts its
         least and its largest value where they are left out.
     scene : int or str, optional
-        Which image of a file of a microscope, as for :func:`zeroshot.solve`.
+        Which image of a microscope file, as for :func:`zeroshot.solve`.
     between_steps : callable, optional
         Called between the steps, of a second or two each; what it raises ends the inspection.
 
