@@ -244,7 +244,7 @@ def test_what_is_no_image_of_planes_is_refused_with_what_it_is(lif, image, words
 def test_photons_are_passed_over_where_there_are_intensities(lif):
     stack = stack_of(lif(PHOTONS, ("intensity", "YX", counts(9, 9), {})))
     assert (stack.scene, stack.shape) == ("intensity", (9, 9))
-    assert "number 2 of its 2 images, 'intensity', is taken" in str(stack.remarks[0])
+    assert "image 2 of 2, 'intensity', is taken" in str(stack.remarks[0])
 
 
 def test_axes_without_a_letter_get_a_free_one():
