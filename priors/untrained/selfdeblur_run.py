@@ -251,9 +251,8 @@ class SelfDeblurRun(Run):
     @staticmethod
     def _laid_over(image: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
         """The mean of an image and of a luma (H, W) that reaches beyond it at all sides."""
-        luma = full_range_luma(image) if image.shape[1] == 3 else image.mean(dim=1, keepdim=True)
         own = _centre(drawn[None, None], tuple(image.shape[-2:]))
-        return (image + _SHARE_OF_NETWORK * (own - luma)).clamp(0, 1)
+        return (image + _SHARE_OF_NETWORK * (own - _luma(image))).clamp(0, 1)
 
     def _restored(self, kernel: torch.Tensor) -> torch.Tensor | None:
         """The picture restored with a kernel; None where the time was too short."""
@@ -353,10 +352,15 @@ def corrected(x: torch.Tensor, kernel: torch.Tensor, y: torch.Tensor, known: tor
 def _plane(problem: Problem) -> tuple[torch.Tensor, torch.Tensor]:
     """The grey values of the measurement (H, W), and 1 where all channels are known and not kept aside."""
     y = problem.y
-    plane = full_range_luma(y)[0, 0] if y.shape[1] == 3 else y[0].mean(dim=0)
+    plane = _luma(y)[0, 0]
     known = problem.known_pixels()
     shown = torch.ones_like(plane) if known is None else known.expand_as(y)[0].amin(dim=0)
     return plane.float(), shown.to(plane)
+
+
+def _luma(image: torch.Tensor) -> torch.Tensor:
+    """The grey values of an image, (N, 1, H, W)."""
+    return full_range_luma(image) if image.shape[1] == 3 else image.mean(dim=1, keepdim=True)
 
 
 def _squared(kernel: torch.Tensor, margin: int, side: int) -> torch.Tensor:

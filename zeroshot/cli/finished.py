@@ -60,7 +60,7 @@ def _differences_of_input(
                 yield "--scene", there.get("scene"), stack.scene
         else:
             known = None if "raw" in made else made.get("input_sha256")
-            if known not in (None, load(source, value_range=options.value_range).sha256()):
+            if known is not None and load(source, value_range=options.value_range).sha256() != known:
                 yield "the input", "another picture", source.name
     except (ImageError, OSError, ValueError, KeyError):
         return  # what is wrong with it is no reason to lose what is finished
