@@ -3,13 +3,15 @@
 "levin": the pictures of Levin et al., PSNR and SSIM as in ``benchmarks.deblur_levin`` (aligned, 15 pixels left out) and
 the error ratio, ‖x(k̂) − x‖² / ‖x(k) − x‖². "photographs": colour pictures of the Kodak set, blurred by eight isotropic
 and anisotropic Gaussians and four motions with noise of 1 % (the twelve kernels that come with KAIR), PSNR after
-alignment. "sharp": pictures as they are; how much deblurring changes them, in grey levels.
+alignment. "crops": small parts of pictures of four sets, 112 to 256 pixels wide, many with few edges, under lines,
+disks, Gaussians and paths. "sharp": pictures as they are; how much deblurring changes them, in grey levels.
 
 With ``--joint`` the kernel that was found is where ``selfdeblur`` begins, which then restores by the prior.
 
 The seconds are those of the processor for finding the kernel, and for finding it and restoring.
 
     python -m benchmarks.blind [--parts levin,photographs,sharp] [--images 4] [--kernels 4] [--prior default] [--joint]
+    python -m benchmarks.blind --parts crops --crops 60 --prior tv
     python -m benchmarks.blind --parts photographs --images 8 --kernels 3 --prior tv --only "kodim01 k0,kodim13 k8"
 """
 
@@ -28,13 +30,21 @@ from zeroshot.images import load
 from zeroshot.kernels import KernelEstimate, blur_kernel
 from zeroshot.metrics import kernel_similarity, ssim
 from zeroshot.operators import Blur
+from zeroshot.operators.kernels import disk, gaussian
+from zeroshot.operators.kernels import motion as line
 
 from .arguments import parsed, parser
-from .deblur_levin import BORDER, aligned_psnr, pictures, restored, shifted
+from .deblur_levin import BORDER, LEVIN, aligned_psnr, pictures, restored, shifted
 from .sets import SHARED, image_files, picture
 from .table import means, show
 
 SIZE, NOISE = 384, 0.01
+#: The sets that small crops are of, their sides and the levels of their noise.
+CROPPED, SIDES, LEVELS = (
+    ("kodak_full", "set12", "cbsd68", "mcmaster"),
+    (112, 128, 160, 200, 256),
+    (0.002, 0.006, 0.01),
+)
 
 
 def found_kernel(picture: torch.Tensor) -> tuple[KernelEstimate, float]:
@@ -129,6 +139,52 @@ def photographs(arguments: Any) -> None:
     report("Kodak with noise of 1 %", table)
 
 
+def crops(arguments: Any) -> None:
+    """Small parts of pictures, drawn from a fixed seed, under one kernel after the other."""
+    generator = np.random.default_rng(0)
+    files = [path for name in CROPPED for path in image_files(name)]
+    table = []
+    for index in range(arguments.crops):
+        (what, kernel), path = list(_kernels().items())[index % len(_kernels())], generator.choice(files)
+        side, noise = int(generator.choice(SIDES)), float(generator.choice(LEVELS))
+        name = f"{index} {path.stem} {what}"
+        whole = load(path).colours
+        places = [
+            int(generator.integers(max(1, length - side - weights + 1)))
+            for length, weights in zip(whole.shape[-2:], kernel.shape, strict=True)
+        ]
+        parts = (
+            slice(place, place + side + weights - 1)
+            for place, weights in zip(places, kernel.shape, strict=True)
+        )
+        truth = whole[(..., *parts)]
+        if not is_chosen(name, arguments):
+            continue
+        blurred = Blur(kernel, "valid")(truth)
+        blurred = blurred + noise * torch.randn(blurred.shape, generator=torch.Generator().manual_seed(index))
+        pixels = (255 * blurred.clamp(0, 1)[0].permute(1, 2, 0)).round().byte().numpy().squeeze()
+        down, right = (length // 2 for length in kernel.shape)
+        inner = truth[..., down : truth.shape[-2] - down, right : truth.shape[-1] - right]
+        table.append(compared(name, pixels, kernel, inner, arguments))
+    report("small crops", table)
+
+
+def _kernels() -> dict[str, np.ndarray]:
+    """Lines, disks, Gaussians, the paths of Levin's camera and those that come with KAIR."""
+    found = {
+        f"line {length} at {angle}": line(length, angle)
+        for length in (5, 9, 15)
+        for angle in (0, 30, 90, 135)
+    }
+    found |= {f"disk {radius}": disk(radius) for radius in (2, 4)}
+    found |= {f"Gaussian {sigma}": np.outer(gaussian(sigma), gaussian(sigma)) for sigma in (1.5, 3)}
+    weights = np.load(LEVIN / "kernels_1-4_float.npz")
+    found |= {f"path {index}": weights[name] for index, name in enumerate(sorted(weights.files), 1)}
+    more = scipy.io.loadmat(SHARED / "kernels" / "kernels_12.mat")["kernels"][0]
+    found |= {f"path {index}": np.asarray(more[index], np.float64) for index in range(8, 12)}
+    return {name: kernel / kernel.sum() for name, kernel in found.items()}
+
+
 def sharp(arguments: Any) -> None:
     """Pictures without a blur."""
     table = []
@@ -145,7 +201,7 @@ def sharp(arguments: Any) -> None:
     show("sharp pictures", {"": "", "change": ".3f", "s kernel": ".1f", "kind": ""}, shown)
 
 
-PARTS = {"levin": levin, "photographs": photographs, "sharp": sharp}
+PARTS = {"levin": levin, "photographs": photographs, "crops": crops, "sharp": sharp}
 
 
 def main() -> None:
@@ -155,6 +211,7 @@ def main() -> None:
     add("--parts", default=",".join(PARTS), help="comma-separated")
     add("--images", type=int, default=4, help="pictures of each set")
     add("--kernels", type=int, default=4, help="kernels for each picture")
+    add("--crops", type=int, default=60, help="how many small crops")
     add("--only", metavar="NAMES", help='these alone, such as "kodim13 k8,kodim15 k9" or "im4 kernel3"')
     add("--prior", default="default", help="what restores; 'default' is that of the task")
     add("--joint", action="store_true", help="fit kernel and image together, from the kernel that was found")

@@ -23,22 +23,23 @@ from scipy.special import polygamma, psi
 
 from zeroshot.colour import LUMA_WEIGHTS, full_range_luma
 from zeroshot.kernels.estimate import KernelEstimate
+from zeroshot.kernels.power_law import (
+    ABOVE_NOISE,
+    DEGREES_OF_FREEDOM,
+    EXPONENT,
+    LENS_VARIANCE,
+    LOWEST_FREQUENCY,
+)
 from zeroshot.noise import estimate_sigma
 from zeroshot.noise.estimate import QUANTISATION
 from zeroshot.operators import kernels
 
-#: The exponent α of natural scenes, and how far that of a picture may be from it for the price of half a nat.
-EXPONENT, EXPONENT_SPREAD = 2.15, 0.06
-#: Variance, in pixels of the large image, by which lenses blur along either axis: that of edges as sharp as they get.
-LENS_VARIANCE = 0.25
+#: How far the exponent of a picture may be from that of natural scenes for the price of half a nat.
+EXPONENT_SPREAD = 0.06
 #: Directions that have a power of their own.
 DIRECTIONS = 12
-#: Below that many radians a pixel the spectrum is that of the window and of what the picture shows.
-LOWEST_FREQUENCY = 0.3
 #: Of larger pictures the spectrum is the mean over windows of that side, those with the most power.
 WINDOW_SIDE, MOST_WINDOWS = 64, 9
-#: Log-spectra scatter more than those of Gaussian processes: the degrees of freedom of the loss.
-DEGREES_OF_FREEDOM = 2.0
 #: Pictures of a shorter side, or with fewer waves above the noise, tell nothing of a kernel.
 LEAST_SIDE, LEAST_WAVES = 24, 150
 #: Below that confidence bicubic is the better guess.
@@ -50,13 +51,14 @@ ROUND = 1.12
 #: By how much more probable a Gaussian must be than bicubic, in nats a wave of a single window; the wider kernel also
 #: passes for a softer picture, the more so the larger the scale. That of n windows says √n times as much.
 LEAST_GAIN, LEAST_GAIN_OF_HALVES = 0.05, 0.035
+#: What bicubic lets through passes for a kernel that is narrower than itself, and never for a wider one: a gain that
+#: does for those at ×2, the mean of whose axes is above so many small pixels.
+LEAST_GAIN_OF_WIDER, AS_WIDE_AS_BICUBIC = 0.02, 0.4
 #: For the same reason, and since a kernel that is too wide costs more than one that is too narrow, a Gaussian of the
 #: least gain is taken narrower by that share of its width times 1 − 2/s; one of n times the gain by an nth of it.
 CAUTION = 0.3
 #: The relative uncertainty of the width of a kernel of confidence ½.
 HALF_CONFIDENCE = 0.1
-#: A wave is heard above the noise where its power is that many times its own.
-_ABOVE_NOISE = 4
 #: What is folded from further off is weaker by the power law than what it is added to.
 _FOLDS = 1
 #: The standard deviation, in small pixels, from which the search begins, and begins again; how long it takes at most.
@@ -104,7 +106,7 @@ def downsampling_kernel(y: torch.Tensor, scale: int, sigma: float | None = None)
     height, width = (min(side, WINDOW_SIDE) for side in plane.shape)
     waves = _Waves.of(height, width, scale)
     measured = torch.from_numpy(power[waves.kept])
-    heard = int((measured > _ABOVE_NOISE * noise).sum())
+    heard = int((measured > ABOVE_NOISE * noise).sum())
     if heard < LEAST_WAVES:
         return _bicubic(scale, evidence={"waves": float(heard)})
     return _fitted(_Fit(waves, measured, windows, noise, scale), heard)
@@ -285,7 +287,7 @@ def _fitted(fit: _Fit, heard: int) -> KernelEstimate:
     confidence = 1 / (1 + (uncertain / HALF_CONFIDENCE) ** 2)
     root = np.array([[point[0], 0.0], [point[1], point[2]]])
     variances, axes = np.linalg.eigh(root @ root.T)
-    least = LEAST_GAIN_OF_HALVES if fit.scale == 2 else LEAST_GAIN
+    least = _least_gain(fit.scale, math.sqrt(float(np.prod(np.sqrt(variances)))))
     narrower = 1 - CAUTION * (1 - 2 / fit.scale) * least / max(gain, least)
     across, along = np.clip(narrower * np.sqrt(variances), NARROWEST, WIDEST) * fit.scale
     angle = math.degrees(math.atan2(-axes[1, 1], axes[0, 1])) % 180
@@ -307,6 +309,13 @@ def _fitted(fit: _Fit, heard: int) -> KernelEstimate:
         )
     covariance = (axes * np.square([across, along])) @ axes.T
     return KernelEstimate(gaussian_kernel(covariance, fit.scale), "free", {}, confidence, evidence)
+
+
+def _least_gain(scale: int, width: float) -> float:
+    """By how much more probable than bicubic a Gaussian of such a width, in small pixels, must be."""
+    if scale != 2:
+        return LEAST_GAIN
+    return LEAST_GAIN_OF_WIDER if width > AS_WIDE_AS_BICUBIC else LEAST_GAIN_OF_HALVES
 
 
 def _bicubic(

@@ -207,10 +207,10 @@ def impulse(side: int) -> torch.Tensor:
 
 def spread(kernel: torch.Tensor) -> float:
     """The root mean square distance of the weights from their centre of mass, in pixels and per axis."""
-    place = torch.arange(len(kernel)).to(kernel)
     variance = 0.0
     for axis in (0, 1):
         weights = kernel.sum(dim=1 - axis) / kernel.sum()
+        place = torch.arange(len(weights)).to(weights)
         mean = weights @ place
         variance += float(weights @ (place - mean).square())
     return math.sqrt(variance / 2)
