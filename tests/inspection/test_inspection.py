@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -226,3 +227,17 @@ def test_of_a_stack_the_plane_in_the_middle_is_looked_at(tmp_path: Path, dtype: 
     white = 4095 if dtype is np.uint16 else np.nanmax(planes[1]) - np.nanmin(planes[1])
     assert found.noise.middle == pytest.approx(100 / white * 255, rel=0.25)
     assert found.commands == [f"zeroshot denoise {path}"]
+
+
+@pytest.mark.parametrize(
+    ("blur", "words"),
+    [
+        (Blur.motion(9, 30), r"a motion along a line \(motion=[89]\.?\d*, angle=(29|3[01])"),
+        (Blur.disk(3), r"a blur out of focus \(disk=(2\.9|3)"),
+    ],
+)
+def test_a_motion_and_a_lens_out_of_focus_are_told_by_the_spectrum(blur: Blur, words: str) -> None:
+    moved = blur(as_image(sample("camera")[100:356, 100:356]))
+    found = zeroshot.inspect((255 * moved).round().to(torch.uint8))
+    assert re.search(words, found.sharpness.sentence)
+    assert found.commands[-1] == "zeroshot deblur photo.png"

@@ -10,7 +10,18 @@ import torch
 
 from zeroshot.colour import full_range_luma
 from zeroshot.inspection.finding import Finding
-from zeroshot.kernels.edge_widths import ABOVE_NOISE, LEAST_SLOPE, edges, width_of_step
+from zeroshot.kernels.edge_widths import (
+    ABOVE_NOISE,
+    LEAST_SLOPE,
+    directional_widths,
+    edges,
+    width_of_step,
+)
+from zeroshot.kernels.estimate import KINDS, written
+from zeroshot.kernels.power_law import CLEAR_GAIN, PowerLaw
+from zeroshot.kernels.region import telling_region
+from zeroshot.kernels.shape_search import probable_shapes
+from zeroshot.noise import estimate_sigma
 from zeroshot.operators import Blur
 
 #: The Gaussians that the picture is blurred with once more, in pixels, the wider one where edges are wider than that.
@@ -22,6 +33,8 @@ _BLURRED = 1.1
 #: The least radius that sharpening undoes: sharp edges measure up to 0.6.
 LEAST_RADIUS = 0.65
 _LEAST_SIDE = 48
+#: The longest side of the part whose spectrum is looked at.
+_LARGEST_SPECTRUM = 256
 
 
 @dataclass(frozen=True)
@@ -35,16 +48,19 @@ class Sharpness(Finding):
         which half a pixel is that of the pixels; None where there are too few edges.
     radius : float or None
         The radius that ``sharpen`` finds, see :func:`edge_radius`; None likewise.
+    shape : str
+        The blur whose traces are in the spectrum, in words: a motion along a line, or one out of focus; "" for none.
     """
 
     topic: ClassVar[str] = "sharpness"
     width: float | None
     radius: float | None = None
+    shape: str = ""
 
     @property
     def is_blurred(self) -> bool:
         """Whether the blur is worth undoing."""
-        return self.width is not None and self.width >= _BLURRED
+        return bool(self.shape) or (self.width is not None and self.width >= _BLURRED)
 
     @property
     def is_soft(self) -> bool:
@@ -62,6 +78,8 @@ class Sharpness(Finding):
             )
         if not self.is_blurred:
             return "its edges are sharp"
+        if self.shape:
+            return f"it is blurred: its spectrum is that of {self.shape}"
         return f"it is blurred: its edges are as wide as a Gaussian of {self.width:.1f} pixels makes them"
 
 
@@ -89,7 +107,25 @@ def sharpness_of(image: torch.Tensor, sigma: float) -> Sharpness:
         width = float(widths.median())
         if width < _WIDE:
             break
-    return Sharpness(min(1.0, len(widths) / (2 * _LEAST_EDGES)), width, edge_radius(image, sigma))
+    sure = min(1.0, len(widths) / (2 * _LEAST_EDGES))
+    return Sharpness(sure, width, edge_radius(image, sigma), _shape_of(plane, sigma))
+
+
+def _shape_of(plane: torch.Tensor, sigma: float) -> str:
+    """The line or the disk that the spectrum of the tile with the most slopes shows, where edges are wide, in words."""
+    tile = max(
+        plane[:, 0], key=lambda one: float(one.diff(dim=1).abs().mean() + one.diff(dim=0).abs().mean())
+    )
+    if not directional_widths(tile[None, None], sigma).is_blurred:
+        return ""
+    part = tile[telling_region(tile, torch.ones_like(tile), _LARGEST_SPECTRUM)]
+    law = PowerLaw(part, estimate_sigma(part[None, None]))
+    if law.is_silent:
+        return ""
+    shape, loss = min(probable_shapes(law), key=lambda one: one[1])
+    if shape.kind not in ("motion", "defocus") or law.gain(loss) < CLEAR_GAIN:
+        return ""
+    return f"{KINDS[shape.kind]} ({written(shape.parameters)})"
 
 
 def edge_radius(image: torch.Tensor, sigma: float) -> float | None:

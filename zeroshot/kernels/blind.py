@@ -21,7 +21,7 @@ from zeroshot.kernels.estimate import KernelEstimate
 from zeroshot.kernels.free_search import extent, free_kernel
 from zeroshot.kernels.kernel_fit import centred, impulse, spread, trimmed
 from zeroshot.kernels.periodic import Canvas
-from zeroshot.kernels.power_law import PowerLaw
+from zeroshot.kernels.power_law import CLEAR_GAIN, PowerLaw
 from zeroshot.kernels.region import telling_region
 from zeroshot.kernels.shape_search import gaussian_shape, probable_shapes
 from zeroshot.kernels.shapes import Shape
@@ -33,13 +33,12 @@ from zeroshot.noise import estimate_sigma, saturated
 _SIDES, _WIDER, _FILLED = (35, 23, 15, 9), 69, 0.85
 #: The longest side of the part of a picture that is looked at for a free kernel, and of the part whose spectrum is.
 _LARGEST_REGION, _LARGEST_SPECTRUM = 400, 256
-#: Pictures of a shorter side, or with fewer waves above the noise, tell nothing of a kernel.
-_LEAST_SIDE, _LEAST_WAVES = 48, 100
+#: Pictures of a shorter side tell nothing of a kernel.
+_LEAST_SIDE = 48
 #: In a picture that varies by less than so many times the noise there is no blur that edges do not tell.
 _LEAST_CONTRAST = 5.0
-#: By how much more probable than no blur a kernel must be, in nats for each wave above the noise, where edges tell of
-#: a blur and where they do not tell.
-_LEAST_GAIN, _LEAST_DOUBTFUL_GAIN = 0.05, 0.15
+#: By how much more probable than no blur a kernel must be where edges tell of a blur, see :meth:`PowerLaw.gain`.
+_LEAST_GAIN = 0.05
 #: By how much more probable than a shape a free kernel must be, and than one of the first square that of another.
 _GAIN_OF_FREE, _GAIN_OF_SQUARE = 0.03, 0.02
 #: After so many free kernels that are less probable than no blur there is none.
@@ -95,7 +94,7 @@ def blur_kernel(
     if not widths.is_blurred and (kind == "lens" or widths.is_sharp or not varied):
         return _nothing(evidence)
     judge = _Judge(plane, shown, noise)
-    if judge.law.heard < _LEAST_WAVES:
+    if judge.law.is_silent:
         return _nothing(evidence)
     shapes = [shape for shape, _ in probable_shapes(judge.law, kind)]
     if kind != "motion" and widths.found:
@@ -105,7 +104,7 @@ def blur_kernel(
     if kind is None and widths.is_blurred and not (found and judge.is_explained_by(found[0])):
         free = judge.free(_free(plane, shown, noise))
         found = sorted([*found, *free], key=lambda one: -one.score)
-    least = _LEAST_GAIN if widths.is_blurred else _LEAST_DOUBTFUL_GAIN
+    least = _LEAST_GAIN if widths.is_blurred else CLEAR_GAIN
     best = next((one for one in found if judge.is_possible(one)), None)
     if best is None:
         return _nothing(evidence)
@@ -145,7 +144,6 @@ class _Judge:
         self.law = PowerLaw(plane[part], noise, known[part])
         self._plane, self._known = plane, known
         self._weight = max(VARIATION_WEIGHT, _VARIATION_OF_NOISE * noise)
-        self._without = self.law.loss(impulse(1))
 
     def ranked(self, shapes: Iterable[Shape]) -> list[_Candidate]:
         """Shapes with a name, the most probable first."""
@@ -165,7 +163,7 @@ class _Judge:
 
     def _candidate(self, shape: Shape, handicap: float = 0.0, error: float = 0.0) -> _Candidate:
         loss = self.law.loss(torch.from_numpy(shape.kernel), error)
-        gain = (self._without - loss) * self.law.waves / self.law.heard
+        gain = self.law.gain(loss)
         return _Candidate(shape, loss, gain, gain - handicap)
 
     def is_explained_by(self, candidate: _Candidate) -> bool:

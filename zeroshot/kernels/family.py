@@ -12,7 +12,7 @@ import torch
 
 from zeroshot.kernels.estimate import KernelEstimate
 from zeroshot.kernels.kernel_fit import spread
-from zeroshot.kernels.shapes import nearest_shape
+from zeroshot.kernels.shapes import nearest_line
 
 #: How many times as wide as found kernels are, and how many times lines as long.
 _WIDTHS = (0.6, 0.75, 0.88, 1.0, 1.12, 1.25, 1.5)
@@ -79,7 +79,7 @@ def blurs_around(found: KernelEstimate, kind: str | None = None) -> list[Candida
     top, left = ((side - length) // 2 for length in found.kernel.shape)
     square[top : top + found.kernel.shape[0], left : left + found.kernel.shape[1]] = found.kernel
     line, width = (
-        nearest_shape(torch.from_numpy(square), "motion").parameters,
+        nearest_line(square).parameters,
         spread(torch.from_numpy(square)),
     )
     others = [_line(line["motion"], line["angle"]), *map(_gaussian, (0.7 * width, width)), _disk(2 * width)]

@@ -37,6 +37,10 @@ LOWEST_FREQUENCY = 0.3
 DEGREES_OF_FREEDOM = 2.0
 #: A wave is heard above the noise where its power is that many times its own.
 ABOVE_NOISE = 4
+#: A blur of that gain, see :meth:`PowerLaw.gain`, is one whatever edges tell: sharp pictures have none above 0.05.
+CLEAR_GAIN = 0.15
+#: With fewer waves above the noise a picture tells nothing of a kernel.
+_LEAST_WAVES = 100
 #: Directions that have a power of their own.
 _DIRECTIONS = 8
 #: Mean and variance of the logarithm of an exponentially distributed number of mean 1.
@@ -157,6 +161,19 @@ class PowerLaw:
         """
         unknown = error * float(kernel.square().sum())
         return float(self.losses(self._seen(kernel)[None] + unknown, self.all))
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether too little of the spectrum is above the noise to tell anything."""
+        return self.heard < _LEAST_WAVES
+
+    def gain(self, loss: float) -> float:
+        """By how much more probable than no blur a kernel of this loss is, in nats for each wave above the noise."""
+        return (self._without_blur - loss) * self.waves / max(self.heard, 1)
+
+    @cached_property
+    def _without_blur(self) -> float:
+        return self.loss(torch.ones(1, 1))
 
     def _seen(self, kernel: torch.Tensor) -> torch.Tensor:
         size = [2 * side for side in self.shape]

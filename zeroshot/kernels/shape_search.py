@@ -11,7 +11,7 @@ import torch
 
 from zeroshot.kernels.edge_widths import gaussian_of
 from zeroshot.kernels.power_law import PowerLaw
-from zeroshot.kernels.shapes import ALLOWED, Shape
+from zeroshot.kernels.shapes import ALLOWED, Shape, disk_shape, line_shape
 from zeroshot.operators import kernels
 
 #: From one length, radius or width to the next.
@@ -113,11 +113,9 @@ def _most_probable(law: PowerLaw, family: _Family) -> tuple[float, ...]:
 
 def _shape(kind: str, parameters: tuple[float, ...]) -> Shape:
     if kind == "motion":
-        length, angle = round(max(parameters[0], 1.0), 1), round(parameters[1] % 180, 1)
-        return Shape(kernels.motion(length, angle), "motion", {"motion": length, "angle": angle})
+        return line_shape(*parameters)
     if kind == "defocus":
-        radius = round(max(parameters[0], 0.5), 2)
-        return Shape(kernels.disk(radius), "defocus", {"disk": radius})
+        return disk_shape(*parameters)
     along, across, angle = parameters
     turn = math.radians(angle)
     # Rows are counted downwards and come first.
