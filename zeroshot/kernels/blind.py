@@ -37,10 +37,14 @@ _LARGEST_REGION, _LARGEST_SPECTRUM = 400, 256
 _LEAST_SIDE = 48
 #: In a picture that varies by less than so many times the noise there is no blur that edges do not tell.
 _LEAST_CONTRAST = 5.0
-#: By how much more probable than no blur a kernel must be where edges tell of a blur, see :meth:`PowerLaw.gain`.
-_LEAST_GAIN = 0.05
-#: By how much more probable than a shape a free kernel must be, and than one of the first square that of another.
-_GAIN_OF_FREE, _GAIN_OF_SQUARE = 0.03, 0.02
+#: By how much more probable than no blur a kernel must be where some edges tell of a blur, and where those of all
+#: directions do, see :meth:`PowerLaw.gain`.
+_LEAST_GAIN, _LEAST_GAIN_OF_WIDE = 0.05, 0.03
+#: By how much the widths by the spectrum and by edges may differ.
+_LARGEST_RATIO = 2.0
+#: By how much more probable than a Gaussian a disk must be, than a shape a free kernel, and than a free kernel of the
+#: first square one of another.
+_GAIN_OF_DISK, _GAIN_OF_FREE, _GAIN_OF_SQUARE = 0.03, 0.03, 0.02
 #: After so many free kernels that are less probable than no blur there is none.
 _MISSES = 2
 #: The energy of the error of a free kernel, as a share of its own.
@@ -96,25 +100,35 @@ def blur_kernel(
     judge = _Judge(plane, shown, noise)
     if judge.law.is_silent:
         return _nothing(evidence)
-    shapes = [shape for shape, _ in probable_shapes(judge.law, kind)]
-    if kind != "motion" and widths.found:
-        shapes.append(gaussian_shape(widths.gaussian()))
-    found = judge.ranked(shapes)
+    found = judge.ranked(shape for shape, _ in probable_shapes(judge.law, kind))
     # A path that is worth finding widens edges.
     if kind is None and widths.is_blurred and not (found and judge.is_explained_by(found[0])):
         free = judge.free(_free(plane, shown, noise))
         found = sorted([*found, *free], key=lambda one: -one.score)
-    least = _LEAST_GAIN if widths.is_blurred else CLEAR_GAIN
     best = next((one for one in found if judge.is_possible(one)), None)
     if best is None:
         return _nothing(evidence)
     evidence |= {"gain": round(best.gain, 3), "loss": round(best.loss, 4)}
-    if best.gain < least:
+    if best.gain < _least_gain(widths):
         return _nothing(evidence)
-    evidence["spread"] = round(spread(torch.from_numpy(best.shape.kernel)), 3)
-    return KernelEstimate(
-        best.shape.kernel, best.shape.kind, best.shape.parameters, best.confidence, evidence
-    )
+    shape = _beside_edges(best.shape, widths)
+    evidence["spread"] = round(spread(torch.from_numpy(shape.kernel)), 3)
+    return KernelEstimate(shape.kernel, shape.kind, shape.parameters, best.confidence, evidence)
+
+
+def _least_gain(widths: DirectionalWidths) -> float:
+    """By how much more probable than no blur a kernel must be, see :meth:`PowerLaw.gain`."""
+    if not widths.is_blurred:
+        return CLEAR_GAIN
+    return _LEAST_GAIN_OF_WIDE if widths.is_wide else _LEAST_GAIN
+
+
+def _beside_edges(shape: Shape, widths: DirectionalWidths) -> Shape:
+    """A Gaussian of a width between those that the spectrum and the edges tell, whose errors are not the same."""
+    if shape.covariance is None or not widths.found:
+        return shape
+    ratio = math.sqrt(float(np.trace(widths.gaussian()) / np.trace(shape.covariance)))
+    return gaussian_shape(shape.covariance * min(max(ratio, 1 / _LARGEST_RATIO), _LARGEST_RATIO))
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +161,9 @@ class _Judge:
 
     def ranked(self, shapes: Iterable[Shape]) -> list[_Candidate]:
         """Shapes with a name, the most probable first."""
-        return sorted(map(self._candidate, shapes), key=lambda one: -one.score)
+        handicaps = {"defocus": _GAIN_OF_DISK}
+        found = (self._candidate(shape, handicaps.get(shape.kind, 0.0)) for shape in shapes)
+        return sorted(found, key=lambda one: -one.score)
 
     def free(self, found: Iterable[torch.Tensor]) -> list[_Candidate]:
         """Free kernels, of the first square and of others, as long as they are worth looking for."""

@@ -36,6 +36,8 @@ _UNDERRATED = 0.2
 _BLURRED_MEDIAN, _BLURRED_WIDEST = 0.62, 0.78
 #: Below these they are as sharp as pixels make them; between, edges alone do not tell.
 _SHARP_MEDIAN, _SHARP_WIDEST = 0.55, 0.72
+#: Where edges of so many directions are wider than these, in the median and in the narrowest, a lens is likely.
+_WIDE_MEDIAN, _WIDE_NARROWEST, _WIDE_DIRECTIONS = 0.58, 0.5, 4
 #: By how much the variance of a Gaussian may differ between its axes, as a share of their mean.
 _LARGEST_ANISOTROPY = 0.85
 
@@ -115,6 +117,15 @@ class DirectionalWidths(NamedTuple):
             bool(self.found)
             and float(np.median(self.found)) < _SHARP_MEDIAN
             and max(self.found) < _SHARP_WIDEST
+        )
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether edges of all directions are wider than those of sharp pictures, as a lens makes them."""
+        return (
+            len(self.found) >= _WIDE_DIRECTIONS
+            and float(np.median(self.found)) > _WIDE_MEDIAN
+            and min(self.found) > _WIDE_NARROWEST
         )
 
     def gaussian(self) -> np.ndarray:

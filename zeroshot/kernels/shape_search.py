@@ -14,8 +14,8 @@ from zeroshot.kernels.power_law import PowerLaw
 from zeroshot.kernels.shapes import ALLOWED, Shape, disk_shape, line_shape
 from zeroshot.operators import kernels
 
-#: From one length, radius or width to the next.
-_FACTOR = 1.22
+#: From one width or radius to the next, and from one length to the next, whose zeros are narrow.
+_FACTOR, _LENGTHS = 1.22, 1.1
 #: The shortest line, and the longest as a share of the shorter side.
 _SHORTEST, _LONGEST_SHARE = 2.5, 0.28
 #: Lines at so many angles for each pixel of their length, at least and at most.
@@ -78,16 +78,16 @@ def _families(law: PowerLaw) -> Iterator[_Family]:
     radii = _geometric(_SMALLEST_RADIUS, min(_LARGEST_RADIUS, side / 8))
     yield _Family("defocus", law.disk, [(radius,) for radius in radii], (False,))
     lines = []
-    for length in _geometric(_SHORTEST, _LONGEST_SHARE * side):
+    for length in _geometric(_SHORTEST, _LONGEST_SHARE * side, _LENGTHS):
         count = round(min(max(_ANGLES * length, _FEWEST_ANGLES), _MOST_ANGLES))
         lines += [(length, turn * 180.0 / count) for turn in range(count)]
     yield _Family("motion", law.line, lines, (False, True))
 
 
-def _geometric(first: float, last: float) -> Iterator[float]:
+def _geometric(first: float, last: float, factor: float = _FACTOR) -> Iterator[float]:
     while first <= last:
         yield first
-        first *= _FACTOR
+        first *= factor
 
 
 def _most_probable(law: PowerLaw, family: _Family) -> tuple[float, ...]:
@@ -129,5 +129,5 @@ def gaussian_shape(covariance: np.ndarray) -> Shape:
     if largest < _ROUND * smallest:
         sigma = round(math.sqrt(float(np.trace(covariance)) / 2), 2)
         weights = kernels.gaussian(sigma)
-        return Shape(np.outer(weights, weights), "gaussian", {"gaussian": sigma})
-    return Shape(gaussian_of(covariance), "free")
+        return Shape(np.outer(weights, weights), "gaussian", {"gaussian": sigma}, covariance)
+    return Shape(gaussian_of(covariance), "free", covariance=covariance)

@@ -28,11 +28,14 @@ class Shape:
         "gaussian", "defocus", "motion" or "free".
     parameters : mapping
         As they are written for ``--kernel``; none for a free one.
+    covariance : numpy.ndarray or None
+        (2, 2), rows first, of a Gaussian, round or not.
     """
 
     kernel: np.ndarray
     kind: str
     parameters: Mapping[str, float] = field(default_factory=dict)
+    covariance: np.ndarray | None = None
 
 
 def nearest_line(kernel: np.ndarray) -> Shape:
