@@ -33,13 +33,13 @@ from zeroshot.noise import estimate_sigma, saturated
 _SIDES, _WIDER, _FILLED = (35, 23, 15, 9), 69, 0.85
 #: The longest side of the part of a picture that is looked at for a free kernel, and of the part whose spectrum is.
 _LARGEST_REGION, _LARGEST_SPECTRUM = 400, 256
-#: Pictures of a shorter side tell nothing of a kernel.
-_LEAST_SIDE = 48
+#: Pictures of a shorter side tell nothing of a kernel, those of fewer pixels nothing of a free one.
+_LEAST_SIDE, _LEAST_PIXELS = 48, 110**2
 #: In a picture that varies by less than so many times the noise there is no blur that edges do not tell.
 _LEAST_CONTRAST = 5.0
 #: By how much more probable than no blur a kernel must be where some edges tell of a blur, and where those of all
-#: directions do, see :meth:`PowerLaw.gain`.
-_LEAST_GAIN, _LEAST_GAIN_OF_WIDE = 0.05, 0.03
+#: directions do, see :meth:`PowerLaw.gain`; and in a picture of few pixels.
+_LEAST_GAIN, _LEAST_GAIN_OF_WIDE, _LEAST_GAIN_OF_SMALL = 0.05, 0.03, 0.2
 #: By how much the widths by the spectrum and by edges may differ.
 _LARGEST_RATIO = 2.0
 #: By how much more probable than a Gaussian a disk must be, than a shape a free kernel, and than a free kernel of the
@@ -101,16 +101,18 @@ def blur_kernel(
     if judge.law.is_silent:
         return _nothing(evidence)
     found = judge.ranked(shape for shape, _ in probable_shapes(judge.law, kind))
+    is_small = plane.numel() < _LEAST_PIXELS
     # A path that is worth finding widens edges.
-    if kind is None and widths.is_blurred and not (found and judge.is_explained_by(found[0])):
+    if kind is None and widths.is_blurred and not (is_small or (found and judge.is_explained_by(found[0]))):
         free = judge.free(_free(plane, shown, noise))
         found = sorted([*found, *free], key=lambda one: -one.score)
     best = next((one for one in found if judge.is_possible(one)), None)
     if best is None:
         return _nothing(evidence)
     evidence |= {"gain": round(best.gain, 3), "loss": round(best.loss, 4)}
-    if best.gain < _least_gain(widths):
-        return _nothing(evidence)
+    least = _LEAST_GAIN_OF_SMALL if is_small else _least_gain(widths)
+    if best.gain < least:
+        return _nothing(evidence, 1 - max(best.gain, 0.0) / (2 * least))
     shape = _beside_edges(best.shape, widths)
     evidence["spread"] = round(spread(torch.from_numpy(shape.kernel)), 3)
     return KernelEstimate(shape.kernel, shape.kind, shape.parameters, best.confidence, evidence)
