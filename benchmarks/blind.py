@@ -39,6 +39,8 @@ from .sets import SHARED, image_files, picture
 from .table import means, show
 
 SIZE, NOISE = 384, 0.01
+#: A kernel that is told with that confidence is believed.
+SURE = 0.8
 #: The sets that small crops are of, their sides and the levels of their noise.
 CROPPED, SIDES, LEVELS = (
     ("kodak_full", "set12", "cbsd68", "mcmaster"),
@@ -88,7 +90,7 @@ def compared(
     ratio = 10 ** ((with_known - best) / 10)
     likeness = kernel_similarity(found, kernel).value
     line = [name, aligned_psnr(load(blurred).colours, truth)[0], best, similar, with_known, ratio, likeness]
-    line += [finding, finding + seconds, estimate.kind]
+    line += [finding, finding + seconds, estimate.confidence, estimate.kind]
     print(*(part if isinstance(part, str) else f"{part:.3f}" for part in line), flush=True)
     return line
 
@@ -108,11 +110,14 @@ def levin(arguments: Any) -> None:
 def report(what: str, table: list[list[Any]]) -> None:
     """Print the table with its means and the shares of error ratios."""
     heads = {"": "", "input": ".2f", "blind": ".2f", "SSIM": ".3f", "known": ".2f", "ratio": ".2f"}
-    heads |= {"likeness": ".3f", "s kernel": ".1f", "s": ".1f", "kind": ""}
-    ratios = np.array([line[5] for line in table])
+    heads |= {"likeness": ".3f", "s kernel": ".1f", "s": ".1f", "sure": ".2f", "kind": ""}
+    ratios, sure = (np.array([line[place] for line in table]) for place in (5, -2))
     shown = [*table, ["mean", *means([line[1:-1] for line in table]), ""]]
     show(f"blind deblurring, {what}, {len(table)} pictures", heads, shown)
     print(f"error ratio at most 2: {(ratios <= 2).sum()}, at most 3: {(ratios <= 3).sum()} of {len(ratios)}")
+    found = np.array([line[-1] != "none" for line in table])
+    for name, which in {"at least": found & (sure >= SURE), "less than": found & (sure < SURE)}.items():
+        print(f"a confidence of {name} {SURE}: {which.sum()}, ratio at most 3: {(ratios[which] <= 3).sum()}")
 
 
 def photographs(arguments: Any) -> None:

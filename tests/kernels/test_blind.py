@@ -148,14 +148,20 @@ def test_noise_does_not_break_a_smooth_path_into_dots():
     assert roughness(100.0) < 0.7 * roughness(0.0)
 
 
-def test_edges_may_be_neither_sharp_nor_surely_blurred():
-    sharp, between, blurry = (DirectionalWidths((width,) * 6) for width in (0.45, 0.6, 0.8))
-    assert sharp.is_sharp
+def test_edges_that_a_lens_has_blurred_are_wide_in_all_directions():
+    sharp, moved, soft, few = (
+        DirectionalWidths(widths)
+        for widths in ((0.45,) * 6, (0.45,) * 4 + (0.9, 1.2), (0.7,) * 6, (0.9,) * 2 + (np.nan,) * 4)
+    )
     assert not sharp.is_blurred
-    assert not between.is_sharp
-    assert not between.is_blurred
-    assert blurry.is_blurred
-    assert not DirectionalWidths((np.nan,) * 6).is_sharp
+    assert not sharp.is_wide
+    assert moved.is_blurred
+    assert not moved.is_wide
+    assert soft.is_blurred
+    assert soft.is_wide
+    assert few.is_blurred
+    assert not few.is_wide
+    assert not DirectionalWidths((np.nan,) * 6).is_blurred
 
 
 def test_differences_and_their_adjoint():

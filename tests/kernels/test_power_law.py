@@ -106,7 +106,7 @@ def test_what_would_go_far_beyond_black_and_white_is_no_kernel():
     plane = Blur(kernel, "valid")(load(skimage.data.camera()).colours[..., 100:230, 150:280])[0, 0].clamp(
         0, 1
     )
-    judge = blind._Judge(plane, torch.ones_like(plane), 0.0)
+    judge = blind._Judge(PowerLaw(plane, 0.0), plane, torch.ones_like(plane), 0.0)
     right, wide = (
         judge.ranked([one])[0] for one in (Shape(kernel, "motion"), gaussian_shape(np.diag([9.0, 9.0])))
     )

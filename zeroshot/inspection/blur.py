@@ -33,6 +33,8 @@ _BLURRED = 1.1
 #: The least radius that sharpening undoes: sharp edges measure up to 0.6.
 LEAST_RADIUS = 0.65
 _LEAST_SIDE = 48
+#: Where edges of fewer directions are found, a motion may have blurred the others away.
+_TELLING_DIRECTIONS = 4
 #: The longest side of the part whose spectrum is looked at.
 _LARGEST_SPECTRUM = 256
 
@@ -112,11 +114,12 @@ def sharpness_of(image: torch.Tensor, sigma: float) -> Sharpness:
 
 
 def _shape_of(plane: torch.Tensor, sigma: float) -> str:
-    """The line or the disk that the spectrum of the tile with the most slopes shows, where edges are wide, in words."""
+    """The line or the disk that the spectrum of the tile with the most slopes shows, in words."""
     tile = max(
         plane[:, 0], key=lambda one: float(one.diff(dim=1).abs().mean() + one.diff(dim=0).abs().mean())
     )
-    if not directional_widths(tile[None, None], sigma).is_blurred:
+    widths = directional_widths(tile[None, None], sigma)
+    if not widths.is_blurred and len(widths.found) >= _TELLING_DIRECTIONS:
         return ""
     part = tile[telling_region(tile, torch.ones_like(tile), _LARGEST_SPECTRUM)]
     law = PowerLaw(part, estimate_sigma(part[None, None]))

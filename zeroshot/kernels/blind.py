@@ -57,6 +57,8 @@ _LARGEST_SHARE_BEYOND, _TOLERANCE = 0.01, 0.02
 _JUDGED_ITERATIONS, _VARIATION_OF_NOISE = 35, 0.45
 #: How gains grow into a confidence, and how it falls with the loss above that of a kernel that explains the spectrum.
 _SURE_GAIN, _SURE_LOSS = 0.1, 0.1
+#: The spectrum does not tell the phase, on which a free kernel depends.
+_SURE_OF_FREE = 0.8
 
 
 def blur_kernel(
@@ -82,12 +84,11 @@ def blur_kernel(
     """
     plane = (full_range_luma(image) if image.shape[1] == 3 else image[:, :1])[0, 0].float().cpu()
     clipped = saturated(image.cpu())
-    shown = torch.ones_like(plane) if known is None else known.cpu()[0, 0].to(plane)
-    plane = _extended(plane, shown)
-    if clipped is not None:
-        shown = shown * ~clipped[0].any(dim=0)
+    visible = torch.ones_like(plane) if known is None else known.cpu()[0, 0].to(plane)
+    plane = _extended(plane, visible)
+    shown = visible if clipped is None else visible * ~clipped[0].any(dim=0)
     region = telling_region(plane, shown, _LARGEST_REGION)
-    plane, shown = plane[region].contiguous(), shown[region].contiguous()
+    plane, shown, visible = (one[region].contiguous() for one in (plane, shown, visible))
     if min(plane.shape) < _LEAST_SIDE:
         return _nothing({})
     told = None if bool((shown > 0).all()) else shown[None, None]
@@ -95,9 +96,11 @@ def blur_kernel(
     noise, evidence = estimate_sigma(plane[None, None], told), _evidence(widths)
     seen = plane[shown > 0]
     varied = len(seen) > 1 and float(seen.std()) > _LEAST_CONTRAST * noise
-    if not widths.is_blurred and (kind == "lens" or widths.is_sharp or not varied):
+    if not widths.is_blurred and (kind == "lens" or not varied):
         return _nothing(evidence)
-    judge = _Judge(plane, shown, noise)
+    # The window of the spectrum may show what is clipped, but not what is hidden.
+    part = telling_region(plane, shown, _LARGEST_SPECTRUM)
+    judge = _Judge(PowerLaw(plane[part], noise, visible[part]), plane, shown, noise)
     if judge.law.is_silent:
         return _nothing(evidence)
     found = judge.ranked(shape for shape, _ in probable_shapes(judge.law, kind))
@@ -149,15 +152,15 @@ class _Candidate:
     def confidence(self) -> float:
         """From 0 to 1."""
         sure = 1 - math.exp(-max(self.gain, 0.0) / _SURE_GAIN)
-        return sure * math.exp(-max(self.loss - _EXPLAINED_LOSS, 0.0) / _SURE_LOSS)
+        sure *= math.exp(-max(self.loss - _EXPLAINED_LOSS, 0.0) / _SURE_LOSS)
+        return sure if self.shape.is_named else sure * _SURE_OF_FREE
 
 
 class _Judge:
     """What a picture says of kernels that may have blurred it."""
 
-    def __init__(self, plane: torch.Tensor, known: torch.Tensor, noise: float) -> None:
-        part = telling_region(plane, known, _LARGEST_SPECTRUM)
-        self.law = PowerLaw(plane[part], noise, known[part])
+    def __init__(self, law: PowerLaw, plane: torch.Tensor, known: torch.Tensor, noise: float) -> None:
+        self.law = law
         self._plane, self._known = plane, known
         self._weight = max(VARIATION_WEIGHT, _VARIATION_OF_NOISE * noise)
 

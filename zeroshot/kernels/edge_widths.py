@@ -34,8 +34,6 @@ _PIXEL = 0.45
 _UNDERRATED = 0.2
 #: Edges are wider than sharp ones above one of these, in the median of the directions or in the widest.
 _BLURRED_MEDIAN, _BLURRED_WIDEST = 0.62, 0.78
-#: Below these they are as sharp as pixels make them; between, edges alone do not tell.
-_SHARP_MEDIAN, _SHARP_WIDEST = 0.55, 0.72
 #: Where edges of so many directions are wider than these, in the median and in the narrowest, a lens is likely.
 _WIDE_MEDIAN, _WIDE_NARROWEST, _WIDE_DIRECTIONS = 0.58, 0.5, 4
 #: By how much the variance of a Gaussian may differ between its axes, as a share of their mean.
@@ -108,15 +106,6 @@ class DirectionalWidths(NamedTuple):
         """Whether something has made the edges wider than pixels do."""
         return bool(self.found) and (
             float(np.median(self.found)) > _BLURRED_MEDIAN or max(self.found) > _BLURRED_WIDEST
-        )
-
-    @property
-    def is_sharp(self) -> bool:
-        """Whether there are edges and all are as narrow as those of sharp pictures."""
-        return (
-            bool(self.found)
-            and float(np.median(self.found)) < _SHARP_MEDIAN
-            and max(self.found) < _SHARP_WIDEST
         )
 
     @property

@@ -37,6 +37,11 @@ class Shape:
     parameters: Mapping[str, float] = field(default_factory=dict)
     covariance: np.ndarray | None = None
 
+    @property
+    def is_named(self) -> bool:
+        """Whether a few numbers say what it is."""
+        return bool(self.parameters) or self.covariance is not None
+
 
 def nearest_line(kernel: np.ndarray) -> Shape:
     """The line whose normalised correlation with a free kernel (h, w), not negative, is the largest."""
