@@ -205,8 +205,8 @@ class _Judge:
 
 
 def _free(plane: torch.Tensor, known: torch.Tensor, noise: float) -> Iterator[torch.Tensor]:
-    """The free kernels in squares of several sides, none of them wider than half the picture."""
-    limit = (min(plane.shape) // 2 - 1) | 1
+    """The free kernels in squares of several sides, none of them wider than a third of the picture."""
+    limit = (min(plane.shape) // 3) | 1
     sides = list(dict.fromkeys(min(side, limit) for side in _SIDES))
     kernel = free_kernel(plane, known, sides[0], noise)
     yield trimmed(centred(kernel))
