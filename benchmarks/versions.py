@@ -7,7 +7,8 @@ own that imports what is installed there, so that both see the same machine one 
     python -m benchmarks.versions ../before/.venv/bin/python --cells inpaint:pnp,denoise:wnnm --size 256 --grey
 
 The picture is `skimage.data.astronaut` in colour, damaged as in :mod:`benchmarks.budgets`. Seconds are those of the
-restoration alone, with one thread; the ratio is theirs over ours, the median over the repeats.
+restoration alone, with one thread; the ratio is theirs over ours, the median over the repeats. Quality on whole sets is
+compared by :mod:`benchmarks.version_quality`.
 """
 
 from __future__ import annotations

@@ -158,6 +158,17 @@ def test_similar_patches_are_weighted_by_their_distance(photograph: torch.Tensor
     assert (similar.weights.diff(dim=1) <= 1e-7).all()
 
 
+def test_place_decides_between_equal_patches_alone() -> None:
+    """A slope of a quarter of a grey level a row beside what gives the image its contrast."""
+    image = torch.full((1, 32, 96), 0.9)
+    image[..., :64] = 0.2 + 1e-3 * torch.arange(32)[:, None]
+    similar = find_similar(image, 6, 20, 1, 20, 1e-3)
+    columns = 96 - 6 + 1
+    corners = similar.corners[13 * columns + 30]
+    assert (corners // columns == 13).all()
+    assert (corners % columns - 30).abs().max() <= 12
+
+
 # --- strips, colours, data step ----------------------------------------------------------------------------
 
 
