@@ -30,8 +30,7 @@ from zeroshot.images import load
 from zeroshot.kernels import KernelEstimate, blur_kernel
 from zeroshot.metrics import kernel_similarity, ssim
 from zeroshot.operators import Blur
-from zeroshot.operators.kernels import disk, gaussian
-from zeroshot.operators.kernels import motion as line
+from zeroshot.operators.kernels import disk, gaussian, motion
 
 from .arguments import parsed, parser
 from .deblur_levin import BORDER, LEVIN, aligned_psnr, pictures, restored, shifted
@@ -148,9 +147,9 @@ def crops(arguments: Any) -> None:
     """Small parts of pictures, drawn from a fixed seed, under one kernel after the other."""
     generator = np.random.default_rng(0)
     files = [path for name in CROPPED for path in image_files(name)]
-    table = []
+    table, kernels = [], list(_kernels().items())
     for index in range(arguments.crops):
-        (what, kernel), path = list(_kernels().items())[index % len(_kernels())], generator.choice(files)
+        (what, kernel), path = kernels[index % len(kernels)], generator.choice(files)
         side, noise = int(generator.choice(SIDES)), float(generator.choice(LEVELS))
         name = f"{index} {path.stem} {what}"
         whole = load(path).colours
@@ -177,7 +176,7 @@ def crops(arguments: Any) -> None:
 def _kernels() -> dict[str, np.ndarray]:
     """Lines, disks, Gaussians, the paths of Levin's camera and those that come with KAIR."""
     found = {
-        f"line {length} at {angle}": line(length, angle)
+        f"line {length} at {angle}": motion(length, angle)
         for length in (5, 9, 15)
         for angle in (0, 30, 90, 135)
     }

@@ -10,18 +10,9 @@ import torch
 
 from zeroshot.colour import full_range_luma
 from zeroshot.inspection.finding import Finding
-from zeroshot.kernels.edge_widths import (
-    ABOVE_NOISE,
-    LEAST_SLOPE,
-    directional_widths,
-    edges,
-    width_of_step,
-)
-from zeroshot.kernels.estimate import KINDS, written
-from zeroshot.kernels.power_law import CLEAR_GAIN, PowerLaw
-from zeroshot.kernels.region import telling_region
-from zeroshot.kernels.shape_search import probable_shapes
-from zeroshot.noise import estimate_sigma
+from zeroshot.kernels import KINDS, blur_kernel
+from zeroshot.kernels.edge_widths import ABOVE_NOISE, LEAST_SLOPE, edges, width_of_step
+from zeroshot.kernels.power_law import CLEAR_GAIN
 from zeroshot.operators import Blur
 
 #: The Gaussians that the picture is blurred with once more, in pixels, the wider one where edges are wider than that.
@@ -33,10 +24,6 @@ _BLURRED = 1.1
 #: The least radius that sharpening undoes: sharp edges measure up to 0.6.
 LEAST_RADIUS = 0.65
 _LEAST_SIDE = 48
-#: Where edges of fewer directions are found, a motion may have blurred the others away.
-_TELLING_DIRECTIONS = 4
-#: The longest side of the part whose spectrum is looked at.
-_LARGEST_SPECTRUM = 256
 
 
 @dataclass(frozen=True)
@@ -71,6 +58,8 @@ class Sharpness(Finding):
 
     @property
     def sentence(self) -> str:
+        if self.shape:
+            return f"it is blurred: its spectrum is that of {self.shape}"
         if self.width is None:
             return ""
         if self.is_soft:
@@ -80,8 +69,6 @@ class Sharpness(Finding):
             )
         if not self.is_blurred:
             return "its edges are sharp"
-        if self.shape:
-            return f"it is blurred: its spectrum is that of {self.shape}"
         return f"it is blurred: its edges are as wide as a Gaussian of {self.width:.1f} pixels makes them"
 
 
@@ -102,33 +89,25 @@ def sharpness_of(image: torch.Tensor, sigma: float) -> Sharpness:
     plane = _luma(image)
     if min(plane.shape[-2:]) < _LEAST_SIDE:
         return Sharpness(0.0, None)
+    shape, sure_of_shape = _shape_of(image if image.ndim == 4 else image[None])
     for again in _REBLURS:
         widths = _widths(plane, again, sigma)
         if len(widths) < _LEAST_EDGES:
-            return Sharpness(0.0, None)
+            return Sharpness(sure_of_shape, None, shape=shape)
         width = float(widths.median())
         if width < _WIDE:
             break
     sure = min(1.0, len(widths) / (2 * _LEAST_EDGES))
-    return Sharpness(sure, width, edge_radius(image, sigma), _shape_of(plane, sigma))
+    return Sharpness(max(sure, sure_of_shape), width, edge_radius(image, sigma), shape)
 
 
-def _shape_of(plane: torch.Tensor, sigma: float) -> str:
-    """The line or the disk that the spectrum of the tile with the most slopes shows, in words."""
-    tile = max(
-        plane[:, 0], key=lambda one: float(one.diff(dim=1).abs().mean() + one.diff(dim=0).abs().mean())
-    )
-    widths = directional_widths(tile[None, None], sigma)
-    if not widths.is_blurred and len(widths.found) >= _TELLING_DIRECTIONS:
-        return ""
-    part = tile[telling_region(tile, torch.ones_like(tile), _LARGEST_SPECTRUM)]
-    law = PowerLaw(part, estimate_sigma(part[None, None]))
-    if law.is_silent:
-        return ""
-    shape, loss = min(probable_shapes(law), key=lambda one: one[1])
-    if shape.kind not in ("motion", "defocus") or law.gain(loss) < CLEAR_GAIN:
-        return ""
-    return f"{KINDS[shape.kind]} ({written(shape.parameters)})"
+def _shape_of(image: torch.Tensor) -> tuple[str, float]:
+    """The line or the disk that the spectrum of the tile with the most slopes shows, in words, and how sure it is."""
+    tile = max(image, key=lambda one: float(one.diff(dim=-1).abs().mean() + one.diff(dim=-2).abs().mean()))
+    found = blur_kernel(tile[None], may_be_free=False)
+    if found.kind not in ("motion", "defocus") or found.evidence["gain"] < CLEAR_GAIN:
+        return "", 0.0
+    return f"{KINDS[found.kind]} ({found.text})", found.confidence
 
 
 def edge_radius(image: torch.Tensor, sigma: float) -> float | None:

@@ -35,14 +35,14 @@ _SIDES, _WIDER, _FILLED = (35, 23, 15, 9), 69, 0.85
 _LARGEST_REGION, _LARGEST_SPECTRUM = 400, 256
 #: Pictures of a shorter side tell nothing of a kernel, those of fewer pixels nothing of a free one.
 _LEAST_SIDE, _LEAST_PIXELS = 48, 110**2
-#: In a picture that varies by less than so many times the noise there is no blur that edges do not tell.
+#: A picture without measurable edges that varies by less than so many times the noise tells of no blur.
 _LEAST_CONTRAST = 5.0
 #: By how much more probable than no blur a kernel must be where some edges tell of a blur, and where those of all
 #: directions do, see :meth:`PowerLaw.gain`; and in a picture of few pixels.
 _LEAST_GAIN, _LEAST_GAIN_OF_WIDE, _LEAST_GAIN_OF_SMALL = 0.05, 0.03, 0.2
 #: By how much the widths by the spectrum and by edges may differ.
 _LARGEST_RATIO = 2.0
-#: By how much more probable than a Gaussian a disk must be, than a shape a free kernel, and than a free kernel of the
+#: By how much more probable than a line or a Gaussian a disk must be, or a free kernel, and than a free kernel of the
 #: first square one of another.
 _GAIN_OF_DISK, _GAIN_OF_FREE, _GAIN_OF_SQUARE = 0.03, 0.03, 0.02
 #: After so many free kernels that are less probable than no blur there is none.
@@ -57,12 +57,18 @@ _LARGEST_SHARE_BEYOND, _TOLERANCE = 0.01, 0.02
 _JUDGED_ITERATIONS, _VARIATION_OF_NOISE = 35, 0.45
 #: How gains grow into a confidence, and how it falls with the loss above that of a kernel that explains the spectrum.
 _SURE_GAIN, _SURE_LOSS = 0.1, 0.1
+#: Above that loss a spectrum is none of a photograph.
+_STRANGE_LOSS = 1.0
 #: The spectrum does not tell the phase, on which a free kernel depends.
 _SURE_OF_FREE = 0.8
 
 
 def blur_kernel(
-    image: torch.Tensor, kind: str | None = None, known: torch.Tensor | None = None
+    image: torch.Tensor,
+    kind: str | None = None,
+    known: torch.Tensor | None = None,
+    *,
+    may_be_free: bool = True,
 ) -> KernelEstimate:
     """The kernel that blurred a picture.
 
@@ -74,13 +80,16 @@ def blur_kernel(
         A motion along a line, or one of a lens (Gaussian or out of focus), where that is known; None: any.
     known : torch.Tensor, optional
         (1, 1, H, W), true where the picture shows something; elsewhere it is no evidence.
+    may_be_free : bool
+        Whether a kernel without a name is looked for, which takes longer.
 
     Returns
     -------
     KernelEstimate
         Of kind "none" where the picture is not blurred, or has no edges to tell. Its evidence holds the median and the
-        largest width of edges, "gain", by how much more probable than without a blur its spectrum is, in nats for each
-        wave above the noise, and "loss", see :meth:`zeroshot.kernels.power_law.PowerLaw.losses`.
+        largest width of edges, and of the kernel, or of the best of those that were refused, "gain", by how much more
+        probable than without a blur the spectrum is, in nats for each wave above the noise, and "loss", see
+        :meth:`zeroshot.kernels.power_law.PowerLaw.losses`.
     """
     plane = (full_range_luma(image) if image.shape[1] == 3 else image[:, :1])[0, 0].float().cpu()
     clipped = saturated(image.cpu())
@@ -96,44 +105,39 @@ def blur_kernel(
     noise, evidence = estimate_sigma(plane[None, None], told), _evidence(widths)
     seen = plane[shown > 0]
     varied = len(seen) > 1 and float(seen.std()) > _LEAST_CONTRAST * noise
-    if not widths.is_blurred and (kind == "lens" or not varied):
+    if not widths.is_blurred and not varied:
         return _nothing(evidence)
     # The window of the spectrum may show what is clipped, but not what is hidden.
     part = telling_region(plane, shown, _LARGEST_SPECTRUM)
     judge = _Judge(PowerLaw(plane[part], noise, visible[part]), plane, shown, noise)
     if judge.law.is_silent:
-        return _nothing(evidence)
+        return _nothing(evidence, 0.0 if widths.is_blurred else 1.0)
     found = judge.ranked(shape for shape, _ in probable_shapes(judge.law, kind))
     is_small = plane.numel() < _LEAST_PIXELS
     # A path that is worth finding widens edges.
-    if kind is None and widths.is_blurred and not (is_small or (found and judge.is_explained_by(found[0]))):
+    may_be_path = kind is None and may_be_free and not is_small and (widths.is_blurred or widths.is_wide)
+    if may_be_path and not judge.is_explained_by(found[0]):
         free = judge.free(_free(plane, shown, noise))
         found = sorted([*found, *free], key=lambda one: -one.score)
     best = next((one for one in found if judge.is_possible(one)), None)
     if best is None:
-        return _nothing(evidence)
-    evidence |= {"gain": round(best.gain, 3), "loss": round(best.loss, 4)}
+        return _nothing(evidence, 0.0)
     least = _LEAST_GAIN_OF_SMALL if is_small else _least_gain(widths)
     if best.gain < least:
-        return _nothing(evidence, 1 - max(best.gain, 0.0) / (2 * least))
-    shape = _beside_edges(best.shape, widths)
-    evidence["spread"] = round(spread(torch.from_numpy(shape.kernel)), 3)
-    return KernelEstimate(shape.kernel, shape.kind, shape.parameters, best.confidence, evidence)
+        sure = (1 - max(best.gain, 0.0) / (2 * least)) * judge.plausibility_of_none
+        return _nothing(evidence | best.evidence, sure)
+    best = judge.beside_edges(best, widths)
+    evidence |= best.evidence | {"spread": round(spread(torch.from_numpy(best.shape.kernel)), 3)}
+    return KernelEstimate(
+        best.shape.kernel, best.shape.kind, best.shape.parameters, best.confidence, evidence
+    )
 
 
 def _least_gain(widths: DirectionalWidths) -> float:
     """By how much more probable than no blur a kernel must be, see :meth:`PowerLaw.gain`."""
-    if not widths.is_blurred:
-        return CLEAR_GAIN
-    return _LEAST_GAIN_OF_WIDE if widths.is_wide else _LEAST_GAIN
-
-
-def _beside_edges(shape: Shape, widths: DirectionalWidths) -> Shape:
-    """A Gaussian of a width between those that the spectrum and the edges tell, whose errors are not the same."""
-    if shape.covariance is None or not widths.found:
-        return shape
-    ratio = math.sqrt(float(np.trace(widths.gaussian()) / np.trace(shape.covariance)))
-    return gaussian_shape(shape.covariance * min(max(ratio, 1 / _LARGEST_RATIO), _LARGEST_RATIO))
+    if widths.is_wide:
+        return _LEAST_GAIN_OF_WIDE
+    return _LEAST_GAIN if widths.is_blurred else CLEAR_GAIN
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +151,10 @@ class _Candidate:
     loss: float
     gain: float
     score: float
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        return {"gain": round(self.gain, 3), "loss": round(self.loss, 4)}
 
     @property
     def confidence(self) -> float:
@@ -163,6 +171,9 @@ class _Judge:
         self.law = law
         self._plane, self._known = plane, known
         self._weight = max(VARIATION_WEIGHT, _VARIATION_OF_NOISE * noise)
+        # A picture whose own values go beyond black or white may be restored beyond them.
+        self._darkest, self._brightest = min(0.0, float(plane.min())), max(1.0, float(plane.max()))
+        self._possible: dict[_Candidate, bool] = {}
 
     def ranked(self, shapes: Iterable[Shape]) -> list[_Candidate]:
         """Shapes with a name, the most probable first."""
@@ -197,11 +208,30 @@ class _Judge:
 
         One that is wider than the blur makes waves of the noise, and of edges, which go far beyond them.
         """
-        kernel = torch.from_numpy(candidate.shape.kernel).float()
-        canvas = Canvas.around(self._plane, self._known, max(kernel.shape))
-        x, _ = SmallVariation(canvas, self._weight)(kernel, _JUDGED_ITERATIONS)
-        beyond = ((x < -_TOLERANCE) | (x > 1 + _TOLERANCE)) & (canvas.measured > 0)
-        return float(beyond.sum()) <= _LARGEST_SHARE_BEYOND * float(canvas.measured.sum())
+        if candidate not in self._possible:
+            kernel = torch.from_numpy(candidate.shape.kernel).float()
+            canvas = Canvas.around(self._plane, self._known, max(kernel.shape))
+            x, _ = SmallVariation(canvas, self._weight)(kernel, _JUDGED_ITERATIONS)
+            beyond = (x < self._darkest - _TOLERANCE) | (x > self._brightest + _TOLERANCE)
+            share = float((beyond & (canvas.measured > 0)).sum() / canvas.measured.sum())
+            self._possible[candidate] = share <= _LARGEST_SHARE_BEYOND
+        return self._possible[candidate]
+
+    def beside_edges(self, candidate: _Candidate, widths: DirectionalWidths) -> _Candidate:
+        """A Gaussian of a width between those that the spectrum and the edges tell, whose errors are not the same."""
+        covariance = candidate.shape.covariance
+        if covariance is None or not widths.found:
+            return candidate
+        ratio = math.sqrt(float(np.trace(widths.gaussian()) / np.trace(covariance)))
+        between = self._candidate(
+            gaussian_shape(covariance * min(max(ratio, 1 / _LARGEST_RATIO), _LARGEST_RATIO))
+        )
+        return between if self.is_possible(between) else candidate
+
+    @property
+    def plausibility_of_none(self) -> float:
+        """From 0 to 1: whether the spectrum of a picture without a blur could be this one at all."""
+        return math.exp(-max(self.law.loss(impulse(1)) - _STRANGE_LOSS, 0.0) / _SURE_LOSS)
 
 
 def _free(plane: torch.Tensor, known: torch.Tensor, noise: float) -> Iterator[torch.Tensor]:

@@ -62,7 +62,7 @@ class KernelEstimate:
     @property
     def text(self) -> str:
         """The kernel as ``--kernel`` takes it, such as "motion=15, angle=30"; "" where it has no such form."""
-        return written(self.parameters)
+        return ", ".join(f"{name}={value:.4g}" for name, value in self.parameters.items())
 
     @property
     def sentence(self) -> str:
@@ -122,11 +122,6 @@ class KernelEstimate:
         """The weights as a grey picture of 16 bits, the largest white and what is below zero black."""
         levels = np.clip(self.kernel / self.kernel.max(), 0, 1)
         return load(np.round(levels * 65535).astype(np.uint16))
-
-
-def written(parameters: Mapping[str, float]) -> str:
-    """The parameters of a shape as ``--kernel`` takes them, such as "motion=15, angle=30"; "" where there are none."""
-    return ", ".join(f"{name}={value:.4g}" for name, value in parameters.items())
 
 
 def check_kernel_output(path: Path) -> None:

@@ -41,6 +41,9 @@ ABOVE_NOISE = 4
 CLEAR_GAIN = 0.15
 #: With fewer waves above the noise a picture tells nothing of a kernel.
 _LEAST_WAVES = 100
+#: Of which share of the waves the weakest is taken for noise where that is less than rounding makes, and the least
+#: level that is believed.
+_QUIETEST, _LEAST_NOISE = 0.02, 1e-5
 #: Directions that have a power of their own.
 _DIRECTIONS = 8
 #: Mean and variance of the logarithm of an exponentially distributed number of mean 1.
@@ -82,11 +85,14 @@ class PowerLaw:
             2 * np.pi * np.fft.rfftfreq(self.shape[1]),
             indexing="ij",
         )
-        # The mirror images in the first column say nothing new.
-        self._kept = (np.hypot(down, across) > LOWEST_FREQUENCY) & ~((across == 0) & (down < 0))
+        # The mirror images in the first column, and in the last one of an even width, say nothing new.
+        is_mirrored = ((across == 0) | np.isclose(across, np.pi)) & (down < 0)
+        self._kept = (np.hypot(down, across) > LOWEST_FREQUENCY) & ~is_mirrored
         self.down, self.across = (torch.from_numpy(one[self._kept]).float() for one in (down, across))
-        self._noise = max(noise, QUANTISATION) ** 2
         measured = torch.from_numpy(power[self._kept]).float()
+        # Pictures that were never rounded have less noise than the steps of 8 bits make.
+        least = float(torch.quantile(measured, _QUIETEST)) / -math.log(1 - _QUIETEST)
+        self._noise = max(noise**2, min(QUANTISATION**2, least), _LEAST_NOISE**2)
         self._log_power = (measured + 1e-15).log()
         radius = torch.hypot(self.down, self.across)
         self._law = -EXPONENT * radius.log() - LENS_VARIANCE * radius.square()
@@ -111,7 +117,7 @@ class PowerLaw:
         """The negative log-probability a wave, in nats, of the picture under kernels.
 
         With Student's t for the scatter, and for each kernel with the power along each direction under which it is
-        the most probable. One that blurred the picture has 0.45 to 0.5.
+        the most probable. The true kernel has 0.45 to 0.5.
 
         Parameters
         ----------
@@ -150,7 +156,7 @@ class PowerLaw:
         return ((DEGREES_OF_FREEDOM + 1) / 2 * scatter + roughness) / len(chosen)
 
     def loss(self, kernel: torch.Tensor, error: float = 0.0) -> float:
-        """That of one kernel, whose transfer function is seen through the window of the picture.
+        """The loss of one kernel, whose transfer function is seen through the window of the picture.
 
         Parameters
         ----------
@@ -179,7 +185,7 @@ class PowerLaw:
         size = [2 * side for side in self.shape]
         own = np.fft.irfft2(np.abs(np.fft.rfft2(kernel.double().numpy(), size)) ** 2, size)
         smooth = np.fft.rfft2(own * self._lags, size).real[::2, ::2]
-        return torch.from_numpy(smooth[:, : self.shape[1] // 2 + 1][self._kept]).float()
+        return torch.from_numpy(smooth[self._kept]).float()
 
     @cached_property
     def _lags(self) -> np.ndarray:

@@ -15,7 +15,7 @@ from zeroshot.kernels.shapes import ALLOWED, Shape, disk_shape, line_shape
 from zeroshot.operators import kernels
 
 #: From one width or radius to the next, and from one length to the next, whose zeros are narrow.
-_FACTOR, _LENGTHS = 1.22, 1.1
+_FACTOR, _FACTOR_OF_LENGTHS = 1.22, 1.1
 #: The shortest line, and the longest as a share of the shorter side.
 _SHORTEST, _LONGEST_SHARE = 2.5, 0.28
 #: Lines at so many angles for each pixel of their length, at least and at most.
@@ -24,7 +24,8 @@ _SMALLEST_RADIUS, _LARGEST_RADIUS = 1.0, 18.0
 _NARROWEST, _WIDEST = 0.5, 6.0
 #: Of Gaussians that are not round: the narrower width as a share of the wider one.
 _RATIOS, _TURNS = (0.3, 0.6), 8
-#: The first steps of the search around the best of each kind, relative and in degrees, and how often they are halved.
+#: The first steps of the search around the best of each kind, relative and in degrees, and in how many rounds they are
+#: taken or halved.
 _STEP, _TURN, _ROUNDS = 0.12, 6.0, 6
 #: Axes of a Gaussian that differ by less than this factor are taken for equal.
 _ROUND = 1.25
@@ -58,7 +59,7 @@ def probable_shapes(law: PowerLaw, choice: str | None = None) -> list[tuple[Shap
     allowed = ("gaussian", "defocus", "motion") if choice is None else ALLOWED[choice]
     found = []
     for family in _families(law):
-        if family.kind in allowed and family.begin:
+        if family.kind in allowed:
             shape = _shape(family.kind, _most_probable(law, family))
             found.append((shape, law.loss(torch.from_numpy(shape.kernel))))
     return found
@@ -78,7 +79,7 @@ def _families(law: PowerLaw) -> Iterator[_Family]:
     radii = _geometric(_SMALLEST_RADIUS, min(_LARGEST_RADIUS, side / 8))
     yield _Family("defocus", law.disk, [(radius,) for radius in radii], (False,))
     lines = []
-    for length in _geometric(_SHORTEST, _LONGEST_SHARE * side, _LENGTHS):
+    for length in _geometric(_SHORTEST, _LONGEST_SHARE * side, _FACTOR_OF_LENGTHS):
         count = round(min(max(_ANGLES * length, _FEWEST_ANGLES), _MOST_ANGLES))
         lines += [(length, turn * 180.0 / count) for turn in range(count)]
     yield _Family("motion", law.line, lines, (False, True))
