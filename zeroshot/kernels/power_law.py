@@ -6,7 +6,7 @@ with edges as sharp as a lens allows. A picture ``y = k ∗ x + n`` has the spec
     S_y(ω) = |K(ω)|² S(ω) + σ²,
 
 seen through the window of the picture. A kernel is the more probable the better this fits, be it one of a shape or a
-free one: what a picture shows of edges is not needed, nor can noise or texture pass for a kernel. The phase says
+free one; it needs no edges, and noise and texture seldom pass for a kernel. The phase says
 nothing: a kernel and its mirror image are alike.
 
 References
