@@ -119,9 +119,20 @@ def report(what: str, table: list[list[Any]]) -> None:
         print(f"a confidence of {name} {SURE}: {which.sum()}, ratio at most 3: {(ratios[which] <= 3).sum()}")
 
 
+def damaged(
+    truth: torch.Tensor, kernel: np.ndarray, noise: float, seed: int
+) -> tuple[np.ndarray, torch.Tensor]:
+    """The pixels of a picture (1, C, H, W) under a kernel of sum 1 and noise, and the part of the picture they show."""
+    blurred = Blur(kernel, "valid")(truth)
+    blurred = blurred + noise * torch.randn(blurred.shape, generator=torch.Generator().manual_seed(seed))
+    pixels = (255 * blurred.clamp(0, 1)[0].permute(1, 2, 0)).round().byte().numpy().squeeze()
+    down, right = (length // 2 for length in kernel.shape)
+    return pixels, truth[..., down : truth.shape[-2] - down, right : truth.shape[-1] - right]
+
+
 def photographs(arguments: Any) -> None:
     """Colour pictures blurred here."""
-    weights = scipy.io.loadmat(SHARED / "kernels" / "kernels_12.mat")["kernels"][0]
+    weights = _twelve()
     table = []
     for index, path in enumerate(image_files("kodak_full", arguments.images)):
         truth = picture(path, SIZE + 24)
@@ -131,15 +142,8 @@ def photographs(arguments: Any) -> None:
             name = f"{path.stem} k{which}"
             if not is_chosen(name, arguments):
                 continue
-            kernel = np.asarray(weights[which], np.float64)
-            blur = Blur(kernel / kernel.sum(), "valid")
-            generator = torch.Generator().manual_seed(which)
-            blurred = blur(truth)
-            blurred = (blurred + NOISE * torch.randn(blurred.shape, generator=generator)).clamp(0, 1)
-            margin = kernel.shape[0] // 2
-            inner = truth[..., margin:-margin, margin:-margin]
-            pixels = (255 * blurred[0].permute(1, 2, 0)).round().byte().numpy()
-            table.append(compared(name, pixels, kernel, inner, arguments))
+            pixels, inner = damaged(truth, weights[which], NOISE, seed=which)
+            table.append(compared(name, pixels, weights[which], inner, arguments))
     report("Kodak with noise of 1 %", table)
 
 
@@ -164,11 +168,7 @@ def crops(arguments: Any) -> None:
         truth = whole[(..., *parts)]
         if not is_chosen(name, arguments):
             continue
-        blurred = Blur(kernel, "valid")(truth)
-        blurred = blurred + noise * torch.randn(blurred.shape, generator=torch.Generator().manual_seed(index))
-        pixels = (255 * blurred.clamp(0, 1)[0].permute(1, 2, 0)).round().byte().numpy().squeeze()
-        down, right = (length // 2 for length in kernel.shape)
-        inner = truth[..., down : truth.shape[-2] - down, right : truth.shape[-1] - right]
+        pixels, inner = damaged(truth, kernel, noise, seed=index)
         table.append(compared(name, pixels, kernel, inner, arguments))
     report("small crops", table)
 
@@ -184,9 +184,14 @@ def _kernels() -> dict[str, np.ndarray]:
     found |= {f"Gaussian {sigma}": np.outer(gaussian(sigma), gaussian(sigma)) for sigma in (1.5, 3)}
     weights = np.load(LEVIN / "kernels_1-4_float.npz")
     found |= {f"path {index}": weights[name] for index, name in enumerate(sorted(weights.files), 1)}
-    more = scipy.io.loadmat(SHARED / "kernels" / "kernels_12.mat")["kernels"][0]
-    found |= {f"path {index}": np.asarray(more[index], np.float64) for index in range(8, 12)}
-    return {name: kernel / kernel.sum() for name, kernel in found.items()}
+    found = {name: kernel / kernel.sum() for name, kernel in found.items()}
+    return found | {f"path {index}": kernel for index, kernel in enumerate(_twelve()) if index >= 8}
+
+
+def _twelve() -> list[np.ndarray]:
+    """The kernels that come with KAIR: eight Gaussians and four motions."""
+    weights = scipy.io.loadmat(SHARED / "kernels" / "kernels_12.mat")["kernels"][0]
+    return [one / one.sum() for one in (np.asarray(kernel, np.float64) for kernel in weights)]
 
 
 def sharp(arguments: Any) -> None:

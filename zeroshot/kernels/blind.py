@@ -25,7 +25,7 @@ from zeroshot.kernels.power_law import CLEAR_GAIN, PowerLaw
 from zeroshot.kernels.region import telling_region
 from zeroshot.kernels.shape_search import gaussian_shape, probable_shapes
 from zeroshot.kernels.shapes import Shape
-from zeroshot.kernels.sharp_image import VARIATION_WEIGHT, SmallVariation
+from zeroshot.kernels.sharp_image import judged_image, variation_weight
 from zeroshot.noise import estimate_sigma, saturated
 
 #: The sides of the squares, in pixels, that a free kernel is looked for in, and of one that comes next where it fills
@@ -52,9 +52,8 @@ _ERROR_OF_FREE = 0.05
 #: A shape of that gain, and of no more than that loss, needs no other kernel beside it.
 _EXPLAINED_GAIN, _EXPLAINED_LOSS = 0.25, 0.5
 #: Of how many pixels the restored values may be beyond black and white, as a share, and by how much they may be without
-#: being counted; the iterations of that restoration, and the weight of its total variation in times of the noise.
+#: being counted.
 _LARGEST_SHARE_BEYOND, _TOLERANCE = 0.01, 0.02
-_JUDGED_ITERATIONS, _VARIATION_OF_NOISE = 35, 0.45
 #: How gains grow into a confidence, and how it falls with the loss above that of a kernel that explains the spectrum.
 _SURE_GAIN, _SURE_LOSS = 0.1, 0.1
 #: Above that loss a spectrum is none of a photograph.
@@ -112,7 +111,7 @@ def blur_kernel(
     judge = _Judge(PowerLaw(plane[part], noise, visible[part]), plane, shown, noise)
     if judge.law.is_silent:
         return _nothing(evidence, 0.0 if widths.is_blurred else 1.0)
-    found = judge.ranked(shape for shape, _ in probable_shapes(judge.law, kind))
+    found = judge.ranked(probable_shapes(judge.law, kind))
     is_small = plane.numel() < _LEAST_PIXELS
     # A path that is worth finding widens edges.
     may_be_path = kind is None and may_be_free and not is_small and (widths.is_blurred or widths.is_wide)
@@ -170,7 +169,7 @@ class _Judge:
     def __init__(self, law: PowerLaw, plane: torch.Tensor, known: torch.Tensor, noise: float) -> None:
         self.law = law
         self._plane, self._known = plane, known
-        self._weight = max(VARIATION_WEIGHT, _VARIATION_OF_NOISE * noise)
+        self._weight = variation_weight(noise)
         # A picture whose own values go beyond black or white may be restored beyond them.
         self._darkest, self._brightest = min(0.0, float(plane.min())), max(1.0, float(plane.max()))
         self._possible: dict[_Candidate, bool] = {}
@@ -211,7 +210,7 @@ class _Judge:
         if candidate not in self._possible:
             kernel = torch.from_numpy(candidate.shape.kernel).float()
             canvas = Canvas.around(self._plane, self._known, max(kernel.shape))
-            x, _ = SmallVariation(canvas, self._weight)(kernel, _JUDGED_ITERATIONS)
+            x = judged_image(canvas, kernel, self._weight)
             beyond = (x < self._darkest - _TOLERANCE) | (x > self._brightest + _TOLERANCE)
             share = float((beyond & (canvas.measured > 0)).sum() / canvas.measured.sum())
             self._possible[candidate] = share <= _LARGEST_SHARE_BEYOND
@@ -231,7 +230,7 @@ class _Judge:
     @property
     def plausibility_of_none(self) -> float:
         """From 0 to 1: whether the spectrum of a picture without a blur could be this one at all."""
-        return math.exp(-max(self.law.loss(impulse(1)) - _STRANGE_LOSS, 0.0) / _SURE_LOSS)
+        return math.exp(-max(self.law.loss_without_blur - _STRANGE_LOSS, 0.0) / _SURE_LOSS)
 
 
 def _free(plane: torch.Tensor, known: torch.Tensor, noise: float) -> Iterator[torch.Tensor]:

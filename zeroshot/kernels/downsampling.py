@@ -29,6 +29,8 @@ from zeroshot.kernels.power_law import (
     EXPONENT,
     LENS_VARIANCE,
     LOWEST_FREQUENCY,
+    hann,
+    windowed_power,
 )
 from zeroshot.noise import estimate_sigma
 from zeroshot.noise.estimate import QUANTISATION
@@ -202,18 +204,11 @@ def _periodogram(plane: np.ndarray) -> tuple[np.ndarray, int]:
     )
     parts = [plane[top : top + sides[0], left : left + sides[1]] for top in tops for left in lefts]
     chosen = sorted(parts, key=_variation, reverse=True)[:MOST_WINDOWS]
-    return np.mean([_power(part) for part in chosen], axis=0), len(chosen)
+    return np.mean([windowed_power(part, hann(part.shape)) for part in chosen], axis=0), len(chosen)
 
 
 def _variation(plane: np.ndarray) -> float:
     return float(np.square(np.diff(plane, axis=0)).mean() + np.square(np.diff(plane, axis=1)).mean())
-
-
-def _power(plane: np.ndarray) -> np.ndarray:
-    down, across = (np.hanning(side + 2)[1:-1] for side in plane.shape)
-    window = down[:, None] * across
-    mean = (plane * window).sum() / window.sum()
-    return np.abs(np.fft.rfft2((plane - mean) * window)) ** 2 / np.square(window).sum()
 
 
 @dataclass(eq=False)

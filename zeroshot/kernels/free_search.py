@@ -20,7 +20,13 @@ from torch.nn import functional
 
 from zeroshot.kernels.kernel_fit import StrongEdges, fitted_kernel, impulse, mean_kernel, pruned
 from zeroshot.kernels.periodic import Canvas, differences
-from zeroshot.kernels.sharp_image import VARIATION_WEIGHT, SmallVariation, few_edges, small_slopes
+from zeroshot.kernels.sharp_image import (
+    VARIATION_WEIGHT,
+    SmallVariation,
+    few_edges,
+    small_slopes,
+    variation_weight,
+)
 
 #: One level of the pyramid is as large as the next times this; how often the estimates take turns in each.
 _STEP, _TURNS = math.sqrt(0.5), 5
@@ -46,8 +52,6 @@ _RIDGE, _LAST_RIDGE, _RIDGE_PIXELS = 20.0, 0.02, 255**2
 _SMOOTHNESS = 2.2e5
 _LEAST_WEIGHT, _SMALLEST_PART, _LAST_PART = 0.02, 0.03, 0.02
 _FIT_STEPS, _LAST_FIT_STEPS = 60, 200
-#: The weight of the total variation under which gradients are compared, in times of the noise.
-_VARIATION_OF_NOISE = 0.45
 
 
 def free_kernel(plane: torch.Tensor, known: torch.Tensor, side: int, sigma: float) -> torch.Tensor:
@@ -58,11 +62,10 @@ def free_kernel(plane: torch.Tensor, known: torch.Tensor, side: int, sigma: floa
     plane, known : torch.Tensor
         The picture (H, W), and 1 where it was measured.
     side : int
-        n at most; small pictures have smaller ones.
+        n, odd, and less than half of the shorter side of the picture.
     sigma : float
         The level of the noise.
     """
-    side = min(side, (min(plane.shape) // 2 - 1) | 1)
     sides = [side]
     while sides[-1] > 3:
         smaller = round(sides[-1] * _STEP)
@@ -84,7 +87,7 @@ def free_kernel(plane: torch.Tensor, known: torch.Tensor, side: int, sigma: floa
     share = plane.numel() / _RIDGE_PIXELS
     ridges = _LAST_RIDGE * share, _SMOOTHNESS * sigma**2 * share
     candidates = [_refined(canvas, kernel, ridges, shares) for shares in _LAST_LEAST_WEIGHTS]
-    weight = max(VARIATION_WEIGHT, _VARIATION_OF_NOISE * sigma)
+    weight = variation_weight(sigma)
     slopes = [small_slopes(canvas, found, weight) for found in candidates]
     # What is all but as good errs differently, and the picture cannot tell which of them is right.
     least = min(slopes)

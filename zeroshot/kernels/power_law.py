@@ -58,6 +58,17 @@ _CLOSING = 16
 _FLOOR = 3e-3
 
 
+def hann(shape: tuple[int, ...]) -> np.ndarray:
+    """Hann's window over a plane (H, W), without its zeros at the borders."""
+    return np.outer(*(np.hanning(side + 2)[1:-1] for side in shape))
+
+
+def windowed_power(plane: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """The power of a plane (H, W) less its mean, both under a window, at the waves of ``rfft2``."""
+    mean = (plane * window).sum() / window.sum()
+    return np.abs(np.fft.rfft2((plane - mean) * window)) ** 2 / np.square(window).sum()
+
+
 class PowerLaw:
     """The spectrum of a picture, and how improbable kernels make it.
 
@@ -74,12 +85,11 @@ class PowerLaw:
     def __init__(self, plane: torch.Tensor, noise: float, known: torch.Tensor | None = None) -> None:
         self.shape: tuple[int, int] = (plane.shape[0], plane.shape[1])
         values = plane.double().numpy()
-        self._window = np.outer(*(np.hanning(side + 2)[1:-1] for side in self.shape))
+        self._window = hann(self.shape)
         if known is not None and not bool(known.all()):
             near = ndimage.distance_transform_edt(known.numpy() > 0) / _CLOSING
             self._window *= 0.5 - 0.5 * np.cos(np.pi * np.minimum(near, 1))
-        mean = (values * self._window).sum() / self._window.sum()
-        power = np.abs(np.fft.rfft2((values - mean) * self._window)) ** 2 / np.square(self._window).sum()
+        power = windowed_power(values, self._window)
         down, across = np.meshgrid(
             2 * np.pi * np.fft.fftfreq(self.shape[0]),
             2 * np.pi * np.fft.rfftfreq(self.shape[1]),
@@ -175,10 +185,11 @@ class PowerLaw:
 
     def gain(self, loss: float) -> float:
         """By how much more probable than no blur a kernel of this loss is, in nats for each wave above the noise."""
-        return (self._without_blur - loss) * self.waves / max(self.heard, 1)
+        return (self.loss_without_blur - loss) * self.waves / max(self.heard, 1)
 
     @cached_property
-    def _without_blur(self) -> float:
+    def loss_without_blur(self) -> float:
+        """The loss of no blur."""
         return self.loss(torch.ones(1, 1))
 
     def _seen(self, kernel: torch.Tensor) -> torch.Tensor:

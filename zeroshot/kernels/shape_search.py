@@ -41,8 +41,8 @@ class _Family:
     is_angle: tuple[bool, ...]
 
 
-def probable_shapes(law: PowerLaw, choice: str | None = None) -> list[tuple[Shape, float]]:
-    """Of every kind the most probable one, with its loss: see :meth:`PowerLaw.losses`.
+def probable_shapes(law: PowerLaw, choice: str | None = None) -> list[Shape]:
+    """Of every kind the most probable one: see :meth:`PowerLaw.losses`.
 
     Parameters
     ----------
@@ -53,16 +53,15 @@ def probable_shapes(law: PowerLaw, choice: str | None = None) -> list[tuple[Shap
 
     Returns
     -------
-    list of (Shape, float)
+    list of Shape
         The Gaussian, of the kind "gaussian" where it is round and else "free", the disk and the line.
     """
     allowed = ("gaussian", "defocus", "motion") if choice is None else ALLOWED[choice]
-    found = []
-    for family in _families(law):
-        if family.kind in allowed:
-            shape = _shape(family.kind, _most_probable(law, family))
-            found.append((shape, law.loss(torch.from_numpy(shape.kernel))))
-    return found
+    return [
+        _shape(family.kind, _most_probable(law, family))
+        for family in _families(law)
+        if family.kind in allowed
+    ]
 
 
 def _families(law: PowerLaw) -> Iterator[_Family]:

@@ -24,6 +24,8 @@ from zeroshot.kernels.periodic import Canvas, differences, transposed_difference
 
 #: The weight of the total variation that finds a kernel, and by which kernels are compared.
 VARIATION_WEIGHT = 1e-3
+#: That weight in times of the noise, where this is more.
+_VARIATION_OF_NOISE = 0.45
 #: The largest weight of the splitting for counted gradients.
 _LARGEST_WEIGHT = 1e5
 #: How strongly the gradients, and the blurred image, are tied to what stands for them. The weaker the second, the
@@ -110,13 +112,26 @@ class SmallVariation:
         return x, canvas.filled(prediction)
 
 
+def variation_weight(noise: float) -> float:
+    """The weight of the total variation with which kernels are compared, where the noise has this standard deviation.
+
+    Noise that is left would make the gradients of kernels that leave little blur less sparse.
+    """
+    return max(VARIATION_WEIGHT, _VARIATION_OF_NOISE * noise)
+
+
+def judged_image(canvas: Canvas, kernel: torch.Tensor, weight: float) -> torch.Tensor:
+    """The image of small total variation, on the canvas, by which a kernel is judged."""
+    return SmallVariation(canvas, weight)(kernel, _JUDGED_ITERATIONS)[0]
+
+
 def small_slopes(canvas: Canvas, kernel: torch.Tensor, weight: float = VARIATION_WEIGHT) -> float:
     """``Σ min(|∇x|, s)`` over the measured part of the image that is restored with a kernel, s being 0.03.
 
     The less the better: what rings and what is left unsharp have many small slopes, and the height of an edge does not
     matter.
     """
-    x, _ = SmallVariation(canvas, weight)(kernel, _JUDGED_ITERATIONS)
+    x = judged_image(canvas, kernel, weight)
     slopes = differences(x).square().sum(dim=0).sqrt().clamp(max=_SMALL_SLOPE)
     return float((slopes * canvas.measured).sum())
 
