@@ -1,12 +1,13 @@
 """What a GPU is worth: steps of Deep Image Prior, whole restorations, and every prior beside the CPU's picture.
 
-    python -m benchmarks.gpu                        # all three tables, on one GPU in under six minutes
+    python -m benchmarks.gpu                        # all four tables, on one GPU in under six minutes
     python -m benchmarks.gpu --parts steps
     python -m benchmarks.gpu --parts priors --tasks denoise sr --priors bm3d,pnp --size 256
     python -m benchmarks.gpu --device cpu --size 48 --iterations 4      # a rehearsal where there is none
 
 `steps`: milliseconds of a step, launched kernel by kernel and recorded as a CUDA graph, what of it the GPU computes
-(the union of its kernels' times under the profiler), and the kernels of a step. `quality`: seconds of a whole call of
+(the union of its kernels' times under the profiler), and the kernels of a step. `abreast`: milliseconds of a step of
+each of several runs, which are stepped in turn and by one call. `quality`: seconds of a whole call of
 solve() and the PSNR at its end. `priors`: every prior and task on the same picture by CPU, in processes of two threads
 each, and by GPU; PSNR of both, that of one against the other, and seconds. A run that would take longer than
 ``--seconds`` is cut on both, and its pictures are not compared. Pictures are crops of those of scikit-image.
@@ -37,6 +38,7 @@ from zeroshot.metrics import psnr
 from zeroshot.operators import Blur
 from zeroshot.prior import Prior
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
+from zeroshot.priors.untrained.deep_image_run import DeepImageRun
 from zeroshot.problem import Problem
 from zeroshot.registry import prior_names
 from zeroshot.solve import resolve_device
@@ -48,7 +50,7 @@ from .arguments import count, parser, positive
 from .sets import centre_crop
 from .table import show
 
-PARTS = ["steps", "quality", "priors"]
+PARTS = ["steps", "abreast", "quality", "priors"]
 #: Task → how the picture is damaged.
 DAMAGES: dict[str, dict[str, Any]] = {
     "denoise": {"sigma": 25 / 255},
@@ -159,6 +161,49 @@ def compare_steps(arguments: argparse.Namespace, device: torch.device) -> None:
             lines.append([recipe, task, size, how, steps.wall, steps.busy, share, steps.kernels, peak])
             print("  ", lines[-1], flush=True)
     show(f"a step of dip, {arguments.iterations} steps after {WARM_UP}, {name_of(device)}", heads, lines)
+
+
+# --- several runs --------------------------------------------------------------------------------------------
+
+
+def milliseconds_abreast(problem: Problem, count: int, together: bool, iterations: int) -> float:
+    """The time of a step of each of so many runs, divided by their number."""
+    prior = DeepImagePrior.for_problem(problem, guide="none")
+    runs = [prior.begin(problem, torch.Generator().manual_seed(seed)) for seed in range(count)]
+
+    def take_a_round() -> None:
+        if together and not runs[0].join(runs[1:]):
+            raise RuntimeError("these runs cannot be joined")
+        for run in runs:
+            run.step()
+
+    for _ in range(WARM_UP):
+        take_a_round()
+    wait(problem.y.device)
+    began = time.perf_counter()
+    for _ in range(iterations):
+        take_a_round()
+    wait(problem.y.device)
+    return 1000 * (time.perf_counter() - began) / iterations / count
+
+
+def compare_abreast(arguments: argparse.Namespace, device: torch.device) -> None:
+    """The table of several runs."""
+    # Measured where it is never done otherwise.
+    DeepImageRun.joins_on = (device.type,)
+    sizes = [arguments.size] if device.type == "cpu" else [128, 256, 512]
+    lines = []
+    for size in sizes:
+        problem = posed(damaged("denoise", size), device)
+        for runs in (2, 4, 8):
+            turn, joint = (
+                milliseconds_abreast(problem, runs, together, arguments.iterations)
+                for together in (False, True)
+            )
+            lines.append([size, runs, turn, joint, turn / joint])
+            print("  ", lines[-1], flush=True)
+    heads = {"size": "d", "runs": "d", "ms in turn": ".2f", "ms by one call": ".2f", "ratio": ".2f"}
+    show(f"a step of one of several runs of dip, {name_of(device)}", heads, lines)
 
 
 # --- whole restorations ------------------------------------------------------------------------------------
@@ -311,9 +356,9 @@ def main() -> None:
     arguments = options.parse_args()
     device = resolve_device(arguments.device)
     for part in arguments.parts:
-        {"steps": compare_steps, "quality": compare_quality, "priors": compare_priors}[part](
-            arguments, device
-        )
+        tables = {"steps": compare_steps, "abreast": compare_abreast}
+        tables |= {"quality": compare_quality, "priors": compare_priors}
+        tables[part](arguments, device)
 
 
 if __name__ == "__main__":

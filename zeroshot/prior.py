@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -63,6 +63,17 @@ class Run(ABC):
         """Continue exactly where `state` was taken."""
         for name in self.state:
             setattr(self, name, _restored(state[name], getattr(self, name, None), self.device))
+
+    def join(self, others: Sequence[Run]) -> bool:
+        """Make the next steps by one call with those of other runs of the same prior, where that is possible.
+
+        Each of the runs goes on to be stepped by itself, in this order, once a round. What they make is the same up to
+        rounding. It holds until :meth:`leave`; False, and nothing is changed, where it is not possible.
+        """
+        return False
+
+    def leave(self) -> None:  # noqa: B027
+        """Make the next steps alone."""
 
     def shrink_step(self, factor: float) -> None:  # noqa: B027
         """Multiply the step size (learning rate) by `factor`; schemes without one ignore it."""
@@ -343,6 +354,10 @@ class Prior(ABC):
             Where a setting means nothing in volumes.
         """
         return None
+
+    def runs_abreast(self, problem: Problem) -> int:
+        """How many runs on problems like this one are worth stepping in turn, since they may make steps by one call."""
+        return 1
 
     def within(self, seconds: float) -> Prior:
         """The same prior, prepared for a time budget; those that make no plans return themselves."""

@@ -17,6 +17,9 @@ from zeroshot.problem import Problem
 from zeroshot.registry import prior_class
 from zeroshot.stopping import HeldOut, HeldOutGain, MaxIterations, StoppingRule, WindowedMovingVariance
 
+#: The most runs that make their steps by one call, and the most pixels of theirs: more would not fill a GPU better.
+_MOST_ABREAST, _PIXELS_ABREAST = 8, 2**20
+
 
 @dataclass(frozen=True)
 class DeepImagePrior(DeepImageSettings, Prior):
@@ -91,6 +94,13 @@ class DeepImagePrior(DeepImageSettings, Prior):
             f"{height} × {width} pixels need about {needed / 2**30:.0f} GiB of memory and {free / 2**30:.0f} GiB "
             "are free; use fewer channels, a smaller image, or the prior 'tv'"
         )
+
+    def runs_abreast(self, problem: Problem) -> int:
+        """On a GPU as many as have a million pixels together, and no more than eight."""
+        if problem.y.device.type not in DeepImageRun.joins_on:
+            return 1
+        height, width = problem.reference_shape[-2:]
+        return max(1, min(_MOST_ABREAST, _PIXELS_ABREAST // (height * width)))
 
     def within(self, seconds: float) -> DeepImagePrior:
         return dataclasses.replace(self, budget=seconds)

@@ -6,7 +6,8 @@ import dataclasses
 import math
 import time
 import weakref
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 
@@ -19,6 +20,7 @@ from zeroshot.operators import Mask
 from zeroshot.prior import Run, copied, overwrite, tensors_in
 from zeroshot.priors.untrained.blending import Blend, HoleBlend
 from zeroshot.priors.untrained.guide import affordable, guide_in_time
+from zeroshot.priors.untrained.joint_fit import JointFit, alike
 from zeroshot.priors.untrained.parametrization import Frame, Perturbation, build_network, fixed_input
 from zeroshot.priors.untrained.settings import DeepImageSettings
 from zeroshot.problem import Problem
@@ -69,6 +71,8 @@ class DeepImageRun(Run):
         "left",
         "trusted",
     )
+    #: Kinds of devices on which runs may be fitted by one call. On a CPU it is slower from 128 × 128 pixels on.
+    joins_on: ClassVar[tuple[str, ...]] = ("cuda",)
 
     def __init__(self, prior: DeepImageSettings, problem: Problem, generator: torch.Generator) -> None:
         self.prior = prior
@@ -111,6 +115,7 @@ class DeepImageRun(Run):
         itself = weakref.proxy(self)
         self._fitting = Replayed(lambda: itself._fit(), self.device, drawn_from)
         self._updating = Replayed(self.optimiser.step, self.device)
+        self._joint: JointFit | None = None
         #: The tensors of `kept` that are copies, and those that they are copies of; none while nothing is kept.
         self._kept_tensors: list[torch.Tensor] = []
         self._live: list[torch.Tensor] = []
@@ -204,11 +209,13 @@ class DeepImageRun(Run):
 
     def step(self) -> Estimate:
         began = time.monotonic()
-        iterate, loss = self._fitting()
+        joint = self._joint
+        iterate, loss = self._fitting() if joint is None else joint.of(self)
+        is_recorded = self._fitting.is_recorded if joint is None else joint.is_recorded
         self.iteration += 1
         if not self._fell_back(loss):
             # A recorded update reads the gradients where a recorded fit leaves them.
-            (self._updating if self._fitting.is_recorded else self.optimiser.step)()
+            (self._updating if is_recorded else self.optimiser.step)()
         self._update_average(iterate)
         assert self.average is not None
         image = self._returned(self.average)
@@ -220,14 +227,37 @@ class DeepImageRun(Run):
     def _fit(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The network's image with the perturbed input, and its loss, whose gradients are left with the weights."""
         self.optimiser.zero_grad()
-        z = self.z if self.perturbation is None else self.z + self.perturbation.draw()
-        output = self.frame.crop(self.network(z))
+        output = self.frame.crop(self.network(self.shown_input()))
         loss = self.problem.loss(output)
         loss.backward()
         return output.detach().contiguous(), loss.detach()
 
+    def shown_input(self) -> torch.Tensor:
+        """What the network is shown in a step: z, with noise drawn for this step."""
+        return self.z if self.perturbation is None else self.z + self.perturbation.draw()
+
+    def join(self, others: Sequence[Run]) -> bool:
+        """Have the networks of all called as one."""
+        runs = [self, *(run for run in others if isinstance(run, DeepImageRun))]
+        if self.device.type not in self.joins_on or len(runs) != 1 + len(others) or not alike(runs):
+            return False
+        if not all(run._joint is self._joint for run in runs) or not (
+            self._joint and self._joint.is_of(runs)
+        ):
+            joint = JointFit(runs)
+            for run in runs:
+                run._forget_recordings()
+                run._joint = joint
+        return True
+
+    def leave(self) -> None:
+        """Call the network alone."""
+        if self._joint is not None:
+            self._forget_recordings()
+
     def _forget_recordings(self) -> None:
-        """Record the step anew, since tensors that it works on are replaced."""
+        """Record the step anew and alone, since tensors that it works on are replaced."""
+        self._joint = None
         self._fitting.forget()
         self._updating.forget()
         self._live = []

@@ -233,8 +233,8 @@ def test_a_tile_is_forgotten_before_the_next_begins(image: np.ndarray, prior: st
     runs: list[weakref.ref[Run]] = []
 
     def look(estimate: Estimate, run: Any) -> None:
-        if run._part is not None and all(known() is not run._part.run for known in runs):
-            runs.append(weakref.ref(run._part.run))
+        if run._parts and all(known() is not run._parts[0].loop.run for known in runs):
+            runs.append(weakref.ref(run._parts[0].loop.run))
         assert sum(known() is not None for known in runs) <= 1
 
     job: dict[str, Any] = {"settings": _NETWORK} if prior == "dip" else {}

@@ -13,6 +13,7 @@ from zeroshot.deadline import seconds_left
 from zeroshot.loop import Loop
 from zeroshot.noise import contrasts
 from zeroshot.problem import Problem
+from zeroshot.tiling.rounds import Rounds
 from zeroshot.tiling.tiles import Tiles
 
 #: Copies of a row of tiles that are held at a time.
@@ -20,11 +21,13 @@ _COPIES = 4
 
 
 def band_memory(tiles: Tiles, problem: Problem) -> int | None:
-    """What one tile needs, and a row of them, in bytes; None where the prior does not know."""
+    """What the tiles at hand need, and a row of them, in bytes; None where the prior does not know."""
     grid = tiles.grid(problem)
     needed = tiles.prior.memory(problem.crop(grid.windows[0]))
     count, channels, _, width = problem.reference_shape
-    return None if needed is None else needed + _COPIES * 4 * count * channels * width * grid.rows.length
+    if needed is None:
+        return None
+    return tiles.abreast * needed + _COPIES * 4 * count * channels * width * grid.rows.length
 
 
 def without_whole(problem: Problem) -> Problem:
@@ -59,13 +62,17 @@ def bands(
     count, channels, height, width = problem.reference_shape
     columns, (tall, wide) = len(grid.columns.starts), (grid.rows.length, grid.columns.length)
     buffer = torch.zeros(count, channels, tall, width)
+    rounds = Rounds()
     for row, top in enumerate(grid.rows.starts):
-        for column, left in enumerate(grid.columns.starts):
-            index = row * columns + column
-            part = problem.crop(grid.windows[index]).to(device)
-            image = _restored(tiles, part, seed + index, len(grid) - index).float().cpu()
-            buffer[..., left : left + wide] += grid.weight(index) * image
-            done(index + 1, len(grid))
+        for first in range(0, columns, tiles.abreast):
+            indices = [row * columns + column for column in range(first, min(columns, first + tiles.abreast))]
+            parts = [problem.crop(grid.windows[index]).to(device) for index in indices]
+            seeds = [seed + index for index in indices]
+            images = _restored(tiles, parts, seeds, len(grid) - indices[0], rounds)
+            for index, image in zip(indices, images, strict=True):
+                left = grid.windows[index].left
+                buffer[..., left : left + wide] += grid.weight(index) * image.float().cpu()
+                done(index + 1, len(grid))
         end = grid.rows.starts[row + 1] if row + 1 < len(grid.rows.starts) else height
         yield buffer[..., : end - top, :].clone()
         buffer = torch.cat(
@@ -73,19 +80,26 @@ def bands(
         )
 
 
-def _restored(tiles: Tiles, part: Problem, seed: int, to_come: int) -> torch.Tensor:
-    """One tile, in its share of the time that is left; without time or measurements its first estimate."""
+def _restored(
+    tiles: Tiles, parts: list[Problem], seeds: list[int], to_come: int, rounds: Rounds
+) -> list[torch.Tensor]:
+    """Tiles, in their share of the time that is left; without time or measurements their first estimates."""
     left = seconds_left()
-    measured = part.measured is None or float(part.measured.amax(dim=1).sum()) >= 2
-    if left <= 0 or not measured:
-        return part.initial().expand(part.reference_shape)
-    share = None if left == math.inf else left / to_come
-    prior = tiles.prior if share is None else tiles.prior.within(share)
-    loop = Loop(
-        part,
-        prior,
-        copy.deepcopy(tiles.stopping),
-        generator=torch.Generator().manual_seed(seed),
-        seconds=share,
-    )
-    return loop.complete().result()
+    share = None if left == math.inf else left * len(parts) / to_come
+    prior = tiles.prior if not share else tiles.prior.within(share)
+    loops = {
+        place: Loop(
+            part,
+            prior,
+            copy.deepcopy(tiles.stopping),
+            generator=torch.Generator().manual_seed(seeds[place]),
+            seconds=share,
+        )
+        for place, part in enumerate(parts)
+        if left > 0 and (part.measured is None or float(part.measured.amax(dim=1).sum()) >= 2)
+    }
+    rounds.complete(list(loops.values()))
+    return [
+        loops[place].result() if place in loops else part.initial().expand(part.reference_shape)
+        for place, part in enumerate(parts)
+    ]

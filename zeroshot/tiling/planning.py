@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -79,7 +79,7 @@ class Tiling:
         if self.tile == "auto":
             applied = self._tiled_where_needed(applied, problem, stopping, device)
         elif self.tile is not None and self.tile < max(problem.reference_shape[-2:]):
-            applied = self._tiled(applied, problem, self.tile, stopping)
+            applied = self._tiled(applied, problem, self.tile, stopping, device)
         _require_memory(applied, problem, device)
         return applied
 
@@ -91,7 +91,7 @@ class Tiling:
             return prior
         fitting = []
         for tile in _TILES:
-            tiled = self._tiled(prior, problem, tile, stopping)
+            tiled = self._tiled(prior, problem, tile, stopping, device)
             # Where it cannot be done in tiles, the prior may still find the memory for the whole.
             if tile < max(problem.reference_shape[-2:]) and tiled.supports(problem) is None:
                 fitting.append(tiled)
@@ -106,7 +106,7 @@ class Tiling:
         sizes = _TILES if self.tile == "auto" else (self.tile or max(_TILES),)
         allowed, needed = allowed_memory(device), 0
         for tile in sizes:
-            tiled = self._tiled(prior, problem, tile, stopping)
+            tiled = self._tiled(prior, problem, tile, stopping, device)
             needed = 0 if tiled.supports(problem) is not None else band_memory(tiled, problem) or 0
             if needed <= allowed:
                 return tiled
@@ -115,14 +115,30 @@ class Tiling:
             f"{allowed / 2**30:.3g} GiB are allowed; take another prior"
         )
 
-    def _tiled(self, prior: Prior, problem: Problem, tile: int, stopping: StoppingRule | None) -> Tiles:
+    def _tiled(
+        self, prior: Prior, problem: Problem, tile: int, stopping: StoppingRule | None, device: torch.device
+    ) -> Tiles:
         overlap = self.overlap
         if overlap == "auto":
             laid_out = problem.unrolled(0)
             cut = laid_out.reason_against_cropping() is None
             locality = laid_out.operator.locality() if cut else Locality()
             overlap = max(min(_OVERLAP, tile // 4), 2 * locality.reach + 2 * LEAST_BLENDED)
-        return Tiles(prior, tile, overlap, stopping)
+        tiled = Tiles(prior, tile, overlap, stopping)
+        return replace(tiled, abreast=_abreast(tiled, problem, device))
+
+
+def _abreast(tiled: Tiles, problem: Problem, device: torch.device) -> int:
+    """How many tiles are restored at a time: as many as are worth it, and as there is memory for."""
+    laid_out = tiled.laid_out(problem)
+    if laid_out.reason_against_cropping() is not None:
+        return 1
+    try:
+        part = laid_out.crop(tiled.grid(laid_out).windows[0])
+    except ValueError:
+        return 1
+    most, needed = tiled.prior.runs_abreast(part), tiled.prior.memory(part)
+    return most if not needed else max(1, min(most, allowed_memory(device) // needed))
 
 
 def _require_memory(prior: Prior, problem: Problem, device: torch.device) -> None:

@@ -15,6 +15,7 @@ from zeroshot.polling import StepWatch, polling
 from zeroshot.prior import Prior, Run
 from zeroshot.problem import Problem
 from zeroshot.stopping import StoppingRule
+from zeroshot.tiling.rounds import Rounds
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Samples(Prior):
     The runs take steps in turn, and the rule looks at their mean. An iteration is one of every run. The first
     run is the one that the prior makes without samples.
 
-    The networks of Deep Image Prior are not put into one grouped call, which is slower at the fine scales, where
-    the time goes (see ``benchmarks/dip.md``).
+    Where the steps of several runs by one call are faster, which is tried, they are made so; on a CPU they are not
+    (see ``benchmarks/dip.md``).
 
     Under a deadline only as many runs are begun as a third of the time suffices for, and those that do not come to
     a first step are left out: the mean is that of the others, and the remark says how many they are.
@@ -110,6 +111,7 @@ class SamplesRun(Run):
         self._runs = self._begun()
         self._estimates: list[Estimate] = []
         self._watch = StepWatch()
+        self._rounds = Rounds()
         #: The deviation that belongs to the best mean so far, where the rule keeps one.
         self._deviation: torch.Tensor | None = None
 
@@ -160,7 +162,8 @@ class SamplesRun(Run):
 
     def _make_further_steps(self) -> None:
         try:
-            with self._watch.step() as may_break_off:
+            going_on = [run for run in self._runs if not run.finished]
+            with self._watch.step() as may_break_off, self._rounds.round(going_on):
                 for index, run in enumerate(self._runs):
                     if run.finished:
                         continue
@@ -208,7 +211,7 @@ class SamplesRun(Run):
     def findings(self) -> dict[str, Any]:
         """How many samples there are, and what each run found."""
         found = [finding for run in self._runs if (finding := run.findings())]
-        return {"samples": len(self._runs)} | ({"runs": found} if found else {})
+        return {"samples": len(self._runs), **self._rounds.findings()} | ({"runs": found} if found else {})
 
     def remark(self) -> str:
         """How many samples there are where they are fewer than asked for, and the remarks of all runs."""

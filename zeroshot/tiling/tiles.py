@@ -21,6 +21,7 @@ from zeroshot.problem import Problem
 from zeroshot.provenance import described
 from zeroshot.stopping import StoppingRule
 from zeroshot.tiling.grid import Grid
+from zeroshot.tiling.rounds import Rounds
 
 #: The smallest tile, in pixels: less is too little for a network to learn an image from.
 LEAST_TILE = 32
@@ -50,6 +51,9 @@ class Tiles(Prior):
         The rule of every tile; by default the prior's own.
     seconds : float, optional
         The time for all tiles: each is given its share of what is left.
+    abreast : int
+        How many tiles are restored at a time, in turn or by one call: what
+        :meth:`zeroshot.prior.Prior.runs_abreast` suggests and the memory allows.
     """
 
     name: ClassVar[str] = "tiles"
@@ -60,9 +64,11 @@ class Tiles(Prior):
     overlap: int = 64
     stopping: StoppingRule | None = None
     seconds: float | None = None
+    abreast: int = 1
 
     def __post_init__(self) -> None:
         require_whole(self, "tile", least=LEAST_TILE)
+        require_whole(self, "abreast")
         require_whole(self, "overlap", least=0)
         require_positive(self, "seconds", none="allowed")
 
@@ -111,14 +117,14 @@ class Tiles(Prior):
         return None
 
     def memory(self, problem: Problem) -> int | None:
-        """What one tile needs, and the copies of the whole image."""
+        """What the tiles at hand need, and the copies of the whole image."""
         problem = self.laid_out(problem)
         grid = self.grid(problem)
         needed = self.prior.memory(problem.crop(grid.windows[0]))
-        return None if needed is None else needed + _COPIES * 4 * _values(problem)
+        return None if needed is None else self.abreast * needed + _COPIES * 4 * _values(problem)
 
     def start(self, problem: Problem, generator: torch.Generator) -> TilesRun:
-        """Begin with the first tile."""
+        """Begin with the first tiles."""
         return TilesRun(self, problem, generator)
 
 
@@ -141,11 +147,22 @@ def _measured_tiles(problem: Problem, grid: Grid) -> list[int]:
     return [index for index in range(len(grid)) if pixels(index) >= 2]
 
 
+@dataclass
+class _Part:
+    """A tile at hand: which it is, its run, its share of the time and when that ends, and its weights."""
+
+    index: int
+    loop: Loop
+    share: float | None
+    deadline: float
+    weight: torch.Tensor
+
+
 class TilesRun(Run):
     """The tiles one after the other; the estimate is the whole image, tiles to come at their first estimate.
 
-    A step is one step of the tile at hand, and iterations are counted over all tiles. Where the time is up the tile
-    at hand is taken as it is, and those to come keep their first estimate.
+    A step is one step of every tile at hand, and iterations are counted over all tiles. Where the time is up the tiles
+    at hand are taken as they are, and those to come keep their first estimate.
     """
 
     minds_time = True
@@ -159,14 +176,12 @@ class TilesRun(Run):
         self._windows = self._grid.windows
         self._waiting = _measured_tiles(problem, self._grid)
         self._seed = int(torch.randint(2**62, (1,), generator=generator))
-        self._weight = torch.empty(0)
         self._first = problem.initial().expand(problem.reference_shape)
         self._blended = self._first.clone()
         self._shown = self._first.clone()
         self._done: list[dict[str, Any]] = []
-        self._part: Loop | None = None
-        self._share: float | None = None
-        self._deadline = 0.0
+        self._parts: list[_Part] = []
+        self._rounds = Rounds()
         self._began = time.monotonic()
 
     @property
@@ -175,84 +190,104 @@ class TilesRun(Run):
         return len(self._done) == len(self._waiting)
 
     def step(self) -> Estimate:
-        """Make one step of the tile at hand."""
-        if self.finished:
+        """Make one step of the tiles at hand."""
+        while self._waiting[self._begun :] and len(self._parts) < self._tiles.abreast and seconds_left() > 0:
+            self._parts.append(self._begin(self._waiting[self._begun], self._share_of_time()))
+        parts = self._parts
+        if not parts:
             return Estimate(self._framed(self._shown), 0.0, self._iterations_done())
-        if self._part is None:
-            if seconds_left() <= 0:
-                return Estimate(self._framed(self._shown), 0.0, self._iterations_done())
-            self._begin(self._share_of_time())
-        part = self._part
-        assert part is not None
-        if not part.reason:
-            part.step()
-        if not part.reason and self._share is not None and self._elapsed() >= self._deadline:
-            part.end(f"used up its share of the time, {self._share:.3g} s")
-        iteration = self._iterations_done() + part.iteration
-        if part.cut_short and not part.iteration:
-            self._part = None
-        elif part.reason:
-            self._finish(part)
-        else:
-            self._show(part.image)
-        return Estimate(self._framed(self._shown), part.loss, iteration)
+        with self._rounds.round([part.loop.run for part in parts]):
+            for part in parts:
+                self._step_of(part)
+        loss = sum(part.loop.loss for part in parts) / len(parts)
+        iteration = self._iterations_done() + sum(part.loop.iteration for part in parts)
+        self._parts = [part for part in parts if not part.loop.reason]
+        for part in parts:
+            # One whose time was up before its first step has nothing to show.
+            if part.loop.reason and (part.loop.iteration or not part.loop.cut_short):
+                self._finish(part)
+        self._show()
+        return Estimate(self._framed(self._shown), loss, iteration)
+
+    def _step_of(self, part: _Part) -> None:
+        if not part.loop.reason:
+            part.loop.step()
+        if not part.loop.reason and part.share is not None and self._elapsed() >= part.deadline:
+            part.loop.end(f"used up its share of the time, {part.share:.3g} s")
 
     def _framed(self, image: torch.Tensor) -> torch.Tensor:
         """The part of an image that was asked for."""
         return image if self._frame is None else self._frame.of(image)
 
-    # --- the tile at hand ---
+    # --- the tiles at hand ---
 
-    def _begin(self, share: float | None) -> None:
-        """Start the next tile, with its share of the time in seconds."""
-        index = self._waiting[len(self._done)]
+    @property
+    def _begun(self) -> int:
+        """How many tiles are done or at hand."""
+        return len(self._done) + len(self._parts)
+
+    def _begin(self, index: int, share: float | None) -> _Part:
+        """Start a tile, with its share of the time in seconds."""
         prior = self._tiles.prior if share is None else self._tiles.prior.within(share)
         problem = self._problem.crop(self._windows[index])
         # Each tile draws its own: measured beside equal ones, errors in the overlap cancel a little better.
         generator = torch.Generator().manual_seed(self._seed + index)
-        self._share, self._deadline = share, self._elapsed() + (share or 0.0)
-        self._weight = self._grid.weight(index).to(self.device)
+        deadline = self._elapsed() + (share or 0.0)
         rule = copy.deepcopy(self._tiles.stopping)
         # The first step of a tile may take longer than its share, as long as there is any time.
         left = seconds_left()
-        self._part = Loop(
-            problem, prior, rule, generator=generator, seconds=left if left < math.inf else None
-        )
+        loop = Loop(problem, prior, rule, generator=generator, seconds=left if left < math.inf else None)
+        return _Part(index, loop, share, deadline, self._weight_of(index))
 
     def _share_of_time(self) -> float | None:
+        """What a tile that is begun now may take, those that are at hand beside it taking turns with it."""
         left = seconds_left()
         if self._tiles.seconds is not None:
             left = min(left, self._tiles.seconds - self._elapsed())
-        return None if left == math.inf else max(left, 1e-3) / (len(self._waiting) - len(self._done))
+        if left == math.inf:
+            return None
+        to_come = len(self._waiting) - self._begun
+        return max(left, 1e-3) * min(1.0, self._tiles.abreast / to_come)
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
 
-    def _show(self, image: torch.Tensor) -> None:
-        """Put the tile at hand where it belongs; all else is shown already."""
-        window = self._windows[self._waiting[len(self._done)]]
-        # Changes of the first estimate are blended: where every tile leaves a pixel as it was, it stays so.
-        change = image - window.of(self._first)
-        window.of(self._shown).copy_(window.of(self._blended) + self._weight * change)
+    def _weight_of(self, index: int) -> torch.Tensor:
+        return self._grid.weight(index).to(self.device)
 
-    def _finish(self, part: Loop) -> None:
+    def _change(self, index: int, weight: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+        """What a tile changes of the first estimate: where every tile leaves a pixel as it was, it stays so."""
+        return weight * (image - self._windows[index].of(self._first))
+
+    def _show(self) -> None:
+        """Put the tiles at hand where they belong; all else is shown already."""
+        for part in self._parts:
+            window = self._windows[part.index]
+            window.of(self._shown).copy_(window.of(self._blended))
+        for part in self._parts:
+            change = self._change(part.index, part.weight, part.loop.image)
+            self._windows[part.index].of(self._shown).add_(change)
+
+    def _finish(self, part: _Part) -> None:
+        loop = part.loop
         record = {
-            "image": part.result(),
-            "iterations": part.iteration,
-            "stopped_by": part.reason,
-            "remark": part.run.remark(),
-            "findings": described(part.run.findings()),
-            "maps": {name: image.clone() for name, image in part.run.maps().items()},
+            "index": part.index,
+            "image": loop.result(),
+            "iterations": loop.iteration,
+            "stopped_by": loop.reason,
+            "remark": loop.run.remark(),
+            "findings": described(loop.run.findings()),
+            "maps": {name: image.clone() for name, image in loop.run.maps().items()},
         }
         self._add(record)
 
     def _add(self, record: dict[str, Any]) -> None:
         """Take a tile over into what is done."""
-        self._show(record["image"])
-        window = self._windows[self._waiting[len(self._done)]]
-        window.of(self._blended).copy_(window.of(self._shown))
+        index = record["index"]
+        window = self._windows[index]
+        window.of(self._blended).add_(self._change(index, self._weight_of(index), record["image"]))
+        window.of(self._shown).copy_(window.of(self._blended))
         self._done.append(record)
-        self._part = None
 
     def _iterations_done(self) -> int:
         return sum(record["iterations"] for record in self._done)
@@ -264,9 +299,11 @@ class TilesRun(Run):
         return f"tile {min(len(self._done) + 1, len(self._waiting))}/{len(self._waiting)}"
 
     def share_done(self) -> float:
-        """The tiles that are done, and the part of the one at hand that its rule tells of."""
-        most = None if self._part is None else self._part.rule.most_iterations
-        begun = 0.0 if self._part is None or most is None else min(1.0, self._part.iteration / most)
+        """The tiles that are done, and the part of those at hand that their rules tell of."""
+        begun = sum(
+            0.0 if (most := part.loop.rule.most_iterations) is None else min(1.0, part.loop.iteration / most)
+            for part in self._parts
+        )
         return (len(self._done) + begun) / len(self._waiting)
 
     def remark(self) -> str:
@@ -286,19 +323,18 @@ class TilesRun(Run):
     def findings(self) -> dict[str, Any]:
         """Of every tile: where it lies, its iterations, why it stopped, and what its run found."""
         rows = []
-        for index, record in zip(self._waiting, self._done, strict=False):
-            window = self._windows[index]
+        for record in sorted(self._done, key=lambda record: record["index"]):
+            window = self._windows[record["index"]]
             row = {"top": window.top, "left": window.left}
             rows.append(row | {name: record[name] for name in ("iterations", "stopped_by", "findings")})
         size = [self._grid.rows.length, self._grid.columns.length]
-        return {"tile": size, "overlap": self._grid.overlap, "tiles": rows}
+        return {"tile": size, "overlap": self._grid.overlap, "tiles": rows, **self._rounds.findings()}
 
     def maps(self) -> dict[str, torch.Tensor]:
         """The maps of the tiles, blended as the image is, 0 where no tile is done."""
         blended: dict[str, torch.Tensor] = {}
-        for index, record in zip(self._waiting, self._done, strict=False):
-            window = self._windows[index]
-            weight = self._grid.weight(index).to(self.device)
+        for record in self._done:
+            window, weight = self._windows[record["index"]], self._weight_of(record["index"])
             for name, image in record["maps"].items():
                 if tuple(image.shape[-2:]) != (window.height, window.width):
                     continue
@@ -309,39 +345,43 @@ class TilesRun(Run):
         return {name: self._framed(image) for name, image in blended.items()}
 
     def shrink_step(self, factor: float) -> None:
-        """Passed on to the tile at hand."""
-        if self._part is not None:
-            self._part.run.shrink_step(factor)
+        """Passed on to the tiles at hand."""
+        for part in self._parts:
+            part.loop.run.shrink_step(factor)
 
     def state_dict(self) -> dict[str, Any]:
-        """The tiles that are done, which never change again, and the state of the one at hand."""
-        part = None if self._part is None else self._part.state_dict()
+        """The tiles that are done, which never change again, and the states of those at hand."""
         return {
             "done": list(self._done),
-            "part": part,
-            "share": self._share,
+            "parts": [
+                {
+                    "index": part.index,
+                    "loop": part.loop.state_dict(),
+                    "share": part.share,
+                    "deadline": part.deadline,
+                }
+                for part in self._parts
+            ],
             "seed": self._seed,
             "elapsed": self._elapsed(),
-            "deadline": self._deadline,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue exactly where `state` was taken."""
         self._seed = state["seed"]
         self._began = time.monotonic() - state["elapsed"]
-        self._done, self._part = [], None
+        self._done, self._parts = [], []
         self._blended.copy_(self._first)
         self._shown.copy_(self._first)
         for record in state["done"]:
-            self._weight = self._grid.weight(self._waiting[len(self._done)]).to(self.device)
             maps = {name: image.to(self.device) for name, image in record["maps"].items()}
             self._add({**record, "image": record["image"].to(self.device), "maps": maps})
-        if state["part"] is not None:
-            self._begin(state["share"])
-            assert self._part is not None
-            self._part.load_state_dict(state["part"])
-            self._show(self._part.image)
-        self._share, self._deadline = state["share"], state["deadline"]
+        for saved in state["parts"]:
+            part = self._begin(saved["index"], saved["share"])
+            part.loop.load_state_dict(saved["loop"])
+            part.deadline = saved["deadline"]
+            self._parts.append(part)
+        self._show()
 
 
 def _counted(reasons: list[str]) -> list[str]:

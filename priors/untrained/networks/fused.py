@@ -45,8 +45,14 @@ def _dense(x: torch.Tensor) -> torch.Tensor:
     return x.contiguous(memory_format=_CHANNELS_LAST)
 
 
-def concatenate(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """torch.cat along the channels; channels-last images get derivatives that are dense in memory."""
+def concatenate(first: torch.Tensor, second: torch.Tensor, abreast: int = 1) -> torch.Tensor:
+    """torch.cat along the channels, of each of the networks that lie `abreast`.
+
+    Channels-last images get derivatives that are dense in memory.
+    """
+    if abreast > 1:
+        parts = [x.permute(0, 2, 3, 1).unflatten(-1, (abreast, -1)) for x in (first, second)]
+        return torch.cat(parts, dim=-1).flatten(-2).permute(0, 3, 1, 2)
     if first.device.type == "cpu" and second.is_contiguous(memory_format=_CHANNELS_LAST):
         result: torch.Tensor = _Concatenate.apply(first, second)
         return result

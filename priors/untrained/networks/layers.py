@@ -13,7 +13,12 @@ from zeroshot.priors.untrained.settings import Downsampling, Padding, Upsampling
 
 
 def convolve(
-    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, padding: Padding, stride: int = 1
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    padding: Padding,
+    stride: int = 1,
+    groups: int = 1,
 ) -> torch.Tensor:
     """A convolution that keeps the size (up to its stride), in the precision of `x`."""
     margin = weight.shape[-1] // 2
@@ -23,7 +28,7 @@ def convolve(
         x = F.pad(x, (margin,) * 4, mode=mode)
         margin = 0
     bias = None if bias is None else bias.to(x.dtype)
-    return F.conv2d(x, weight.to(x.dtype), bias, stride, margin)
+    return F.conv2d(x, weight.to(x.dtype), bias, stride, margin, groups=groups)
 
 
 class Convolution(nn.Module):
@@ -47,11 +52,12 @@ class Convolution(nn.Module):
             raise ValueError(f"kernel_size must be odd, got {kernel_size}")
         self.stride = stride
         self.padding = padding
+        self.abreast = 1
         self.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return convolve(x, self.weight, self.bias, self.padding, self.stride)
+        return convolve(x, self.weight, self.bias, self.padding, self.stride, self.abreast)
 
     def initialise(self, generator: torch.Generator) -> None:
         """PyTorch's own initialisation, which the published networks use, drawn from `generator`."""

@@ -45,6 +45,7 @@ class Level(nn.Module):
     ) -> None:
         super().__init__()
         self.out_channels = up
+        self.abreast = 1
         self.skip = block(in_channels, skip, 1, padding=padding) if skip else None
         self.down = nn.Sequential(
             block(in_channels, down, kernel_down, padding=padding, downsampling=downsampling),
@@ -66,7 +67,9 @@ class Level(nn.Module):
             out = self.up[1:](self._first_of_up(across, deep))
         else:
             merged = self.enlarge(deep)
-            out = self.up(self.normalise(merged if across is None else concatenate(across, merged)))
+            out = self.up(
+                self.normalise(merged if across is None else concatenate(across, merged, self.abreast))
+            )
         return out if self.pointwise is None else self.pointwise(out)
 
     def _can_fuse(self, deep: torch.Tensor) -> bool:
@@ -74,6 +77,7 @@ class Level(nn.Module):
         first: Any = self.up[0]
         return (
             deep.device.type == "cpu"
+            and self.abreast == 1
             and self.enlarge.mode == "bilinear"
             and first.padding != "zeros"
             and first.weight.shape[-1] == 3

@@ -54,6 +54,7 @@ class UNet(Network):
         self.shrink = Shrink("max")
         self.enlarge = Enlarge(upsampling)
         self.head = Convolution(channels[0], out_channels, 1, padding=padding)
+        self.abreast = 1
         self.size_multiple = 2 ** (len(channels) - 1)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
@@ -63,5 +64,5 @@ class UNet(Network):
             x = stage(x if index == 0 else self.shrink(x))
             across.append(x)
         for scale in reversed(range(len(self.up))):
-            x = self.up[scale](concatenate(across[scale], self.enlarge(x)))
+            x = self.up[scale](concatenate(across[scale], self.enlarge(x), self.abreast))
         return squash(self.head(x))
