@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.fft import dctn
 
 from zeroshot.colour import LUMA_WEIGHTS
 from zeroshot.compression.coefficients import JpegCoefficients
@@ -71,6 +70,9 @@ def block_transform(plane: np.ndarray) -> np.ndarray:
     """The orthonormal DCT of the 8 × 8 blocks of a plane: (rows of blocks, columns of blocks, 8, 8)."""
     height, width = plane.shape
     blocks = plane.reshape(height // 8, 8, width // 8, 8).transpose(0, 2, 1, 3)
+    # Loaded where it is needed: it takes a good part of a second.
+    from scipy.fft import dctn
+
     return dctn(blocks, axes=(2, 3), norm="ortho")
 
 

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy.ndimage import median_filter
 
 from zeroshot.colour import full_range_luma
 from zeroshot.inspection.finding import Finding
@@ -108,6 +107,9 @@ def _peaks(plane: np.ndarray) -> list[tuple[float, float]]:
     second = np.abs(2 * plane[:, 1:-1] - plane[:, :-2] - plane[:, 2:])
     # Each row counts as much as any other, whatever its texture.
     profile = (second / (second.mean(axis=1, keepdims=True) + 1 / 255)).mean(axis=0)
+    # Loaded where it is needed: it takes a good part of a second.
+    from scipy.ndimage import median_filter
+
     profile = profile / np.maximum(median_filter(profile, 9, mode="nearest"), 1e-9)
     # A single edge of the picture must not count for a period.
     profile = np.clip(profile, 0.3, 3) - 1

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from zeroshot.colour import full_range_luma
 from zeroshot.kernels.edge_widths import DirectionalWidths, directional_widths
@@ -250,6 +249,9 @@ def _extended(plane: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     holes = known.numpy() == 0
     if not holes.any() or holes.all():
         return plane
+    # Loaded where it is needed: it takes a good part of a second.
+    from scipy import ndimage
+
     rows, columns = ndimage.distance_transform_edt(holes, return_distances=False, return_indices=True)
     return plane[torch.from_numpy(rows).long(), torch.from_numpy(columns).long()]
 

@@ -18,8 +18,6 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
-from scipy.special import polygamma, psi
 
 from zeroshot.colour import LUMA_WEIGHTS, full_range_luma
 from zeroshot.kernels.estimate import KernelEstimate
@@ -231,6 +229,9 @@ class _Fit:
         exponent, gains = law[0], law[1:]
         predicted = self.waves.model(exponent, gains, log_transfer) + self.noise
         # The mean and the variance of the logarithm of a mean of exponentially distributed numbers.
+        # Loaded where it is needed: it takes a good part of a second.
+        from scipy.special import polygamma, psi
+
         mean, variance = psi(self.windows) - math.log(self.windows), float(polygamma(1, self.windows))
         off = (self.measured + 1e-15).log() - predicted.log() - mean
         scatter = torch.log1p(off.square() / (DEGREES_OF_FREEDOM * variance))
@@ -263,6 +264,9 @@ def _minimum(loss: Callable[[torch.Tensor], torch.Tensor], begin: list[float]) -
         value.backward()
         assert parameters.grad is not None
         return value.item(), parameters.grad.numpy()
+
+    # Loaded where it is needed: it takes a good part of a second.
+    from scipy.optimize import minimize
 
     found = minimize(with_gradient, begin, jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
     return found.x, float(found.fun)

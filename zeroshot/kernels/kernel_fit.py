@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy import ndimage
-from scipy.fft import next_fast_len
 
 from zeroshot.kernels.periodic import differences
 
@@ -97,6 +95,9 @@ def fitted_kernel(
     lags[reach, reach] += ridge + 4 * smoothness
     for down, right in ((0, 1), (1, 0), (0, -1), (-1, 0)):
         lags[reach + down, reach + right] -= smoothness
+    # Loaded where it is needed: it takes a good part of a second.
+    from scipy.fft import next_fast_len
+
     length = next_fast_len(3 * side, real=True)
     room = torch.nn.functional.pad(lags, (0, length - 2 * side + 1) * 2)
     transfer = torch.fft.rfft2(room.roll((-reach, -reach), (0, 1)))
@@ -137,6 +138,9 @@ def pruned(kernel: torch.Tensor, least: float, smallest_part: float) -> torch.Te
         return impulse(len(kernel))
     kernel = torch.where(kernel < least * kernel.max(), 0.0, kernel)
     kernel = kernel / kernel.sum()
+    # Loaded where it is needed: it takes a good part of a second.
+    from scipy import ndimage
+
     labels, count = ndimage.label(kernel.numpy() > 0, structure=np.ones((3, 3)))
     shares = [float(kernel.numpy()[labels == label].sum()) for label in range(1, count + 1)]
     for label, share in enumerate(shares, 1):

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.fft import next_fast_len
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +30,9 @@ class Canvas:
     @classmethod
     def around(cls, blurred: torch.Tensor, measured: torch.Tensor, margin: int) -> Canvas:
         """The canvas of a blurred image (h, w) with `margin` more pixels at every side, and a few for fast sizes."""
+        # Loaded where it is needed: it takes a good part of a second.
+        from scipy.fft import next_fast_len
+
         size = [next_fast_len(length + 2 * margin, real=True) for length in blurred.shape]
         image = blurred
         for axis, length in enumerate(size):

@@ -23,7 +23,6 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from zeroshot.noise.estimate import QUANTISATION
 
@@ -87,6 +86,9 @@ class PowerLaw:
         values = plane.double().numpy()
         self._window = hann(self.shape)
         if known is not None and not bool(known.all()):
+            # Loaded where it is needed: it takes a good part of a second.
+            from scipy import ndimage
+
             near = ndimage.distance_transform_edt(known.numpy() > 0) / _CLOSING
             self._window *= 0.5 - 0.5 * np.cos(np.pi * np.minimum(near, 1))
         power = windowed_power(values, self._window)

@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy.linalg import solveh_banded
 from torch.nn import functional
 
 from zeroshot.sliding import window_means
@@ -285,4 +284,7 @@ def _white_series(step: torch.Tensor, variance: torch.Tensor, power: float) -> t
     right[:-1] -= pull
     right[1:] += pull
     bands = np.stack([np.concatenate([[0.0], -trust]), diagonal])
+    # Loaded where it is needed: it takes a good part of a second.
+    from scipy.linalg import solveh_banded
+
     return torch.from_numpy(solveh_banded(bands, right)).to(step)
