@@ -121,6 +121,10 @@ class InversionRun(LatentRun):
             self.network = copy.deepcopy(self.network)
         beside = statistics_file(prior.weights)
         self._space = LatentSpace(self.network, beside=beside, label=prior.label, truncation=prior.truncation)
+        self._label: torch.Tensor | None = None
+        if self.network.label_dim:
+            chosen = torch.tensor([prior.label], device=self.device)
+            self._label = torch.nn.functional.one_hot(chosen, self.network.label_dim).float()
         uses_z = prior.space == "z" or self.network.w_dim is None
         self._through_mapping = uses_z and self.network.w_dim is not None
         length = self.network.z_dim if uses_z else self._space.length
@@ -165,20 +169,19 @@ class InversionRun(LatentRun):
         """The latent that the synthesis takes."""
         if not self._through_mapping:
             return self._space.latents(latent)
-        label = None
-        if self.network.label_dim:
-            chosen = torch.tensor([self._prior.label], device=self.device)
-            label = torch.nn.functional.one_hot(chosen, self.network.label_dim).float()
-        return self.network.mapping(latent[:, 0], label, self._prior.truncation)
+        return self.network.mapping(latent[:, 0], self._label, self._prior.truncation)
 
     def image(self) -> torch.Tensor:
         """G of the latent."""
-        with torch.no_grad():
-            self._shown = {name: tensor.clone() for name, tensor in self.tensors.items()}
         noise: Any = self._prior.noise
         if noise == "optimised":
             noise = [self.tensors[f"noise{index}"] for index in range(len(self.network.noise_shapes))]
         return self.network.synthesis(self.latents(self.tensors["latent"]), noise)
+
+    @torch.no_grad()
+    def before_fit(self) -> None:
+        """Keep the latent and the noise."""
+        self._shown = {name: tensor.clone() for name, tensor in self.tensors.items()}
 
     def objective(self, image: torch.Tensor) -> torch.Tensor:
         """The data term, and how far the latent is from the middle."""
@@ -207,6 +210,7 @@ class InversionRun(LatentRun):
     def _optimise_latent(self) -> None:
         self.tensors.requires_grad_()
         self.optimiser = Adam(self.tensors.values(), lr=self._prior.learning_rate)
+        self._fitting.forget()
 
     def _optimise_weights(self) -> None:
         self.tensors.requires_grad_(False)
@@ -216,6 +220,7 @@ class InversionRun(LatentRun):
             if not name.startswith("mapping_network.")
         }
         self.optimiser = Adam(self._weights.values(), lr=self._prior.tuning_learning_rate)
+        self._fitting.forget()
         # The pivot is the latent that was shown, not the last one.
         with torch.no_grad():
             for name, tensor in self._best.items():

@@ -186,15 +186,21 @@ class PulseRun(LatentRun):
             losses = losses + prior.absolute * 10 * torch.stack(distances).clamp(min=prior.epsilon)
         if prior.geocross:
             losses = losses + prior.geocross * geodesic_cross(self._statistics.to_w(self.tensors["latent"]))
-        self._remember(image.detach(), losses.detach(), errors.detach())
+        self._seen = image.detach(), losses.detach(), errors.detach()
         return losses.sum()
 
+    def after_fit(self) -> None:
+        """Keep the best image of all samples so far."""
+        self._remember(*self._seen)
+
     def _remember(self, images: torch.Tensor, losses: torch.Tensor, errors: torch.Tensor) -> None:
-        self._images, self._errors = images.clamp(0, 1), errors.tolist()
-        index = int(losses.argmin())
-        if losses[index].item() < self.best_loss:
-            self.best_loss = losses[index].item()
-            self.best, self.best_error = self._images[index : index + 1].clone(), errors[index].item()
+        self._images = images.clamp(0, 1)
+        of_samples, self._errors = torch.stack([losses, errors]).tolist()
+        smallest = min(of_samples)
+        if smallest < self.best_loss:
+            index = of_samples.index(smallest)
+            self.best_loss, self.best_error = smallest, self._errors[index]
+            self.best = self._images[index : index + 1].clone()
             self.best_arrays = {
                 name: array[index : index + 1].clone() for name, array in self._latents().items()
             }

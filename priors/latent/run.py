@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
 from abc import abstractmethod
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from zeroshot.colour import LUMA_WEIGHTS
+from zeroshot.cuda_graphs import Replayed
 from zeroshot.estimate import Estimate
 from zeroshot.generators import Generator
 from zeroshot.prior import Run
@@ -75,6 +77,9 @@ class LatentRun(Run):
         self.best_objective = float("inf")
         self.completed_image: torch.Tensor | None = None
         self.remainder: SmoothRemainder | None = None
+        self._luma = torch.tensor(LUMA_WEIGHTS["bt601"], device=self.device).view(1, 3, 1, 1)
+        itself = weakref.proxy(self)
+        self._fitting = Replayed(lambda: itself._fit(), self.device)
         if completed is not None and reason_against_remainder(completed) is None:
             self.remainder = SmoothRemainder(completed, detail)
 
@@ -94,6 +99,12 @@ class LatentRun(Run):
         name, iterations = self.schedule
         return learning_rate_factor(name, min(iteration, iterations - 1), iterations)
 
+    def before_fit(self) -> None:
+        """Keep what the next image is made of, where that is wanted."""
+
+    def after_fit(self) -> None:
+        """Look at what the objective has left behind, before the tensors are changed."""
+
     def after_step(self) -> None:
         """Bring the tensors back to where they may be."""
 
@@ -104,8 +115,7 @@ class LatentRun(Run):
         """The image in the channels that the problem asks for: grey is the luma of the colours."""
         if self.problem.reference_shape[1] == image.shape[1] or image.shape[1] == 1:
             return image
-        weights = image.new_tensor(LUMA_WEIGHTS["bt601"]).view(1, 3, 1, 1)
-        return (image * weights).sum(dim=1, keepdim=True)
+        return (image * self._luma).sum(dim=1, keepdim=True)
 
     def step(self) -> Estimate:
         """Make one step; the estimate shows the best image so far, the one before this step included."""
@@ -139,16 +149,29 @@ class LatentRun(Run):
         factor = self.learning_rate_factor(self.iteration) * self.safety
         for group in self.optimiser.param_groups:
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+        self.before_fit()
+        image, loss = self._fitting()
+        self.after_fit()
+        self.optimiser.step()
+        with torch.no_grad():
+            self.after_step()
+        self.iteration += 1
+        # What a recorded fit gives is overwritten by the next one.
+        return image.clone() if self._fitting.is_recorded else image, loss.item()
+
+    def _fit(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The image and its objective, whose gradients are left with what is optimised."""
         self.optimiser.zero_grad()
         with torch.enable_grad():
             image = self.as_asked(self.image())
             loss = self.objective(image)
             loss.backward()
-        self.optimiser.step()
-        with torch.no_grad():
-            self.after_step()
-        self.iteration += 1
-        return image.detach(), loss.item()
+        return image.detach(), loss.detach()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue exactly where `state` was taken."""
+        super().load_state_dict(state)
+        self._fitting.forget()
 
     def shrink_step(self, factor: float) -> None:
         """Multiply the learning rate by `factor`."""
