@@ -59,6 +59,9 @@ _SURE_GAIN, _SURE_LOSS = 0.1, 0.1
 _STRANGE_LOSS = 1.0
 #: The spectrum does not tell the phase, on which a free kernel depends.
 _SURE_OF_FREE = 0.8
+#: That of no blur where edges are wider than pixels make them: a picture all of whose lines run one way has a spectrum
+#: that tells nothing.
+_SURE_AGAINST_EDGES = 0.5
 
 
 def blur_kernel(
@@ -123,6 +126,8 @@ def blur_kernel(
     least = _LEAST_GAIN_OF_SMALL if is_small else _least_gain(widths)
     if best.gain < least:
         sure = (1 - max(best.gain, 0.0) / (2 * least)) * judge.plausibility_of_none
+        if widths.is_blurred:
+            sure *= _SURE_AGAINST_EDGES
         return _nothing(evidence | best.evidence, sure)
     best = judge.beside_edges(best, widths)
     evidence |= best.evidence | {"spread": round(spread(torch.from_numpy(best.shape.kernel)), 3)}
