@@ -1,7 +1,7 @@
 """Solutions that several priors need alike, made once where they are tried in turn on one problem.
 
-Plug and play and group sparsity fill wide holes from the same solution of wavelets, and enlarge from that of total
-variation, which is a candidate by itself. Only whoever tries them in turn knows that they will be asked for again;
+Plug and play and group sparsity fill wide holes from the same solution of wavelets, which is a candidate by itself, and
+enlarge from the same one of total variation. Only whoever tries them in turn knows that they will be asked for again;
 elsewhere nothing is kept.
 """
 

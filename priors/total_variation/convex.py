@@ -204,7 +204,7 @@ class PenaltyRun(Run):
         The root mean square of A x − y that λ is chosen for; None where λ is given.
     """
 
-    state: ClassVar[tuple[str, ...]] = ("solver", "frozen", "iteration")
+    state: ClassVar[tuple[str, ...]] = ("solver", "frozen", "iteration", "pull", "side")
 
     #: Relative error of the residual at which λ is frozen, and at which a solution is accepted.
     freeze_within, accept_within = 0.01, 0.015
@@ -216,6 +216,10 @@ class PenaltyRun(Run):
     least_of_first = 0.005
     #: Relative change of λ over a block, and relative gap, at which λ is frozen.
     rest, moderate_gap = 0.02, 0.03
+    #: Share of `freeze_within` from which on the residual is as it is wanted, and is no more pulled at.
+    near_enough = 0.9
+    #: The power of its deviation by which a residual is pulled at in the beginning, and by how much at most.
+    first_pull, most_pulled = 8.0, 1.4
 
     def __init__(self, prior: PenaltyPrior, problem: Problem) -> None:
         self.device = problem.y.device
@@ -229,6 +233,8 @@ class PenaltyRun(Run):
             self.solver.least_weight = self.least_of_first * weight
         self.frozen = self.residual_wanted is None
         self.iteration = 0
+        #: The power of the deviation, and whether the last residual was above the one wanted, 1, or below, −1.
+        self.pull, self.side = self.first_pull, 0
         count = problem.y.numel() if measured is None else measured.sum().item()
         #: What the gap is relative to at least: an objective of 0 has no relative gap.
         self._least = 1e-9 * problem.y.numel()
@@ -250,7 +256,7 @@ class PenaltyRun(Run):
         """Make a block of iterations."""
         before = self.solver.weight
         count = max(1, min(self.prior.block, self.prior.iterations - self.iteration))
-        self.solver.advance(count, None if self.frozen else self.residual_wanted)
+        self.solver.advance(count, None if self.frozen else self._residual_asked())
         self.iteration += count
         objective, bound = self.solver.evaluate()
         gap = max(objective - bound, 0.0) / max(abs(objective), self._least)
@@ -262,6 +268,26 @@ class PenaltyRun(Run):
             self.solver.image if self.residual_wanted is None else self.problem.with_known(self.solver.image)
         )
         return Estimate(image, objective, self.iteration, gap=gap if self.frozen else None)
+
+    def _residual_asked(self) -> float | None:
+        """The residual for λ to follow: beyond the one that is wanted, the further the last one was from it.
+
+        Behind a blur the image follows λ slowly, and λ the residual of the image: left alone they creep to where they
+        belong. Where the residual has passed to the other side, the pull is halved.
+        """
+        wanted, residual = self.residual_wanted, self.solver.residual
+        if wanted is None or residual <= 0 or not isinstance(self.solver, PrimalDualHybridGradient):
+            return wanted
+        margin = self.near_enough * self.freeze_within
+        ratio = residual / wanted
+        if abs(ratio - 1) <= margin:
+            return wanted
+        side = 1 if ratio > 1 else -1
+        if side == -self.side:
+            self.pull /= 2
+        self.side = side
+        further = ((1 + side * margin) / ratio) ** self.pull
+        return wanted * min(max(further, 1 / self.most_pulled), self.most_pulled)
 
     def _settled(self, weight_before: float, gap: float) -> bool:
         """Whether λ may stay as it is."""

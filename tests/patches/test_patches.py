@@ -20,6 +20,7 @@ from zeroshot.patches import (
     patches_at,
     pixel_rows,
     sum_of_patches,
+    sum_of_windows,
 )
 
 
@@ -136,6 +137,18 @@ def test_coefficients_are_averaged_as_the_patches_they_stand_for() -> None:
     from_pixels = PatchAverage(2, 8, 8, 4)
     from_pixels.add(coefficients @ synthesis, corners)
     torch.testing.assert_close(from_coefficients.image(), from_pixels.image())
+
+
+@pytest.mark.parametrize(
+    "window",
+    [torch.outer(uniform(5), uniform(5, seed=3)), uniform(5, 5), torch.eye(5).flip(0)],
+    ids=["outer product", "any", "0 at the corner"],
+)
+def test_windows_are_summed_as_equal_patches_are(window: torch.Tensor) -> None:
+    """Also where a window is no outer product of two lines, or is 0 at its corner."""
+    weights = uniform(11 * 7, seed=1)
+    found = sum_of_windows(weights, 15, 11, window)
+    torch.testing.assert_close(found, overlap_add(weights.expand(5, 5, -1), 15, 11, window))
 
 
 def test_averaging_an_image_s_own_patches_gives_it_back() -> None:

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from tests.pictures import seeded
-from zeroshot.loop import Loop
 from zeroshot.operators import Downsample
 from zeroshot.priors.plug_and_play.pnp import PlugAndPlay
 from zeroshot.priors.shared_work import SharedWork, shared, solved
+from zeroshot.priors.sparse.gsr import GroupSparseRepresentation
 from zeroshot.priors.total_variation.tv import TotalVariation
 from zeroshot.priors.warm_start import first_image
 from zeroshot.problem import Problem
@@ -65,18 +65,15 @@ def test_nothing_is_shared_under_a_budget_or_where_nobody_shares(problem: Proble
     assert work.find(_tv(problem), problem, seeded(3)) is None
 
 
-def test_what_another_prior_begins_with_is_the_solution_of_the_candidate_of_that_name(
-    problem: Problem,
-) -> None:
-    work = SharedWork(problem)
-    tv = TotalVariation.for_problem(problem)
-    with shared(work):
-        pnp = PlugAndPlay.for_problem(problem)
-        assert pnp.initial == "tv"
-        begun = pnp.begin(problem, seeded(3))
-        found = work.find(tv.suited(problem), problem, seeded(3))
-    assert found is not None
-    alone = Loop(problem, tv, generator=seeded(3)).complete()
-    assert torch.equal(found.image, alone.result())
-    assert found.iteration == alone.iteration
-    assert torch.equal(begun.beginning()[0], first_image("tv", problem, seeded(3)).image)
+def test_what_two_priors_begin_with_is_made_once(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+    start = TotalVariation.start
+    monkeypatch.setattr(TotalVariation, "start", lambda *given: begun.append(1) or start(*given))
+    with shared(SharedWork(problem)):
+        one, other = (
+            family.for_problem(problem, initial="tv").begin(problem, seeded(3)).beginning()
+            for family in (PlugAndPlay, GroupSparseRepresentation)
+        )
+    assert begun == [1]
+    assert torch.equal(one[0], other[0])
+    assert torch.equal(one[0], first_image("tv", problem, seeded(3)).image)

@@ -15,6 +15,7 @@ from zeroshot.patches.blocks import (
     patches_at,
     pixel_rows,
     sum_of_patches,
+    sum_of_windows,
 )
 from zeroshot.patches.matching import Matches, match_blocks
 
@@ -31,4 +32,5 @@ __all__ = [
     "patches_at",
     "pixel_rows",
     "sum_of_patches",
+    "sum_of_windows",
 ]

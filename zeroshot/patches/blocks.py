@@ -13,6 +13,8 @@ from torch.nn import functional
 
 #: Numbers in the patches of a band that are added up together: few enough for the cache.
 _NUMBERS_AT_ONCE = 1 << 20
+#: Units of rounding up to which a window is an outer product.
+_ROUNDING = 4
 
 
 def corners_shape(height: int, width: int, size: int) -> tuple[int, int]:
@@ -235,6 +237,49 @@ def overlap_add(
     return image
 
 
+def sum_of_windows(weights: torch.Tensor, height: int, width: int, window: torch.Tensor) -> torch.Tensor:
+    """The sum of overlapping windows, each times its weight: :func:`overlap_add` of equal patches.
+
+    Parameters
+    ----------
+    weights : torch.Tensor
+        (rows · columns,), in the order of the corners.
+    height, width : int
+        Of the image.
+    window : torch.Tensor
+        (size, size).
+
+    Returns
+    -------
+    torch.Tensor
+        (height, width).
+    """
+    size = len(window)
+    rows, columns = corners_shape(height, width, size)
+    factors = _separated(window)
+    if factors is None:
+        return overlap_add(weights.expand(size, size, -1), height, width, window)
+    down, along = factors
+    lines = weights.new_zeros(height, columns)
+    for place, factor in enumerate(down):
+        lines[place : place + rows].add_(weights.view(rows, columns), alpha=factor)
+    image = weights.new_zeros(height, width)
+    for place, factor in enumerate(along):
+        image[:, place : place + columns].add_(lines, alpha=factor)
+    return image
+
+
+def _separated(window: torch.Tensor) -> tuple[list[float], list[float]] | None:
+    """The lines down and along whose outer product the window is, up to rounding; None where it is none."""
+    exact = window.double()
+    corner = exact[0, 0]
+    down, along = exact[:, 0] / corner, exact[0]
+    largest = _ROUNDING * torch.finfo(window.dtype).eps * exact.abs().max()
+    if not bool((exact - down[:, None] * along).abs().max() <= largest):
+        return None
+    return down.tolist(), along.tolist()
+
+
 class PatchAverage:
     """Weighted average of overlapping patches: Σ w Rᵀ(u · patch) / Σ w Rᵀ(u), R cutting the patch out.
 
@@ -313,8 +358,8 @@ class PatchAverage:
                 continue
             planes = rows.T.contiguous().unflatten(0, (size, size))
             sums.append(overlap_add(planes, height, width, self._window))
-        spread = overlap_add(self._weights.expand(size, size, -1), height, width, self._window)
-        return torch.stack(sums), spread[None]
+        window = self._weights.new_ones(size, size) if self._window is None else self._window
+        return torch.stack(sums), sum_of_windows(self._weights, height, width, window)[None]
 
     def image(self, where_none: torch.Tensor | None = None) -> torch.Tensor:
         """The average, (C, H, W).

@@ -20,7 +20,7 @@ from zeroshot.noise import QUANTISATION, add_poisson, add_salt_and_pepper, rando
 from zeroshot.operators.downsample import Downsample
 from zeroshot.operators.grayscale import Grayscale
 from zeroshot.operators.identity import Identity
-from zeroshot.priors.total_variation.convex import PenaltyPrior
+from zeroshot.priors.total_variation.convex import PenaltyPrior, PenaltyRun
 from zeroshot.priors.total_variation.tgv import TotalGeneralizedVariation
 from zeroshot.priors.total_variation.tv import GradientPrior, HuberTotalVariation, TotalVariation
 from zeroshot.problem import Problem
@@ -215,6 +215,16 @@ def test_the_chosen_weight_satisfies_the_discrepancy_principle(
     wanted = prior.discrepancy * max(problem.sigma or 0.0, QUANTISATION)
     assert problem.residual(estimate.image) == pytest.approx(wanted, rel=0.02)
     assert estimate.gap is not None
+
+
+def test_behind_a_blur_the_weight_is_found_in_fewer_iterations_by_pulling_at_the_residual(
+    solved: Callable[[str], tuple[Problem, Estimate]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem, pulled = solved("deblur")
+    monkeypatch.setattr(PenaltyRun, "first_pull", 0.0)
+    left_alone = solution(TotalVariation.for_problem(problem), problem)[0]
+    assert pulled.iteration < 0.8 * left_alone.iteration
+    assert problem.residual(pulled.image) == pytest.approx(problem.residual(left_alone.image), rel=0.005)
 
 
 def test_super_resolution_by_four_converges(photograph: torch.Tensor) -> None:
