@@ -239,15 +239,16 @@ class DeepImageRun(Run):
     def join(self, others: Sequence[Run]) -> bool:
         """Have the networks of all called as one."""
         runs = [self, *(run for run in others if isinstance(run, DeepImageRun))]
-        if self.device.type not in self.joins_on or len(runs) != 1 + len(others) or not alike(runs):
+        if len(runs) != 1 + len(others):
             return False
-        if not all(run._joint is self._joint for run in runs) or not (
-            self._joint and self._joint.is_of(runs)
-        ):
-            joint = JointFit(runs)
-            for run in runs:
-                run._forget_recordings()
-                run._joint = joint
+        if self._joint and self._joint.is_of(runs) and all(run._joint is self._joint for run in runs):
+            return True
+        if self.device.type not in self.joins_on or not alike(runs):
+            return False
+        joint = JointFit(runs)
+        for run in runs:
+            run._forget_recordings()
+            run._joint = joint
         return True
 
     def leave(self) -> None:

@@ -132,6 +132,8 @@ def test_runs_of_other_networks_or_devices_do_not_join(
     (other,) = _runs(1, channels=12)
     assert not first.join([other])
     assert first.join([second])
+    for run in (first, second):
+        run.leave()
     monkeypatch.setattr(DeepImageRun, "joins_on", ("cuda",))
     assert not first.join([second])
 
