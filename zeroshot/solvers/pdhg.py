@@ -9,7 +9,7 @@ import torch
 
 from zeroshot.data_terms import DataTerm, Gaussian
 from zeroshot.operators.operator import Operator
-from zeroshot.precision import exact_sum
+from zeroshot.precision import read_together, wide_sum
 from zeroshot.solvers.penalties import Fields, Penalty
 
 
@@ -197,17 +197,26 @@ class PrimalDualHybridGradient:
         self.weight = min(max(wanted, self.least_weight), self.largest_weight)
 
     def _root_mean_square(self, difference: torch.Tensor) -> float:
+        return self._mean_root(float(self._squares(difference)))
+
+    def _squares(self, difference: torch.Tensor) -> torch.Tensor:
         if self._measured is not None:
             difference = difference * self._measured
-        squared = exact_sum(difference.square())
+        return wide_sum(difference.square())
+
+    def _mean_root(self, squared: float) -> float:
         return math.sqrt(squared / max(self.measured_values, 1))
 
     def _rebalance(self) -> None:
         """Bring the last moves of the primal variables and of the duals to one length, in the steps' metric."""
         share = self.penalty_share
-        moved = _moved([self._x, *self._v], [self._next_x, *self._next_v])
-        duals = self._penalty.norm_squared / share * _moved(self._p, self._next_p)
-        duals += self._operator_norm_squared / (1 - share) * _moved([self._q], [self._next_q])
+        before, after = [*self._p, self._q, self._x, *self._v], [*self._next_p, self._next_q]
+        after += [self._next_x, *self._next_v]
+        squares = [(b - a).square().sum() for a, b in zip(before, after, strict=True)]
+        moves, count = read_together(*squares), len(self._p)
+        moved = math.fsum(moves[count + 1 :])
+        duals = self._penalty.norm_squared / share * math.fsum(moves[:count])
+        duals += self._operator_norm_squared / (1 - share) * moves[count]
         if moved > 0 and duals > 0:
             wanted = math.sqrt(self._balance * math.sqrt(duals / moved))
             self._balance = min(max(wanted, self._first_balance / 16), 16 * self._first_balance)
@@ -216,7 +225,7 @@ class PrimalDualHybridGradient:
     def evaluate(self) -> tuple[float, float]:
         """The objective at the newest image, and a lower bound of its minimum."""
         prediction = self._operator(self._next_x)
-        self._residual = self._root_mean_square(prediction - self._y)
+        squared = self._squares(prediction - self._y)
         variation = self._penalty.value(self._penalty.apply(self._next_x, self._next_v))
         penalty = self._masked_sum(self._data_term.penalty(prediction, self._y))
         conjugate = self._masked_sum(self._data_term.conjugate(self.weight * self._next_q, self._y))
@@ -226,13 +235,15 @@ class PrimalDualHybridGradient:
         slope.clamp_(max=0)
         if self._ceiling is not None:
             slope *= self._ceiling
-        least = exact_sum(slope)
-        return penalty + self.weight * variation, self.weight * (least - cost) - conjugate
+        numbers = squared, variation, penalty, conjugate, cost, wide_sum(slope)
+        of_residual, of_variation, of_data, of_dual, of_bound, least = read_together(*numbers)
+        self._residual = self._mean_root(of_residual)
+        return of_data + self.weight * of_variation, self.weight * (least - of_bound) - of_dual
 
-    def _masked_sum(self, values: torch.Tensor) -> float:
+    def _masked_sum(self, values: torch.Tensor) -> torch.Tensor:
         if self._measured is not None:
             values = values * self._measured
-        return exact_sum(values)
+        return wide_sum(values)
 
     def shrink_step(self, factor: float) -> None:
         """Multiply the primal step length, and with it the product of the steps, by `factor`."""
@@ -265,8 +276,3 @@ class PrimalDualHybridGradient:
         self._balance, self._safety = state["balance"], state["safety"]
         self._iteration, self._residual = state["iteration"], state["residual"]
         self.weight = state["weight"]
-
-
-def _moved(before: Fields, after: Fields) -> float:
-    """Σ ‖after − before‖²."""
-    return math.fsum((b - a).square().sum().item() for a, b in zip(before, after, strict=True))

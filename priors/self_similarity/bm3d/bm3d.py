@@ -247,7 +247,7 @@ class BlockMatchingRepetition(Repetition):
     ) -> torch.Tensor:
         """The denoised image, by groups that are found anew where `afresh`."""
         self._memory.afresh = afresh
-        return self._remembering.denoise(noisy, sigma, contrast)
+        return self._remembering.in_passes(noisy, sigma, contrast)
 
     def state_dict(self) -> dict[str, Any]:
         """What the groups follow from."""
