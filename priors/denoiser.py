@@ -127,8 +127,11 @@ class Denoiser(Prior):
             which = [place for place, value in enumerate(scales) if value == scale]
             relative = _relative(noise, scale)
             if index < self._passes(relative):
-                refined = self._refined(noisy[which] / scale, estimate[which] / scale, relative, index)
-                result[which] = refined * scale
+                # By numbers: a list of them would be copied to the device.
+                pair = (torch.stack([images[place] for place in which]) for images in (noisy, estimate))
+                refined = self._refined(*(images / scale for images in pair), relative, index) * scale
+                for place, image in zip(which, refined, strict=True):
+                    result[place] = image
         return result
 
     def _passes(self, noise: float | NoiseModel) -> int:

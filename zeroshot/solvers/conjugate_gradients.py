@@ -74,7 +74,7 @@ def conjugate_gradients(
     for iteration in range(iterations):
         # Systems that have converged stand still: going on, they would divide rounding errors by each other.
         active = _inner(residual, residual, systems).sqrt() > goal
-        if _looks(iteration, right.device) and not bool(active.any()):
+        if _looks(iteration, tolerance, right.device) and not bool(active.any()):
             break
         conditioned = residual if precondition is None else precondition(residual)
         slope = _inner(residual, conditioned, systems)
@@ -88,9 +88,11 @@ def conjugate_gradients(
     return x
 
 
-def _looks(iteration: int, device: torch.device) -> bool:
+def _looks(iteration: int, tolerance: float, device: torch.device) -> bool:
     """Whether to look if all systems have converged: on a GPU, where the host waits for it, now and then only."""
-    return device.type == "cpu" or iteration == 1 or (iteration > 0 and iteration % LOOK_EVERY == 0)
+    if device.type == "cpu":
+        return True
+    return tolerance > 0 and (iteration == 1 or (iteration > 0 and iteration % LOOK_EVERY == 0))
 
 
 def _inner(a: torch.Tensor, b: torch.Tensor, systems: Systems) -> torch.Tensor:

@@ -352,7 +352,8 @@ def _pursue(signals: _Signals, limits: torch.Tensor, sparsity: int) -> SparseCod
         goes_on = (error > limits) & adds
         going = goes_on.nonzero()[:, 0] if size + 1 < sparsity else rows.new_zeros(0)
         if len(going) < len(rows):
-            ended = (~goes_on).nonzero()[:, 0] if len(going) else torch.arange(len(rows), device=device)
+            # On a GPU the others are written too, rather than looked for; what follows overwrites them.
+            ended = (~goes_on).nonzero()[:, 0] if len(going) and device.type == "cpu" else slice(None)
             all_atoms[rows[ended], : size + 1] = support[ended]
             all_values[rows[ended], : size + 1] = values[ended]
         rows, error, limits = rows[going], error[going], limits[going]
