@@ -22,10 +22,9 @@ from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
-from torch.utils import _pytree as trees
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from tests.emulated_device import OnDevice
+from tests.emulated_device import OnDevice, tensors_of
 
 ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = (str(ROOT / "zeroshot"), str(ROOT / "priors"))
@@ -101,7 +100,7 @@ class _Calls(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = getattr(function, "__name__", "")
-        given = [one for one in trees.tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
+        given = list(tensors_of((args, kwargs)))
         concerns = any(isinstance(one, OnDevice) for one in given) and name not in _NOT_THERE
         with _Operations(self._found) if concerns else _nothing():
             result = function(*args, **kwargs)
