@@ -128,8 +128,10 @@ class Denoiser(Prior):
             relative = _relative(noise, scale)
             if index < self._passes(relative):
                 # By numbers: a list of them would be copied to the device.
-                pair = (torch.stack([images[place] for place in which]) for images in (noisy, estimate))
-                refined = self._refined(*(images / scale for images in pair), relative, index) * scale
+                y, x = (
+                    torch.stack([images[place] for place in which]) / scale for images in (noisy, estimate)
+                )
+                refined = self._refined(y, x, relative, index) * scale
                 for place, image in zip(which, refined, strict=True):
                     result[place] = image
         return result

@@ -178,7 +178,7 @@ class PrimalDualHybridGradient:
         point = torch.add(self._q, self._operator(extrapolated), alpha=step)
         if residual is not None:
             self._track(point, step, residual)
-        dual = self._data_term.conjugate_prox(point.mul_(self._weight), self._y, step * self._weight)
+        dual = self._conjugate_prox(point.mul_(self._weight), step * self._weight)
         torch.div(dual, self._weight, out=self._next_q)
         if self._measured is not None:
             self._next_q *= self._measured
@@ -190,17 +190,19 @@ class PrimalDualHybridGradient:
         The others move λ a step towards it: the distance grows with λ, and in proportion to it where it is
         small.
         """
-        far = self._distance(point / step - self._y)
         if isinstance(self._data_term, Gaussian):
-            sigma = self._data_term.sigma
+            far, sigma = self._distance(point / step - self._y), self._data_term.sigma
             # No λ is large enough where the point is nearer than the residual: the constraint is idle.
             wanted = residual / _within(far - residual, 1e-6 * residual) / (step * sigma**2)
         else:
-            scaled = step * self._weight
-            dual = self._data_term.conjugate_prox(point * self._weight, self._y, scaled)
+            dual = self._conjugate_prox(point * self._weight, step * self._weight)
             near = self._distance((point - dual / self._weight) / step - self._y)
             wanted = self._weight * _within(residual / _within(near, 1e-12), 0.5, 2.0)
         self._weight = _within(wanted, self.least_weight, self.largest_weight)
+
+    def _conjugate_prox(self, point: torch.Tensor, step: float | torch.Tensor) -> torch.Tensor:
+        # Where λ is a tensor the data term takes one, see `_distance`.
+        return self._data_term.conjugate_prox(point, self._y, step)  # type: ignore[arg-type]
 
     def _distance(self, difference: torch.Tensor) -> float | torch.Tensor:
         """The root mean square over the measured values.
