@@ -117,7 +117,7 @@ class Denoiser(Prior):
         noise : float or NoiseModel
             The standard deviation of white noise, or what other stationary noise is.
         contrast : torch.Tensor
-            (N, 1, 1, 1), see :func:`zeroshot.noise.contrasts`; the others are those of :meth:`refine`.
+            (N, 1, 1, 1), see :func:`zeroshot.noise.contrasts`, on any device; the others are those of :meth:`refine`.
         """
         scales = contrast.flatten().tolist()
         if all(scale == 1 for scale in scales):
@@ -127,8 +127,13 @@ class Denoiser(Prior):
             which = [place for place, value in enumerate(scales) if value == scale]
             relative = _relative(noise, scale)
             if index < self._passes(relative):
-                refined = self._refined(noisy[which] / scale, estimate[which] / scale, relative, index)
-                result[which] = refined * scale
+                # By numbers: a list of them would be copied to the device.
+                y, x = (
+                    torch.stack([images[place] for place in which]) / scale for images in (noisy, estimate)
+                )
+                refined = self._refined(y, x, relative, index) * scale
+                for place, image in zip(which, refined, strict=True):
+                    result[place] = image
         return result
 
     def _passes(self, noise: float | NoiseModel) -> int:
@@ -166,7 +171,8 @@ class Denoiser(Prior):
         sigma : float
             Standard deviation of the noise on the [0, 1] scale.
         contrast : torch.Tensor, optional
-            (N, 1, 1, 1): the contrasts of the images, where they are known better than from `noisy` itself.
+            (N, 1, 1, 1), on any device: the contrasts of the images, where they are known better than from `noisy`
+            itself.
 
         Returns
         -------
@@ -180,9 +186,17 @@ class Denoiser(Prior):
         """
         _require_image(noisy)
         _require_level(sigma)
+        if not bool(noisy.isfinite().all()):
+            raise ValueError("noisy must be finite, and holds NaN or infinity")
+        return self.in_passes(noisy, sigma, contrasts(noisy, sigma).cpu() if contrast is None else contrast)
+
+    @torch.no_grad()
+    def in_passes(self, noisy: torch.Tensor, sigma: float, contrast: torch.Tensor) -> torch.Tensor:
+        """As :meth:`denoise`, without asking whether `noisy` is finite, for which the host would wait."""
+        _require_image(noisy)
+        _require_level(sigma)
         if sigma == 0:
             return noisy.clone()
-        contrast = contrasts(noisy, sigma) if contrast is None else contrast
         estimate = noisy
         for index in range(self.scaled_passes(sigma, contrast)):
             estimate = self.scaled_pass(noisy, estimate, sigma, index, contrast)
@@ -198,7 +212,7 @@ class Repetition:
     def denoise(
         self, noisy: torch.Tensor, sigma: float, contrast: torch.Tensor, *, afresh: bool
     ) -> torch.Tensor:
-        """As :meth:`Denoiser.denoise`.
+        """As :meth:`Denoiser.in_passes`.
 
         Parameters
         ----------
@@ -207,7 +221,7 @@ class Repetition:
         afresh : bool
             Whether nothing may be taken from earlier calls.
         """
-        return self._denoiser.denoise(noisy, sigma, contrast)
+        return self._denoiser.in_passes(noisy, sigma, contrast)
 
     def state_dict(self) -> dict[str, Any]:
         """What the next call depends on."""
@@ -228,8 +242,6 @@ def _require_image(noisy: torch.Tensor) -> None:
         raise ValueError(f"noisy must be a floating-point tensor (N, C, H, W), got {kind}")
     if noisy.ndim != 4 or 0 in noisy.shape:
         raise ValueError(f"noisy must be (N, C, H, W) and not empty, got the shape {tuple(noisy.shape)}")
-    if not bool(noisy.isfinite().all()):
-        raise ValueError("noisy must be finite, and holds NaN or infinity")
 
 
 def _require_level(sigma: float) -> None:

@@ -113,7 +113,8 @@ class DenoisingRun(Run):
         self._noisy, sigma = problem.stabilised()
         coloured = problem.coloured_noise()
         self._noise = sigma if coloured is None else coloured
-        self._contrast = problem.contrasts()
+        # Each pass asks for them.
+        self._contrast = problem.contrasts().cpu()
         self.hurried = False
         self._look = Look(FirstImage(problem.y))
         if prior.looks is not None and self._passes:

@@ -21,8 +21,10 @@ Centre: TypeAlias = Literal["mean", "none"]
 #: Which groups are shrunk: all, or those of every second reference patch as on a chessboard.
 Share: TypeAlias = Literal["all", "half"]
 
-#: Elements of the groups worked on at a time: enough to keep matrix products busy, few enough for a cache.
-CHUNK = 2**21
+#: Elements of the groups worked on at a time: enough to keep matrix products busy, few enough for a cache. On a GPU
+#: the host waits for each such chunk.
+CHUNK = {"cpu": 2**21}
+LARGE_CHUNK = 2**24
 #: Elements of all patches that a band reaches; larger images are worked through band by band.
 BAND = 2**26
 
@@ -31,7 +33,7 @@ BAND = 2**26
 class _Band:
     """Groups whose references lie side by side, and the rows `first` to `last` of the image that they reach.
 
-    `half` tells which of them are the half of all.
+    `half` are the numbers of those that are the half of all.
     """
 
     first: int
@@ -90,16 +92,16 @@ class PatchGroups:
             self._bands.append(_Band(first, last + size - 1, corners, half))
 
     def _half(self, references: torch.Tensor, rows: int, columns: int, stride: int) -> torch.Tensor:
-        """Which of the references in some rows are in the half that covers the image too, of one dimension."""
+        """The numbers of the references in some rows that are in the half that covers the image too, ascending."""
         along = grid_steps(columns, stride)
         if 2 * stride > self.size:
-            return torch.ones(len(references) * len(along), dtype=torch.bool)
+            return torch.arange(len(references) * len(along))
         # That of the last, which lies nearer, is rounded up: all of the border is among them.
         down = -(-references // stride)
         chess = (down[:, None] + torch.arange(len(along))) % 2 == 0
         chess |= ((references == 0) | (references == rows - 1))[:, None]
         chess |= (along == 0) | (along == columns - 1)
-        return chess.flatten()
+        return chess.flatten().nonzero()[:, 0]
 
     def shrink(
         self,
@@ -132,7 +134,7 @@ class PatchGroups:
             (C, H, W).
         """
         if not isinstance(thresholds, torch.Tensor):
-            thresholds = torch.tensor(thresholds, device=image.device)
+            thresholds = torch.full((), thresholds, device=image.device)
         limits = thresholds.expand(corners_shape(image.shape[-2], image.shape[-1], self.size))
         sums, weights = torch.zeros_like(image), torch.zeros_like(image[:1])
         for band in self._bands:
@@ -157,7 +159,8 @@ class PatchGroups:
         channels, height, width = image.shape
         average = PatchAverage(channels, height, width, self.size, image.device)
         limits = limits.flatten()
-        for chunk in _chunks(len(all_corners), self.count * patches.shape[1]):
+        elements = CHUNK.get(image.device.type, LARGE_CHUNK)
+        for chunk in _chunks(len(all_corners), elements // (self.count * patches.shape[1])):
             corners = all_corners[chunk].long()
             groups = patches[corners]
             levels = limits[corners[:, 0]]
@@ -183,8 +186,8 @@ def _reaches(rows: int, elements: int, stride: int, radius: int) -> Iterator[tup
         yield part, first, last
 
 
-def _chunks(count: int, elements: int) -> Iterator[slice]:
-    """`count` groups of `elements` each, in runs of about :data:`CHUNK` elements."""
-    share = max(1, CHUNK // elements)
+def _chunks(count: int, most: int) -> Iterator[slice]:
+    """`count` groups in runs of at most so many, and of one at least."""
+    share = max(1, most)
     for begin in range(0, count, share):
         yield slice(begin, begin + share)

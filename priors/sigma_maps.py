@@ -37,7 +37,8 @@ class SigmaMapRun(Run):
         self._denoiser, self._problem = denoiser, problem
         self._map = problem.sigma_map.to(problem.y)
         self._levels = levels_of(self._map)
-        self._contrast = problem.contrasts()
+        # Each pass asks for them.
+        self._contrast = problem.contrasts().cpu()
         # The measurement stands for the level 0.
         self.estimate = problem.y * self._weight(-1)
         self.index = 0

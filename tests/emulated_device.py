@@ -55,7 +55,7 @@ class _Emulation(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if function in (torch.device, torch._C._nn._parse_to):
             return function(*args, **kwargs)
-        given = [one for one in trees.tree_leaves((args, kwargs)) if isinstance(one, torch.Tensor)]
+        given = list(tensors_of((args, kwargs)))
         on_device = any(isinstance(one, OnDevice) for one in given)
         name = getattr(function, "__name__", "")
         if getattr(function, "__self__", None) is torch.Tensor.device:
@@ -96,8 +96,19 @@ class _Emulation(TorchFunctionMode):
             with torch._C.DisableTorchFunctionSubclass():
                 return one.as_subclass(OnDevice if stays else torch.Tensor)
 
+        if isinstance(result, torch.Tensor):
+            return placed(result)
         # Shapes are tuples of a class of their own, which a map would make plain ones.
         return result if isinstance(result, torch.Size) else trees.tree_map(placed, result)
+
+
+def tensors_of(values: Any) -> Iterator[torch.Tensor]:
+    """The tensors in nested tuples, lists and dictionaries; several times as quick as PyTorch's own trees."""
+    for one in values.values() if isinstance(values, dict) else values:
+        if isinstance(one, torch.Tensor):
+            yield one
+        elif isinstance(one, tuple | list | dict):
+            yield from tensors_of(one)
 
 
 def _is_device(value: Any) -> bool:

@@ -10,6 +10,8 @@ import math
 
 import torch
 
+from zeroshot.constants import constant
+
 #: Luma in the full range, by the standard or the programme that defines it; of R, G and B.
 LUMA_WEIGHTS: dict[str, tuple[float, float, float]] = {
     "bt601": (0.299, 0.587, 0.114),  # ITU-R BT.601: JPEG, Pillow's "L", OpenCV
@@ -36,14 +38,19 @@ def opponent_axes(channels: int) -> torch.Tensor:
     return torch.tensor(AXES, dtype=torch.float64) if channels == 3 else torch.eye(channels).double()
 
 
+def luma_weights(standard: str) -> torch.Tensor:
+    """The row of :data:`LUMA_WEIGHTS` that has this name, (3,), float64."""
+    return torch.tensor(LUMA_WEIGHTS[standard], dtype=torch.float64)
+
+
 def to_opponent(image: torch.Tensor) -> torch.Tensor:
     """(…, 3, H, W) RGB → the opponent space, a rotation; images of other numbers of channels stay."""
-    return _rotated(image, image.new_tensor(AXES))
+    return _rotated(image, constant(image, opponent_axes, 3))
 
 
 def from_opponent(image: torch.Tensor) -> torch.Tensor:
     """The inverse, and adjoint, of :func:`to_opponent`."""
-    return _rotated(image, image.new_tensor(AXES).T)
+    return _rotated(image, constant(image, opponent_axes, 3).T)
 
 
 def _rotated(image: torch.Tensor, axes: torch.Tensor) -> torch.Tensor:
@@ -61,4 +68,5 @@ def full_range_luma(image: torch.Tensor) -> torch.Tensor:
 
     The tables of super-resolution measure another one, from 16 to 235: :mod:`zeroshot.metrics`.
     """
-    return torch.einsum("j,njhw->nhw", image.new_tensor(LUMA_WEIGHTS["bt601"]), image)[:, None]
+    weights = constant(image, luma_weights, "bt601")
+    return torch.einsum("j,njhw->nhw", weights, image)[:, None]

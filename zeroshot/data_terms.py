@@ -107,8 +107,11 @@ class Gaussian(DataTerm):
     def conjugate(self, dual: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return dual * (y + (0.5 * self.sigma**2) * dual)
 
-    def conjugate_prox(self, point: torch.Tensor, y: torch.Tensor, step: float) -> torch.Tensor:
-        return torch.sub(point, y, alpha=step).div_(1 + step * self.sigma**2)
+    def conjugate_prox(
+        self, point: torch.Tensor, y: torch.Tensor, step: float | torch.Tensor
+    ) -> torch.Tensor:
+        moved = point - step * y if isinstance(step, torch.Tensor) else torch.sub(point, y, alpha=step)
+        return moved.div_(1 + step * self.sigma**2)
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,9 @@ class Poisson(DataTerm):
         value = -shift * dual - torch.xlogy(target, slack.clamp(min=1e-30)) / self.gain
         return torch.where(_beyond(-slack, 0.0), float("inf"), value)
 
-    def conjugate_prox(self, point: torch.Tensor, y: torch.Tensor, step: float) -> torch.Tensor:
+    def conjugate_prox(
+        self, point: torch.Tensor, y: torch.Tensor, step: float | torch.Tensor
+    ) -> torch.Tensor:
         shift = self.readout**2 / self.gain
         target = (y + shift).clamp(min=0)
         centre = (1 - self.gain * step * shift) - self.gain * point

@@ -98,6 +98,8 @@ class Measurement:
     kernel: Mapping[str, Any] | None = None
     _weight: torch.Tensor | None = field(init=False, repr=False, default=None)
     _contrasts: torch.Tensor | None = field(init=False, repr=False, default=None)
+    #: What is returned by :meth:`known_pixels`, once it is known; runs ask for it at every step.
+    _known: tuple[torch.Tensor | None] | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         require_number(self, "sigma", "equivalent_sigma", none="allowed")
@@ -148,6 +150,12 @@ class Measurement:
 
     def known_pixels(self) -> torch.Tensor | None:
         """1 at the pixels that neither the mask of the operator hides nor the problem leaves out; None: all are."""
+        if self._known is None:
+            object.__setattr__(self, "_known", (self._found_known(),))
+        assert self._known is not None
+        return self._known[0]
+
+    def _found_known(self) -> torch.Tensor | None:
         if not isinstance(self.operator, Mask):
             return self.counted()
         known = (self.operator.mask.to(self.y) > 0.5).expand_as(self.y).to(self.y)

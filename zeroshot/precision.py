@@ -10,9 +10,19 @@ def widest(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
+def wide_sum(values: torch.Tensor) -> torch.Tensor:
+    """The sum of all values, added up in the widest precision of their device, where it stays."""
+    return values.sum(dtype=widest(values.device))
+
+
 def exact_sum(values: torch.Tensor) -> float:
-    """The sum of all values, added up in the widest precision of their device."""
-    return float(values.sum(dtype=widest(values.device)))
+    """:func:`wide_sum`, read."""
+    return float(wide_sum(values))
+
+
+def read_together(*numbers: torch.Tensor) -> list[float]:
+    """Numbers of one type on one device, read at once: each time that it reads the host waits for the device."""
+    return torch.stack(numbers).tolist()
 
 
 def widened(values: torch.Tensor) -> torch.Tensor:

@@ -71,7 +71,8 @@ class PlugAndPlayRun(Run):
             raise ValueError("chroma is chosen when a run starts; give a number, or use the prior's start")
         self._chroma = prior.chroma
         noise = _noise_level(problem)
-        self._contrast = problem.contrasts()
+        # Each pass asks for them.
+        self._contrast = problem.contrasts().cpu()
         #: One for the whole batch, whose images share the levels.
         self._scale = problem.largest_contrast
         self.levels = [self._scale * level for level in prior.levels(noise / self._scale)]
@@ -91,6 +92,8 @@ class PlugAndPlayRun(Run):
         self.index = 0
         self._first = first if shown is None else shown
         self._seconds = 0.0
+        #: Whether what the denoiser was given and gave in this step was finite, which is read with the loss.
+        self._finite: list[torch.Tensor] = []
 
     def beginning(self) -> tuple[torch.Tensor, str] | None:
         """The first image, where it is more than the operator's first estimate."""
@@ -113,7 +116,18 @@ class PlugAndPlayRun(Run):
             self._seconds = time.monotonic() - began
             self.index += 1
         image = self._image()
-        return Estimate(image, self._problem.loss(image).item(), max(self.index, 1))
+        return Estimate(image, self._loss(image), max(self.index, 1))
+
+    def _loss(self, image: torch.Tensor) -> float:
+        """The loss of the image; an error where the denoiser has met or made values that are not finite."""
+        loss = self._problem.loss(image)
+        # Read together: each time the host waits.
+        value, *finite = torch.stack([loss, *(one.to(loss) for one in self._finite)]).tolist()
+        self._finite.clear()
+        if not all(finite):
+            place = "got" if not all(finite[::2]) else "returned"
+            raise ValueError(f"the denoiser {place} values that are not finite at iteration {self.index}")
+        return value
 
     def _fit_into_the_time(self) -> None:
         """Leave out levels that there is no time for."""
@@ -155,9 +169,7 @@ class PlugAndPlayRun(Run):
         if not isinstance(image, torch.Tensor) or image.shape != noisy.shape:
             got = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
             raise ValueError(f"the denoiser must return an image of shape {tuple(noisy.shape)}, got {got}")
-        if not bool(image.isfinite().all()):
-            call = self.index + 1
-            raise ValueError(f"the denoiser returned values that are not finite at iteration {call}")
+        self._finite += [noisy.isfinite().all(), image.isfinite().all()]
         return weight_chroma_(image.to(noisy, copy=True), chroma) if chroma != 1 else image.to(noisy)
 
     def _image(self) -> torch.Tensor:

@@ -138,7 +138,7 @@ class _Pairs:
         self.channels, self.height, self.width = image.shape
         self.padded = reflected(image, self.margin)
         self._scaled = self.padded / (bandwidth * math.sqrt(self.channels * patch**2))
-        self._offset = image.new_tensor(2 * sigma**2 / bandwidth**2)
+        self._offset = image.new_full((), 2 * sigma**2 / bandwidth**2)
         self.strip = strip_height(self.height, self.width, image.device)
         size = (self.strip + 4 * self.margin) * (self.width + 4 * self.margin)
         self._scratch = list(image.new_empty(6, size))

@@ -222,7 +222,7 @@ class _CubePairs:
         if variance.numel() == 1:
             bandwidth = strength * float(variance.sqrt())
             self._scaled = self.padded / (bandwidth * math.sqrt(voxels))
-            self._offset = volume.new_tensor(2 / strength**2)
+            self._offset = volume.new_full((), 2 / strength**2)
         else:
             self._scaled = self.padded / math.sqrt(voxels)
             self._local = self._mean_over_cubes(variance.expand(1, *self.shape))

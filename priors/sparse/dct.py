@@ -10,6 +10,7 @@ import torch
 
 from zeroshot.checks import require_choice, require_positive, require_whole
 from zeroshot.colour import from_opponent, opponent_axes, to_opponent
+from zeroshot.constants import constant
 from zeroshot.noise import NoiseModel
 from zeroshot.patches.borders import reflected
 from zeroshot.patches.cosine import cosine_matrix
@@ -113,7 +114,7 @@ class OverlappingDCT(DenoisingPrior):
         guide = None if pilot is None else reflected(pilot, margin)
         height, width = noisy.shape
         total, weight = torch.zeros_like(noisy), torch.zeros_like(noisy)
-        basis = cosine_matrix(size).to(plane)
+        basis = constant(plane, cosine_matrix, size)
         rows = max(1, _CHUNK // (size * size * width))
         for top in range(0, height - margin, rows):
             strip = slice(top, min(top + rows, height - margin) + margin)

@@ -175,8 +175,9 @@ class Solver(Protocol):
 
     #: The most that λ may become while it follows a residual.
     largest_weight: float
-    weight: float
 
+    @property
+    def weight(self) -> float: ...
     @property
     def image(self) -> torch.Tensor: ...
     @property

@@ -51,11 +51,11 @@ def test_curvature_of_a_parabola_and_of_a_plane() -> None:
     rows, columns = torch.meshgrid(torch.arange(8.0), torch.arange(6.0), indexing="ij")
     penalty = CurvaturePenalty(rows[None, None], 2.0)
     plane = (3 * rows - columns)[None, None]
-    assert penalty.value(penalty.apply(plane, [])) == pytest.approx(0, abs=1e-5)
+    assert float(penalty.value(penalty.apply(plane, []))) == pytest.approx(0, abs=1e-5)
     parabola = rows.square()[None, None]
-    assert penalty.value(penalty.apply(parabola, [])) == pytest.approx(2.0 * 2 * 6 * 6)
+    assert float(penalty.value(penalty.apply(parabola, []))) == pytest.approx(2.0 * 2 * 6 * 6)
     saddle = (rows * columns)[None, None]
-    assert penalty.value(penalty.apply(saddle, [])) == pytest.approx(2.0 * math.sqrt(2) * 7 * 5)
+    assert float(penalty.value(penalty.apply(saddle, []))) == pytest.approx(2.0 * math.sqrt(2) * 7 * 5)
 
 
 def test_what_runs_along_an_edge_costs_what_it_did_and_what_crosses_it_costs_less() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from zeroshot.precision import exact_sum
+from zeroshot.precision import read_together, wide_sum
 
 Map = Callable[[torch.Tensor], torch.Tensor]
 
@@ -73,9 +73,10 @@ def largest_singular_value(
     with torch.no_grad():
         for step in range(iterations):
             image = operator.adjoint(operator(vector)) - beta * previous
-            alpha = exact_sum(image * vector)
-            image = image - alpha * vector
-            beta = exact_sum(image.square()) ** 0.5
+            along = wide_sum(image * vector)
+            image = image - along * vector
+            alpha, squared = read_together(along, wide_sum(image.square()))
+            beta = squared**0.5
             diagonal.append(alpha)
             tridiagonal = np.diag(diagonal) + np.diag(off_diagonal, 1) + np.diag(off_diagonal, -1)
             ritz, vectors = np.linalg.eigh(tridiagonal)

@@ -30,16 +30,19 @@ def corners_shape(height: int, width: int, size: int) -> tuple[int, int]:
     return height - size + 1, width - size + 1
 
 
-def grid_steps(count: int, stride: int) -> torch.Tensor:
+def grid_steps(count: int, stride: int, device: torch.device | str = "cpu") -> torch.Tensor:
     """0, stride, 2·stride … below `count`, and the last one, so that the far edge is covered too."""
-    steps = torch.arange(0, count, stride)
-    return steps if steps[-1] == count - 1 else torch.cat([steps, torch.tensor([count - 1])])
+    steps = torch.arange(0, count, stride, device=device)
+    return steps if (count - 1) % stride == 0 else torch.cat([steps, steps.new_full((1,), count - 1)])
 
 
-def corner_grid(height: int, width: int, size: int, stride: int) -> torch.Tensor:
+def corner_grid(
+    height: int, width: int, size: int, stride: int, device: torch.device | str = "cpu"
+) -> torch.Tensor:
     """The flat corners of a grid of patches `stride` apart that covers the image to its edges, (P,) int64."""
     rows, columns = corners_shape(height, width, size)
-    return (grid_steps(rows, stride)[:, None] * columns + grid_steps(columns, stride)[None, :]).flatten()
+    down, along = grid_steps(rows, stride, device), grid_steps(columns, stride, device)
+    return (down[:, None] * columns + along[None, :]).flatten()
 
 
 def pixel_rows(image: torch.Tensor, size: int) -> torch.Tensor:

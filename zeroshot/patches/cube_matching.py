@@ -64,7 +64,7 @@ def match_cubes(
         raise ValueError(f"{len(features)} cubes do not fill {' × '.join(map(str, corners))} corners")
     grid = with_norms(features).unflatten(0, corners)
     deep, down, along = (
-        search_tiles(places, length, step, reach, 1)
+        search_tiles(places.cpu(), length, step, reach, 1, features.device)
         for places, length, step, reach in zip(references, corners, stride, radius, strict=True)
     )
     shape = (deep[-1].end, down[-1].end, along[-1].end, count)
@@ -88,9 +88,8 @@ def _search(
     grid: torch.Tensor, front: Tile, top: Tile, lefts: list[Tile], count: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Corners and distances of the matches of tiles side by side, (planes, rows, columns of references, count)."""
-    device, left = grid.device, lefts[0]
-    deep, down = front.positions.to(device), top.positions.to(device)
-    along = torch.stack([one.positions for one in lefts]).to(device)
+    left, deep, down = lefts[0], front.positions, top.positions
+    along = torch.stack([one.positions for one in lefts])
     # (tiles, references) of each, and what their windows cover.
     references = grid[deep[:, None, None], down[:, None], along[:, None, None, :]].flatten(1, 3)
     candidates = _areas(grid, front, top, lefts)
@@ -103,7 +102,7 @@ def _search(
     inside = front.own is not None and top.own is not None and left.own is not None
     if front.own is not None and top.own is not None and left.own is not None:
         own = ((front.own[:, None, None] * height + top.own[:, None]) * width + left.own).flatten()
-        squared.scatter_(2, own.to(device)[:, None].expand(len(lefts), -1, 1), -torch.inf)
+        squared.scatter_(2, own[:, None].expand(len(lefts), -1, 1), -torch.inf)
     counts = (len(deep), len(down), along.shape[1])
     window = (front.window, top.window, left.window)
     area = squared.shape[2]
@@ -119,8 +118,8 @@ def _search(
     )
     windows = squared.as_strided((len(lefts), *counts, *window), strides).flatten(-3, -2)
     nearest, chosen = smallest(windows, min(count, math.prod(window)))
-    starts = torch.stack([one.starts for one in lefts]).to(device)
-    plane, row = front.starts.to(device), top.starts.to(device)
+    starts = torch.stack([one.starts for one in lefts])
+    plane, row = front.starts, top.starts
     chosen_row = quotient(chosen, window[2])
     planes = plane[:, None, None, None] + quotient(chosen_row, window[1])
     rows = row[:, None, None] + chosen_row % window[1]

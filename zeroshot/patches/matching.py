@@ -107,8 +107,8 @@ def match_blocks(
     grid = with_norms(features).unflatten(0, (-1, columns))
     rows, device = grid.shape[0], features.device
     positions = grid_steps(rows, stride) if reference_rows is None else reference_rows.cpu()
-    down = search_tiles(positions, rows, stride, radius, spacing)
-    along = search_tiles(grid_steps(columns, stride), columns, stride, radius, spacing)
+    down = search_tiles(positions, rows, stride, radius, spacing, device)
+    along = search_tiles(grid_steps(columns, stride), columns, stride, radius, spacing, device)
     shape = (down[-1].end, along[-1].end, count)
     corners = torch.empty(shape, dtype=torch.int64, device=device)
     distances = torch.empty(shape, dtype=features.dtype, device=device)
@@ -125,9 +125,8 @@ def _search(
     grid: torch.Tensor, top: Tile, lefts: list[Tile], count: int, correction: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Corners and distances of the matches of tiles side by side, (references down, references along, count)."""
-    device, left = grid.device, lefts[0]
-    down = top.positions.to(device)
-    along = torch.stack([one.positions for one in lefts]).to(device)
+    left, down = lefts[0], top.positions
+    along = torch.stack([one.positions for one in lefts])
     # (tiles, references down, references along) of each, and what their windows cover.
     references = grid[down[:, None], along[:, None]].flatten(1, 2)
     candidates = _areas(grid, top, lefts)
@@ -138,7 +137,7 @@ def _search(
     references[..., -1] = 1
     squared = references @ candidates.flatten(1, 2).mT
     if top.own is not None and left.own is not None:
-        own = (top.own[:, None] * width + left.own).flatten().to(device)
+        own = (top.own[:, None] * width + left.own).flatten()
         squared.scatter_(2, own[:, None].expand(len(lefts), -1, 1), -torch.inf)
     shape = (len(lefts), len(down), along.shape[1], top.window, left.window)
     # Window (i, j) starts i · step lower and j · step further right: one view holds them all.
@@ -153,15 +152,10 @@ def _search(
     if correction is not None:
         squared_correction = correction.to(squared) * (grid.shape[-1] - 1)
         down_shifts, along_shifts = top.shifts(len(correction) // 2), left.shifts(len(correction) // 2)
-        windows = (
-            windows
-            - squared_correction[
-                down_shifts.to(device)[:, None, :, None], along_shifts.to(device)[None, :, None, :]
-            ]
-        )
+        windows = windows - squared_correction[down_shifts[:, None, :, None], along_shifts[None, :, None, :]]
     nearest, chosen = smallest(windows, min(count, top.window * left.window))
-    starts = torch.stack([one.starts for one in lefts]).to(device)
-    rows = top.starts.to(device)[:, None, None] + quotient(chosen, left.window) * top.spacing
+    starts = torch.stack([one.starts for one in lefts])
+    rows = top.starts[:, None, None] + quotient(chosen, left.window) * top.spacing
     lines = starts[:, None, :, None] + chosen % left.window * left.spacing
     corners = rows.mul_(grid.shape[1]).add_(lines)
     distances = (nearest + norms.view(*shape[:3], 1)).clamp_(min=0).div_(grid.shape[-1] - 1)

@@ -7,7 +7,6 @@ product compares all of them. Along each axis tiles are found by themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 
@@ -29,7 +28,10 @@ def with_norms(features: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Tile:
-    """References `begin` to `end` along one axis, whose windows start `step` apart."""
+    """References `begin` to `end` along one axis, whose windows start `step` apart.
+
+    What the search works with lies on the device of the features; how it is planned, the host knows by itself.
+    """
 
     begin: int
     end: int
@@ -41,18 +43,16 @@ class Tile:
     #: Candidates in a window, and the distance between them.
     window: int
     spacing: int
-
-    @cached_property
-    def area(self) -> slice:
-        """What the windows cover."""
-        return slice(int(self.starts[0]), int(self.starts[-1]) + (self.window - 1) * self.spacing + 1)
+    #: The positions, and the starts of the windows, from the first start on.
+    known_positions: tuple[int, ...]
+    known_starts: tuple[int, ...]
+    #: What the windows cover.
+    area: slice
 
     def is_like(self, other: Tile) -> bool:
         """Whether it differs from the other in nothing but its place."""
-        places = (self.positions - self.starts[0], self.starts - self.starts[0])
-        others = (other.positions - other.starts[0], other.starts - other.starts[0])
-        return (self.step, self.window) == (other.step, other.window) and all(
-            torch.equal(one, two) for one, two in zip(places, others, strict=True)
+        return (self.step, self.window, self.known_positions, self.known_starts) == (
+            (other.step, other.window, other.known_positions, other.known_starts)
         )
 
     def shifts(self, centre: int) -> torch.Tensor:
@@ -60,29 +60,73 @@ class Tile:
 
         There is one row where it is that of all references.
         """
-        found = (self.starts - self.positions)[:, None] + torch.arange(self.window) * self.spacing + centre
-        return found[:1] if bool((found == found[:1]).all()) else found
+        places = torch.arange(self.window, device=self.starts.device) * self.spacing
+        found = (self.starts - self.positions)[:, None] + places + centre
+        apart = {start - place for place, start in zip(self.known_positions, self.known_starts, strict=True)}
+        return found[:1] if len(apart) == 1 else found
 
 
-def search_tiles(positions: torch.Tensor, count: int, stride: int, radius: int, spacing: int) -> list[Tile]:
-    """Runs of references with evenly spaced windows, none longer than pays."""
+def search_tiles(
+    positions: torch.Tensor, count: int, stride: int, radius: int, spacing: int, device: torch.device
+) -> list[Tile]:
+    """Runs of references with evenly spaced windows, none longer than pays; `positions` are the host's."""
     reach = min(2 * radius + 1, count)
     window = (reach - 1) // spacing + 1
-    starts = (positions - radius).clamp(0, count - reach)
+    places = positions.tolist()
+    starts = [min(max(place - radius, 0), count - reach) for place in places]
+    there = made_on(device, positions)
+    starts_there = (there - radius).clamp(0, count - reach)
     # As many references a tile as span half a window: fewer waste candidates, more waste distances.
     share = max(1, min((radius + stride) // stride, LARGEST_TILE))
-    steps = starts.diff().tolist()
     tiles, begin = [], 0
-    while begin < len(positions):
+    while begin < len(places):
         end = begin + 1
-        while end < min(len(positions), begin + share) and steps[end - 1] == steps[begin]:
+        while end < min(len(places), begin + share) and _step(starts, end) == _step(starts, begin + 1):
             end += 1
-        step = steps[begin] if end > begin + 1 else 0
-        mine, first = positions[begin:end], starts[begin:end]
-        own = mine - first[0] if bool(((mine - first) % spacing == 0).all()) else None
-        tiles.append(Tile(begin, end, mine, first, own, step, window, spacing))
+        first = starts[begin]
+        own = None
+        if all((place - first) % spacing == 0 for place in places[begin:end]):
+            own = there[begin:end] - first
+        tiles.append(
+            Tile(
+                begin,
+                end,
+                there[begin:end],
+                starts_there[begin:end],
+                own,
+                _step(starts, begin + 1) if end > begin + 1 else 0,
+                window,
+                spacing,
+                tuple(place - first for place in places[begin:end]),
+                tuple(start - first for start in starts[begin:end]),
+                slice(first, starts[end - 1] + (window - 1) * spacing + 1),
+            )
+        )
         begin = end
     return tiles
+
+
+def _step(values: list[int], place: int) -> int:
+    return values[place] - values[place - 1]
+
+
+def made_on(device: torch.device, positions: torch.Tensor) -> torch.Tensor:
+    """Ascending positions, which are the host's, on a device.
+
+    They are made there, run by run of equal steps: a copy would make the host wait for the device.
+    """
+    if device.type == "cpu":
+        return positions
+    places, runs, begin = positions.tolist(), [], 0
+    while begin < len(places):
+        end = begin + 1
+        while end + 1 < len(places) and _step(places, end + 1) == _step(places, begin + 1):
+            end += 1
+        last = min(end, len(places) - 1)
+        step = places[last] - places[last - 1] if last > begin else 1
+        runs.append(torch.arange(places[begin], places[last] + 1, step, device=device))
+        begin = last + 1
+    return torch.cat(runs)
 
 
 def longest(tiles: list[Tile]) -> int:

@@ -12,6 +12,8 @@ from zeroshot.checks import require_choice, require_number, require_whole
 Map = Callable[[torch.Tensor], torch.Tensor]
 #: Whether the images of a batch are systems of their own, or the batch is one system.
 Systems = Literal["separate", "joint"]
+#: Iterations on a GPU between two looks if all systems have converged.
+LOOK_EVERY = 4
 
 
 @torch.no_grad()
@@ -69,10 +71,10 @@ def conjugate_gradients(
     goal = tolerance * _inner(right, right, systems).sqrt()
     direction = torch.zeros_like(right)
     slope_before: torch.Tensor | None = None
-    for _ in range(iterations):
+    for iteration in range(iterations):
         # Systems that have converged stand still: going on, they would divide rounding errors by each other.
         active = _inner(residual, residual, systems).sqrt() > goal
-        if not bool(active.any()):
+        if _looks(iteration, tolerance, right.device) and not bool(active.any()):
             break
         conditioned = residual if precondition is None else precondition(residual)
         slope = _inner(residual, conditioned, systems)
@@ -84,6 +86,13 @@ def conjugate_gradients(
         residual -= length.to(x.dtype) * image
         slope_before = slope
     return x
+
+
+def _looks(iteration: int, tolerance: float, device: torch.device) -> bool:
+    """Whether to look if all systems have converged: on a GPU, where the host waits for it, now and then only."""
+    if device.type == "cpu":
+        return True
+    return tolerance > 0 and (iteration == 1 or (iteration > 0 and iteration % LOOK_EVERY == 0))
 
 
 def _inner(a: torch.Tensor, b: torch.Tensor, systems: Systems) -> torch.Tensor:

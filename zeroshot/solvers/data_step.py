@@ -219,6 +219,7 @@ class KrylovQuadratic:
         self._operator, self._weight = operator, weight
         self._iterations, self._tolerance = iterations, tolerance
         self._spectrum = _circulant_spectrum(operator, y)
+        self._largest = 0.0 if self._spectrum is None else float(self._spectrum.max())
 
     def solve(self, point: torch.Tensor, target: torch.Tensor, damping: float) -> torch.Tensor:
         right = self._weighted(target - self._operator(point))
@@ -243,7 +244,7 @@ class KrylovQuadratic:
         assert self._spectrum is not None
         size = list(residual.shape[-2:])
         # A spectrum that vanishes somewhere has no inverse; what is below the floor is rounding anyway.
-        floor = max(damping, 1e-6 * float(self._spectrum.max()))
+        floor = max(damping, 1e-6 * self._largest)
         return torch.fft.irfft2(torch.fft.rfft2(residual) / (self._spectrum + floor), s=size)
 
 

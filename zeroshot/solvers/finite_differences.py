@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import torch
 
 from zeroshot.checks import require_choice
-from zeroshot.precision import exact_sum
+from zeroshot.precision import wide_sum, widest
 
 #: Upper bound of ‖∇‖² for forward differences along two axes.
 GRADIENT_NORM_SQUARED = 8.0
@@ -137,22 +137,22 @@ class TotalVariationNorm:
             out.addcmul_(component, component)
         return out
 
-    def value(self, p: torch.Tensor, scratch: torch.Tensor) -> float:
-        """Σ h(‖pᵢ‖): TV(x) for p = ∇x."""
+    def value(self, p: torch.Tensor, scratch: torch.Tensor) -> torch.Tensor:
+        """Σ h(‖pᵢ‖), a number on its device in its widest precision: TV(x) for p = ∇x."""
         # sqrt() would hand small arrays to MKL's threads, which wait for each other on a busy machine.
         norms = self.squared_norms(p, scratch).rsqrt_().reciprocal_()
         if self.smoothing == 0:
-            return exact_sum(norms)
+            return wide_sum(norms)
         # h(t) = m (t − m/2)/α + (t − m) with m = min(t, α), without a branch.
         near = norms.clamp(max=self.smoothing)
-        far = exact_sum(norms.sub_(near))
-        return far + exact_sum(near.square_()) / (2 * self.smoothing)
+        far = wide_sum(norms.sub_(near))
+        return far + wide_sum(near.square_()) / (2 * self.smoothing)
 
-    def conjugate(self, p: torch.Tensor) -> float:
-        """Σ h*(‖pᵢ‖) = α/2 Σ ‖pᵢ‖², for p within ‖pᵢ‖ ≤ 1."""
+    def conjugate(self, p: torch.Tensor) -> torch.Tensor:
+        """Σ h*(‖pᵢ‖) = α/2 Σ ‖pᵢ‖², a number like the value, for p within ‖pᵢ‖ ≤ 1."""
         if self.smoothing == 0:
-            return 0.0
-        return 0.5 * self.smoothing * exact_sum(p.square())
+            return p.new_zeros((), dtype=widest(p.device))
+        return 0.5 * self.smoothing * wide_sum(p.square())
 
     def prox_(self, p: torch.Tensor, step: float, scratch: torch.Tensor) -> torch.Tensor:
         """The proximal map of `step` · h* in place: p / (1 + step α), projected onto ‖pᵢ‖ ≤ 1."""
@@ -204,4 +204,4 @@ def total_variation(x: torch.Tensor, kind: Kind = "isotropic", coupling: Couplin
     """TV(x) of images (N, C, H, W), summed over the batch; see `TotalVariationNorm`."""
     norm = TotalVariationNorm(kind, coupling)
     differences = gradient(x)
-    return norm.value(differences, norm.scratch(differences))
+    return float(norm.value(differences, norm.scratch(differences)))

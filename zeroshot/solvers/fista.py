@@ -11,7 +11,7 @@ import torch
 from zeroshot.checks import require_choice
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber, Poisson
 from zeroshot.operators.operator import Operator
-from zeroshot.precision import exact_sum
+from zeroshot.precision import exact_sum, read_together, wide_sum
 from zeroshot.quantisation import Quantised
 
 Restart = Literal["gradient", "objective", "none"]
@@ -26,12 +26,15 @@ _SHORTER, _MOST_HALVINGS, _LONGER = 0.5, 30, 1.1
 
 
 class Smooth(Protocol):
-    """A function f with a gradient, and an upper bound of how fast the gradient changes."""
+    """A function f with a gradient, and an upper bound of how fast the gradient changes.
+
+    Its values are numbers on the device of x, in its widest precision.
+    """
 
     lipschitz: float
 
-    def value(self, x: torch.Tensor) -> float: ...
-    def value_and_gradient(self, x: torch.Tensor) -> tuple[float, torch.Tensor]: ...
+    def value(self, x: torch.Tensor) -> torch.Tensor: ...
+    def value_and_gradient(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]: ...
 
 
 class DataFidelity:
@@ -84,11 +87,11 @@ class DataFidelity:
         return isinstance(data_term, Gaussian | Poisson | Huber | L1 | Quantised)
 
     @torch.no_grad()
-    def value(self, x: torch.Tensor) -> float:
-        """f(x), summed in double precision."""
+    def value(self, x: torch.Tensor) -> torch.Tensor:
+        """f(x), a number on its device, summed in its widest precision."""
         return self._sum(self._data_term.penalty(self._operator(x), self._y))
 
-    def value_and_gradient(self, x: torch.Tensor) -> tuple[float, torch.Tensor]:
+    def value_and_gradient(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """f(x) and ∇f(x)."""
         with torch.no_grad():
             prediction = self._operator(x)
@@ -102,10 +105,10 @@ class DataFidelity:
         with torch.no_grad():
             return self._sum(penalty.detach()), self._operator.adjoint(slope)
 
-    def _sum(self, penalty: torch.Tensor) -> float:
+    def _sum(self, penalty: torch.Tensor) -> torch.Tensor:
         if self._measured is not None:
             penalty = penalty * self._measured
-        return self._scale * exact_sum(penalty)
+        return self._scale * wide_sum(penalty)
 
 
 def _curvature(data_term: DataTerm, y: torch.Tensor) -> float:
@@ -191,7 +194,7 @@ class FastIterativeShrinkage:
         return self._objective
 
     def _value(self, x: torch.Tensor) -> float:
-        return self._smooth.value(x) + self._penalty(x)
+        return float(self._smooth.value(x)) + self._penalty(x)
 
     def forget(self) -> None:
         """Take note that f or g is another now: the objective is evaluated anew where it is needed."""
@@ -231,18 +234,17 @@ class FastIterativeShrinkage:
         return following
 
     def _is_below_model(
-        self, point: torch.Tensor, value: float, gradient: torch.Tensor, following: torch.Tensor
+        self, point: torch.Tensor, value: torch.Tensor, gradient: torch.Tensor, following: torch.Tensor
     ) -> bool:
         """Whether f(x⁺) ≤ f(z) + ⟨∇f(z), x⁺ − z⟩ + ‖x⁺ − z‖²/(2s), up to rounding."""
         moved = following - point
-        linear = _inner(gradient, moved)
-        quadratic = _inner(moved, moved) / (2 * self._step)
-        reached = self._smooth.value(following)
-        return reached <= value + linear + quadratic + 1e-6 * abs(value)
+        numbers = value, wide_sum(gradient * moved), wide_sum(moved * moved), self._smooth.value(following)
+        here, linear, squares, reached = read_together(*numbers)
+        return reached <= here + linear + squares / (2 * self._step) + 1e-6 * abs(here)
 
     def _move_to(self, following: torch.Tensor, value: float | None) -> None:
         change = following - self._x
-        if self._restart == "gradient" and _inner(self._z - following, change) > 0:
+        if self._restart == "gradient" and exact_sum((self._z - following) * change) > 0:
             self._momentum = 1.0
         longer = self._step if self._steps == "fixed" else min(_LONGER * self._step, self._longest)
         momentum = 0.5 * (1 + math.sqrt(1 + 4 * (self._step / longer) * self._momentum**2))
@@ -276,7 +278,3 @@ class FastIterativeShrinkage:
         self._z = self._x if state["at_rest"] else state["z"].to(self._x.device, copy=True)
         self._momentum, self._step = state["momentum"], state["step"]
         self._longest, self._objective = state["longest"], state["objective"]
-
-
-def _inner(a: torch.Tensor, b: torch.Tensor) -> float:
-    return exact_sum(a * b)

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from zeroshot.operators.linear import largest_singular_value
 from zeroshot.patches import match_blocks, pixel_rows
-from zeroshot.precision import exact_sum
+from zeroshot.precision import wide_sum
 from zeroshot.solvers.finite_differences import Coupling, weight_chroma_
 from zeroshot.solvers.penalties import Fields, Penalty
 
@@ -200,8 +200,8 @@ class NonlocalPenalty(Penalty):
     def prox_(self, p: Fields, step: float) -> None:
         p[0].mul_(self._squared_norms(p[0]).clamp_(min=1).rsqrt_())
 
-    def value(self, z: Fields) -> float:
-        return exact_sum(self._squared_norms(z[0]).sqrt())
+    def value(self, z: Fields) -> torch.Tensor:
+        return wide_sum(self._squared_norms(z[0]).sqrt())
 
 
 def _shifted(side: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:

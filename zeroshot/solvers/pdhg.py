@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from zeroshot.data_terms import DataTerm, Gaussian
+from zeroshot.data_terms import DataTerm, Gaussian, Poisson
 from zeroshot.operators.operator import Operator
-from zeroshot.precision import exact_sum
+from zeroshot.precision import read_together, wide_sum
 from zeroshot.solvers.penalties import Fields, Penalty
 
 
@@ -91,7 +91,7 @@ class PrimalDualHybridGradient:
         measured: torch.Tensor | None = None,
         ceiling: torch.Tensor | None = None,
     ) -> None:
-        self.weight = weight
+        self._weight: float | torch.Tensor = weight
         self.measured_values = y.numel() if measured is None else round(measured.sum().item())
         self._operator, self._data_term, self._penalty = operator, data_term, penalty
         self._operator_norm_squared = max(operator.norm(tuple(y.shape)), 1e-6) ** 2
@@ -112,6 +112,12 @@ class PrimalDualHybridGradient:
         self._safety = 1.0
         self._iteration = 0
         self._residual = 0.0
+
+    @property
+    def weight(self) -> float:
+        """λ; while it follows a residual on a GPU it stays there until somebody asks."""
+        self._weight = float(self._weight)
+        return self._weight
 
     @property
     def image(self) -> torch.Tensor:
@@ -172,8 +178,8 @@ class PrimalDualHybridGradient:
         point = torch.add(self._q, self._operator(extrapolated), alpha=step)
         if residual is not None:
             self._track(point, step, residual)
-        dual = self._data_term.conjugate_prox(point.mul_(self.weight), self._y, step * self.weight)
-        torch.div(dual, self.weight, out=self._next_q)
+        dual = self._conjugate_prox(point.mul_(self._weight), step * self._weight)
+        torch.div(dual, self._weight, out=self._next_q)
         if self._measured is not None:
             self._next_q *= self._measured
 
@@ -184,30 +190,48 @@ class PrimalDualHybridGradient:
         The others move λ a step towards it: the distance grows with λ, and in proportion to it where it is
         small.
         """
-        far = self._root_mean_square(point / step - self._y)
         if isinstance(self._data_term, Gaussian):
-            sigma = self._data_term.sigma
+            far, sigma = self._distance(point / step - self._y), self._data_term.sigma
             # No λ is large enough where the point is nearer than the residual: the constraint is idle.
-            wanted = residual / max(far - residual, 1e-6 * residual) / (step * sigma**2)
+            wanted = residual / _within(far - residual, 1e-6 * residual) / (step * sigma**2)
         else:
-            scaled = step * self.weight
-            dual = self._data_term.conjugate_prox(point * self.weight, self._y, scaled)
-            near = self._root_mean_square((point - dual / self.weight) / step - self._y)
-            wanted = self.weight * min(max(residual / max(near, 1e-12), 0.5), 2.0)
-        self.weight = min(max(wanted, self.least_weight), self.largest_weight)
+            dual = self._conjugate_prox(point * self._weight, step * self._weight)
+            near = self._distance((point - dual / self._weight) / step - self._y)
+            wanted = self._weight * _within(residual / _within(near, 1e-12), 0.5, 2.0)
+        self._weight = _within(wanted, self.least_weight, self.largest_weight)
 
-    def _root_mean_square(self, difference: torch.Tensor) -> float:
+    def _conjugate_prox(self, point: torch.Tensor, step: float | torch.Tensor) -> torch.Tensor:
+        # Where λ is a tensor the data term takes one, see `_distance`.
+        return self._data_term.conjugate_prox(point, self._y, step)  # type: ignore[arg-type]
+
+    def _distance(self, difference: torch.Tensor) -> float | torch.Tensor:
+        """The root mean square over the measured values.
+
+        On a GPU it is a tensor, so that the host need not wait, where the data term takes one for λ.
+        """
+        squared = self._squares(difference)
+        if squared.device.type == "cpu" or not isinstance(self._data_term, Gaussian | Poisson):
+            return self._mean_root(float(squared))
+        return (squared / max(self.measured_values, 1)).sqrt()
+
+    def _squares(self, difference: torch.Tensor) -> torch.Tensor:
         if self._measured is not None:
             difference = difference * self._measured
-        squared = exact_sum(difference.square())
+        return wide_sum(difference.square())
+
+    def _mean_root(self, squared: float) -> float:
         return math.sqrt(squared / max(self.measured_values, 1))
 
     def _rebalance(self) -> None:
         """Bring the last moves of the primal variables and of the duals to one length, in the steps' metric."""
         share = self.penalty_share
-        moved = _moved([self._x, *self._v], [self._next_x, *self._next_v])
-        duals = self._penalty.norm_squared / share * _moved(self._p, self._next_p)
-        duals += self._operator_norm_squared / (1 - share) * _moved([self._q], [self._next_q])
+        before, after = [*self._p, self._q, self._x, *self._v], [*self._next_p, self._next_q]
+        after += [self._next_x, *self._next_v]
+        squares = [(b - a).square().sum() for a, b in zip(before, after, strict=True)]
+        moves, count = read_together(*squares), len(self._p)
+        moved = math.fsum(moves[count + 1 :])
+        duals = self._penalty.norm_squared / share * math.fsum(moves[:count])
+        duals += self._operator_norm_squared / (1 - share) * moves[count]
         if moved > 0 and duals > 0:
             wanted = math.sqrt(self._balance * math.sqrt(duals / moved))
             self._balance = min(max(wanted, self._first_balance / 16), 16 * self._first_balance)
@@ -216,23 +240,29 @@ class PrimalDualHybridGradient:
     def evaluate(self) -> tuple[float, float]:
         """The objective at the newest image, and a lower bound of its minimum."""
         prediction = self._operator(self._next_x)
-        self._residual = self._root_mean_square(prediction - self._y)
+        squared = self._squares(prediction - self._y)
         variation = self._penalty.value(self._penalty.apply(self._next_x, self._next_v))
         penalty = self._masked_sum(self._data_term.penalty(prediction, self._y))
-        conjugate = self._masked_sum(self._data_term.conjugate(self.weight * self._next_q, self._y))
+        conjugate = self._masked_sum(self._data_term.conjugate(self._weight * self._next_q, self._y))
         feasible, cost = self._penalty.lower_bound(self._next_p)
         self._penalty.adjoint(feasible, out=self._work)
         slope = self._work.add_(self._operator.adjoint(self._next_q))
         slope.clamp_(max=0)
         if self._ceiling is not None:
             slope *= self._ceiling
-        least = exact_sum(slope)
-        return penalty + self.weight * variation, self.weight * (least - cost) - conjugate
+        numbers = [squared, variation, penalty, conjugate, cost, wide_sum(slope)]
+        if isinstance(self._weight, torch.Tensor):
+            numbers.append(self._weight)
+        of_residual, of_variation, of_data, of_dual, of_bound, least, *weight = read_together(*numbers)
+        if weight:
+            self._weight = weight[0]
+        self._residual = self._mean_root(of_residual)
+        return of_data + self.weight * of_variation, self.weight * (least - of_bound) - of_dual
 
-    def _masked_sum(self, values: torch.Tensor) -> float:
+    def _masked_sum(self, values: torch.Tensor) -> torch.Tensor:
         if self._measured is not None:
             values = values * self._measured
-        return exact_sum(values)
+        return wide_sum(values)
 
     def shrink_step(self, factor: float) -> None:
         """Multiply the primal step length, and with it the product of the steps, by `factor`."""
@@ -264,9 +294,10 @@ class PrimalDualHybridGradient:
                 variable.copy_(value)
         self._balance, self._safety = state["balance"], state["safety"]
         self._iteration, self._residual = state["iteration"], state["residual"]
-        self.weight = state["weight"]
+        self._weight = state["weight"]
 
 
-def _moved(before: Fields, after: Fields) -> float:
-    """Σ ‖after − before‖²."""
-    return math.fsum((b - a).square().sum().item() for a, b in zip(before, after, strict=True))
+def _within(value: float | torch.Tensor, least: float, most: float = math.inf) -> float | torch.Tensor:
+    if isinstance(value, torch.Tensor):
+        return value.clamp(least, most)
+    return min(max(value, least), most)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import torch
 
-from zeroshot.precision import exact_sum
+from zeroshot.precision import wide_sum, widest
 from zeroshot.solvers.finite_differences import (
     GRADIENT_NORM_SQUARED,
     Coupling,
@@ -60,12 +60,12 @@ class Penalty(ABC):
         """The proximal map of `step` · J* in place."""
 
     @abstractmethod
-    def value(self, z: Fields) -> float:
-        """J(z); z may be changed."""
+    def value(self, z: Fields) -> torch.Tensor:
+        """J(z), a number on its device in its widest precision; z may be changed."""
 
-    def lower_bound(self, p: Fields) -> tuple[Fields, float]:
-        """p′ and c with R(x) ≥ ⟨x, Kₓᵀp′⟩ − c for all x, by default p and J*(p)."""
-        return p, 0.0
+    def lower_bound(self, p: Fields) -> tuple[Fields, torch.Tensor]:
+        """p′ and c, a number like J, with R(x) ≥ ⟨x, Kₓᵀp′⟩ − c for all x, by default p and J*(p)."""
+        return p, p[0].new_zeros((), dtype=widest(p[0].device))
 
 
 class GradientPenalty(Penalty):
@@ -124,10 +124,10 @@ class GradientPenalty(Penalty):
     def prox_(self, p: Fields, step: float) -> None:
         self._norm.prox_(p[0], step, self._scratch)
 
-    def value(self, z: Fields) -> float:
+    def value(self, z: Fields) -> torch.Tensor:
         return self._norm.value(z[0], self._scratch)
 
-    def lower_bound(self, p: Fields) -> tuple[Fields, float]:
+    def lower_bound(self, p: Fields) -> tuple[Fields, torch.Tensor]:
         return p, self._norm.conjugate(p[0])
 
 
@@ -209,8 +209,8 @@ class CurvaturePenalty(Penalty):
     def prox_(self, p: Fields, step: float) -> None:
         p[0].mul_(self._squared_norms(p[0]).clamp_(min=1).rsqrt_())
 
-    def value(self, z: Fields) -> float:
-        return exact_sum(self._squared_norms(z[0]).sqrt_())
+    def value(self, z: Fields) -> torch.Tensor:
+        return wide_sum(self._squared_norms(z[0]).sqrt_())
 
 
 class PenaltySum(Penalty):
@@ -247,9 +247,11 @@ class PenaltySum(Penalty):
         for part, field in zip(self._parts, p, strict=True):
             part.prox_([field], step)
 
-    def value(self, z: Fields) -> float:
-        return math.fsum(part.value([field]) for part, field in zip(self._parts, z, strict=True))
+    def value(self, z: Fields) -> torch.Tensor:
+        values = [part.value([field]) for part, field in zip(self._parts, z, strict=True)]
+        return torch.stack(values).sum()
 
-    def lower_bound(self, p: Fields) -> tuple[Fields, float]:
+    def lower_bound(self, p: Fields) -> tuple[Fields, torch.Tensor]:
         bounds = [part.lower_bound([field]) for part, field in zip(self._parts, p, strict=True)]
-        return [field for fields, _ in bounds for field in fields], math.fsum(cost for _, cost in bounds)
+        costs = torch.stack([cost for _, cost in bounds])
+        return [field for fields, _ in bounds for field in fields], costs.sum()

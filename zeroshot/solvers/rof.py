@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from zeroshot.precision import read_together, widened
 from zeroshot.solvers.finite_differences import (
     GRADIENT_NORM_SQUARED,
     TotalVariationNorm,
@@ -54,8 +55,9 @@ class _Strip:
     norms: torch.Tensor
 
 
-def _sum(values: torch.Tensor) -> float:
-    return values.sum().item()
+def _sum(values: torch.Tensor) -> torch.Tensor:
+    """A number that stays on its device, in its widest precision."""
+    return widened(values.sum())
 
 
 class RudinOsherFatemi:
@@ -256,17 +258,25 @@ class RudinOsherFatemi:
         """The objective at the newest image, and a lower bound of its minimum, the dual value."""
         mu = self.weight * self.sigma**2
         norm = self._scaled_norm
-        squared = variation = dual = clipped = 0.0
+        found: list[torch.Tensor] = []
         for strip in self._strips:
             differences = self._differences[: 2 * strip.u.numel()].view(strip.p.shape)
             work, inflow = differences[0], differences[1]
-            squared += _sum(torch.sub(strip.u, strip.scaled, out=work).square_())
+            squares = _sum(torch.sub(strip.u, strip.scaled, out=work).square_())
             torch.mul(strip.u, mu, out=strip.image).clamp_(0, 1)
-            clipped += _sum(torch.sub(strip.image, strip.y, out=work).square_())
+            clips = _sum(torch.sub(strip.image, strip.y, out=work).square_())
             self._divergence(strip, inflow)
-            dual += _sum(torch.add(strip.scaled, inflow, alpha=0.5, out=work).mul_(inflow))
-            dual += norm.conjugate(strip.p)
-            variation += norm.value(self._gradient(strip, differences), strip.norms)
+            duals = _sum(torch.add(strip.scaled, inflow, alpha=0.5, out=work).mul_(inflow))
+            lengths = norm.value(self._gradient(strip, differences), strip.norms)
+            found += [squares, clips, duals, norm.conjugate(strip.p), lengths]
+        numbers = iter(read_together(*found))
+        squared = variation = dual = clipped = 0.0
+        for _ in self._strips:
+            squared += next(numbers)
+            clipped += next(numbers)
+            dual += next(numbers)
+            dual += next(numbers)
+            variation += next(numbers)
         self._residual = (clipped / self.measured_values) ** 0.5
         scale = self.weight * mu
         return scale * (0.5 * squared + variation), -scale * dual

@@ -23,12 +23,12 @@ constructing approximate matrix decompositions, SIAM Review 53 (2011), for the s
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import torch
 
+from zeroshot.constants import constant
 from zeroshot.precision import widened
 from zeroshot.solvers.thresholds import hard, soft
 
@@ -102,10 +102,10 @@ def shrink_singular_values(groups: torch.Tensor, rule: Rule, thresholds: torch.T
     if not _suffices(gram, thresholds):
         wide = widened(groups)
         gram = wide.mT @ wide if tall else wide @ wide.mT
-    elif thresholds.ndim == 1 and gram.shape[-1] >= LEAST_ROWS:
-        _require_finite(gram)
+        return _projected(groups, *symmetric_eigen(gram), rule, thresholds, tall)
+    if thresholds.ndim == 1 and gram.shape[-1] >= LEAST_ROWS:
         return _shrunk_by_leading(groups, gram, rule, thresholds, tall)
-    return _projected(groups, *symmetric_eigen(gram), rule, thresholds, tall)
+    return _projected(groups, *_finite_eigen(gram), rule, thresholds, tall)
 
 
 def _projected(
@@ -131,50 +131,69 @@ def _shrunk_by_leading(
     groups: torch.Tensor, gram: torch.Tensor, rule: Rule, thresholds: torch.Tensor, tall: bool
 ) -> torch.Tensor:
     """U f(S) Vᵀ by the few largest singular values where no others reach the threshold, else by all of them."""
-    _, low_rank = _leading(gram[::_SAMPLE], thresholds[::_SAMPLE])
-    if float(low_rank.float().mean()) < _WORTH_IT:
-        return _projected(groups, *symmetric_eigen(gram), rule, thresholds, tall)
-    pairs, low_rank = _leading(gram, thresholds)
+    _, low_rank, others = _leading(gram[::_SAMPLE], thresholds[::_SAMPLE])
+    if (len(low_rank) - others) / len(low_rank) < _WORTH_IT:
+        return _projected(groups, *_finite_eigen(gram), rule, thresholds, tall)
+    pairs, low_rank, others = _leading(gram, thresholds)
     result = _projected(groups, *pairs, rule, thresholds, tall)
-    rest = (~low_rank).nonzero()[:, 0]
-    if len(rest):
-        result[rest] = _projected(groups[rest], *symmetric_eigen(gram[rest]), rule, thresholds[rest], tall)
+    if others:
+        # Where these are, in ascending order: how many there are is known.
+        rest = low_rank.argsort(stable=True)[:others]
+        result[rest] = _projected(groups[rest], *_finite_eigen(gram[rest]), rule, thresholds[rest], tall)
     return result
 
 
 def _leading(
     gram: torch.Tensor, thresholds: torch.Tensor
-) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """The largest eigenvalues with their eigenvectors, and of which matrices these are all above the threshold.
+) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor, int]:
+    """The largest eigenvalues with their eigenvectors, of which matrices these are all above the threshold.
 
     They come of two steps of subspace iteration from a random start, Q ← orth(G Q), and the eigenvectors of Qᵀ G Q.
+    The number is that of the other matrices.
     """
-    basis = _start(gram.shape[-1]).to(gram)
+    basis = constant(gram, _start, gram.shape[-1])
     for _ in range(2):
         basis = torch.linalg.qr(gram @ basis)[0]
     inner = basis.mT @ (gram @ basis)
     inner = torch.where(inner.isfinite(), inner, 0.0)
-    squares, within = symmetric_eigen(inner)
-    vectors = basis @ within
-    low_rank = (squares[:, SPARE - 1] < thresholds.square()) & vectors.isfinite().flatten(1).all(dim=1)
-    return (squares, vectors), low_rank
+
+    def judged(squares: torch.Tensor, within: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        vectors = basis @ within
+        low_rank = (squares[:, SPARE - 1] < thresholds.square()) & vectors.isfinite().flatten(1).all(dim=1)
+        return vectors, low_rank
+
+    pair = _decomposed_at_once(inner)
+    if pair is not None:
+        squares, within = pair
+        vectors, low_rank = judged(squares, within)
+        # Read together: each time the host waits.
+        is_sound, others = torch.stack([within.sum().isfinite(), (~low_rank).sum()]).tolist()
+        if is_sound:
+            return (squares, vectors), low_rank, others
+    squares, within = _decomposed_one_by_one(inner)
+    vectors, low_rank = judged(squares, within)
+    return (squares, vectors), low_rank, int((~low_rank).sum())
 
 
-@functools.cache
 def _start(rows: int) -> torch.Tensor:
     return torch.randn(rows, LEADING, generator=torch.Generator().manual_seed(0))
 
 
 def _suffices(gram: torch.Tensor, thresholds: torch.Tensor) -> bool:
-    """Whether single precision resolves the eigenvalues of `gram` at the squares of typical thresholds."""
+    """Whether single precision resolves the eigenvalues of `gram` at the squares of typical thresholds.
+
+    Where it does all of `gram` is finite, since no entry is larger than the largest of the diagonal.
+    """
     largest = gram.diagonal(dim1=-2, dim2=-1).sum(dim=-1).max()
     # The mean: a group among others whose threshold is next to 0 keeps its rounding errors, which are small
     # against what the others lose.
     typical = thresholds.mean().square()
+    judged = [largest, typical.isfinite().to(largest), (typical >= SINGLE_PRECISION * largest).to(largest)]
+    most, is_finite, is_enough = torch.stack(judged).tolist()
     # Values beyond 1e19 overflow when they are squared, and those below 1e-19 vanish.
-    if not SMALLEST < float(largest) < LARGEST or not bool(typical.isfinite()):
-        return float(largest) == 0
-    return bool(typical >= SINGLE_PRECISION * largest)
+    if not SMALLEST < most < LARGEST or not is_finite:
+        return most == 0
+    return bool(is_enough)
 
 
 def symmetric_eigen(matrices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -202,22 +221,33 @@ def symmetric_eigen(matrices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
     ValueError
         Where a matrix holds NaN or infinity.
     """
-    _require_finite(matrices)
-    try:
-        values, vectors = torch.linalg.eigh(matrices)
-    except RuntimeError:
-        values, vectors = None, None
-    if values is not None and vectors is not None and bool(vectors.sum().isfinite()):
-        return values, vectors
-    pairs = [_decomposed(matrix) for matrix in matrices.reshape(-1, *matrices.shape[-2:])]
-    values, vectors = (torch.stack(part).to(matrices) for part in zip(*pairs, strict=True))
-    return values.view(matrices.shape[:-1]), vectors.view(matrices.shape)
-
-
-def _require_finite(matrices: torch.Tensor) -> None:
     # The largest magnitude is found in one pass; it is NaN where one of them is.
     if not bool(torch.linalg.vector_norm(matrices, torch.inf).isfinite()):
         raise ValueError("the image holds values that are not finite, or too large to be squared")
+    return _finite_eigen(matrices)
+
+
+def _finite_eigen(matrices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """:func:`symmetric_eigen` of matrices that are known to be finite."""
+    pair = _decomposed_at_once(matrices)
+    if pair is not None and bool(pair[1].sum().isfinite()):
+        return pair
+    return _decomposed_one_by_one(matrices)
+
+
+def _decomposed_at_once(matrices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Eigenvalues and eigenvectors, which may yet not be finite, or None where the iteration did not converge."""
+    try:
+        values, vectors = torch.linalg.eigh(matrices)
+    except RuntimeError:
+        return None
+    return values, vectors
+
+
+def _decomposed_one_by_one(matrices: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    pairs = [_decomposed(matrix) for matrix in matrices.reshape(-1, *matrices.shape[-2:])]
+    values, vectors = (torch.stack(part).to(matrices) for part in zip(*pairs, strict=True))
+    return values.view(matrices.shape[:-1]), vectors.view(matrices.shape)
 
 
 def _decomposed(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

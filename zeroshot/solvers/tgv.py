@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from zeroshot.precision import exact_sum
+from zeroshot.precision import wide_sum
 from zeroshot.solvers.finite_differences import (
     GRADIENT_NORM_SQUARED,
     Coupling,
@@ -128,12 +128,12 @@ class GeneralizedVariation(Penalty):
             squared.addcmul_(part, part)
         return squared
 
-    def value(self, z: Fields) -> float:
+    def value(self, z: Fields) -> torch.Tensor:
         first = self._norm.value(z[0], self._scratch)
         second = self._second_norms_squared(z[1]).rsqrt_().reciprocal_()
-        return first + self._ratio * exact_sum(second)
+        return first + self._ratio * wide_sum(second)
 
-    def lower_bound(self, p: Fields) -> tuple[Fields, float]:
+    def lower_bound(self, p: Fields) -> tuple[Fields, torch.Tensor]:
         """R with p′ = Eᵀr projected to where it is feasible, and the cost of what the projection took away.
 
         With p′ = Eᵀr the minimum over v is exactly 0, whereas for an iterate p every difference from Eᵀr
@@ -147,7 +147,7 @@ class GeneralizedVariation(Penalty):
         reached = feasible
         if self._steering is not None:
             reached = _without_far_border_(self._steering.apply_(feasible.clone(), self._transformed))
-        excess = exact_sum((wanted - reached).abs())
+        excess = wide_sum((wanted - reached).abs())
         return [feasible, p[1]], self.box * excess
 
 

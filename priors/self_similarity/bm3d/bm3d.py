@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
@@ -190,16 +190,18 @@ class BlockMatching3D(DenoisingPrior):
         first, second = stages(self.profile, noise[0].white_level()[0])
         if pilot is None:
             stage = first.fitted(2 ** (side.bit_length() - 1))
-            transform = spline_wavelet_transform(stage.patch)
+            transform: Callable[[int], torch.Tensor] = spline_wavelet_transform
             excess = excess_distances(noise[0], stage.patch, 2 * stage.radius).to(noisy)
             grouping = Grouping(noisy[:1], _limit(stage.difference, len(noisy)), excess=excess)
             shrinkage: CorrelatedShrinkage = HardThresholdOfCorrelated(STRONGER * self.threshold)
         else:
             stage = second.fitted(side)
-            transform = cosine_matrix(stage.patch)
+            transform = cosine_matrix
             grouping = Grouping(pilot[:1], _limit(stage.difference, len(noisy)))
             shrinkage = WienerOfCorrelated(STRONGER**2 * self.attenuation)
-        variances = [GroupVariances.of(model, transform, 2 * stage.radius, noisy) for model in noise]
+        variances = [
+            GroupVariances.of(model, transform(stage.patch), 2 * stage.radius, noisy) for model in noise
+        ]
         return filter_planes(noisy, pilot, stage, grouping, transform, shrinkage, variances)
 
     def _hard(
@@ -215,9 +217,8 @@ class BlockMatching3D(DenoisingPrior):
             basis = of_patches(cosine_matrix(stage.patch)).T.to(noisy)
             noise, features = 0.0, lambda rows: functional.hardshrink(rows @ basis, self.prefilter * sigma)
         grouping = Grouping(noisy[:1], _limit(stage.difference, len(noisy)) + noise, features)
-        transform = spline_wavelet_transform(stage.patch)
         shrinkage = HardThreshold(self.threshold * sigma)
-        return filter_planes(noisy, None, stage, grouping, transform, shrinkage, memory=memory)
+        return filter_planes(noisy, None, stage, grouping, spline_wavelet_transform, shrinkage, memory=memory)
 
     def _wiener(
         self,
@@ -229,9 +230,8 @@ class BlockMatching3D(DenoisingPrior):
         """The second pass for planes (C, H, W)."""
         stage = stages(self.profile, sigma)[1].fitted(min(noisy.shape[-2:]))
         grouping = Grouping(pilot[:1], _limit(stage.difference, len(noisy)))
-        transform = cosine_matrix(stage.patch)
         shrinkage = Wiener(self.attenuation * sigma**2)
-        return filter_planes(noisy, pilot, stage, grouping, transform, shrinkage, memory=memory)
+        return filter_planes(noisy, pilot, stage, grouping, cosine_matrix, shrinkage, memory=memory)
 
 
 class BlockMatchingRepetition(Repetition):
@@ -247,7 +247,7 @@ class BlockMatchingRepetition(Repetition):
     ) -> torch.Tensor:
         """The denoised image, by groups that are found anew where `afresh`."""
         self._memory.afresh = afresh
-        return self._remembering.denoise(noisy, sigma, contrast)
+        return self._remembering.in_passes(noisy, sigma, contrast)
 
     def state_dict(self) -> dict[str, Any]:
         """What the groups follow from."""

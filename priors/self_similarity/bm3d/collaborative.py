@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from zeroshot.constants import constant
 from zeroshot.patches import (
     Matches,
     PatchAverage,
@@ -108,7 +109,7 @@ def filter_planes(
     pilot: torch.Tensor | None,
     stage: Stage,
     grouping: Grouping,
-    transform: torch.Tensor,
+    transform: Callable[[int], torch.Tensor],
     shrinkage: Shrinkage | CorrelatedShrinkage,
     variances: Sequence[GroupVariances] | None = None,
     memory: tuple[GroupMemory, int] | None = None,
@@ -125,8 +126,8 @@ def filter_planes(
         Sizes of patches, groups and windows.
     grouping : Grouping
         Which patches form a group, common to all planes.
-    transform : torch.Tensor
-        Of a line of a patch, (patch, patch).
+    transform : callable
+        The matrix of a line of a patch, (patch, patch), by its length.
     shrinkage : Shrinkage or CorrelatedShrinkage
         Of the coefficients of a group.
     variances : sequence of GroupVariances, optional
@@ -142,9 +143,9 @@ def filter_planes(
     channels, height, width = noisy.shape
     size = stage.patch
     rows, columns = corners_shape(height, width, size)
-    forward = of_patches(transform).to(noisy)
-    backward = of_patches(torch.linalg.inv(transform)).T.to(noisy)
-    window = kaiser_window(size, stage.beta).to(noisy)
+    forward = constant(noisy, _analysis, transform, size)
+    backward = constant(noisy, _synthesis, transform, size)
+    window = constant(noisy, kaiser_window, size, stage.beta)
     sums, weights = torch.zeros_like(noisy), torch.zeros_like(noisy)
     for strip in _strips(rows, columns, stage):
         across = slice(strip.first, strip.last + size - 1)
@@ -173,6 +174,16 @@ def filter_planes(
             sums[channel, across] += total[0]
             weights[channel, across] += weight[0]
     return sums.div_(weights)
+
+
+def _analysis(transform: Callable[[int], torch.Tensor], size: int) -> torch.Tensor:
+    """From the pixels of a patch to its coefficients."""
+    return of_patches(transform(size))
+
+
+def _synthesis(transform: Callable[[int], torch.Tensor], size: int) -> torch.Tensor:
+    """From coefficients, a patch in each row, to pixels."""
+    return of_patches(torch.linalg.inv(transform(size))).T
 
 
 @dataclass(frozen=True)
@@ -214,15 +225,18 @@ def groups_of_one_size(matches: Matches, limit: float | torch.Tensor) -> Iterato
 
     `limit` is the largest distance, of all references or (references, 1).
     """
-    found = (matches.distances <= limit).sum(dim=1)
-    chunk = CHUNK.get(matches.corners.device.type, LARGE_CHUNK)
-    size = matches.corners.shape[1]
-    while size:
-        chosen = ((found >= size) & (found < 2 * size)).nonzero()[:, 0]
-        for part in chosen.split(max(1, chunk // size)):
+    found, device = (matches.distances <= limit).sum(dim=1), matches.corners.device
+    chunk = CHUNK.get(device.type, LARGE_CHUNK)
+    powers = matches.corners.shape[1].bit_length()
+    reached = found >= 2 ** torch.arange(powers, device=device)[:, None]
+    # Sorted by size, so that all that is read of them is how many there are of each.
+    order = reached.sum(dim=0, dtype=torch.uint8).argsort(descending=True, stable=True)
+    ends = [*reached.sum(dim=1).tolist(), 0]
+    for power in reversed(range(powers)):
+        size = 2**power
+        for part in order[ends[power + 1] : ends[power]].split(max(1, chunk // size)):
             if len(part):
                 yield matches.corners[part, :size].T.contiguous()
-        size //= 2
 
 
 def _shrink_groups(
@@ -235,7 +249,7 @@ def _shrink_groups(
 ) -> None:
     """Shrink the groups at `corners` (size, groups) and add them to `average`."""
     size = len(corners)
-    haar = haar_transform(size).to(table)
+    haar = constant(table, haar_transform, size)
     index = corners.flatten()
 
     def transformed(rows: torch.Tensor) -> torch.Tensor:

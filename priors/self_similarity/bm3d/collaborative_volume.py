@@ -14,6 +14,7 @@ from itertools import product
 
 import torch
 
+from zeroshot.constants import constant
 from zeroshot.patches.blocks import grid_steps
 from zeroshot.patches.cube_matching import match_cubes
 from zeroshot.patches.cubes import CubeAverage, Triple, cube_corners_shape, voxel_rows
@@ -211,7 +212,7 @@ def _shrink_groups(
     `noise` is the variance by corner, or of all of them.
     """
     size = len(corners)
-    haar = haar_transform(size).to(table)
+    haar = constant(table, haar_transform, size)
     index = corners.flatten()
 
     def transformed(rows: torch.Tensor) -> torch.Tensor:

@@ -64,7 +64,7 @@ class Coder:
         """
         base = spread_means(patches, self.channels)
         if weights is None:
-            limit = self.limits(patches.new_tensor(float(patches.shape[1])))
+            limit = self.limits(patches.new_full((), float(patches.shape[1])))
             return matching_pursuit(dictionary, patches - base, self.sparsity, limit), base
         centred = patches - base
         limits = self.limits((weights > 0).sum(1).to(patches.dtype))
@@ -146,12 +146,13 @@ def _strips(image: torch.Tensor, size: int, stride: int) -> Iterator[tuple[slice
     """Rows of pixels, and the corners within them of the patches to be coded there; each patch once."""
     channels, height, width = image.shape
     _, columns = corners_shape(height, width, size)
-    corners = corner_grid(height, width, size, stride).to(image.device)
-    tops = torch.div(corners, columns, rounding_mode="floor")
+    corners = corner_grid(height, width, size, stride, image.device)
+    # The host knows them too, and need not ask.
+    tops = torch.div(corner_grid(height, width, size, stride), columns, rounding_mode="floor")
     share = max(1, _STRIP_NUMBERS // (columns * channels * size * size))
     firsts = range(0, height - size + 1, share)
     # Corners come row by row, so that a strip's are a run of them.
-    ends = torch.searchsorted(tops, torch.tensor([*firsts, height], device=tops.device)).tolist()
+    ends = torch.searchsorted(tops, torch.tensor([*firsts, height])).tolist()
     for first, begin, end in zip(firsts, ends[:-1], ends[1:], strict=True):
         if begin < end:
             last = min(first + share, height - size + 1)

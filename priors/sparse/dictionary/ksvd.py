@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from zeroshot.colour import AXES
+from zeroshot.counting import occurrences
 from zeroshot.priors.sparse.dictionary.matching_pursuit import SparseCodes
 
 #: Two atoms whose cosine exceeds this in magnitude are the same.
@@ -106,7 +107,7 @@ def update_atoms(
     dictionary, residuals, values = dictionary.clone(), residuals.clone(), codes.values.clone()
     by_atom = codes.atoms.argsort(stable=True)
     users = codes.signals()[by_atom]
-    ends = torch.bincount(codes.atoms, minlength=len(dictionary)).cumsum(0).tolist()
+    ends = occurrences(codes.atoms, len(dictionary)).cumsum(0).tolist()
     for atom, (begin, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
         if begin == end:
             continue
@@ -128,7 +129,7 @@ def _rank_one(
     """The new atom and the coefficients that fit it best; the old atom where nothing can be learned."""
     sums = coefficients @ unexplained
     length = sums.norm()
-    new = sums / length if length > 0 else old
+    new = torch.where(length > 0, sums / length, old)
     return new, unexplained @ new
 
 
@@ -140,7 +141,7 @@ def _weighted_rank_one(
     prior = squares.mean()
     new = (coefficients @ weighted + prior * old) / (squares @ weights + prior).clamp(min=1e-30)
     length = new.norm()
-    new = new / length if length > 0 else old
+    new = torch.where(length > 0, new / length, old)
     energy = weights @ new.square()
     return new, torch.where(energy > 1e-12, (weighted @ new) / energy.clamp(min=1e-12), coefficients)
 
@@ -166,7 +167,7 @@ def replace_atoms(
     tuple
         The new dictionary, and how many atoms were replaced.
     """
-    users = torch.bincount(codes.atoms, minlength=len(dictionary))
+    users = occurrences(codes.atoms, len(dictionary))
     cosines = (dictionary @ dictionary.T).abs()
     same = torch.triu(cosines > SAME, diagonal=1).any(dim=0)
     poor = ((users < FEWEST_USERS) | same).nonzero()[:, 0]

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-#: Bytes of correlations a chunk may hold: about what stays in the second-level cache of a processor.
-_CHUNK_BYTES = 1 << 22
+#: Bytes of correlations a chunk may hold: about what stays in the second-level cache of a processor. On a GPU the host
+#: waits for every atom of a chunk.
+_CHUNK_BYTES = {"cpu": 1 << 22}
+_LARGE_CHUNK_BYTES = 1 << 26
 #: Squared sine of the angle between an atom and those already chosen, below which it adds nothing.
 _DEPENDENT = 1e-5
 #: A sum of weights that counts as none.
@@ -49,7 +51,7 @@ class SparseCodes:
     def signals(self) -> torch.Tensor:
         """(E,) int64: which signal each entry belongs to."""
         positions = torch.arange(len(self.counts), device=self.counts.device)
-        return positions.repeat_interleave(self.counts)
+        return positions.repeat_interleave(self.counts, output_size=len(self.atoms))
 
     def to_dense(self, atoms: int) -> torch.Tensor:
         """The coefficients as a matrix (P, `atoms`)."""
@@ -156,7 +158,8 @@ def _limits(signals: torch.Tensor, tolerance: torch.Tensor | float) -> torch.Ten
 
 
 def _chunks(atoms: int, *tensors: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], ...]:
-    size = max(64, _CHUNK_BYTES // (4 * max(atoms, 1)))
+    most = _CHUNK_BYTES.get(tensors[0].device.type, _LARGE_CHUNK_BYTES)
+    size = max(64, most // (4 * max(atoms, 1)))
     return tuple(tensor.split(size) for tensor in tensors)
 
 
@@ -346,10 +349,11 @@ def _pursue(signals: _Signals, limits: torch.Tensor, sparsity: int) -> SparseCod
         values = functional.pad(values, (0, 1)) + change
         error = error - step.square()
         counts[rows] = size + adds.to(torch.int64)
-        going = ((error > limits) & adds).nonzero()[:, 0] if size + 1 < sparsity else rows.new_zeros(0)
+        goes_on = (error > limits) & adds
+        going = goes_on.nonzero()[:, 0] if size + 1 < sparsity else rows.new_zeros(0)
         if len(going) < len(rows):
-            ended = torch.ones(len(rows), dtype=torch.bool, device=device)
-            ended[going] = False
+            # On a GPU the others are written too, rather than looked for; what follows overwrites them.
+            ended = (~goes_on).nonzero()[:, 0] if len(going) and device.type == "cpu" else slice(None)
             all_atoms[rows[ended], : size + 1] = support[ended]
             all_values[rows[ended], : size + 1] = values[ended]
         rows, error, limits = rows[going], error[going], limits[going]
@@ -357,8 +361,8 @@ def _pursue(signals: _Signals, limits: torch.Tensor, sparsity: int) -> SparseCod
         if len(rows):
             signals.advance(going, support, change[going], step[going])
             inverse = torch.cat([functional.pad(inverse[going], (0, 1)), newest[going, None, :]], 1)
-    taken = torch.arange(sparsity, device=device) < counts[:, None]
-    return SparseCodes(all_atoms[taken], all_values[taken], counts)
+    taken = (torch.arange(sparsity, device=device) < counts[:, None]).flatten().nonzero()[:, 0]
+    return SparseCodes(all_atoms.flatten()[taken], all_values.flatten()[taken], counts)
 
 
 def _new_direction(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from zeroshot.counting import occurrences
 from zeroshot.patches import Matches, corner_grid, corners_shape, match_blocks, patch_sums, pixel_rows
 from zeroshot.priors.sparse.ncsr.dictionaries import Dictionaries, high_pass
 from zeroshot.solvers.thresholds import soft
@@ -54,7 +55,8 @@ def find_similar(
         In squared intensities.
     """
     rows, columns = corners_shape(image.shape[-2], image.shape[-1], size)
-    down, along = torch.arange(rows).repeat_interleave(columns), torch.arange(columns).repeat(rows)
+    down = torch.arange(rows, device=image.device).repeat_interleave(columns)
+    along = torch.arange(columns, device=image.device).repeat(rows)
     place = torch.stack([down, along], dim=1).to(image) * (PLACE * image.std(correction=0))
     features = torch.cat([pixel_rows(image, size), place], dim=1)
     matches: Matches = match_blocks(features, columns, count, stride, radius)
@@ -99,7 +101,7 @@ class Centralisation:
     ) -> None:
         height, width = image.shape[-2:]
         self.size, self._stride, self._shape = size, stride, (height, width)
-        corners = corner_grid(height, width, size, stride).to(image.device)
+        corners = corner_grid(height, width, size, stride, image.device)
         self._corners = None if stride == 1 else corners
         self._similar = similar
         features = pixel_rows(high_pass(image[:1], high_pass_sigma, size), size)
@@ -107,7 +109,7 @@ class Centralisation:
         cluster = dictionaries.assign(features)
         self._bases = dictionaries.bases
         self._order = cluster.argsort(stable=True)
-        self._counts = torch.bincount(cluster, minlength=len(self._bases)).tolist()
+        self._counts = occurrences(cluster, len(self._bases)).tolist()
         self._coverage = self._spread(features.new_ones(len(features), size * size))
 
     def means(self, rows: torch.Tensor) -> torch.Tensor:

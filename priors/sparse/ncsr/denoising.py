@@ -10,6 +10,7 @@ import torch
 
 from zeroshot.colour import from_opponent, to_opponent
 from zeroshot.estimate import Estimate
+from zeroshot.precision import widened
 from zeroshot.prior import Run
 from zeroshot.priors.sparse.ncsr.centralisation import Centralisation, find_similar
 from zeroshot.priors.sparse.ncsr.dictionaries import learn
@@ -89,10 +90,10 @@ class _Scaled:
     sigma: float
     level: Level
 
-    def remaining(self, noisy: torch.Tensor, estimate: torch.Tensor) -> float:
-        """The standard deviation of the noise that is left in the estimate."""
-        removed = (noisy - estimate).square().mean().item()
-        return self.level.remaining * math.sqrt(abs(self.sigma**2 - removed))
+    def remaining(self, noisy: torch.Tensor, estimate: torch.Tensor) -> torch.Tensor:
+        """The standard deviation of the noise that is left in the estimate, a number on its device."""
+        removed = widened((noisy - estimate).square().mean())
+        return self.level.remaining * (self.sigma**2 - removed).abs().sqrt()
 
 
 class CentralisedDenoisingRun(Run):
@@ -151,15 +152,17 @@ class CentralisedDenoisingRun(Run):
         return result
 
     def _round_of_strip(self, noisy: torch.Tensor, estimate: torch.Tensor, scaled: _Scaled) -> torch.Tensor:
-        remaining = scaled.remaining(noisy, estimate) if self.index else scaled.sigma
-        model = self._model(estimate, remaining, scaled.level)
+        remaining: float | torch.Tensor = scaled.sigma
+        if self.index:
+            remaining = scaled.remaining(noisy, estimate)
+        model = self._model(estimate, float(remaining), scaled.level)
         strength = scaled.level.strength if self._settings.strength is None else self._settings.strength
         for turn in range(SHRINKAGES):
             estimate = estimate + FEEDBACK * (noisy - estimate)
             if self.index or turn:
                 remaining = scaled.remaining(noisy, estimate)
             variances = (model.variances(estimate) - remaining**2).clamp_(min=0)
-            threshold = strength * math.sqrt(2) * remaining**2 / variances.sqrt_().add_(TINY)
+            threshold = variances.sqrt_().add_(TINY).reciprocal_() * (strength * math.sqrt(2) * remaining**2)
             estimate = model.shrink(estimate, threshold)
         return estimate
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from zeroshot.counting import occurrences
 from zeroshot.precision import widened
 from zeroshot.solvers.singular_values import symmetric_eigen
 
@@ -88,14 +89,14 @@ def learn(
     features, patches = _training_patches(image, size, high_pass_sigma, generator)
     smooth_below = (noise**2 + SMOOTH**2) ** 0.5
     smooth = features.square().mean(1).sqrt() < smooth_below
-    centres = k_means(features[~smooth], clusters, smallest, generator)
-    enough = int(smooth.sum()) >= size * size
-    groups = [patches[smooth] if enough else patches]
+    flat, rough = smooth.nonzero()[:, 0], (~smooth).nonzero()[:, 0]
+    samples = features[rough]
+    centres = k_means(samples, clusters, smallest, generator)
+    groups = [patches[flat] if len(flat) >= size * size else patches]
     if len(centres):
-        member = _nearest(features[~smooth], centres)
-        order = member.argsort(stable=True)
-        counts = torch.bincount(member, minlength=len(centres)).tolist()
-        groups += list(patches[~smooth][order].split(counts))
+        member = _nearest(samples, centres)
+        counts = occurrences(member, len(centres)).tolist()
+        groups += list(patches[rough[member.argsort(stable=True)]].split(counts))
     return Dictionaries(centres, principal_components(groups), smooth_below)
 
 
@@ -125,7 +126,7 @@ def k_means(samples: torch.Tensor, clusters: int, smallest: int, generator: torc
     centres = samples[first]
     for turn in range(ROUNDS):
         member = _nearest(samples, centres)
-        sizes = torch.bincount(member, minlength=len(centres))
+        sizes = occurrences(member, len(centres))
         sums = torch.zeros_like(centres).index_add_(0, member, samples)
         centres = torch.where(sizes[:, None] > 0, sums / sizes[:, None].clamp(min=1), centres)
         if turn == ROUNDS - 3:
@@ -135,8 +136,7 @@ def k_means(samples: torch.Tensor, clusters: int, smallest: int, generator: torc
 
 def _without_small(centres: torch.Tensor, sizes: torch.Tensor, smallest: int) -> torch.Tensor:
     """The centres of the clusters that are large enough, or of the largest where none is."""
-    kept = sizes >= min(smallest, int(sizes.max()))
-    return centres[kept]
+    return centres[sizes >= sizes.max().clamp(max=smallest)]
 
 
 def principal_components(groups: list[torch.Tensor]) -> torch.Tensor:

@@ -14,6 +14,7 @@ from zeroshot.colour import from_opponent, opponent_axes, to_opponent
 from zeroshot.data_terms import L1, Huber
 from zeroshot.estimate import Estimate
 from zeroshot.noise import NoiseModel
+from zeroshot.precision import read_together
 from zeroshot.prior import Run
 from zeroshot.priors.denoising import DenoisingPrior, DenoisingRun
 from zeroshot.priors.sparse.wavelet.subbands import (
@@ -376,14 +377,14 @@ class WaveletRun(Run):
     def _penalty(self, x: torch.Tensor) -> float:
         """L Σ ρ(W x) with the newest thresholds."""
         remaining = iter(self.thresholds)
-        values: list[float] = []
+        values: list[torch.Tensor] = []
 
         def add(band: torch.Tensor, level: int, orientation: int) -> None:
             values.append(penalty_value(band, next(remaining), self.prior.penalty))
 
         self._transform.visit(to_opponent(x), add)
         shifts = len(values) / (3 * self._transform.levels)
-        return self.lipschitz * math.fsum(values) / shifts
+        return self.lipschitz * math.fsum(read_together(*values)) / shifts
 
     def shrink_step(self, factor: float) -> None:
         """Shorten the steps of the solver."""
@@ -401,10 +402,10 @@ class _Framed:
         self.lipschitz = fidelity.lipschitz
         self._fidelity, self._frame, self._size = fidelity, frame, size
 
-    def value(self, x: torch.Tensor) -> float:
+    def value(self, x: torch.Tensor) -> torch.Tensor:
         return self._fidelity.value(self._frame.crop(x, *self._size))
 
-    def value_and_gradient(self, x: torch.Tensor) -> tuple[float, torch.Tensor]:
+    def value_and_gradient(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         value, gradient = self._fidelity.value_and_gradient(self._frame.crop(x, *self._size))
         return value, self._frame.padded(gradient)
 

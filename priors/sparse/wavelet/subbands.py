@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch.nn import functional
 
-from zeroshot.precision import exact_sum, widest
+from zeroshot.precision import wide_sum, widest
 from zeroshot.solvers.thresholds import firm, hard, soft
 
 Penalty = Literal["soft", "hard", "firm"]
@@ -29,8 +29,8 @@ def shrunk(band: torch.Tensor, threshold: torch.Tensor, penalty: Penalty, step: 
     return soft(band, step * threshold)
 
 
-def penalty_value(band: torch.Tensor, threshold: torch.Tensor, penalty: Penalty) -> float:
-    """Σ ρ(c), ρ being the function whose proximal map is `shrunk`."""
+def penalty_value(band: torch.Tensor, threshold: torch.Tensor, penalty: Penalty) -> torch.Tensor:
+    """Σ ρ(c), a number on its device, ρ being the function whose proximal map is `shrunk`."""
     if penalty == "hard":
         values = 0.5 * threshold.square() * (band != 0)
     elif penalty == "firm":
@@ -39,7 +39,7 @@ def penalty_value(band: torch.Tensor, threshold: torch.Tensor, penalty: Penalty)
         values = threshold * size - size.square() / 4
     else:
         values = threshold * band.abs()
-    return exact_sum(values)
+    return wide_sum(values)
 
 
 def noisy_threshold(
@@ -131,4 +131,4 @@ def _sure(band: torch.Tensor, noise: float, axes: int = 2) -> torch.Tensor:
     )
     # No threshold at all has the risk n σ², which is 0 in the units above.
     best = torch.where(risk.amin(dim=-1).view(best.shape) < 0, best, 0.0)
-    return best.clamp(max=_universal(band, noise, axes).item())
+    return torch.minimum(best, _universal(band, noise, axes))

@@ -212,7 +212,7 @@ def test_bands_change_nothing(photograph: torch.Tensor, monkeypatch: pytest.Monk
     whole = PatchGroups(noisy, 6, 30, 3, 9).shrink(noisy, weighted, 1.0)
     references = len(PatchGroups(noisy, 6, 30, 3, 9)._bands[0].corners)
     monkeypatch.setattr(patch_groups, "BAND", 50 * 96 * 36)
-    monkeypatch.setattr(patch_groups, "CHUNK", 10_000)
+    monkeypatch.setattr(patch_groups, "CHUNK", {"cpu": 10_000})
     groups = PatchGroups(noisy, 6, 30, 3, 9)
     assert len(groups._bands) > 2
     assert sum(len(band.corners) for band in groups._bands) == references

@@ -149,11 +149,12 @@ def test_both_passes_are_the_literal_loop(stage: Stage, grey: torch.Tensor) -> N
     noisy = with_noise(grey[..., 40:63, 30:50])[0].double()
     limit = stage.difference / 255**2 + 2 * SIGMA**2
     wavelets, cosines = spline_wavelet_transform(stage.patch), cosine_matrix(stage.patch)
-    hard = filter_planes(noisy, None, stage, Grouping(noisy, limit), wavelets, HardThreshold(2.7 * SIGMA))
+    shrinkage = HardThreshold(2.7 * SIGMA)
+    hard = filter_planes(noisy, None, stage, Grouping(noisy, limit), spline_wavelet_transform, shrinkage)
     expected = literal_filter(noisy[0].numpy(), None, stage, limit, wavelets.numpy(), 2.7 * SIGMA)
     np.testing.assert_allclose(hard[0].numpy(), expected, atol=1e-7)
     limit = stage.difference / 255**2
-    wiener = filter_planes(noisy, hard, stage, Grouping(hard, limit), cosines, Wiener(SIGMA**2))
+    wiener = filter_planes(noisy, hard, stage, Grouping(hard, limit), cosine_matrix, Wiener(SIGMA**2))
     expected = literal_filter(noisy[0].numpy(), hard[0].numpy(), stage, limit, cosines.numpy(), SIGMA)
     np.testing.assert_allclose(wiener[0].numpy(), expected, atol=1e-7)
 

@@ -34,7 +34,7 @@ def test_the_value_is_hubers_function_of_the_lengths(
         ("anisotropic", "vectorial"): (2,),
     }.get((kind, coupling))
     lengths = p.abs() if summed is None else p.square().sum(dim=summed).sqrt()
-    assert norm.value(p, norm.scratch(p)) == pytest.approx(huber(lengths, 0.7).sum().item(), rel=1e-5)
+    assert float(norm.value(p, norm.scratch(p))) == pytest.approx(huber(lengths, 0.7).sum().item(), rel=1e-5)
 
 
 def test_the_proximal_map_minimises_what_it_says(generator: torch.Generator) -> None:

@@ -104,7 +104,7 @@ def test_the_value_is_a_literal_transcription_and_the_adjoint_is_one(
                 step = transformed[n].flatten(1)[:, j] - transformed[n].flatten(1)[:, i]
                 squared += (graph.lengths[n, k, i] * step).square()
             expected += float(squared.sum().sqrt() if coupling == "vectorial" else squared.sqrt().sum())
-    assert penalty.value([z.clone()]) == pytest.approx(expected, rel=1e-5)
+    assert float(penalty.value([z.clone()])) == pytest.approx(expected, rel=1e-5)
     p = torch.randn(z.shape, generator=generator)
     back = torch.empty_like(x)
     penalty.adjoint([p], out=back)

@@ -72,7 +72,7 @@ def test_the_value_is_a_literal_transcription(generator: torch.Generator) -> Non
             symmetrised = (jacobian + jacobian.T) / 2
             expected += math.hypot(*first) + 1.5 * symmetrised.norm().item()
     penalty = GeneralizedVariation(x[None, None], ratio=1.5)
-    value = penalty.value(penalty.apply(x[None, None], [v[:, None, None]]))
+    value = float(penalty.value(penalty.apply(x[None, None], [v[:, None, None]])))
     assert value == pytest.approx(expected, rel=1e-6)
 
 
