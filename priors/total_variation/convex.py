@@ -17,6 +17,7 @@ from zeroshot.checks import require_positive, require_whole
 from zeroshot.data_terms import L1, DataTerm, Gaussian, Huber
 from zeroshot.estimate import Estimate
 from zeroshot.noise import QUANTISATION
+from zeroshot.operators import Blur, SpaceVaryingBlur
 from zeroshot.prior import CleanRun, Prior, Run
 from zeroshot.priors.total_variation.chroma import chosen_chroma
 from zeroshot.problem import Problem
@@ -274,10 +275,11 @@ class PenaltyRun(Run):
         """The residual for λ to follow: beyond the one that is wanted, the further the last one was from it.
 
         Behind a blur the image follows λ slowly, and λ the residual of the image: left alone they creep to where they
-        belong. Where the residual has passed to the other side, the pull is halved.
+        belong. Where the residual has passed to the other side, the pull is halved. Elsewhere images follow at once,
+        and a pull makes λ swing.
         """
         wanted, residual = self.residual_wanted, self.solver.residual
-        if wanted is None or residual <= 0 or not isinstance(self.solver, PrimalDualHybridGradient):
+        if wanted is None or residual <= 0 or not isinstance(self.problem.operator, Blur | SpaceVaryingBlur):
             return wanted
         margin = self.near_enough * self.freeze_within
         ratio = residual / wanted
