@@ -292,10 +292,12 @@ def singular_value_thresholding(matrix: torch.Tensor, threshold: float) -> tuple
     squares, vectors = symmetric_eigen(tall.T @ tall)
     values = squares.clamp(min=0).sqrt()
     floor = torch.finfo(matrix.dtype).eps ** 0.5 * values[-1]
-    kept = values > torch.clamp(floor, min=threshold)
+    rank = int((values > torch.clamp(floor, min=threshold)).sum())
+    # They come in ascending order.
+    kept = torch.arange(len(values) - rank, len(values), device=values.device)
     basis = vectors[:, kept]
     result = ((tall @ basis) * (1 - threshold / values[kept])) @ basis.T
-    return (result if tall is matrix else result.T), int(kept.sum())
+    return (result if tall is matrix else result.T), rank
 
 
 def spectral_norm(matrix: torch.Tensor) -> float:
