@@ -162,7 +162,8 @@ class PatchGroups:
         elements = CHUNK.get(image.device.type, LARGE_CHUNK)
         for chunk in _chunks(len(all_corners), elements // (self.count * patches.shape[1])):
             corners = all_corners[chunk].long()
-            groups = patches[corners]
+            # Whole rows, which indexing with a tensor copies number by number on the CPU.
+            groups = patches.index_select(0, corners.flatten()).unflatten(0, corners.shape)
             levels = limits[corners[:, 0]]
             if centre == "mean":
                 mean = groups.mean(dim=1, keepdim=True)

@@ -113,12 +113,13 @@ def update_atoms(
             continue
         entries, mine = by_atom[begin:end], users[begin:end]
         coefficients, old = values[entries], dictionary[atom]
-        unexplained = torch.addr(residuals[mine], coefficients, old)
+        # Whole rows, which indexing with a tensor copies number by number on the CPU.
+        unexplained = residuals.index_select(0, mine).addr_(coefficients, old)
         if weights is None:
             new, fitted = _rank_one(unexplained, coefficients, old)
         else:
-            new, fitted = _weighted_rank_one(unexplained, coefficients, old, weights[mine])
-        residuals[mine] = torch.addr(unexplained, fitted, new, alpha=-1)
+            new, fitted = _weighted_rank_one(unexplained, coefficients, old, weights.index_select(0, mine))
+        residuals[mine] = unexplained.addr_(fitted, new, alpha=-1)
         dictionary[atom], values[entries] = new, fitted
     return dictionary, SparseCodes(codes.atoms, values, codes.counts), residuals
 

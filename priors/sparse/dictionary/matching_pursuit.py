@@ -215,7 +215,7 @@ class _WholeSignals(_Signals):
         self.energy = signals.square().sum(1)
 
     def restrict(self, rows: torch.Tensor) -> None:
-        self._correlations = self._signals[rows] @ self._dictionary.T
+        self._correlations = self._signals.index_select(0, rows) @ self._dictionary.T
 
     def strongest(self) -> torch.Tensor:
         return _first_largest(self._correlations.abs(), self._order)
@@ -232,7 +232,7 @@ class _WholeSignals(_Signals):
     def advance(
         self, rows: torch.Tensor, support: torch.Tensor, change: torch.Tensor, step: torch.Tensor
     ) -> None:
-        self._correlations = self._correlations[rows]
+        self._correlations = self._correlations.index_select(0, rows)
         self._correlations -= functional.embedding_bag(
             support, self._gram, mode="sum", per_sample_weights=change
         )
@@ -259,7 +259,7 @@ class _WeightedSignals(_Signals):
 
     def restrict(self, rows: torch.Tensor) -> None:
         self._select(rows)
-        self._residuals = self._residuals[rows]
+        self._residuals = self._residuals.index_select(0, rows)
         self._basis = self._residuals.new_zeros(len(rows), 0, self._residuals.shape[1])
         squares = self._weights @ self._dictionary.square().T
         whole = self._dictionary.square().sum(1)
@@ -291,14 +291,15 @@ class _WeightedSignals(_Signals):
     def advance(
         self, rows: torch.Tensor, support: torch.Tensor, change: torch.Tensor, step: torch.Tensor
     ) -> None:
-        newest = self._newest[rows]
-        self._residuals = self._residuals[rows] - step[:, None] * newest
-        self._basis = torch.cat([self._basis[rows], newest[:, None, :]], dim=1)
+        newest = self._newest.index_select(0, rows)
+        self._residuals = self._residuals.index_select(0, rows).sub_(step[:, None] * newest)
+        self._basis = torch.cat([self._basis.index_select(0, rows), newest[:, None, :]], dim=1)
         self._select(rows)
-        self._scales = self._scales[rows]
+        self._scales = self._scales.index_select(0, rows)
 
     def _select(self, rows: torch.Tensor) -> None:
-        self._weights, self._roots = self._weights[rows], self._roots[rows]
+        self._weights = self._weights.index_select(0, rows)
+        self._roots = self._roots.index_select(0, rows)
 
 
 def _descending(dictionary: torch.Tensor) -> torch.Tensor:
@@ -357,10 +358,13 @@ def _pursue(signals: _Signals, limits: torch.Tensor, sparsity: int) -> SparseCod
             all_atoms[rows[ended], : size + 1] = support[ended]
             all_values[rows[ended], : size + 1] = values[ended]
         rows, error, limits = rows[going], error[going], limits[going]
-        support, values = support[going], values[going]
+        support, values = support.index_select(0, going), values.index_select(0, going)
         if len(rows):
-            signals.advance(going, support, change[going], step[going])
-            inverse = torch.cat([functional.pad(inverse[going], (0, 1)), newest[going, None, :]], 1)
+            change, newest = change.index_select(0, going), newest.index_select(0, going)
+            signals.advance(going, support, change, step[going])
+            inverse = torch.cat(
+                [functional.pad(inverse.index_select(0, going), (0, 1)), newest[:, None, :]], 1
+            )
     taken = (torch.arange(sparsity, device=device) < counts[:, None]).flatten().nonzero()[:, 0]
     return SparseCodes(all_atoms.flatten()[taken], all_values.flatten()[taken], counts)
 

@@ -121,14 +121,17 @@ class Centralisation:
     def variances(self, image: torch.Tensor) -> torch.Tensor:
         """Mean of (B (xⱼ − m))² over the similar patches xⱼ, per coefficient, (P, D), in cluster order."""
         rows = pixel_rows(image, self.size)
-        means, similar = self.means(rows)[self._order], self._similar.corners[self._order]
+        means = self.means(rows).index_select(0, self._order)
+        similar = self._similar.corners.index_select(0, self._order)
         count, dimension = similar.shape[1], rows.shape[1]
         spread = torch.empty_like(means)
         limit = max(1, CHUNK // (count * dimension))
         for begin, end, basis in self._slices(limit):
-            deviation = rows[similar[begin:end]] - means[begin:end, None]
+            # Whole rows, which indexing with a tensor copies number by number on the CPU.
+            deviation = rows.index_select(0, similar[begin:end].flatten()).unflatten(0, (-1, count))
+            deviation.sub_(means[begin:end, None])
             codes = _apply(basis, deviation.flatten(0, 1))
-            spread[begin:end] = codes.square_().unflatten(0, (-1, count)).mean(1)
+            torch.mean(codes.square_().unflatten(0, (-1, count)), 1, out=spread[begin:end])
         return spread
 
     def shrink(
@@ -147,8 +150,8 @@ class Centralisation:
         """
         rows = pixel_rows(image, self.size)
         means = self.means(rows) if means is None else means
-        differences = (rows if self._corners is None else rows[self._corners]) - means
-        differences = differences[self._order]
+        differences = (rows if self._corners is None else rows.index_select(0, self._corners)) - means
+        differences = differences.index_select(0, self._order)
         for begin, end, basis in self._slices():
             codes = _apply(basis, differences[begin:end])
             tau = threshold[begin:end] if isinstance(threshold, torch.Tensor) else threshold
