@@ -77,6 +77,14 @@ def test_patches_at_corners_are_those_rows() -> None:
     assert torch.equal(cut.flatten(2), pixel_rows(image, 4)[corners])
 
 
+@pytest.mark.parametrize("stride", [2, 3, 5, 40])
+def test_pixel_rows_of_a_grid_are_those_at_its_corners(stride: int) -> None:
+    for height, width in ((4, 4), (4, 9), (12, 11), (14, 13)):
+        image = uniform(2, height, width)
+        corners = corner_grid(height, width, 4, stride)
+        assert torch.equal(pixel_rows(image, 4, stride), pixel_rows(image, 4)[corners])
+
+
 def test_a_grid_reaches_the_far_edges() -> None:
     corners = corner_grid(20, 17, 8, 3)
     assert (corners // 10).unique().tolist() == [0, 3, 6, 9, 12]

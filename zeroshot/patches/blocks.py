@@ -45,8 +45,8 @@ def corner_grid(
     return (down[:, None] * columns + along[None, :]).flatten()
 
 
-def pixel_rows(image: torch.Tensor, size: int) -> torch.Tensor:
-    """Every `size` × `size` patch of `image` as a row.
+def pixel_rows(image: torch.Tensor, size: int, stride: int = 1) -> torch.Tensor:
+    """Every `size` × `size` patch of `image` as a row, or those of a grid.
 
     Parameters
     ----------
@@ -54,16 +54,28 @@ def pixel_rows(image: torch.Tensor, size: int) -> torch.Tensor:
         (C, H, W).
     size : int
         Side of a patch.
+    stride : int
+        Distance between patches: those of ``corner_grid(H, W, size, stride)``.
 
     Returns
     -------
     torch.Tensor
-        (rows · columns, C · size²), the patches in the order of their corners; a copy. It is C · size² times
+        (P, C · size²), the patches in the order of their corners; a copy. With a stride of 1 it is C · size² times
         as large as the image: meant for one image of moderate size, or for strips of a larger one.
     """
     rows, columns = corners_shape(image.shape[1], image.shape[2], size)
-    windows = image.unfold(1, size, 1).unfold(2, size, 1)
-    return windows.permute(1, 2, 0, 3, 4).reshape(rows * columns, -1)
+    windows = image.unfold(1, size, 1).unfold(2, size, 1).permute(1, 2, 0, 3, 4)
+    if stride == 1:
+        return windows.reshape(rows * columns, -1)
+    down, along = -(-(rows - 1) // stride) + 1, -(-(columns - 1) // stride) + 1
+    grid = image.new_empty(down, along, *windows.shape[2:])
+    # The last row and column first: where they are on the grid anyway, it is written over them.
+    grid[-1, -1] = windows[-1, -1]
+    regular = windows[::stride, ::stride]
+    grid[-1, : regular.shape[1]] = windows[-1, ::stride]
+    grid[: regular.shape[0], -1] = windows[::stride, -1]
+    grid[: regular.shape[0], : regular.shape[1]] = regular
+    return grid.view(down * along, -1)
 
 
 def patch_coefficients(plane: torch.Tensor, transform: torch.Tensor) -> torch.Tensor:
@@ -274,7 +286,7 @@ def sum_of_windows(weights: torch.Tensor, height: int, width: int, window: torch
 
 def _separated(window: torch.Tensor) -> tuple[list[float], list[float]] | None:
     """The lines down and along whose outer product the window is, up to rounding; None where it is none."""
-    exact = window.double()
+    exact = window.cpu().double()
     corner = exact[0, 0]
     down, along = exact[:, 0] / corner, exact[0]
     largest = _ROUNDING * torch.finfo(window.dtype).eps * exact.abs().max()
@@ -353,16 +365,18 @@ class PatchAverage:
         """
         channels, height, width = self._shape
         size = self._size
+        window = self._weights.new_ones(size, size) if self._window is None else self._window
+        spread = sum_of_windows(self._weights, height, width, window)[None]
+        if self._synthesis is None and self._window is None:
+            return patch_sums(self._sums, height, width, size), spread
         sums = []
         for rows in self._sums.unflatten(1, (channels, -1)).unbind(1):
             if self._synthesis is not None:
-                window = rows.new_ones(size, size) if self._window is None else self._window
                 sums.append(sum_of_patches(rows.contiguous(), height, width, self._synthesis, window))
                 continue
             planes = rows.T.contiguous().unflatten(0, (size, size))
             sums.append(overlap_add(planes, height, width, self._window))
-        window = self._weights.new_ones(size, size) if self._window is None else self._window
-        return torch.stack(sums), sum_of_windows(self._weights, height, width, window)[None]
+        return torch.stack(sums), spread
 
     def image(self, where_none: torch.Tensor | None = None) -> torch.Tensor:
         """The average, (C, H, W).

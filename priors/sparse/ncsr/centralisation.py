@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from zeroshot.counting import occurrences
-from zeroshot.patches import Matches, corner_grid, corners_shape, match_blocks, patch_sums, pixel_rows
+from zeroshot.patches import Matches, corners_shape, match_blocks, patch_sums, pixel_rows
 from zeroshot.priors.sparse.ncsr.dictionaries import Dictionaries, high_pass
 from zeroshot.solvers.thresholds import soft
 
@@ -101,11 +101,8 @@ class Centralisation:
     ) -> None:
         height, width = image.shape[-2:]
         self.size, self._stride, self._shape = size, stride, (height, width)
-        corners = corner_grid(height, width, size, stride, image.device)
-        self._corners = None if stride == 1 else corners
         self._similar = similar
-        features = pixel_rows(high_pass(image[:1], high_pass_sigma, size), size)
-        features = features if self._corners is None else features[self._corners]
+        features = pixel_rows(high_pass(image[:1], high_pass_sigma, size), size, stride)
         cluster = dictionaries.assign(features)
         self._bases = dictionaries.bases
         self._order = cluster.argsort(stable=True)
@@ -148,9 +145,8 @@ class Centralisation:
         means : torch.Tensor, optional
             m as :meth:`means` returns it; taken of `image` where not given.
         """
-        rows = pixel_rows(image, self.size)
-        means = self.means(rows) if means is None else means
-        differences = (rows if self._corners is None else rows.index_select(0, self._corners)) - means
+        means = self.means(pixel_rows(image, self.size)) if means is None else means
+        differences = pixel_rows(image, self.size, self._stride) - means
         differences = differences.index_select(0, self._order)
         for begin, end, basis in self._slices():
             codes = _apply(basis, differences[begin:end])
