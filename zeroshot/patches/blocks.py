@@ -6,13 +6,18 @@ at which a p × p patch fits into the H × W image.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable, Hashable
+from typing import TypeAlias
 
 import torch
 from torch.nn import functional
 
 #: Numbers in the patches of a band that are added up together: few enough for the cache.
 _NUMBERS_AT_ONCE = 1 << 20
+#: Two lines, down and along, whose outer product is a window.
+Factors: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
 #: Units of rounding up to which a window is an outer product.
 _ROUNDING = 4
 
@@ -252,7 +257,13 @@ def overlap_add(
     return image
 
 
-def sum_of_windows(weights: torch.Tensor, height: int, width: int, window: torch.Tensor) -> torch.Tensor:
+def sum_of_windows(
+    weights: torch.Tensor,
+    height: int,
+    width: int,
+    window: torch.Tensor | None,
+    factors: Factors | None = None,
+) -> torch.Tensor:
     """The sum of overlapping windows, each times its weight: :func:`overlap_add` of equal patches.
 
     Parameters
@@ -261,20 +272,24 @@ def sum_of_windows(weights: torch.Tensor, height: int, width: int, window: torch
         (rows · columns,), in the order of the corners.
     height, width : int
         Of the image.
-    window : torch.Tensor
-        (size, size).
+    window : torch.Tensor or None
+        (size, size); needed without `factors` alone.
+    factors : tuple of lines, optional
+        The lines down and along whose outer product the window is, where they are known on the host
+        (:func:`factors_of`). Without them the window is asked, for which a GPU has to be waited for.
 
     Returns
     -------
     torch.Tensor
         (height, width).
     """
-    size = len(window)
-    rows, columns = corners_shape(height, width, size)
-    factors = _separated(window)
+    if factors is None and window is not None:
+        factors = _separated(window)
     if factors is None:
-        return overlap_add(weights.expand(size, size, -1), height, width, window)
+        assert window is not None
+        return overlap_add(weights.expand(*window.shape, -1), height, width, window)
     down, along = factors
+    rows, columns = corners_shape(height, width, len(down))
     lines = weights.new_zeros(height, columns)
     for place, factor in enumerate(down):
         lines[place : place + rows].add_(weights.view(rows, columns), alpha=factor)
@@ -284,7 +299,13 @@ def sum_of_windows(weights: torch.Tensor, height: int, width: int, window: torch
     return image
 
 
-def _separated(window: torch.Tensor) -> tuple[list[float], list[float]] | None:
+@functools.lru_cache(maxsize=256)
+def factors_of(make: Callable[..., torch.Tensor], *arguments: Hashable) -> Factors | None:
+    """The factors of the window that ``make(*arguments)`` gives, in single precision; None where it has none."""
+    return _separated(make(*arguments).float())
+
+
+def _separated(window: torch.Tensor) -> Factors | None:
     """The lines down and along whose outer product the window is, up to rounding; None where it is none."""
     exact = window.cpu().double()
     corner = exact[0, 0]
@@ -292,7 +313,7 @@ def _separated(window: torch.Tensor) -> tuple[list[float], list[float]] | None:
     largest = _ROUNDING * torch.finfo(window.dtype).eps * exact.abs().max()
     if not bool((exact - down[:, None] * along).abs().max() <= largest):
         return None
-    return down.tolist(), along.tolist()
+    return tuple(down.tolist()), tuple(along.tolist())
 
 
 class PatchAverage:
@@ -310,6 +331,8 @@ class PatchAverage:
         Where the patches come from.
     window : torch.Tensor, optional
         u, the weights of the pixels within a patch, (size, size); 1 by default.
+    factors : tuple of lines, optional
+        Those of the window, as for :func:`sum_of_windows`.
     synthesis : torch.Tensor, optional
         (D, size²): patches are then added as rows of D coefficients a channel, and this matrix takes them to
         pixels, once for each corner however many patches were added there.
@@ -325,6 +348,7 @@ class PatchAverage:
         size: int,
         device: torch.device | str = "cpu",
         window: torch.Tensor | None = None,
+        factors: Factors | None = None,
         synthesis: torch.Tensor | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
@@ -332,6 +356,7 @@ class PatchAverage:
         rows, columns = corners_shape(height, width, size)
         length = size * size if synthesis is None else len(synthesis)
         self._window, self._synthesis = window, synthesis
+        self._factors = ((1.0,) * size,) * 2 if window is None else factors
         self._sums = torch.zeros(rows * columns, channels * length, dtype=dtype, device=device)
         self._weights = torch.zeros(rows * columns, dtype=dtype, device=device)
 
@@ -365,13 +390,13 @@ class PatchAverage:
         """
         channels, height, width = self._shape
         size = self._size
-        window = self._weights.new_ones(size, size) if self._window is None else self._window
-        spread = sum_of_windows(self._weights, height, width, window)[None]
+        spread = sum_of_windows(self._weights, height, width, self._window, self._factors)[None]
         if self._synthesis is None and self._window is None:
             return patch_sums(self._sums, height, width, size), spread
         sums = []
         for rows in self._sums.unflatten(1, (channels, -1)).unbind(1):
             if self._synthesis is not None:
+                window = rows.new_ones(size, size) if self._window is None else self._window
                 sums.append(sum_of_patches(rows.contiguous(), height, width, self._synthesis, window))
                 continue
             planes = rows.T.contiguous().unflatten(0, (size, size))

@@ -22,6 +22,7 @@ from zeroshot.patches import (
     Matches,
     PatchAverage,
     corners_shape,
+    factors_of,
     grid_steps,
     match_blocks,
     patch_coefficients,
@@ -146,6 +147,7 @@ def filter_planes(
     forward = constant(noisy, _analysis, transform, size)
     backward = constant(noisy, _synthesis, transform, size)
     window = constant(noisy, kaiser_window, size, stage.beta)
+    factors = factors_of(kaiser_window, size, stage.beta)
     sums, weights = torch.zeros_like(noisy), torch.zeros_like(noisy)
     for strip in _strips(rows, columns, stage):
         across = slice(strip.first, strip.last + size - 1)
@@ -162,6 +164,7 @@ def filter_planes(
                 size,
                 noisy.device,
                 window=window,
+                factors=factors,
                 synthesis=backward,
                 dtype=noisy.dtype,
             )
