@@ -103,6 +103,7 @@ def _damaged(task: str) -> tuple[torch.Tensor, dict[str, Any]]:
         ("inpaint", "tv", {"iterations": 20}, 2),
         ("denoise", "huber_tv", {"iterations": 20}, 2),
         ("denoise", "tgv", {"iterations": 20}, 2),
+        ("deblur", "tv", {"iterations": 20}, 3),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -273,3 +273,12 @@ def test_patches_add_up_as_pytorch_folds_them(
     everywhere[corners] = patches
     folded = functional.fold(everywhere.T[None], (height, width), size)[0]
     assert torch.equal(patch_sums(patches, height, width, size, stride), folded)
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_the_only_patch_of_an_image_is_a_copy(stride: int) -> None:
+    image = uniform(1, 5, 5)
+    before = image.clone()
+    rows = pixel_rows(image, 5, stride)
+    rows += 1
+    assert torch.equal(image, before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import ClassVar
 
 import pytest
 import torch
@@ -16,11 +17,13 @@ from zeroshot.prior import Run
 from zeroshot.priors.untrained.deep_image_prior import DeepImagePrior
 from zeroshot.priors.untrained.deep_image_run import DeepImageRun
 from zeroshot.problem import Problem
+from zeroshot.tiling import bands as bands_module
 from zeroshot.tiling import planning, rounds
+from zeroshot.tiling import tiles as tiles_module
 from zeroshot.tiling.bands import bands
 from zeroshot.tiling.planning import Tiling
 from zeroshot.tiling.rounds import Rounds
-from zeroshot.tiling.tiles import Tiles
+from zeroshot.tiling.tiles import Tiles, TilesRun
 
 
 class _Timed(Run):
@@ -123,7 +126,10 @@ def test_tiles_side_by_side_go_on_where_they_were(problem: Problem) -> None:
     images = [other.step().image.clone() for _ in range(len(whole) - 13)]
     assert torch.equal(images[0], whole[13][0])
     assert torch.equal(images[-1], whole[-1][0])
-    assert other.findings() == run.findings() | other.findings()
+    while not run.finished:
+        run.step()
+    assert other.finished
+    assert other.findings() == run.findings()
 
 
 def test_bands_of_tiles_side_by_side_are_those_of_tiles_one_by_one(problem: Problem) -> None:
@@ -134,6 +140,42 @@ def test_bands_of_tiles_side_by_side_are_those_of_tiles_one_by_one(problem: Prob
     made = bands(several, problem, seeded(), problem.y.device, lambda *counts: told.append(counts))
     assert torch.equal(torch.cat(list(made), dim=-2), alone)
     assert told == [(done, 6) for done in range(1, 7)]
+
+
+class _Planning(type(drifting())):  # type: ignore[misc]
+    """One that keeps what time it was told to plan for."""
+
+    told: ClassVar[list[float]] = []
+
+    def within(self, seconds: float) -> _Planning:
+        assert seconds > 0
+        self.told.append(seconds)
+        return self
+
+
+@pytest.mark.parametrize("abreast", [1, 4])
+def test_tiles_share_the_time_evenly(problem: Problem, abreast: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles_module, "seconds_left", lambda: 12.0)
+    monkeypatch.setattr(_Planning, "told", [])
+    prior = _Planning(rate=0.1, iterations=10, noise=0.0)
+    run = Tiles(prior, 48, 12, abreast=abreast).begin(problem, seeded())
+    assert isinstance(run, TilesRun)
+    shares = []
+    for _ in range(2):
+        run.step()
+        shares = [part.share for part in run._parts]
+    # Six tiles: one by one each has a sixth; four at a time have a half together, and plan for a quarter of that.
+    assert shares == pytest.approx([2.0] if abreast == 1 else [6.0] * 4)
+    assert prior.told == pytest.approx([2.0] if abreast == 1 else [1.5] * 4)
+
+
+def test_bands_without_time_are_first_estimates(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bands_module, "seconds_left", lambda: -0.003)
+    monkeypatch.setattr(_Planning, "told", [])
+    tiles = Tiles(_Planning(rate=0.1, iterations=10, noise=0.0), 48, 12, abreast=2)
+    made = torch.cat(list(bands(tiles, problem, seeded(), problem.y.device)), dim=-2)
+    assert torch.allclose(made, problem.y, atol=1e-6)
+    assert not _Planning.told
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +190,8 @@ class _Sociable(type(drifting())):  # type: ignore[misc]
 def test_as_many_tiles_are_at_hand_as_are_worth_it_and_fit(
     problem: Problem, tiles_that_fit: int, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = tiles_that_fit * 1000 * 48 * 48
+    # Beside the tiles there are copies of the whole.
+    free = int((tiles_that_fit + 0.5) * 1000 * 48 * 48) + 5 * 4 * 3 * 80 * 100
     monkeypatch.setattr(planning, "allowed_memory", lambda device: free)
     prior = _Sociable(rate=0.1, iterations=10, noise=0.0, bytes_per_pixel=1000)
     tiled = Tiling(tile=48, overlap=12).applied(prior, problem, None, problem.y.device)

@@ -70,6 +70,9 @@ def pixel_rows(image: torch.Tensor, size: int, stride: int = 1) -> torch.Tensor:
     """
     rows, columns = corners_shape(image.shape[1], image.shape[2], size)
     windows = image.unfold(1, size, 1).unfold(2, size, 1).permute(1, 2, 0, 3, 4)
+    if rows * columns == 1:
+        # As it is, it is a view.
+        return windows.reshape(1, -1).clone()
     if stride == 1:
         return windows.reshape(rows * columns, -1)
     down, along = -(-(rows - 1) // stride) + 1, -(-(columns - 1) // stride) + 1

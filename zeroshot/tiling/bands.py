@@ -85,8 +85,11 @@ def _restored(
 ) -> list[torch.Tensor]:
     """Tiles, in their share of the time that is left; without time or measurements their first estimates."""
     left = seconds_left()
+    if left <= 0:
+        return [part.initial().expand(part.reference_shape) for part in parts]
     share = None if left == math.inf else left * len(parts) / to_come
-    prior = tiles.prior if not share else tiles.prior.within(share)
+    # The tiles at hand take turns.
+    prior = tiles.prior if share is None else tiles.prior.within(share / len(parts))
     loops = {
         place: Loop(
             part,
@@ -96,7 +99,7 @@ def _restored(
             seconds=share,
         )
         for place, part in enumerate(parts)
-        if left > 0 and (part.measured is None or float(part.measured.amax(dim=1).sum()) >= 2)
+        if part.measured is None or float(part.measured.amax(dim=1).sum()) >= 2
     }
     rounds.complete(list(loops.values()))
     return [

@@ -125,20 +125,27 @@ class Tiling:
             locality = laid_out.operator.locality() if cut else Locality()
             overlap = max(min(_OVERLAP, tile // 4), 2 * locality.reach + 2 * LEAST_BLENDED)
         tiled = Tiles(prior, tile, overlap, stopping)
-        return replace(tiled, abreast=_abreast(tiled, problem, device))
+        return self._abreast(tiled, problem, device)
 
-
-def _abreast(tiled: Tiles, problem: Problem, device: torch.device) -> int:
-    """How many tiles are restored at a time: as many as are worth it, and as there is memory for."""
-    laid_out = tiled.laid_out(problem)
-    if laid_out.reason_against_cropping() is not None:
-        return 1
-    try:
-        part = laid_out.crop(tiled.grid(laid_out).windows[0])
-    except ValueError:
-        return 1
-    most, needed = tiled.prior.runs_abreast(part), tiled.prior.memory(part)
-    return most if not needed else max(1, min(most, allowed_memory(device) // needed))
+    def _abreast(self, tiled: Tiles, problem: Problem, device: torch.device) -> Tiles:
+        """With as many tiles at a time as are worth it, and as there is memory for."""
+        laid_out = tiled.laid_out(problem)
+        if laid_out.reason_against_cropping() is not None:
+            return tiled
+        try:
+            part = laid_out.crop(tiled.grid(laid_out).windows[0])
+        except ValueError:
+            return tiled
+        most = tiled.prior.runs_abreast(part)
+        if most == 1:
+            return tiled
+        allowed = allowed_memory(device)
+        for count in range(most, 1, -1):
+            several = replace(tiled, abreast=count)
+            needed = band_memory(several, problem) if self.streamed else several.memory(problem)
+            if needed is None or needed <= allowed:
+                return several
+        return tiled
 
 
 def _require_memory(prior: Prior, problem: Problem, device: torch.device) -> None:

@@ -36,7 +36,7 @@ class Tiles(Prior):
     Each tile is a problem of its own: its part of the measurement, of the masks, of an operator that depends
     on the position. It is solved by the prior's own run until its own stopping rule says so. The weights wᵢ
     are raised cosines over the overlap, and 0 as far from a cut as the damage reaches across it. The memory is
-    that of one tile and a few copies of the image.
+    that of the tiles at hand and a few copies of the image.
 
     Parameters
     ----------
@@ -159,10 +159,11 @@ class _Part:
 
 
 class TilesRun(Run):
-    """The tiles one after the other; the estimate is the whole image, tiles to come at their first estimate.
+    """The tiles, one after the other or several at a time; the estimate is the whole image.
 
-    A step is one step of every tile at hand, and iterations are counted over all tiles. Where the time is up the tiles
-    at hand are taken as they are, and those to come keep their first estimate.
+    Tiles to come are shown at their first estimate. A step is one step of every tile at hand, and iterations are
+    counted over all tiles. Where the time is up the tiles at hand are taken as they are, and those to come keep their
+    first estimate.
     """
 
     minds_time = True
@@ -181,6 +182,7 @@ class TilesRun(Run):
         self._shown = self._first.clone()
         self._done: list[dict[str, Any]] = []
         self._parts: list[_Part] = []
+        self._to_come = list(self._waiting)
         self._rounds = Rounds()
         self._began = time.monotonic()
 
@@ -191,8 +193,10 @@ class TilesRun(Run):
 
     def step(self) -> Estimate:
         """Make one step of the tiles at hand."""
-        while self._waiting[self._begun :] and len(self._parts) < self._tiles.abreast and seconds_left() > 0:
-            self._parts.append(self._begin(self._waiting[self._begun], self._share_of_time()))
+        waves = math.ceil(len(self._to_come) / self._tiles.abreast)
+        while self._to_come and len(self._parts) < self._tiles.abreast and seconds_left() > 0:
+            share = self._share_of_time(waves)
+            self._parts.append(self._begin(self._to_come.pop(0), share))
         parts = self._parts
         if not parts:
             return Estimate(self._framed(self._shown), 0.0, self._iterations_done())
@@ -203,8 +207,10 @@ class TilesRun(Run):
         iteration = self._iterations_done() + sum(part.loop.iteration for part in parts)
         self._parts = [part for part in parts if not part.loop.reason]
         for part in parts:
-            # One whose time was up before its first step has nothing to show.
-            if part.loop.reason and (part.loop.iteration or not part.loop.cut_short):
+            if part.loop.cut_short and not part.loop.iteration:
+                # Its time was up before its first step, so that it has nothing to show.
+                self._to_come.insert(0, part.index)
+            elif part.loop.reason:
                 self._finish(part)
         self._show()
         return Estimate(self._framed(self._shown), loss, iteration)
@@ -221,14 +227,10 @@ class TilesRun(Run):
 
     # --- the tiles at hand ---
 
-    @property
-    def _begun(self) -> int:
-        """How many tiles are done or at hand."""
-        return len(self._done) + len(self._parts)
-
     def _begin(self, index: int, share: float | None) -> _Part:
-        """Start a tile, with its share of the time in seconds."""
-        prior = self._tiles.prior if share is None else self._tiles.prior.within(share)
+        """Start a tile, with the time in seconds that it has together with those that are at hand beside it."""
+        beside = min(self._tiles.abreast, len(self._waiting) - len(self._done))
+        prior = self._tiles.prior if share is None else self._tiles.prior.within(share / beside)
         problem = self._problem.crop(self._windows[index])
         # Each tile draws its own: measured beside equal ones, errors in the overlap cancel a little better.
         generator = torch.Generator().manual_seed(self._seed + index)
@@ -239,15 +241,14 @@ class TilesRun(Run):
         loop = Loop(problem, prior, rule, generator=generator, seconds=left if left < math.inf else None)
         return _Part(index, loop, share, deadline, self._weight_of(index))
 
-    def _share_of_time(self) -> float | None:
-        """What a tile that is begun now may take, those that are at hand beside it taking turns with it."""
+    def _share_of_time(self, waves: int) -> float | None:
+        """The seconds after which a tile that is begun now is to end, those that are at hand taking turns with it."""
         left = seconds_left()
         if self._tiles.seconds is not None:
             left = min(left, self._tiles.seconds - self._elapsed())
         if left == math.inf:
             return None
-        to_come = len(self._waiting) - self._begun
-        return max(left, 1e-3) * min(1.0, self._tiles.abreast / to_come)
+        return max(left, 1e-3) / waves
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._began
@@ -381,6 +382,8 @@ class TilesRun(Run):
             part.loop.load_state_dict(saved["loop"])
             part.deadline = saved["deadline"]
             self._parts.append(part)
+        begun = {record["index"] for record in self._done} | {part.index for part in self._parts}
+        self._to_come = [index for index in self._waiting if index not in begun]
         self._show()
 
 
