@@ -21,7 +21,7 @@ from zeroshot.spelling import Spelled, Wording
 from zeroshot.state_files import StateFileError, is_state_file, read_state, read_words, write_state
 
 #: The layout of a checkpoint; another one is not continued.
-_FORMAT = 3
+_FORMAT = 4
 
 #: How to be rid of one that is not continued.
 REMEDY = Wording("; delete it to start anew", "; --overwrite instead of --resume starts anew")
