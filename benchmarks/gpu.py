@@ -21,7 +21,7 @@ import multiprocessing
 import statistics
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -101,14 +101,7 @@ def steps_of(problem: Problem, settings: dict[str, Any], iterations: int, record
     prior = DeepImagePrior.for_problem(problem, **settings)
     with nullcontext() if recorded else launched_singly():
         loop = zeroshot.loop.Loop(problem, prior, generator=torch.Generator().manual_seed(0))
-    for _ in range(WARM_UP):
-        loop.step()
-    wait(problem.y.device)
-    began = time.perf_counter()
-    for _ in range(iterations):
-        loop.step()
-    wait(problem.y.device)
-    wall = 1000 * (time.perf_counter() - began) / iterations
+    wall = milliseconds_of(loop.step, problem.y.device, iterations)
     if problem.y.device.type != "cuda":
         return Steps(wall, None, None)
     profiled = min(10, iterations)
@@ -122,6 +115,18 @@ def steps_of(problem: Problem, settings: dict[str, Any], iterations: int, record
         if event.device_type == torch.autograd.DeviceType.CUDA
     )
     return Steps(wall, covered(spans) / 1000 / profiled, len(spans) / profiled)
+
+
+def milliseconds_of(step: Callable[[], object], device: torch.device, iterations: int) -> float:
+    """The time of a step, of so many after the first ones."""
+    for _ in range(WARM_UP):
+        step()
+    wait(device)
+    began = time.perf_counter()
+    for _ in range(iterations):
+        step()
+    wait(device)
+    return 1000 * (time.perf_counter() - began) / iterations
 
 
 def covered(spans: list[tuple[float, float]]) -> float:
@@ -177,14 +182,7 @@ def milliseconds_abreast(problem: Problem, count: int, together: bool, iteration
         for run in runs:
             run.step()
 
-    for _ in range(WARM_UP):
-        take_a_round()
-    wait(problem.y.device)
-    began = time.perf_counter()
-    for _ in range(iterations):
-        take_a_round()
-    wait(problem.y.device)
-    return 1000 * (time.perf_counter() - began) / iterations / count
+    return milliseconds_of(take_a_round, problem.y.device, iterations) / count
 
 
 def compare_abreast(arguments: argparse.Namespace, device: torch.device) -> None:

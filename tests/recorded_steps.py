@@ -14,10 +14,9 @@ import torch
 from torch.utils import _pytree as trees
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zeroshot.cuda_graphs import Replayed
+from zeroshot.cuda_graphs import _WARM_UP, Replayed
 from zeroshot.solvers import optimiser
 
-_WARM_UP = 3
 _READS = {
     torch.ops.aten._local_scalar_dense.default,
     torch.ops.aten.nonzero.default,

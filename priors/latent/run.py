@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from zeroshot.colour import LUMA_WEIGHTS
+from zeroshot.colour import luma_weights
+from zeroshot.constants import constant
 from zeroshot.cuda_graphs import Replayed
 from zeroshot.estimate import Estimate
 from zeroshot.generators import Generator
@@ -77,7 +78,6 @@ class LatentRun(Run):
         self.best_objective = float("inf")
         self.completed_image: torch.Tensor | None = None
         self.remainder: SmoothRemainder | None = None
-        self._luma = torch.tensor(LUMA_WEIGHTS["bt601"], device=self.device).view(1, 3, 1, 1)
         itself = weakref.proxy(self)
         self._fitting = Replayed(lambda: itself._fit(), self.device)
         if completed is not None and reason_against_remainder(completed) is None:
@@ -115,7 +115,8 @@ class LatentRun(Run):
         """The image in the channels that the problem asks for: grey is the luma of the colours."""
         if self.problem.reference_shape[1] == image.shape[1] or image.shape[1] == 1:
             return image
-        return (image * self._luma).sum(dim=1, keepdim=True)
+        weights = constant(image, luma_weights, "bt601").view(1, 3, 1, 1)
+        return (image * weights).sum(dim=1, keepdim=True)
 
     def step(self) -> Estimate:
         """Make one step; the estimate shows the best image so far, the one before this step included."""

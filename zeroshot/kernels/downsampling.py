@@ -228,10 +228,10 @@ class _Fit:
         """Of the exponent and the logarithm of the power along each direction, (1 + directions,)."""
         exponent, gains = law[0], law[1:]
         predicted = self.waves.model(exponent, gains, log_transfer) + self.noise
-        # The mean and the variance of the logarithm of a mean of exponentially distributed numbers.
         # Loaded where it is needed: it takes a good part of a second.
         from scipy.special import polygamma, psi
 
+        # The mean and the variance of the logarithm of a mean of exponentially distributed numbers.
         mean, variance = psi(self.windows) - math.log(self.windows), float(polygamma(1, self.windows))
         off = (self.measured + 1e-15).log() - predicted.log() - mean
         scatter = torch.log1p(off.square() / (DEGREES_OF_FREEDOM * variance))

@@ -157,6 +157,15 @@ def test_joined_runs_are_recorded_on_a_gpu_and_learn_what_they_learn_alone() -> 
 
 
 @pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many networks each joint call is of."""
+    made: list[int] = []
+    called = Abreast.__call__
+    monkeypatch.setattr(Abreast, "__call__", lambda self, z: made.append(len(z)) or called(self, z))
+    return made
+
+
+@pytest.fixture
 def picture() -> np.ndarray:
     ramp = np.linspace(0.2, 0.8, 72, dtype=np.float32)
     noise = np.random.default_rng(0).normal(0, 0.1, (48, 72)).astype(np.float32)
@@ -168,11 +177,8 @@ def _errors(image: np.ndarray) -> float:
 
 
 def test_samples_by_one_call_are_as_good(
-    joining: None, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    joining: None, picture: np.ndarray, calls: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[int] = []
-    called = Abreast.__call__
-    monkeypatch.setattr(Abreast, "__call__", lambda self, z: calls.append(len(z)) or called(self, z))
     job: dict[str, Any] = {"sigma": 0.1, "settings": _SETTINGS | {"iterations": 16}, "samples": 3}
     together = zeroshot.solve(picture, "denoise", "dip", **job)
     assert set(calls) == {3}
@@ -183,11 +189,8 @@ def test_samples_by_one_call_are_as_good(
 
 
 def test_tiles_at_hand_together_make_the_same_picture(
-    joining: None, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    joining: None, picture: np.ndarray, calls: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[int] = []
-    called = Abreast.__call__
-    monkeypatch.setattr(Abreast, "__call__", lambda self, z: calls.append(len(z)) or called(self, z))
     job: dict[str, Any] = {"sigma": 0.1, "settings": _SETTINGS | {"iterations": 16}, "tile": 32, "overlap": 8}
     together = zeroshot.solve(picture, "denoise", "dip", **job)
     assert max(calls) > 2
